@@ -32,7 +32,7 @@ fn fields(encoded: &[u8]) -> Vec<u64> {
             1 => 8,
             2 => usize::try_from(varint(&mut rest)).expect("a length"),
             5 => 4,
-            other => panic!("wire type {other}"),
+            other => unreachable!("wire type {other}"),
         };
         rest = &rest[length..];
     }

@@ -1,0 +1,290 @@
+//! Commands about deliveries: made, ended, changed, released, given up.
+//!
+//! Offsets stand as differences, so that a batch of 32 costs a few bytes a message.
+
+use super::envelope::{EncodedCommand, Kind};
+use crate::codec::{Malformed, Reader, put_bytes, put_varint, put_zigzag};
+use crate::entry::QueueEntry;
+use crate::ids::{DeliveryId, GroupId, GroupQueueId, QueueId, QueueOffset, TimeMs, TopicId, TopicQueue};
+use crate::limits;
+
+const AUTO_RENEW: u8 = 1;
+const RESUME: u8 = 2;
+
+/// One message that a `Deliver` takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Take {
+    /// Its place in the queue.
+    pub offset: QueueOffset,
+    /// Its message group's hash; matters to FIFO groups only, and is 0 for messages without a message group.
+    pub group_hash: u32,
+}
+
+/// Offsets `start..start + len`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// The first offset.
+    pub start: QueueOffset,
+    /// How many.
+    pub len: u64,
+}
+
+/// Hands messages of one queue to a client. Apply takes what is still ready and evaluates nothing else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deliver {
+    /// Whose messages.
+    pub id: GroupQueueId,
+    /// The client's id.
+    pub client: String,
+    /// Hash of the client's attempt id, 0 for none.
+    pub attempt_id: u64,
+    /// Whether the broker renews for the client.
+    pub auto_renew: bool,
+    /// Whether it repeats a delivery whose answer the client lost: the same messages, uncounted.
+    pub resume: bool,
+    /// How long the messages stay hidden, counted from the command's time.
+    pub invisible_ms: u64,
+    /// The messages, in rising order of offsets.
+    pub taken: Vec<Take>,
+    /// Messages that the group's filter leaves out, in rising order: they count as done.
+    pub skipped: Vec<Span>,
+}
+
+/// What `Settle` does with its deliveries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// The message is done (acknowledged).
+    Done,
+    /// The message is visible again after this many milliseconds, counted from the command's time.
+    VisibleIn(u64),
+}
+
+/// One delivery to settle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SettleItem {
+    /// The message.
+    pub offset: QueueOffset,
+    /// The delivery that the client holds: an older one is refused.
+    pub delivery: DeliveryId,
+}
+
+/// Ends deliveries of one queue, or changes how long they last.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settle {
+    /// Whose messages.
+    pub id: GroupQueueId,
+    /// What happens to them.
+    pub change: Change,
+    /// Which.
+    pub items: Vec<SettleItem>,
+}
+
+/// Makes visible again what a client holds in one queue: it is gone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Release {
+    /// Whose messages.
+    pub id: GroupQueueId,
+    /// The client's id.
+    pub client: String,
+    /// How long they stay hidden yet.
+    pub visible_in_ms: u64,
+}
+
+/// Links a message into the group's dead-letter topic and counts it as done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// Whose message.
+    pub id: GroupQueueId,
+    /// Its place in the queue.
+    pub offset: QueueOffset,
+    /// The delivery that a client gives up; none when the attempts are used up and the message is visible again.
+    pub delivery: Option<DeliveryId>,
+    /// The message's entry: apply reads no files.
+    pub entry: QueueEntry,
+}
+
+fn put_id(out: &mut Vec<u8>, id: &GroupQueueId) {
+    put_varint(out, u64::from(id.group.0));
+    put_varint(out, u64::from(id.at.topic.0));
+    put_varint(out, u64::from(id.at.queue.0));
+}
+
+fn read_id(reader: &mut Reader<'_>) -> Result<GroupQueueId, Malformed> {
+    Ok(GroupQueueId {
+        group: GroupId(reader.varint32()?),
+        at: TopicQueue {
+            topic: TopicId(reader.varint32()?),
+            queue: QueueId(reader.varint32()?),
+        },
+    })
+}
+
+fn read_client(reader: &mut Reader<'_>) -> Result<String, Malformed> {
+    let client = reader.text("client id")?;
+    if client.len() > limits::CLIENT_ID_MAX {
+        return Err(Malformed::Range("client id"));
+    }
+    Ok(client.to_owned())
+}
+
+fn next_offset(from: u64, gap: u64) -> Result<u64, Malformed> {
+    from.checked_add(gap)
+        .filter(|offset| *offset < u64::MAX)
+        .ok_or(Malformed::Range("queue offset"))
+}
+
+impl Deliver {
+    /// Encodes the command.
+    pub fn encode(&self, time: TimeMs) -> EncodedCommand {
+        EncodedCommand::build(Kind::Deliver, time, |out| {
+            put_id(out, &self.id);
+            put_bytes(out, self.client.as_bytes());
+            out.push(if self.auto_renew { AUTO_RENEW } else { 0 } | if self.resume { RESUME } else { 0 });
+            out.extend_from_slice(&self.attempt_id.to_le_bytes());
+            put_varint(out, self.invisible_ms);
+            put_varint(out, self.taken.len() as u64);
+            let mut next = 0;
+            for take in &self.taken {
+                debug_assert!(take.offset.0 >= next, "taken offsets rise");
+                put_varint(out, take.offset.0 - next);
+                put_varint(out, u64::from(take.group_hash));
+                next = take.offset.0 + 1;
+            }
+            put_varint(out, self.skipped.len() as u64);
+            let mut next = 0;
+            for span in &self.skipped {
+                debug_assert!(span.start.0 >= next && span.len > 0, "skipped spans rise");
+                put_varint(out, span.start.0 - next);
+                put_varint(out, span.len);
+                next = span.start.0 + span.len;
+            }
+        })
+    }
+
+    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let id = read_id(reader)?;
+        let client = read_client(reader)?;
+        let flags = reader.u8()?;
+        let attempt_id = reader.u64()?;
+        let invisible_ms = reader.varint()?;
+        let mut next = 0;
+        let mut taken = Vec::with_capacity(reader.clone().count(2)?);
+        for _ in 0..reader.count(2)? {
+            let offset = next_offset(next, reader.varint()?)?;
+            taken.push(Take {
+                offset: QueueOffset(offset),
+                group_hash: reader.varint32()?,
+            });
+            next = offset + 1;
+        }
+        let mut next = 0;
+        let mut skipped = Vec::with_capacity(reader.clone().count(2)?);
+        for _ in 0..reader.count(2)? {
+            let start = next_offset(next, reader.varint()?)?;
+            let len = reader.varint()?;
+            next = next_offset(start, len)?;
+            skipped.push(Span {
+                start: QueueOffset(start),
+                len,
+            });
+        }
+        let (auto_renew, resume) = (flags & AUTO_RENEW != 0, flags & RESUME != 0);
+        Ok(Self {
+            id,
+            client,
+            attempt_id,
+            auto_renew,
+            resume,
+            invisible_ms,
+            taken,
+            skipped,
+        })
+    }
+}
+
+impl Settle {
+    /// Encodes the command.
+    pub fn encode(&self, time: TimeMs) -> EncodedCommand {
+        EncodedCommand::build(Kind::Settle, time, |out| {
+            put_id(out, &self.id);
+            // 0 is "done"; anything else is a delay of one less, so that a lone acknowledgement stays small.
+            put_varint(
+                out,
+                match self.change {
+                    Change::Done => 0,
+                    Change::VisibleIn(ms) => ms.saturating_add(1),
+                },
+            );
+            put_varint(out, self.items.len() as u64);
+            let (mut offset, mut delivery) = (0_u64, 0_u64);
+            for item in &self.items {
+                put_zigzag(out, item.offset.0.wrapping_sub(offset) as i64);
+                put_zigzag(out, item.delivery.0.wrapping_sub(delivery) as i64);
+                (offset, delivery) = (item.offset.0, item.delivery.0);
+            }
+        })
+    }
+
+    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let id = read_id(reader)?;
+        let change = match reader.varint()? {
+            0 => Change::Done,
+            ms => Change::VisibleIn(ms - 1),
+        };
+        let n = reader.count(2)?;
+        let mut items = Vec::with_capacity(n);
+        let (mut offset, mut delivery) = (0_u64, 0_u64);
+        for _ in 0..n {
+            offset = offset.wrapping_add(reader.zigzag()? as u64);
+            delivery = delivery.wrapping_add(reader.zigzag()? as u64);
+            items.push(SettleItem {
+                offset: QueueOffset(offset),
+                delivery: DeliveryId(delivery),
+            });
+        }
+        Ok(Self { id, change, items })
+    }
+}
+
+impl Release {
+    /// Encodes the command.
+    pub fn encode(&self, time: TimeMs) -> EncodedCommand {
+        EncodedCommand::build(Kind::Release, time, |out| {
+            put_id(out, &self.id);
+            put_bytes(out, self.client.as_bytes());
+            put_varint(out, self.visible_in_ms);
+        })
+    }
+
+    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Ok(Self {
+            id: read_id(reader)?,
+            client: read_client(reader)?,
+            visible_in_ms: reader.varint()?,
+        })
+    }
+}
+
+impl DeadLetter {
+    /// Encodes the command.
+    pub fn encode(&self, time: TimeMs) -> EncodedCommand {
+        EncodedCommand::build(Kind::DeadLetter, time, |out| {
+            put_id(out, &self.id);
+            put_varint(out, self.offset.0);
+            put_varint(
+                out,
+                self.delivery.map_or(0, |delivery| delivery.0.saturating_add(1)),
+            );
+            out.extend_from_slice(&self.entry.encode());
+        })
+    }
+
+    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Ok(Self {
+            id: read_id(reader)?,
+            offset: QueueOffset(reader.varint()?),
+            delivery: reader.varint()?.checked_sub(1).map(DeliveryId),
+            entry: QueueEntry::read(reader)?,
+        })
+    }
+}

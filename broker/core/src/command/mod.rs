@@ -1,0 +1,94 @@
+//! Commands: everything that may change state, and how each stands in a frame.
+//!
+//! ```text
+//! len u32 | crc32c u32 | kind u8 | …
+//! ```
+//! `len` counts the whole command. The CRC covers `len` and everything after the CRC, so that a command read alone
+//! proves itself. `Append` has fixed-width fields and ends in RocketMQ's record ([`crate::record`]); all others
+//! are variable-length numbers after `kind u8 | time varint`. All numbers are little-endian.
+//!
+//! | kind | command | kind | command |
+//! |---|---|---|---|
+//! | 1 | Level | 16 | Append |
+//! | 2 | Membership | 17 | Deliver |
+//! | 3 | CreateTopic | 18 | Settle |
+//! | 4 | CreateGroup | 19 | Release |
+//! | 5 | Subscribe | 20 | DeadLetter |
+//!
+//! Kinds are never given a second meaning. What an unknown kind does is decided by the level of the log
+//! ([`crate::state::LEVEL`]): a broker refuses to apply a log whose level it does not know.
+
+mod append;
+mod delivery;
+mod envelope;
+mod meta;
+
+pub use append::{APPEND_RECORD_AT, Append, MessageKind, NewMessage};
+pub use delivery::{Change, DeadLetter, Deliver, Release, Settle, SettleItem, Span, Take};
+pub use envelope::{COMMAND_HEADER_BYTES, CommandError, EncodedCommand, Kind, check, split};
+pub use meta::{Backoff, CreateGroup, CreateTopic, Membership, StartFrom, Subscribe, Types, Voter};
+
+use crate::codec::{Malformed, Reader};
+use crate::ids::TimeMs;
+
+/// A decoded command.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Command<'a> {
+    /// Switches behaviour on: what apply does may depend on the level, and on nothing else of the build.
+    Level(u32),
+    /// Who votes in this log.
+    Membership(Membership),
+    /// Makes a topic.
+    CreateTopic(CreateTopic),
+    /// Makes a consumer group.
+    CreateGroup(CreateGroup),
+    /// Gives a group its place in every queue of a topic.
+    Subscribe(Subscribe),
+    /// Adds a message to a queue.
+    Append(Append<'a>),
+    /// Hands messages to a client for a time.
+    Deliver(Deliver),
+    /// Ends deliveries, or changes how long they last.
+    Settle(Settle),
+    /// Makes what a client held visible again.
+    Release(Release),
+    /// Moves a message to the group's dead-letter topic.
+    DeadLetter(DeadLetter),
+}
+
+impl<'a> Command<'a> {
+    /// Reads the command that `bytes` are (with its header, whose CRC the caller has checked), and its time.
+    pub fn decode(bytes: &'a [u8]) -> Result<(TimeMs, Self), Malformed> {
+        let mut reader = Reader::new(bytes.get(COMMAND_HEADER_BYTES..).ok_or(Malformed::Short(1))?);
+        let kind = Kind::from_byte(reader.u8()?)?;
+        if kind == Kind::Append {
+            let append = Append::read(&mut reader)?;
+            return Ok((append.time, Self::Append(append)));
+        }
+        let time = reader.varint()?;
+        let command = match kind {
+            Kind::Append => return Err(Malformed::Range("command kind")),
+            Kind::Level => Self::Level(reader.varint32()?),
+            Kind::Membership => Self::Membership(Membership::read(&mut reader)?),
+            Kind::CreateTopic => Self::CreateTopic(CreateTopic::read(&mut reader)?),
+            Kind::CreateGroup => Self::CreateGroup(CreateGroup::read(&mut reader)?),
+            Kind::Subscribe => Self::Subscribe(Subscribe::read(&mut reader)?),
+            Kind::Deliver => Self::Deliver(Deliver::read(&mut reader)?),
+            Kind::Settle => Self::Settle(Settle::read(&mut reader)?),
+            Kind::Release => Self::Release(Release::read(&mut reader)?),
+            Kind::DeadLetter => Self::DeadLetter(DeadLetter::read(&mut reader)?),
+        };
+        reader.finish()?;
+        Ok((time, command))
+    }
+}
+
+/// Encodes `Level(level)` at `time`.
+pub fn encode_level(time: TimeMs, level: u32) -> EncodedCommand {
+    EncodedCommand::build(Kind::Level, time, |out| {
+        crate::codec::put_varint(out, u64::from(level))
+    })
+}
+
+#[cfg(test)]
+mod tests;

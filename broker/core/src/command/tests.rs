@@ -1,0 +1,177 @@
+use super::*;
+use crate::entry::QueueEntry;
+use crate::ids::*;
+use crate::record::NewRecord;
+use proptest::prelude::*;
+
+const NOW: TimeMs = 1_795_000_000_000;
+
+fn id() -> GroupQueueId {
+    GroupQueueId {
+        group: GroupId(300),
+        at: TopicQueue {
+            topic: TopicId(4000),
+            queue: QueueId(15),
+        },
+    }
+}
+
+fn comes_back(encoded: &EncodedCommand, expected: Command<'_>) {
+    assert_eq!(check(encoded.as_bytes()), Ok(()));
+    let (time, command) = Command::decode(encoded.as_bytes()).unwrap();
+    assert_eq!((time, command), (NOW, expected));
+}
+
+fn deliver(n: u64) -> Deliver {
+    Deliver {
+        id: id(),
+        client: "host.example@4711@0@3f9a2c1b7d6e".to_owned(),
+        attempt_id: 0x1234_5678_9abc_def0,
+        auto_renew: true,
+        resume: false,
+        invisible_ms: 60_000,
+        taken: (0..n)
+            .map(|i| Take {
+                offset: QueueOffset(9_000_000_000 + i * 2),
+                group_hash: 0,
+            })
+            .collect(),
+        skipped: vec![Span {
+            start: QueueOffset(9_000_000_001),
+            len: 1,
+        }],
+    }
+}
+
+fn settle(n: u64) -> Settle {
+    let delivery = DeliveryId::new(LogIndex(5_000_000_000), 17);
+    let item = |i| SettleItem {
+        offset: QueueOffset(9_000_000_000 + i),
+        delivery,
+    };
+    Settle {
+        id: id(),
+        change: Change::Done,
+        items: (0..n).map(item).collect(),
+    }
+}
+
+#[test]
+fn every_command_comes_back() {
+    let entry = QueueEntry {
+        physical: PhysicalOffset(77),
+        size: 5,
+        ..QueueEntry::default()
+    };
+    let topic = CreateTopic {
+        name: "orders".into(),
+        queues: 4,
+        types: Types::ALL,
+    };
+    let group = CreateGroup::on_first_use("workers");
+    let membership = Membership {
+        voters: vec![Voter {
+            node: 1,
+            name: "broker-a".into(),
+        }],
+    };
+    let subscribe = Subscribe {
+        group: GroupId(1),
+        topic: TopicId(2),
+    };
+    let release = Release {
+        id: id(),
+        client: "c".into(),
+        visible_in_ms: 1000,
+    };
+    let dead = DeadLetter {
+        id: id(),
+        offset: QueueOffset(8),
+        delivery: Some(DeliveryId(0)),
+        entry,
+    };
+    comes_back(&encode_level(NOW, 1), Command::Level(1));
+    comes_back(&topic.encode(NOW), Command::CreateTopic(topic));
+    comes_back(&group.encode(NOW), Command::CreateGroup(group));
+    comes_back(&membership.encode(NOW), Command::Membership(membership));
+    comes_back(&subscribe.encode(NOW), Command::Subscribe(subscribe));
+    comes_back(&deliver(32).encode(NOW), Command::Deliver(deliver(32)));
+    comes_back(&settle(32).encode(NOW), Command::Settle(settle(32)));
+    comes_back(&release.encode(NOW), Command::Release(release));
+    comes_back(&dead.encode(NOW), Command::DeadLetter(dead));
+    let nack = Settle {
+        change: Change::VisibleIn(0),
+        ..settle(1)
+    };
+    comes_back(&nack.encode(NOW), Command::Settle(nack));
+}
+
+#[test]
+fn an_append_carries_its_record_and_hashes() {
+    let host = "127.0.0.1:1".parse().unwrap();
+    let record = NewRecord {
+        topic: "orders",
+        queue: 2,
+        body: b"hello",
+        properties: b"",
+        born_ms: 1,
+        born_host: host,
+        store_ms: NOW,
+        store_host: host,
+    };
+    let message = NewMessage {
+        topic: TopicId(9),
+        tag: Some("TagA"),
+        message_group: None,
+        record,
+    };
+    let encoded = message.encode();
+    let (time, Command::Append(append)) = Command::decode(encoded.as_bytes()).unwrap() else {
+        panic!("an append")
+    };
+    assert_eq!(
+        (time, append.tag_hash, append.kind),
+        (NOW, 2_598_919, MessageKind::Normal)
+    );
+    assert_eq!(&encoded.as_bytes()[APPEND_RECORD_AT..], append.record);
+    assert_eq!(
+        crate::record::Record::parse(append.record).unwrap().body,
+        b"hello"
+    );
+    assert!(encoded.is_append());
+}
+
+#[test]
+fn deliveries_and_acknowledgements_stay_within_their_budget_of_log() {
+    let (deliver, settle) = (deliver(32).encode(NOW).len(), settle(32).encode(NOW).len());
+    assert!(
+        deliver + settle <= 32 * 24,
+        "a batch of 32 costs {deliver} + {settle} bytes"
+    );
+    let lone = self::settle(1).encode(NOW).len();
+    assert!(lone <= 40, "a lone acknowledgement costs {lone} bytes");
+}
+
+proptest! {
+    #[test]
+    fn random_bytes_never_panic(mut bytes in proptest::collection::vec(any::<u8>(), 9..200), kind in 0_u8..24) {
+        bytes[COMMAND_HEADER_BYTES] = kind;
+        let _ = Command::decode(&bytes);
+        let _ = check(&bytes);
+    }
+
+    #[test]
+    fn a_flipped_bit_is_noticed(at in 0_usize..10_000, bit in 0_u8..8) {
+        let mut bytes = deliver(8).encode(NOW).as_bytes().to_vec();
+        let at = at % bytes.len();
+        bytes[at] ^= 1 << bit;
+        prop_assert!(check(&bytes).is_err());
+    }
+
+    #[test]
+    fn a_cut_command_is_refused(n in 0_u64..40, cut in 1_usize..60) {
+        let bytes = deliver(n).encode(NOW);
+        let end = bytes.len().saturating_sub(cut).max(COMMAND_HEADER_BYTES);
+        prop_assert!(Command::decode(&bytes.as_bytes()[..end]).is_err());
+    }
+}

@@ -1,0 +1,45 @@
+//! Every bound of the domain in one place, with their relations asserted at compile time.
+
+/// Commands in one batch, which is one frame.
+pub const BATCH_COMMANDS_MAX: usize = 1024;
+/// Bytes of commands in one batch, unless a single command is larger.
+pub const BATCH_BYTES_MAX: usize = 256 * 1024;
+/// A message's body in bytes.
+pub const BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// A message's properties, names and values together, as stored.
+pub const PROPERTIES_BYTES_MAX: usize = 32 * 1024 - 1;
+/// User properties of one message.
+pub const USER_PROPERTIES_MAX: usize = 128;
+/// Names and values of a message's user properties in bytes.
+pub const USER_PROPERTIES_BYTES_MAX: usize = 16 * 1024;
+/// Characters in a topic's name as clients may write it.
+pub const TOPIC_NAME_MAX: usize = 127;
+/// Characters in the name of a topic that the broker makes itself, such as a dead-letter topic.
+pub const SYSTEM_TOPIC_NAME_MAX: usize = 255;
+/// Characters in a group's name.
+pub const GROUP_NAME_MAX: usize = 120;
+/// Bytes of a client's id that are kept with a delivery.
+pub const CLIENT_ID_MAX: usize = 255;
+/// Queues of one topic.
+pub const QUEUES_MAX: u32 = 4096;
+/// Queues of a topic made on first use (F7).
+pub const QUEUES_DEFAULT: u32 = 4;
+/// Messages that one receive may take.
+pub const RECEIVE_MAX: usize = 32;
+/// Messages of one queue in flight for one group.
+pub const IN_FLIGHT_MAX: usize = 10_000;
+/// Deliveries of a message before it goes to the dead-letter topic: the first and 16 retries (D5).
+pub const ATTEMPTS_DEFAULT: u16 = 17;
+/// Deliveries of a message that a group may ask for.
+pub const ATTEMPTS_MAX: u16 = 1000;
+/// How long a client may hide a message from others.
+pub const INVISIBLE_MS_MAX: u64 = 12 * 3600 * 1000;
+/// A delivery that the broker renews for its client ends after this.
+pub const AUTO_RENEW_MS_MAX: u64 = 3 * 3600 * 1000;
+/// Steps of a group's customised back-off.
+pub const BACKOFF_STEPS_MAX: usize = 64;
+
+const _: () = assert!(BATCH_COMMANDS_MAX <= u16::MAX as usize);
+const _: () = assert!(RECEIVE_MAX <= IN_FLIGHT_MAX);
+const _: () = assert!(PROPERTIES_BYTES_MAX <= i16::MAX as usize);
+const _: () = assert!(USER_PROPERTIES_BYTES_MAX < PROPERTIES_BYTES_MAX);

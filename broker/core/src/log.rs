@@ -1,0 +1,57 @@
+//! The one way to change state: propose commands to the log, and learn what applying them answered.
+
+use crate::command::EncodedCommand;
+use crate::state::Applied;
+use smallvec::SmallVec;
+use thiserror::Error;
+
+/// Commands that are proposed together and answered together, in order.
+pub type Batch = SmallVec<[EncodedCommand; 1]>;
+/// What applying a batch answered, one result a command, in order.
+pub type Results = SmallVec<[Applied; 1]>;
+
+/// Why a batch surely is not in the log and never will be.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum NotProposed {
+    /// The queue before the log is full; try again after a moment.
+    #[error("too many commands wait for the log: try again after a moment")]
+    Busy,
+    /// The command does not fit a segment.
+    #[error("a command of {size} bytes does not fit the log: at most {max} bytes fit")]
+    TooLarge {
+        /// The command's bytes.
+        size: usize,
+        /// The most that fits.
+        max: usize,
+    },
+    /// The disk is full.
+    #[error("the disk of the log is full: free space or lower the retention")]
+    NoSpace,
+    /// The broker is stopping.
+    #[error("the broker is stopping")]
+    Stopping,
+}
+
+/// How a proposal ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// In the log as durably as the flush mode promises, and applied.
+    Applied(Results),
+    /// Surely not in the log.
+    NotProposed(NotProposed),
+    /// This node does not lead; the leader's address where known.
+    NotLeader(Option<String>),
+    /// Nobody knows: it may be in the log, or come to be. Never acknowledge it; the client retries.
+    Unknown,
+}
+
+/// Called once with the outcome, on the applying thread: it must be short and must not block.
+pub type Completion = Box<dyn FnOnce(Outcome) + Send>;
+
+/// An ordered, durable log whose commands are applied in order.
+///
+/// Batches proposed one after another by one thread are applied in that order when both are applied.
+pub trait ReplicatedLog: Send + Sync {
+    /// Proposes `batch` and calls `done` once. Never blocks on IO.
+    fn propose(&self, batch: Batch, done: Completion);
+}

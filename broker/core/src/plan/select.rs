@@ -1,0 +1,292 @@
+//! Choosing messages from one queue for one receive.
+
+use super::EntrySource;
+use super::cursor::Cursor;
+use super::filter::TagFilter;
+use crate::command::{Span, Take};
+use crate::entry::QueueEntry;
+use crate::ids::{QueueOffset, TimeMs};
+use crate::limits;
+use crate::state::GroupQueue;
+use std::collections::HashSet;
+
+/// Entries read at once.
+const CHUNK: usize = 64;
+/// Entries that one receive looks through in one queue: a bound on its work.
+const SCAN_MAX: u64 = 16 * 1024;
+/// Messages that one receive sends to the dead-letter topic from one queue.
+const DEAD_MAX: usize = 64;
+
+/// What a receive asks of a queue.
+#[derive(Clone, Copy, Debug)]
+pub struct Want<'a> {
+    /// At most this many messages.
+    pub max: usize,
+    /// The proposer's time.
+    pub now: TimeMs,
+    /// The offset behind the queue's last message.
+    pub tail: QueueOffset,
+    /// Which tags.
+    pub filter: &'a TagFilter,
+    /// Deliveries of a message before it goes to the dead-letter topic.
+    pub max_attempts: u16,
+}
+
+/// A message that may be offered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Offer {
+    /// What the `Deliver` says of it.
+    pub take: Take,
+    /// Its entry.
+    pub entry: QueueEntry,
+}
+
+/// What one queue has for a receive. Offers and dead ones are reserved in the cursor until it hears of them again.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// To deliver, in rising order.
+    pub offers: Vec<Offer>,
+    /// Filtered out, in rising order.
+    pub skipped: Vec<Span>,
+    /// Out of attempts: to link into the dead-letter topic.
+    pub dead: Vec<Offer>,
+    /// Whether there may be more for another receive right now.
+    pub more: bool,
+}
+
+impl Plan {
+    /// Looks through one queue for `want`, reserving what it finds. On an error nothing stays reserved.
+    pub fn select<S: EntrySource>(
+        queue: &GroupQueue,
+        cursor: &mut Cursor,
+        entries: &S,
+        want: Want<'_>,
+    ) -> Result<Self, S::Error> {
+        let mut selection = Selection {
+            queue,
+            cursor,
+            entries,
+            want,
+            plan: Self::default(),
+            passed: HashSet::new(),
+            own: HashSet::new(),
+        };
+        let found = if queue.is_fifo() {
+            selection.in_order()
+        } else {
+            selection.any_order()
+        };
+        let Selection { cursor, mut plan, .. } = selection;
+        match found {
+            Ok(()) => {
+                plan.offers.sort_unstable_by_key(|offer| offer.take.offset);
+                Ok(plan)
+            }
+            Err(error) => {
+                plan.give_back(cursor);
+                Err(error)
+            }
+        }
+    }
+
+    /// Whether there is nothing to propose.
+    pub fn is_empty(&self) -> bool {
+        self.offers.is_empty() && self.skipped.is_empty() && self.dead.is_empty()
+    }
+
+    /// Nothing of the plan came to be: everything in it is looked at again.
+    pub fn give_back(&self, cursor: &mut Cursor) {
+        self.offers
+            .iter()
+            .chain(&self.dead)
+            .for_each(|offer| cursor.give_back(offer.take.offset));
+        self.skipped
+            .iter()
+            .for_each(|span| cursor.look_again_from(span.start));
+    }
+
+    fn skip(&mut self, offset: u64) {
+        match self.skipped.last_mut() {
+            Some(span) if span.start.0 + span.len == offset => span.len += 1,
+            _ => self.skipped.push(Span {
+                start: QueueOffset(offset),
+                len: 1,
+            }),
+        }
+    }
+}
+
+struct Selection<'a, S> {
+    queue: &'a GroupQueue,
+    cursor: &'a mut Cursor,
+    entries: &'a S,
+    want: Want<'a>,
+    plan: Plan,
+    /// Message groups with an earlier message that cannot go now.
+    passed: HashSet<u32>,
+    /// Message groups that this selection itself offers messages of.
+    own: HashSet<u32>,
+}
+
+impl<S: EntrySource> Selection<'_, S> {
+    fn full(&self) -> bool {
+        self.plan.offers.len() >= self.want.max || self.plan.dead.len() >= DEAD_MAX
+    }
+
+    fn has_room(&self) -> bool {
+        self.queue.pending_len() + self.cursor.reserved_len() < limits::IN_FLIGHT_MAX
+    }
+
+    fn offer(&mut self, offset: QueueOffset, entry: QueueEntry, dead: bool) {
+        let group_hash = if self.queue.is_fifo() { entry.group_hash } else { 0 };
+        self.cursor.reserve(offset.0, group_hash);
+        let offer = Offer {
+            take: Take { offset, group_hash },
+            entry,
+        };
+        if dead {
+            self.plan.dead.push(offer)
+        } else {
+            self.plan.offers.push(offer)
+        }
+    }
+
+    /// Without order: first what is visible again, then fresh messages.
+    fn any_order(&mut self) -> Result<(), S::Error> {
+        let (queue, now) = (self.queue, self.want.now);
+        let mut one = Vec::with_capacity(1);
+        for (visible_at, offset) in queue.by_visibility().take(SCAN_MAX as usize) {
+            if visible_at > now {
+                break;
+            }
+            if self.full() {
+                self.plan.more = true;
+                return Ok(());
+            }
+            if self.cursor.is_reserved(offset.0) {
+                continue;
+            }
+            one.clear();
+            self.entries.entries(offset, 1, &mut one)?;
+            if let Some(entry) = one.first() {
+                self.offer(
+                    offset,
+                    *entry,
+                    queue.is_exhausted(offset, self.want.max_attempts, now),
+                );
+            }
+        }
+        self.fresh()
+    }
+
+    fn fresh(&mut self) -> Result<(), S::Error> {
+        let mut chunk = Vec::with_capacity(CHUNK);
+        let mut at = self.cursor.scan_from.max(self.queue.floor().0);
+        let stop = self.want.tail.0.min(at.saturating_add(SCAN_MAX));
+        'scan: while at < stop {
+            chunk.clear();
+            self.entries
+                .entries(QueueOffset(at), CHUNK.min((stop - at) as usize), &mut chunk)?;
+            if chunk.is_empty() {
+                break;
+            }
+            for entry in &chunk {
+                if self.full() || !self.has_room() {
+                    break 'scan;
+                }
+                if self.queue.is_fresh(QueueOffset(at)) && !self.cursor.is_reserved(at) {
+                    if self.want.filter.may_take(entry) {
+                        self.offer(QueueOffset(at), *entry, false);
+                    } else {
+                        self.plan.skip(at);
+                    }
+                }
+                at += 1;
+            }
+        }
+        self.plan.more |= at < self.want.tail.0 && self.has_room();
+        self.cursor.scan_from = at;
+        Ok(())
+    }
+
+    /// FIFO: in order of offsets; a message group is passed over from its first message on that cannot go now.
+    fn in_order(&mut self) -> Result<(), S::Error> {
+        let expired = self
+            .queue
+            .by_visibility()
+            .take_while(|(at, _)| *at <= self.want.now);
+        if let Some(lowest) = expired.map(|(_, offset)| offset).min() {
+            self.cursor.look_again_from(lowest);
+        }
+        let mut chunk = Vec::with_capacity(CHUNK);
+        let mut at = self.cursor.scan_from.max(self.queue.floor().0);
+        let stop = self.want.tail.0.min(at.saturating_add(SCAN_MAX));
+        let mut first_waiting = None;
+        'scan: while at < stop {
+            if let Some(end) = self.queue.settled().end_of(at) {
+                at = end;
+                continue;
+            }
+            chunk.clear();
+            self.entries
+                .entries(QueueOffset(at), CHUNK.min((stop - at) as usize), &mut chunk)?;
+            if chunk.is_empty() {
+                break;
+            }
+            for entry in &chunk {
+                if self.full() {
+                    break 'scan;
+                }
+                if self.consider(QueueOffset(at), entry) == Seen::Waits {
+                    first_waiting.get_or_insert(at);
+                }
+                at += 1;
+            }
+        }
+        self.plan.more = self.full() && at < self.want.tail.0;
+        self.cursor.scan_from = first_waiting.unwrap_or(at);
+        Ok(())
+    }
+
+    fn consider(&mut self, offset: QueueOffset, entry: &QueueEntry) -> Seen {
+        let hash = entry.group_hash;
+        let pending = self.queue.pending(offset);
+        if pending.is_none() && !self.queue.is_fresh(offset) {
+            return Seen::Passed;
+        }
+        let held = pending.is_some_and(|pending| pending.visible_at > self.want.now);
+        if held || self.cursor.is_reserved(offset.0) {
+            self.passed.insert(hash);
+            return Seen::Passed;
+        }
+        if pending.is_none() && !self.want.filter.may_take(entry) {
+            self.plan.skip(offset.0);
+            return Seen::Passed;
+        }
+        let others_hold = !self.own.contains(&hash)
+            && (self.cursor.is_group_reserved(hash) || self.queue.is_locked(hash, self.want.now));
+        if self.passed.contains(&hash) || others_hold || (pending.is_none() && !self.has_room()) {
+            self.passed.insert(hash);
+            return Seen::Waits;
+        }
+        let exhausted = self
+            .queue
+            .is_exhausted(offset, self.want.max_attempts, self.want.now);
+        if exhausted {
+            // Its message group goes on once the dead-letter topic has this message.
+            self.passed.insert(hash);
+        }
+        self.own.insert(hash);
+        self.offer(offset, *entry, exhausted);
+        Seen::Passed
+    }
+}
+
+/// What looking at a message in order came to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Seen {
+    /// Need not be looked at again, unless it expires or is handed back.
+    Passed,
+    /// Waits for its message group or for room: look again.
+    Waits,
+}

@@ -1,0 +1,140 @@
+//! What applying a command answers.
+
+use crate::ids::{DeliveryId, GroupId, QueueOffset, TopicId};
+use smallvec::SmallVec;
+use thiserror::Error;
+
+/// The answer to one command.
+pub type Applied = Result<Done, Refused>;
+
+/// The messages that a `Deliver` got.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivered {
+    /// The delivery they are held by.
+    pub delivery: DeliveryId,
+    /// Offset and attempt (from 1), in rising order; what was no longer ready is missing.
+    pub taken: Vec<(QueueOffset, u16)>,
+}
+
+/// What a command did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Done {
+    /// The level is switched on.
+    Level(u32),
+    /// The voters are these now.
+    Membership,
+    /// The topic exists.
+    Topic(TopicId),
+    /// The group exists.
+    Group(GroupId),
+    /// The group has its place in the topic's queues.
+    Subscribed,
+    /// The message has this offset in its queue.
+    Appended(QueueOffset),
+    /// The messages are handed out.
+    Delivered(Delivered),
+    /// By item whether its delivery was still held; those that were have been settled, and go on as `delivery`.
+    Settled {
+        /// The delivery that changed items are held by from now on.
+        delivery: DeliveryId,
+        /// One flag an item.
+        accepted: SmallVec<[bool; 8]>,
+    },
+    /// This many messages come back.
+    Released(u32),
+    /// The message stands in the dead-letter topic.
+    DeadLettered {
+        /// The dead-letter topic.
+        topic: TopicId,
+        /// The message's offset there.
+        offset: QueueOffset,
+    },
+}
+
+/// Why a command changed nothing.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum Refused {
+    /// The bytes are no command that this level knows.
+    #[error("the command cannot be read: {0}")]
+    Malformed(#[from] crate::codec::Malformed),
+    /// Levels go up one by one, to at most what the build knows.
+    #[error("level {asked} cannot follow level {present}")]
+    Level {
+        /// The level asked for.
+        asked: u32,
+        /// The level there is.
+        present: u32,
+    },
+    /// There is a topic of this name.
+    #[error("the topic exists already, with id {0}")]
+    TopicExists(TopicId),
+    /// There is a group of this name.
+    #[error("the consumer group exists already, with id {0}")]
+    GroupExists(GroupId),
+    /// A name or number out of its bounds.
+    #[error("{0} is out of its bounds")]
+    OutOfBounds(&'static str),
+    /// No such topic.
+    #[error("there is no topic with id {0}")]
+    NoTopic(TopicId),
+    /// The topic has fewer queues.
+    #[error("topic {0} has no queue {1}")]
+    NoQueue(TopicId, crate::ids::QueueId),
+    /// No such group.
+    #[error("there is no consumer group with id {0}")]
+    NoGroup(GroupId),
+    /// The topic does not take messages of this kind.
+    #[error("topic {0} does not take messages of this kind")]
+    KindNotTaken(TopicId),
+    /// The group has not subscribed to the topic.
+    #[error("consumer group {0} has not subscribed to topic {1}")]
+    NotSubscribed(GroupId, TopicId),
+    /// The delivery is over: settled, expired, or followed by a newer one.
+    #[error("the delivery is over: it was settled or has expired")]
+    NotHeld,
+}
+
+impl Refused {
+    /// A number for the digest.
+    pub(super) fn code(&self) -> u64 {
+        match self {
+            Self::Malformed(_) => 1,
+            Self::Level { .. } => 2,
+            Self::TopicExists(_) => 3,
+            Self::GroupExists(_) => 4,
+            Self::OutOfBounds(_) => 5,
+            Self::NoTopic(_) => 6,
+            Self::NoQueue(..) => 7,
+            Self::NoGroup(_) => 8,
+            Self::KindNotTaken(_) => 9,
+            Self::NotSubscribed(..) => 10,
+            Self::NotHeld => 11,
+        }
+    }
+}
+
+impl Done {
+    /// A number for the digest, that differs where the effect differs.
+    pub(super) fn code(&self) -> u64 {
+        use crate::hash::mix;
+        match self {
+            Self::Level(level) => mix(1, u64::from(*level)),
+            Self::Membership => 2,
+            Self::Topic(id) => mix(3, u64::from(id.0)),
+            Self::Group(id) => mix(4, u64::from(id.0)),
+            Self::Subscribed => 5,
+            Self::Appended(offset) => mix(6, offset.0),
+            Self::Delivered(delivered) => delivered
+                .taken
+                .iter()
+                .fold(mix(7, delivered.delivery.0), |digest, (offset, attempt)| {
+                    mix(mix(digest, offset.0), u64::from(*attempt))
+                }),
+            Self::Settled { delivery, accepted } => accepted
+                .iter()
+                .fold(mix(8, delivery.0), |digest, yes| mix(digest, u64::from(*yes))),
+            Self::Released(count) => mix(9, u64::from(*count)),
+            Self::DeadLettered { topic, offset } => mix(mix(10, u64::from(topic.0)), offset.0),
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! The bytes of state's parts: canonical, so that equal parts are equal bytes.
+
+use super::State;
+use super::group_queue::{Delivery, GroupQueue, Pending};
+use super::range_set::RangeSet;
+use super::snapshot::ShardView;
+use super::tables::{Group, Topic};
+use crate::codec::{Malformed, Reader, put_bytes, put_varint};
+use crate::command::{CreateGroup, CreateTopic, Membership, Types, Voter};
+use crate::ids::{DeliveryId, GroupId, LogIndex, Term, TopicId};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+impl ShardView {
+    /// Appends the part's bytes.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Topic(topic, tails) => {
+                put_bytes(out, topic.spec.name.as_bytes());
+                out.push(topic.spec.types.to_byte());
+                put_varint(out, tails.len() as u64);
+                tails.iter().for_each(|tail| put_varint(out, *tail));
+            }
+            Self::Group(group) => group.spec.put(out),
+            Self::GroupQueue(queue) => queue.encode(out),
+        }
+    }
+}
+
+impl Topic {
+    pub(super) fn decode(id: TopicId, reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let name = reader.text("topic name")?.to_owned();
+        let types = Types::from_byte(reader.u8()?)?;
+        let queues = reader.count(1)?;
+        let tails = (0..queues)
+            .map(|_| reader.varint().map(AtomicU64::new))
+            .collect::<Result<_, _>>()?;
+        reader.clone().finish()?;
+        Ok(Self {
+            tails,
+            ..Self::new(
+                id,
+                CreateTopic {
+                    name,
+                    queues: queues as u32,
+                    types,
+                },
+            )
+        })
+    }
+}
+
+impl Group {
+    pub(super) fn decode(id: GroupId, reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let spec = CreateGroup::read(reader)?;
+        reader.clone().finish()?;
+        Ok(Self { id, spec })
+    }
+}
+
+impl GroupQueue {
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.push(u8::from(self.is_fifo()));
+        put_varint(out, self.floor().0);
+        put_varint(out, self.settled().iter().count() as u64);
+        let mut last = self.floor().0;
+        for (start, end) in self.settled().iter() {
+            put_varint(out, start - last);
+            put_varint(out, end - start);
+            last = end;
+        }
+        put_varint(out, self.deliveries().count() as u64);
+        for (id, delivery) in self.deliveries() {
+            put_varint(out, id.0);
+            put_bytes(out, delivery.client.as_bytes());
+            out.push(u8::from(delivery.auto_renew));
+            out.extend_from_slice(&delivery.attempt_id.to_le_bytes());
+        }
+        put_varint(out, self.pending_len() as u64);
+        let mut last = self.floor().0;
+        for (offset, pending) in self.all_pending() {
+            put_varint(out, offset.0 - last);
+            put_varint(out, pending.visible_at);
+            put_varint(out, pending.delivery.0);
+            put_varint(out, u64::from(pending.group_hash));
+            put_varint(out, u64::from(pending.attempt));
+            last = offset.0;
+        }
+    }
+
+    pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let fifo = reader.u8()? != 0;
+        let floor = reader.varint()?;
+        let mut settled = RangeSet::default();
+        let mut last = floor;
+        for _ in 0..reader.count(2)? {
+            let start = last
+                .checked_add(reader.varint()?)
+                .ok_or(Malformed::Range("settled range"))?;
+            last = start
+                .checked_add(reader.varint()?)
+                .ok_or(Malformed::Range("settled range"))?;
+            settled.insert(start, last);
+        }
+        let mut deliveries = BTreeMap::new();
+        for _ in 0..reader.count(11)? {
+            let id = DeliveryId(reader.varint()?);
+            let client = Arc::from(reader.text("client id")?);
+            let auto_renew = reader.u8()? != 0;
+            let attempt_id = reader.u64()?;
+            deliveries.insert(
+                id,
+                Delivery {
+                    client,
+                    attempt_id,
+                    auto_renew,
+                    left: 0,
+                },
+            );
+        }
+        let mut queue = Self::restored(fifo, floor, settled);
+        let mut last = floor;
+        for _ in 0..reader.count(5)? {
+            last = last
+                .checked_add(reader.varint()?)
+                .ok_or(Malformed::Range("pending offset"))?;
+            let visible_at = reader.varint()?;
+            let delivery = DeliveryId(reader.varint()?);
+            let group_hash = reader.varint32()?;
+            let attempt = u16::try_from(reader.varint()?).map_err(|_| Malformed::Range("attempt"))?;
+            let template = deliveries
+                .get(&delivery)
+                .ok_or(Malformed::Range("delivery of a pending message"))?;
+            queue.put(
+                last,
+                Pending {
+                    visible_at,
+                    delivery,
+                    group_hash,
+                    attempt,
+                },
+                template.clone(),
+            );
+        }
+        reader.clone().finish()?;
+        Ok(queue)
+    }
+}
+
+impl State {
+    pub(super) fn encode_header(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        put_varint(&mut out, u64::from(self.level));
+        put_varint(&mut out, self.now);
+        out.extend_from_slice(&self.digest.to_le_bytes());
+        put_varint(&mut out, self.term.0);
+        put_varint(&mut out, self.next_index.0);
+        put_varint(&mut out, u64::from(self.tables.topics.read().next));
+        put_varint(&mut out, u64::from(self.tables.groups.read().next));
+        put_varint(&mut out, self.membership.voters.len() as u64);
+        for voter in &self.membership.voters {
+            put_varint(&mut out, voter.node);
+            put_bytes(&mut out, voter.name.as_bytes());
+        }
+        out
+    }
+
+    pub(super) fn decode_header(&mut self, header: &[u8]) -> Result<(), Malformed> {
+        let mut reader = Reader::new(header);
+        self.level = reader.varint32()?;
+        self.now = reader.varint()?;
+        self.tables.now.store(self.now, Ordering::Release);
+        self.digest = reader.u64()?;
+        let term = Term(reader.varint()?);
+        let next_index = LogIndex(reader.varint()?);
+        self.tables.topics.write().next = reader.varint32()?;
+        self.tables.groups.write().next = reader.varint32()?;
+        let mut membership = Membership::default();
+        for _ in 0..reader.count(2)? {
+            let node = reader.varint()?;
+            membership.voters.push(Voter {
+                node,
+                name: reader.text("voter name")?.to_owned(),
+            });
+        }
+        self.set_position(term, next_index, membership);
+        reader.finish()
+    }
+}

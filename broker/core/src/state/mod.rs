@@ -1,0 +1,143 @@
+//! State: the fold over the log's commands.
+//!
+//! Rules of apply, which everything in this module keeps:
+//! - it is a function of the state and the command: no clock, no randomness, no configuration, no floats, no order of a
+//!   hash map, no reading of records;
+//! - a command that does not fit is answered with a [`Refused`] and changes nothing but time and digest;
+//! - time is `now = max(now, command's time)`, and never goes back;
+//! - what apply does may depend on [`LEVEL`] alone. A new behaviour comes with a new level.
+//!
+//! One thread applies. Others read through [`Tables`]: tables behind short locks, and one short lock for each group
+//! and queue, so that readers never stop the applier for longer than a look.
+
+mod answer;
+mod apply;
+mod clients;
+mod encode;
+mod group_queue;
+mod range_set;
+mod snapshot;
+mod tables;
+
+pub use answer::{Applied, Delivered, Done, Refused};
+pub use group_queue::{Delivery, GroupQueue, Lag, Pending};
+pub use range_set::RangeSet;
+pub use snapshot::{RestoreError, ShardKey, ShardView, Snapshot};
+pub use tables::{Group, Shard, Subscription, Tables, Topic, dead_letter_topic};
+
+use crate::command::Membership;
+use crate::entry::QueueEntry;
+use crate::ids::{GroupQueueId, LogIndex, PhysicalOffset, QueueOffset, Term, TimeMs, TopicQueue};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// The highest level of behaviour that this build knows.
+pub const LEVEL: u32 = 1;
+
+/// Where a command stands in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CommandAt {
+    /// Its frame's index.
+    pub index: LogIndex,
+    /// Its place in the frame, from 0.
+    pub place: u16,
+    /// Where its first byte is.
+    pub physical: PhysicalOffset,
+}
+
+/// What applying makes happen outside of state. Called in the order of the log, before readers can see the change.
+pub trait Effects {
+    /// The queue has this entry at this offset, its next one.
+    fn entry(&mut self, at: TopicQueue, offset: QueueOffset, entry: &QueueEntry);
+    /// From `when` on, messages of this queue may be ready for this group that were not before.
+    fn ready(&mut self, id: GroupQueueId, when: TimeMs);
+}
+
+/// All state of one log.
+#[derive(Debug)]
+pub struct State {
+    tables: Arc<Tables>,
+    now: TimeMs,
+    level: u32,
+    digest: u64,
+    term: Term,
+    next_index: LogIndex,
+    membership: Membership,
+    dirty: BTreeSet<ShardKey>,
+    removed: BTreeSet<ShardKey>,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl State {
+    /// The state before the first frame.
+    pub fn new() -> Self {
+        Self {
+            tables: Arc::new(Tables::default()),
+            now: 0,
+            level: 0,
+            digest: 0,
+            term: Term(0),
+            next_index: LogIndex(0),
+            membership: Membership::default(),
+            dirty: BTreeSet::new(),
+            removed: BTreeSet::new(),
+        }
+    }
+
+    /// What other threads read.
+    pub fn tables(&self) -> &Arc<Tables> {
+        &self.tables
+    }
+
+    /// The state's time.
+    pub fn now(&self) -> TimeMs {
+        self.now
+    }
+
+    /// The level of behaviour that the log has switched on.
+    pub fn level(&self) -> u32 {
+        self.level
+    }
+
+    /// The rolling digest over everything applied: equal for equal prefixes.
+    pub fn digest(&self) -> u64 {
+        self.digest
+    }
+
+    /// The index of the next frame to apply.
+    pub fn next_index(&self) -> LogIndex {
+        self.next_index
+    }
+
+    /// The term of the last applied frame.
+    pub fn term(&self) -> Term {
+        self.term
+    }
+
+    /// Who votes.
+    pub fn membership(&self) -> &Membership {
+        &self.membership
+    }
+
+    /// Takes note of a whole applied frame. `index` is the next one; frames come without holes, terms never fall.
+    pub fn end_frame(&mut self, term: Term, index: LogIndex) {
+        debug_assert_eq!(index, self.next_index, "frames are applied in order");
+        debug_assert!(term >= self.term, "terms never fall");
+        self.term = term;
+        self.next_index = LogIndex(index.0 + 1);
+        self.mix(index.0);
+        self.mix(term.0);
+    }
+
+    fn mix(&mut self, value: u64) {
+        self.digest = crate::hash::mix(self.digest, value);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,103 @@
+//! A set of offsets, kept as disjoint ranges that do not touch.
+
+use std::collections::BTreeMap;
+
+/// Offsets as ranges `start..end`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RangeSet {
+    ranges: BTreeMap<u64, u64>,
+    len: u64,
+}
+
+impl RangeSet {
+    /// How many offsets are in the set.
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Whether the set is empty.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The end of the range that holds `offset`, if one does.
+    pub fn end_of(&self, offset: u64) -> Option<u64> {
+        let (_, end) = self.ranges.range(..=offset).next_back()?;
+        (*end > offset).then_some(*end)
+    }
+
+    /// Whether `offset` is in the set.
+    pub fn contains(&self, offset: u64) -> bool {
+        self.end_of(offset).is_some()
+    }
+
+    /// The end of the last range.
+    pub fn last_end(&self) -> Option<u64> {
+        self.ranges.last_key_value().map(|(_, end)| *end)
+    }
+
+    /// The ranges `(start, end)` in order.
+    pub fn iter(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
+        self.ranges.iter().map(|(start, end)| (*start, *end))
+    }
+
+    /// Adds `start..end`, wherever it overlaps or touches what is there.
+    pub fn insert(&mut self, mut start: u64, mut end: u64) {
+        if start >= end {
+            return;
+        }
+        while let Some((at, until)) = self
+            .ranges
+            .range(..=end)
+            .next_back()
+            .map(|(at, until)| (*at, *until))
+        {
+            if until < start {
+                break;
+            }
+            self.ranges.remove(&at);
+            self.len -= until - at;
+            start = start.min(at);
+            end = end.max(until);
+        }
+        self.ranges.insert(start, end);
+        self.len += end - start;
+    }
+
+    /// Removes and answers the end of the range that starts at or before `offset` and reaches it.
+    pub fn take_through(&mut self, offset: u64) -> Option<u64> {
+        let (start, end) = self.ranges.first_key_value().map(|(start, end)| (*start, *end))?;
+        if start > offset {
+            return None;
+        }
+        self.ranges.remove(&start);
+        self.len -= end - start;
+        Some(end)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    proptest! {
+        #[test]
+        fn it_holds_what_a_plain_set_holds(spans in proptest::collection::vec((0_u64..60, 0_u64..8), 0..40)) {
+            let mut ranges = RangeSet::default();
+            let mut plain = BTreeSet::new();
+            for (start, len) in spans {
+                ranges.insert(start, start + len);
+                plain.extend(start..start + len);
+                prop_assert_eq!(ranges.len(), plain.len() as u64);
+                prop_assert_eq!(ranges.iter().flat_map(|(a, b)| a..b).collect::<BTreeSet<_>>(), plain.clone());
+                let touching = ranges.iter().zip(ranges.iter().skip(1)).any(|(left, right)| left.1 >= right.0);
+                prop_assert!(!touching, "ranges stay apart");
+            }
+            for offset in 0..70 {
+                prop_assert_eq!(ranges.contains(offset), plain.contains(&offset));
+            }
+        }
+    }
+}

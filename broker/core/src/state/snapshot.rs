@@ -1,0 +1,253 @@
+//! A checkpoint's view of state, and state back from a checkpoint.
+//!
+//! A snapshot is taken between two commands and costs the applier only reference counts: it shares the shards that
+//! changed since the last one, and the applier copies a shard that it changes while the snapshot still holds it.
+
+use super::group_queue::GroupQueue;
+use super::tables::{Group, Shard, Subscription, Topic};
+use super::{LEVEL, State};
+use crate::codec::{Malformed, Reader};
+use crate::command::Membership;
+use crate::ids::{GroupId, GroupQueueId, LogIndex, QueueId, Term, TopicId, TopicQueue};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use thiserror::Error;
+
+/// One part of state that is stored on its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ShardKey {
+    /// A topic with the ends of its queues.
+    Topic(TopicId),
+    /// A consumer group.
+    Group(GroupId),
+    /// A group's hold on a queue.
+    GroupQueue(GroupQueueId),
+}
+
+impl ShardKey {
+    /// The key as numbers: kind, and up to three ids.
+    pub fn to_numbers(self) -> (u8, [u32; 3]) {
+        match self {
+            Self::Topic(id) => (1, [id.0, 0, 0]),
+            Self::Group(id) => (2, [id.0, 0, 0]),
+            Self::GroupQueue(id) => (3, [id.group.0, id.at.topic.0, id.at.queue.0]),
+        }
+    }
+
+    /// The key that these numbers are.
+    pub fn from_numbers(kind: u8, ids: [u32; 3]) -> Result<Self, Malformed> {
+        let [a, b, c] = ids;
+        let at = TopicQueue {
+            topic: TopicId(b),
+            queue: QueueId(c),
+        };
+        match kind {
+            1 => Ok(Self::Topic(TopicId(a))),
+            2 => Ok(Self::Group(GroupId(a))),
+            3 => Ok(Self::GroupQueue(GroupQueueId {
+                group: GroupId(a),
+                at,
+            })),
+            _ => Err(Malformed::Range("shard kind")),
+        }
+    }
+}
+
+/// A part of state, frozen.
+#[derive(Clone, Debug)]
+pub enum ShardView {
+    /// A topic and, frozen, the ends of its queues.
+    Topic(Arc<Topic>, Vec<u64>),
+    /// A group.
+    Group(Arc<Group>),
+    /// A group's hold on a queue.
+    GroupQueue(Arc<GroupQueue>),
+}
+
+/// What changed in state since the last snapshot.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// The small things: time, level, digest, voters, counters.
+    pub header: Vec<u8>,
+    /// The parts that changed, by key.
+    pub changed: Vec<(ShardKey, ShardView)>,
+    /// The parts that are gone.
+    pub removed: Vec<ShardKey>,
+    /// The digest, for the log line.
+    pub digest: u64,
+    /// The index of the first frame that is not in it.
+    pub next_index: LogIndex,
+}
+
+/// Why a checkpoint's content is no state.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum RestoreError {
+    /// The header cannot be read.
+    #[error("the checkpoint's header cannot be read: {0}")]
+    Header(Malformed),
+    /// A part cannot be read.
+    #[error("part {0:?} of the checkpoint cannot be read: {1}")]
+    Part(ShardKey, Malformed),
+    /// A part names one that is missing.
+    #[error("part {0:?} of the checkpoint belongs to a topic or queue that is missing")]
+    Orphan(ShardKey),
+    /// The log needs a newer build.
+    #[error("the log is at level {found}, and this build knows levels up to {LEVEL}: run a newer version")]
+    Level {
+        /// The level of the log.
+        found: u32,
+    },
+}
+
+impl State {
+    /// Freezes what changed since the last call.
+    pub fn snapshot(&mut self) -> Snapshot {
+        let dirty = std::mem::take(&mut self.dirty);
+        dirty.iter().for_each(|key| self.mark_clean(*key));
+        let changed = dirty
+            .into_iter()
+            .filter_map(|key| Some((key, self.view(key)?)))
+            .collect();
+        Snapshot {
+            header: self.encode_header(),
+            changed,
+            removed: std::mem::take(&mut self.removed).into_iter().collect(),
+            digest: self.digest,
+            next_index: self.next_index,
+        }
+    }
+
+    fn mark_clean(&self, key: ShardKey) {
+        match key {
+            ShardKey::Topic(id) => {
+                if let Some(topic) = self.tables.topic_by_id(id) {
+                    topic.dirty.store(false, Ordering::Relaxed);
+                }
+            }
+            ShardKey::Group(_) => {}
+            ShardKey::GroupQueue(id) => {
+                if let Some(shard) = self.shard(id) {
+                    shard.dirty.store(false, Ordering::Relaxed);
+                }
+            }
+        }
+    }
+
+    fn shard(&self, id: GroupQueueId) -> Option<Arc<Shard>> {
+        let subscription = self.tables.subscription(id.group, id.at.topic)?;
+        subscription.shards.get(id.at.queue.0 as usize).cloned()
+    }
+
+    fn view(&self, key: ShardKey) -> Option<ShardView> {
+        match key {
+            ShardKey::Topic(id) => {
+                let topic = self.tables.topic_by_id(id)?;
+                let tails = topic
+                    .tails
+                    .iter()
+                    .map(|tail| tail.load(Ordering::Relaxed))
+                    .collect();
+                Some(ShardView::Topic(topic, tails))
+            }
+            ShardKey::Group(id) => self.tables.group_by_id(id).map(ShardView::Group),
+            ShardKey::GroupQueue(id) => {
+                let queue = Arc::clone(&self.shard(id)?.queue.lock());
+                Some(ShardView::GroupQueue(queue))
+            }
+        }
+    }
+
+    /// Every part of state, changed or not.
+    pub fn all_views(&self) -> Vec<(ShardKey, ShardView)> {
+        let topics = self
+            .tables
+            .all_topics()
+            .into_iter()
+            .map(|topic| ShardKey::Topic(topic.id));
+        let groups = self
+            .tables
+            .all_groups()
+            .into_iter()
+            .map(|group| ShardKey::Group(group.id));
+        let mut keys: Vec<ShardKey> = topics.chain(groups).collect();
+        for ((group, topic), subscription) in self.tables.all_subscriptions() {
+            let queues = (0..subscription.shards.len() as u32).map(QueueId);
+            keys.extend(queues.map(|queue| {
+                ShardKey::GroupQueue(GroupQueueId {
+                    group,
+                    at: TopicQueue { topic, queue },
+                })
+            }));
+        }
+        keys.into_iter()
+            .filter_map(|key| Some((key, self.view(key)?)))
+            .collect()
+    }
+
+    /// State from a checkpoint's header and parts, in any order.
+    pub fn restore<'a>(
+        header: &[u8],
+        parts: impl IntoIterator<Item = (ShardKey, &'a [u8])>,
+    ) -> Result<Self, RestoreError> {
+        let mut state = Self::new();
+        state.decode_header(header).map_err(RestoreError::Header)?;
+        if state.level > LEVEL {
+            return Err(RestoreError::Level { found: state.level });
+        }
+        let mut queues: BTreeMap<(GroupId, TopicId), BTreeMap<u32, Arc<Shard>>> = BTreeMap::new();
+        for (key, bytes) in parts {
+            let wrong = |error| RestoreError::Part(key, error);
+            match key {
+                ShardKey::Topic(id) => {
+                    let topic = Topic::decode(id, &mut Reader::new(bytes)).map_err(wrong)?;
+                    state.tables.topics.write().insert(Arc::new(topic));
+                }
+                ShardKey::Group(id) => {
+                    let group = Group::decode(id, &mut Reader::new(bytes)).map_err(wrong)?;
+                    state.tables.groups.write().insert(Arc::new(group));
+                }
+                ShardKey::GroupQueue(id) => {
+                    let queue = GroupQueue::decode(&mut Reader::new(bytes)).map_err(wrong)?;
+                    let of = queues.entry((id.group, id.at.topic)).or_default();
+                    of.insert(id.at.queue.0, Shard::new(queue));
+                }
+            }
+        }
+        state.attach(queues)?;
+        Ok(state)
+    }
+
+    fn attach(
+        &mut self,
+        queues: BTreeMap<(GroupId, TopicId), BTreeMap<u32, Arc<Shard>>>,
+    ) -> Result<(), RestoreError> {
+        let mut subscriptions = self.tables.subscriptions.write();
+        for ((group, topic), shards) in queues {
+            let at = TopicQueue {
+                topic,
+                queue: QueueId(0),
+            };
+            let orphan = || RestoreError::Orphan(ShardKey::GroupQueue(GroupQueueId { group, at }));
+            let spec = self.tables.topic_by_id(topic).ok_or_else(orphan)?;
+            self.tables.group_by_id(group).ok_or_else(orphan)?;
+            let whole = shards.keys().copied().eq(0..spec.spec.queues);
+            if !whole {
+                return Err(orphan());
+            }
+            subscriptions.insert(
+                (group, topic),
+                Subscription {
+                    shards: shards.into_values().collect(),
+                },
+            );
+        }
+        Ok(())
+    }
+
+    pub(super) fn set_position(&mut self, term: Term, next_index: LogIndex, membership: Membership) {
+        self.term = term;
+        self.next_index = next_index;
+        self.membership = membership;
+    }
+}

@@ -1,0 +1,95 @@
+//! All file access of the store, behind two traits: the real files, and faulty ones for the proofs.
+//!
+//! What callers may rely on, and faulty implementations must honour:
+//! - bytes written are durable once `sync_data` of that file, or `sync_all_files`, has returned `Ok`;
+//! - a file's existence and name are durable once `sync_dir` of its folder, or `sync_all_files`, has returned `Ok`;
+//! - without that, after a crash any subset of the writes may be there, in any order, torn at any 512 bytes;
+//! - after a failed sync nothing is known about the file any more: the process must end.
+
+mod real;
+
+pub use real::RealIo;
+
+use bytes::Bytes;
+use std::io::{self, IoSlice};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A file handle, shared between threads: all access is by offset.
+pub type FileHandle = Arc<dyn LogFile>;
+
+/// What keeps a data directory to one process; released on drop.
+pub trait DirLock: Send + Sync {}
+
+/// An open file.
+pub trait LogFile: Send + Sync {
+    /// Reads at most `buf.len()` bytes at `offset`; 0 only at the end of the file.
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize>;
+    /// Writes `bufs` one after another at `offset`, perhaps fewer bytes than they hold. Extends the file where needed.
+    fn write_at(&self, bufs: &[IoSlice<'_>], offset: u64) -> io::Result<usize>;
+    /// Makes durable what was written, and the file's length.
+    fn sync_data(&self) -> io::Result<()>;
+    /// Cuts or extends (with zeros) the file.
+    fn set_len(&self, len: u64) -> io::Result<()>;
+    /// The file's length.
+    fn len(&self) -> io::Result<u64>;
+    /// The file's first `len` bytes as memory, read-only. The caller never writes, cuts or recycles the file while the
+    /// bytes or slices of them live.
+    fn map(&self, len: usize) -> io::Result<Bytes>;
+    /// Tells the system that cached pages of the file are not wanted: what is read next comes from the disk.
+    fn drop_cache(&self) -> io::Result<()>;
+}
+
+/// A file system.
+pub trait LogIo: Send + Sync {
+    /// Makes a new file, open for reading and writing; an error of kind `AlreadyExists` if there is one.
+    fn create(&self, path: &Path) -> io::Result<FileHandle>;
+    /// Opens an existing file for reading and writing.
+    fn open(&self, path: &Path) -> io::Result<FileHandle>;
+    /// Opens an existing file for reading only.
+    fn open_read(&self, path: &Path) -> io::Result<FileHandle>;
+    /// Renames a file, replacing what stood there.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Removes a file; it is no error if there is none.
+    fn remove(&self, path: &Path) -> io::Result<()>;
+    /// Makes a folder and those above it where missing.
+    fn create_dir(&self, path: &Path) -> io::Result<()>;
+    /// Removes a folder if it is there and empty; it is no error if it is not there.
+    fn remove_dir(&self, path: &Path) -> io::Result<()>;
+    /// The names in a folder, sorted; empty if there is no such folder.
+    fn list(&self, path: &Path) -> io::Result<Vec<PathBuf>>;
+    /// Makes names in this folder durable.
+    fn sync_dir(&self, path: &Path) -> io::Result<()>;
+    /// Makes everything on the file system that holds `path` durable (`syncfs`).
+    fn sync_all_files(&self, path: &Path) -> io::Result<()>;
+    /// Locks the folder against other processes; an error of kind `WouldBlock` if another holds it.
+    fn lock(&self, path: &Path) -> io::Result<Box<dyn DirLock>>;
+}
+
+/// Reads exactly `buf.len()` bytes at `offset`, however often the system reads short.
+pub fn read_exact_at(file: &dyn LogFile, mut buf: &mut [u8], mut offset: u64) -> io::Result<()> {
+    while !buf.is_empty() {
+        match file.read_at(buf, offset)? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            n => {
+                buf = &mut buf[n..];
+                offset += n as u64;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Writes all of `buf` at `offset`, however often the system writes short.
+pub fn write_all_at(file: &dyn LogFile, mut buf: &[u8], mut offset: u64) -> io::Result<()> {
+    while !buf.is_empty() {
+        match file.write_at(&[IoSlice::new(buf)], offset)? {
+            0 => return Err(io::ErrorKind::WriteZero.into()),
+            n => {
+                buf = &buf[n..];
+                offset += n as u64;
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,144 @@
+//! `cargo xtask test`: everything, in the order in which it is cheapest to learn what is wrong.
+
+use std::env;
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use cargo_metadata::Metadata;
+
+use crate::process::{cargo, check};
+use crate::run::{Expected, Run};
+use crate::workspace::{self, SYSTEM_TESTS};
+use crate::{deny, prerequisites, suites, tools, verify};
+
+/// Tells the suites where the executables under test are.
+const BINARIES: &str = "SLUICE_BIN_DIR";
+
+#[derive(clap::Args)]
+pub struct TestArgs {
+    /// Run only this system suite (may be repeated)
+    #[arg(long, value_name = "NAME")]
+    suite: Vec<String>,
+    /// List the system suites and run nothing
+    #[arg(long, conflicts_with = "suite")]
+    list: bool,
+}
+
+/// Runs what the arguments ask for; without any, everything there is.
+pub fn test(args: &TestArgs) -> Result<ExitCode> {
+    let metadata = workspace::metadata()?;
+    let all = suites::of_system(&metadata);
+    if args.list {
+        all.iter().for_each(|suite| println!("{suite}"));
+        return Ok(ExitCode::SUCCESS);
+    }
+    let chosen = suites::choose(&all, &args.suite)?;
+    let mut run = Run::start();
+    let chosen_by_name = !args.suite.is_empty();
+    if !prepare(&mut run, chosen_by_name) {
+        return Ok(run.finish());
+    }
+    if !chosen_by_name {
+        verify::steps(&mut run);
+        deny::step(&mut run);
+        integration_tests(&mut run, &metadata);
+    }
+    system_suites(&mut run, &metadata, &chosen);
+    Ok(run.finish())
+}
+
+/// Checks the tools and installs the rest. Tells whether to go on: something missing ends the run, since a
+/// suite left out would look like a suite passed. The one exception is a suite called by name outside
+/// continuous integration, which may not need what is missing, and fails by itself if it does.
+fn prepare(run: &mut Run, chosen_by_name: bool) -> bool {
+    let tools = run.step("tools", || {
+        let missing = tools::missing();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        bail!("{}", missing.join("; "))
+    });
+    let programs = run.step("programs from Debian's packages", prerequisites::install);
+    let may_go_on = chosen_by_name && env::var_os("CI").is_none();
+    if !(tools && programs) {
+        println!(
+            "{}",
+            if may_go_on {
+                "going on without, as a suite was named"
+            } else {
+                "not going on without"
+            }
+        );
+    }
+    (tools && programs) || may_go_on
+}
+
+/// The integration tests of all packages but the system tests.
+fn integration_tests(run: &mut Run, metadata: &Metadata) {
+    if suites::exist_elsewhere(metadata) {
+        let arguments = [
+            "test",
+            "--locked",
+            "--workspace",
+            "--exclude",
+            SYSTEM_TESTS,
+            "--test",
+            "*",
+            "--no-fail-fast",
+        ];
+        run.tests(
+            "integration tests of the packages",
+            Expected::AtLeastOne,
+            cargo(&arguments),
+        );
+    }
+}
+
+/// Builds what is tested the way it is shipped (these packages alone, so that no feature of the tests leaks
+/// into it), then runs suite after suite, each test of it alone: they start processes, measure and share two
+/// cores.
+fn system_suites(run: &mut Run, metadata: &Metadata, chosen: &[String]) {
+    let built = run.step("build the executables", || {
+        check(&mut cargo(&[
+            "build",
+            "--locked",
+            "--release",
+            "-p",
+            "sluice-broker",
+            "-p",
+            "sluice-bench",
+        ]))
+    });
+    let compiled = run.step("build the suites", || {
+        let mut arguments = vec!["test", "--locked", "--release", "-p", SYSTEM_TESTS, "--no-run"];
+        chosen
+            .iter()
+            .for_each(|suite| arguments.extend(["--test", suite.as_str()]));
+        check(&mut cargo(&arguments))
+    });
+    if !(built && compiled) {
+        return;
+    }
+    let binaries = metadata.target_directory.join("release");
+    for (index, suite) in chosen.iter().enumerate() {
+        let arguments = [
+            "test",
+            "--locked",
+            "--release",
+            "-p",
+            SYSTEM_TESTS,
+            "--test",
+            suite,
+            "--",
+            "--nocapture",
+            "--test-threads=1",
+        ];
+        let mut command = cargo(&arguments);
+        command.env(BINARIES, &binaries);
+        run.tests(
+            &format!("suite {suite} ({} of {})", index + 1, chosen.len()),
+            Expected::AtLeastOne,
+            command,
+        );
+    }
+}

@@ -22,6 +22,7 @@ pub type FileHandle = Arc<dyn LogFile>;
 pub trait DirLock: Send + Sync {}
 
 /// An open file.
+#[expect(clippy::len_without_is_empty, reason = "the length is IO: it can fail")]
 pub trait LogFile: Send + Sync {
     /// Reads at most `buf.len()` bytes at `offset`; 0 only at the end of the file.
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize>;

@@ -1,0 +1,180 @@
+//! The real files: positioned reads and writes, `fdatasync`, `syncfs`, and a lock file.
+
+use super::{DirLock, FileHandle, LogFile, LogIo};
+use bytes::Bytes;
+use parking_lot::Mutex;
+use rustix::fs::{Advice, FlockOperation};
+use std::collections::HashMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, IoSlice};
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The file in a locked folder that carries the lock. It stays; only the lock on it comes and goes.
+const LOCK_FILE: &str = "lock";
+/// Buffers that one `pwritev` takes (Linux's `IOV_MAX`); what is beyond is a short write.
+const BUFFERS_MAX: usize = 1024;
+
+/// The system's files. Clones share what they know of the file systems in use.
+#[derive(Clone, Debug, Default)]
+pub struct RealIo {
+    /// One open folder for each file system (by device). `syncfs` reports the write-back errors since *this
+    /// descriptor* saw the last one: a descriptor opened just for the sync can miss an error of before.
+    file_systems: Arc<Mutex<HashMap<u64, Arc<File>>>>,
+}
+
+impl RealIo {
+    /// The system's files.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The descriptor that watches the file system of `folder`, opened at the first call for it.
+    fn file_system(&self, folder: &Path) -> io::Result<Arc<File>> {
+        let opened = File::open(folder)?;
+        let device = opened.metadata()?.dev();
+        Ok(Arc::clone(
+            self.file_systems
+                .lock()
+                .entry(device)
+                .or_insert_with(|| Arc::new(opened)),
+        ))
+    }
+}
+
+impl LogIo for RealIo {
+    fn create(&self, path: &Path) -> io::Result<FileHandle> {
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .open(path)?;
+        Ok(Arc::new(RealFile { file }))
+    }
+
+    fn open(&self, path: &Path) -> io::Result<FileHandle> {
+        Ok(Arc::new(RealFile {
+            file: OpenOptions::new().read(true).write(true).open(path)?,
+        }))
+    }
+
+    fn open_read(&self, path: &Path) -> io::Result<FileHandle> {
+        Ok(Arc::new(RealFile {
+            file: File::open(path)?,
+        }))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        none_is_fine(fs::remove_file(path))
+    }
+
+    fn create_dir(&self, path: &Path) -> io::Result<()> {
+        fs::create_dir_all(path)
+    }
+
+    fn remove_dir(&self, path: &Path) -> io::Result<()> {
+        none_is_fine(fs::remove_dir(path))
+    }
+
+    fn list(&self, path: &Path) -> io::Result<Vec<PathBuf>> {
+        let entries = match fs::read_dir(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries?,
+        };
+        let mut names = entries
+            .map(|entry| Ok(entry?.file_name().into()))
+            .collect::<io::Result<Vec<_>>>()?;
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        File::open(path)?.sync_all()?;
+        // The folder's own name stands in the one above; a folder that is lost takes its files along.
+        match path.parent() {
+            Some(above) if !above.as_os_str().is_empty() => File::open(above)?.sync_all(),
+            _ => Ok(()),
+        }
+    }
+
+    fn sync_all_files(&self, path: &Path) -> io::Result<()> {
+        Ok(rustix::fs::syncfs(self.file_system(path)?)?)
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Box<dyn DirLock>> {
+        let lock = path.join(LOCK_FILE);
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(lock)?;
+        rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)?;
+        self.file_system(path)?; // From here on no write-back error of the file system goes unseen.
+        Ok(Box::new(RealLock { _file: file }))
+    }
+}
+
+fn none_is_fine(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
+/// The system drops the lock when the file is closed, also when the process is killed.
+struct RealLock {
+    _file: File,
+}
+
+impl DirLock for RealLock {}
+
+struct RealFile {
+    file: File,
+}
+
+impl LogFile for RealFile {
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        uninterrupted(|| self.file.read_at(buf, offset))
+    }
+
+    fn write_at(&self, bufs: &[IoSlice<'_>], offset: u64) -> io::Result<usize> {
+        let bufs = &bufs[..bufs.len().min(BUFFERS_MAX)];
+        uninterrupted(|| Ok(rustix::io::pwritev(&self.file, bufs, offset)?))
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.file.set_len(len)
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.file.metadata()?.len())
+    }
+
+    fn map(&self, len: usize) -> io::Result<Bytes> {
+        crate::mmap::map(&self.file, len)
+    }
+
+    fn drop_cache(&self) -> io::Result<()> {
+        Ok(rustix::fs::fadvise(&self.file, 0, None, Advice::DontNeed)?)
+    }
+}
+
+/// Repeats a read or write that a signal interrupted before it moved a byte.
+fn uninterrupted(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            other => return other,
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! The real files keep the contract of the IO traits.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
+
+use sluice_store::io::{LogIo, RealIo, read_exact_at, write_all_at};
+use std::io::{ErrorKind, IoSlice};
+use std::path::PathBuf;
+
+#[test]
+fn a_file_is_made_written_read_mapped_renamed_and_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    let io = RealIo::new();
+    let deep = folder.path().join("a/b");
+    io.create_dir(&deep).unwrap();
+    let (first, second) = (deep.join("1"), deep.join("2"));
+    let file = io.create(&first).unwrap();
+    assert_eq!(io.create(&first).err().unwrap().kind(), ErrorKind::AlreadyExists);
+    let parts: Vec<_> = (0..3000_u32).map(u32::to_le_bytes).collect();
+    let slices: Vec<_> = parts.iter().map(|part| IoSlice::new(part)).collect();
+    let written = file.write_at(&slices, 8).unwrap();
+    assert_eq!(written, 4096, "1,024 buffers a call: the rest is a short write");
+    write_all_at(&*file, b"tail", 8 + written as u64).unwrap();
+    file.sync_data().unwrap();
+    assert_eq!(file.len().unwrap(), 8 + 4096 + 4);
+    let mut back = [1; 12];
+    read_exact_at(&*file, &mut back, 0).unwrap();
+    assert_eq!(back, [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    assert_eq!(
+        read_exact_at(&*file, &mut back, 4100).unwrap_err().kind(),
+        ErrorKind::UnexpectedEof
+    );
+    assert_eq!(&file.map(4108).unwrap()[4104..], b"tail");
+    file.drop_cache().unwrap();
+
+    io.rename(&first, &second).unwrap();
+    io.sync_dir(&deep).unwrap();
+    io.sync_all_files(folder.path()).unwrap();
+    assert_eq!(io.list(&deep).unwrap(), [PathBuf::from("2")]);
+    assert!(
+        io.open_read(&second)
+            .unwrap()
+            .write_at(&[IoSlice::new(b"x")], 0)
+            .is_err()
+    );
+    assert_eq!(io.open(&first).err().unwrap().kind(), ErrorKind::NotFound);
+    assert!(io.remove_dir(&deep).is_err(), "it is not empty");
+    io.remove(&second).unwrap();
+    io.remove(&second).unwrap();
+    io.remove_dir(&deep).unwrap();
+    io.remove_dir(&deep).unwrap();
+    assert!(io.list(&deep).unwrap().is_empty());
+}
+
+#[test]
+fn a_folder_is_locked_once_and_free_again_after() {
+    let folder = tempfile::tempdir().unwrap();
+    let lock = RealIo::new().lock(folder.path()).unwrap();
+    assert_eq!(
+        RealIo::new().lock(folder.path()).err().unwrap().kind(),
+        ErrorKind::WouldBlock
+    );
+    drop(lock);
+    RealIo::new().lock(folder.path()).unwrap();
+}

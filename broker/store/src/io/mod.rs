@@ -6,8 +6,10 @@
 //! - without that, after a crash any subset of the writes may be there, in any order, torn at any 512 bytes;
 //! - after a failed sync nothing is known about the file any more: the process must end.
 
+mod faulty;
 mod real;
 
+pub use faulty::{Fault, FaultyIo};
 pub use real::RealIo;
 
 use bytes::Bytes;

@@ -1,0 +1,175 @@
+//! What goes wrong when: the planted faults, and the count of operations that tests enumerate crash points by.
+
+use rustix::io::Errno;
+use sluice_core::hash::mix;
+use std::io;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+/// A fault to plant with [`FaultyIo::plant`](super::FaultyIo::plant). Counts start at the planting, with 1 for the next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The nth write fails with `EIO` and writes nothing.
+    WriteError {
+        /// Which write, from 1.
+        nth: u64,
+    },
+    /// Files may grow by this many bytes in total, then `ENOSPC`; overwriting costs nothing, cutting and removing
+    /// gives back. Lifted by [`FaultyIo::lift_no_space`](super::FaultyIo::lift_no_space).
+    NoSpace {
+        /// Bytes still free.
+        after: u64,
+    },
+    /// The nth sync (of a file, a folder or everything) fails with `EIO`, and what it should have made durable never
+    /// will be, though it is read back until the crash: a system marks such pages clean.
+    SyncError {
+        /// Which sync, from 1.
+        nth: u64,
+    },
+    /// Reads of this file that touch these bytes fail with `EIO`; maps too.
+    ReadError {
+        /// The file.
+        path: PathBuf,
+        /// The bytes on the bad medium.
+        range: Range<u64>,
+    },
+    /// Every write writes only a part (at least one byte) of what it is given.
+    ShortWrites,
+    /// The process is killed before it can do operation number `at`, as [`FaultyIo::operations`](super::FaultyIo::operations) counts
+    /// them: that one and everything after fails and does nothing.
+    Stop {
+        /// The operation, from 0 since the file system was made.
+        at: u64,
+    },
+}
+
+/// Which fault an operation may run into.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Write,
+    Sync,
+    Other,
+}
+
+#[derive(Default)]
+pub(super) struct Plan {
+    operations: u64,
+    stop_at: Option<u64>,
+    stopped: bool,
+    write_error: Option<u64>,
+    sync_error: Option<u64>,
+    space: Option<u64>,
+    short_writes: bool,
+    bad: Vec<(PathBuf, Range<u64>)>,
+    random: u64,
+}
+
+impl Plan {
+    pub(super) fn new(seed: u64) -> Self {
+        Self {
+            random: seed,
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn operations(&self) -> u64 {
+        self.operations
+    }
+
+    pub(super) fn plant(&mut self, fault: Fault) {
+        match fault {
+            Fault::WriteError { nth } => self.write_error = Some(nth),
+            Fault::NoSpace { after } => self.space = Some(after),
+            Fault::SyncError { nth } => self.sync_error = Some(nth),
+            Fault::ReadError { path, range } => self.bad.push((path, range)),
+            Fault::ShortWrites => self.short_writes = true,
+            Fault::Stop { at } => self.stop_at = Some(at),
+        }
+    }
+
+    pub(super) fn lift_no_space(&mut self) {
+        self.space = None;
+    }
+
+    /// Fails if the process is taken for dead.
+    pub(super) fn alive(&self) -> io::Result<()> {
+        if self.stopped {
+            return Err(io::Error::other("stopped by a planted fault"));
+        }
+        Ok(())
+    }
+
+    /// Counts an operation that changes something, and fails it where planned.
+    pub(super) fn begin(&mut self, kind: Kind) -> io::Result<()> {
+        self.stopped |= self.stop_at.is_some_and(|at| self.operations >= at);
+        self.alive()?;
+        self.operations += 1;
+        let hit = match kind {
+            Kind::Write => count_down(&mut self.write_error),
+            Kind::Sync => count_down(&mut self.sync_error),
+            Kind::Other => false,
+        };
+        if hit { Err(Errno::IO.into()) } else { Ok(()) }
+    }
+
+    /// How many of `bytes` a write that makes its file `growth` bytes longer may write.
+    pub(super) fn admit(&mut self, bytes: usize, growth: u64) -> io::Result<usize> {
+        let mut admitted = bytes as u64;
+        if self.short_writes && bytes > 1 {
+            self.random = mix(self.random, 1);
+            admitted = 1 + self.random % (bytes as u64 - 1);
+        }
+        let growth = growth.saturating_sub(bytes as u64 - admitted);
+        if let Some(space) = &mut self.space {
+            let missing = growth.saturating_sub(*space);
+            if missing >= admitted && missing > 0 {
+                return Err(Errno::NOSPC.into());
+            }
+            admitted -= missing;
+            *space -= growth - missing;
+        }
+        Ok(admitted as usize)
+    }
+
+    /// Takes the space for a file that is made `growth` bytes longer other than by writing.
+    pub(super) fn take_space(&mut self, growth: u64) -> io::Result<()> {
+        match &mut self.space {
+            Some(space) if *space < growth => Err(Errno::NOSPC.into()),
+            Some(space) => {
+                *space -= growth;
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn give_space(&mut self, bytes: u64) {
+        if let Some(space) = &mut self.space {
+            *space += bytes;
+        }
+    }
+
+    /// Fails if the process is taken for dead, or the medium is bad there.
+    pub(super) fn read(&self, path: &Path, range: Range<u64>) -> io::Result<()> {
+        self.alive()?;
+        let hit = self
+            .bad
+            .iter()
+            .any(|(bad, at)| bad == path && at.start < range.end && range.start < at.end);
+        if hit { Err(Errno::IO.into()) } else { Ok(()) }
+    }
+}
+
+fn count_down(left: &mut Option<u64>) -> bool {
+    match left {
+        Some(n) if *n <= 1 => {
+            *left = None;
+            true
+        }
+        Some(n) => {
+            *n -= 1;
+            false
+        }
+        None => false,
+    }
+}

@@ -4,3 +4,4 @@
 
 pub mod io;
 mod mmap;
+pub mod queue;

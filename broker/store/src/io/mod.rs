@@ -8,6 +8,7 @@
 
 mod faulty;
 mod real;
+pub(crate) mod recent;
 
 pub use faulty::{Fault, FaultyIo};
 pub use real::RealIo;

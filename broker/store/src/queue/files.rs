@@ -1,0 +1,199 @@
+//! Queue files by name, and their entries by offset.
+
+use super::{FILE_BYTES, FILE_ENTRIES, QueueError};
+use crate::io::recent::Recent;
+use crate::io::{FileHandle, LogIo, read_exact_at, write_all_at};
+use bytes::Bytes;
+use sluice_core::codec::Reader;
+use sluice_core::entry::{ENTRY_BYTES, QueueEntry};
+use sluice_core::ids::{QueueId, TopicId, TopicQueue};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Ends the name of a queue file, after the 20 digits of its first queue offset.
+const SUFFIX: &str = ".cq";
+/// Partial files kept open.
+const HANDLES_MAX: usize = 256;
+/// Complete files kept mapped, 2.5 MiB of address space each.
+const MAPS_MAX: usize = 512;
+/// Bytes that one read of a partial file takes at most.
+const READ_BYTES_MAX: usize = 256 * 1024;
+
+/// One file: the queue, and the offset of its first entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct FileKey {
+    pub(super) at: TopicQueue,
+    pub(super) first: u64,
+}
+
+impl FileKey {
+    /// The file that holds this offset.
+    pub(super) fn holding(at: TopicQueue, offset: u64) -> Self {
+        Self {
+            at,
+            first: offset / FILE_ENTRIES * FILE_ENTRIES,
+        }
+    }
+
+    pub(super) fn end(&self) -> u64 {
+        self.first + FILE_ENTRIES
+    }
+}
+
+pub(super) struct Files {
+    pub(super) io: Arc<dyn LogIo>,
+    pub(super) dir: PathBuf,
+    handles: Recent<FileKey, FileHandle>,
+    maps: Recent<FileKey, Bytes>,
+}
+
+impl Files {
+    pub(super) fn new(io: Arc<dyn LogIo>, dir: &Path) -> Self {
+        let (handles, maps) = (Recent::new(HANDLES_MAX), Recent::new(MAPS_MAX));
+        Self {
+            io,
+            dir: dir.to_path_buf(),
+            handles,
+            maps,
+        }
+    }
+
+    pub(super) fn topic_folder(&self, topic: TopicId) -> PathBuf {
+        self.dir.join(topic.to_string())
+    }
+
+    pub(super) fn folder(&self, at: TopicQueue) -> PathBuf {
+        self.topic_folder(at.topic).join(at.queue.to_string())
+    }
+
+    pub(super) fn path(&self, key: FileKey) -> PathBuf {
+        self.folder(key.at).join(format!("{:020}{SUFFIX}", key.first))
+    }
+
+    /// Every queue file there is.
+    pub(super) fn all(&self) -> Result<Vec<FileKey>, QueueError> {
+        let mut files = Vec::new();
+        for topic in self.list(&self.dir)?.iter().filter_map(|name| number(name)) {
+            let topic = TopicId(topic);
+            for queue in self
+                .list(&self.topic_folder(topic))?
+                .iter()
+                .filter_map(|name| number(name))
+            {
+                let at = TopicQueue {
+                    topic,
+                    queue: QueueId(queue),
+                };
+                let names = self.list(&self.folder(at))?;
+                let first = names
+                    .iter()
+                    .filter_map(|name| name.to_str()?.strip_suffix(SUFFIX)?.parse().ok());
+                files.extend(first.map(|first| FileKey { at, first }));
+            }
+        }
+        Ok(files)
+    }
+
+    pub(super) fn list(&self, folder: &Path) -> Result<Vec<PathBuf>, QueueError> {
+        self.io
+            .list(folder)
+            .map_err(|source| QueueError::io("list", folder, source))
+    }
+
+    /// Removes a file, and the folders above it when they are empty. Maps and handles of it may live on elsewhere.
+    pub(super) fn remove(&self, key: FileKey) -> Result<(), QueueError> {
+        self.maps.forget(|other| *other == key);
+        self.handles.forget(|other| *other == key);
+        let path = self.path(key);
+        self.io
+            .remove(&path)
+            .map_err(|source| QueueError::io("remove", &path, source))?;
+        // Best effort: a folder that is not empty stays, and an empty one that stays harms nobody.
+        let _ = self.io.remove_dir(&self.folder(key.at));
+        let _ = self.io.remove_dir(&self.topic_folder(key.at.topic));
+        Ok(())
+    }
+
+    /// Writes entries that all belong into one file, starting at `offset`.
+    pub(super) fn write(&self, key: FileKey, offset: u64, bytes: &[u8]) -> Result<(), QueueError> {
+        let at = (offset - key.first) * ENTRY_BYTES as u64;
+        let failed = |source| QueueError::io("write", &self.path(key), source);
+        let file = self
+            .handles
+            .get(&key, || self.open_or_create(key))
+            .map_err(failed)?;
+        write_all_at(&*file, bytes, at).map_err(failed)
+    }
+
+    fn open_or_create(&self, key: FileKey) -> io::Result<FileHandle> {
+        let path = self.path(key);
+        match self.io.open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                match self.io.create(&path) {
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    other => return other,
+                }
+                self.io.create_dir(&self.folder(key.at))?;
+                self.io.create(&path)
+            }
+            other => other,
+        }
+    }
+
+    /// Reads up to `max` entries of the file that holds `from`, below `to`. A complete file is read by its map.
+    pub(super) fn read(
+        &self,
+        at: TopicQueue,
+        from: u64,
+        to: u64,
+        flushed: u64,
+        out: &mut Vec<QueueEntry>,
+    ) -> Result<usize, QueueError> {
+        let key = FileKey::holding(at, from);
+        let start = (from - key.first) as usize * ENTRY_BYTES;
+        let end = (to.min(key.end()) - key.first) as usize * ENTRY_BYTES;
+        let failed = |source| QueueError::io("read", &self.path(key), source);
+        if key.end() <= flushed {
+            let open = || self.io.open_read(&self.path(key))?.map(FILE_BYTES as usize);
+            let map = self.maps.get(&key, open).map_err(failed)?;
+            return self.decode(key, start, &map[start..end], out);
+        }
+        let file = self
+            .handles
+            .get(&key, || self.io.open(&self.path(key)))
+            .map_err(failed)?;
+        let mut bytes = vec![0; (end - start).min(READ_BYTES_MAX / ENTRY_BYTES * ENTRY_BYTES)];
+        read_exact_at(&*file, &mut bytes, start as u64).map_err(failed)?;
+        self.decode(key, start, &bytes, out)
+    }
+
+    fn decode(
+        &self,
+        key: FileKey,
+        start: usize,
+        bytes: &[u8],
+        out: &mut Vec<QueueEntry>,
+    ) -> Result<usize, QueueError> {
+        let before = out.len();
+        let mut reader = Reader::new(bytes);
+        while !reader.rest().is_empty() {
+            match QueueEntry::read(&mut reader) {
+                Ok(entry) if entry.put_ms != 0 => out.push(entry),
+                _ => {
+                    let offset = (start + (out.len() - before) * ENTRY_BYTES) as u64;
+                    out.truncate(before);
+                    return Err(QueueError::Damaged {
+                        path: self.path(key),
+                        offset,
+                    });
+                }
+            }
+        }
+        Ok(out.len() - before)
+    }
+}
+
+fn number(name: &Path) -> Option<u32> {
+    name.to_str()?.parse().ok()
+}

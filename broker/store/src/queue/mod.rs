@@ -1,0 +1,350 @@
+//! ConsumeQueues: for each queue, where its messages stand in the CommitLog.
+//!
+//! ```text
+//! queue/<topic id>/<queue n>/<20-digit first queue offset>.cq      65,536 entries a file (2.5 MiB), the last one shorter
+//! entry: 40 bytes, see sluice_core::entry; file offset = (queue offset − first) × 40; no header
+//! ```
+//! The applier appends in memory; a checkpoint writes what its counts cover and makes it durable with its one sync.
+//! What the files hold up to a checkpoint's counts is a function of the log's prefix, byte for byte. Beyond them
+//! they may hold anything after a crash: [`QueueStore::restore`] cuts it off, and replay appends it again.
+//!
+//! A complete file never changes again and is read by a map; the last one by positioned reads; the newest entries of
+//! active queues from memory, bounded in total.
+
+mod files;
+mod flush;
+mod restore;
+mod tail;
+
+use crate::io::LogIo;
+use files::Files;
+use parking_lot::{Mutex, RwLock};
+use sluice_core::codec::{Malformed, Reader, put_varint};
+use sluice_core::entry::{ENTRY_BYTES, QueueEntry};
+use sluice_core::ids::{QueueId, QueueOffset, TimeMs, TopicId, TopicQueue};
+use std::collections::HashMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use tail::Tail;
+use thiserror::Error;
+
+pub use flush::FlushStats;
+
+/// Entries of a complete file.
+pub const FILE_ENTRIES: u64 = 65_536;
+/// Bytes of a complete file.
+pub const FILE_BYTES: u64 = FILE_ENTRIES * ENTRY_BYTES as u64;
+/// Flushed entries that stay in memory for each queue.
+const HOT_PER_QUEUE: u64 = 4096;
+/// Flushed entries that stay in memory in total (20 MiB); the queues used least recently give way.
+const HOT_TOTAL: u64 = 512 * 1024;
+
+const _: () = assert!(FILE_ENTRIES.is_multiple_of(tail::CHUNK));
+
+/// Why a queue's entries could not be written, read or restored.
+#[derive(Debug, Error)]
+pub enum QueueError {
+    /// The system refused.
+    #[error("cannot {action} {path}: {source}")]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// A checkpoint's entries are not there: go back to an older checkpoint, down to the base, and replay.
+    #[error("{path} holds {found} bytes of the checkpoint's {needed}: replay from an older checkpoint")]
+    Missing {
+        /// The file.
+        path: PathBuf,
+        /// Bytes that the checkpoint's counts need.
+        needed: u64,
+        /// Bytes there.
+        found: u64,
+    },
+    /// Bytes that are no entry: delete the queue files and replay from the base.
+    #[error(
+        "{path} is damaged at byte {offset}: stop, delete the queue folder and start again to rebuild it"
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// Where, in bytes.
+        offset: u64,
+    },
+    /// Entries are appended in order, without holes.
+    #[error("queue {} of topic {} goes on at offset {expected}, not {got}", at.queue, at.topic)]
+    Order {
+        /// The queue.
+        at: TopicQueue,
+        /// Its next offset.
+        expected: u64,
+        /// The offset that was given.
+        got: u64,
+    },
+}
+
+impl QueueError {
+    fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
+        Self::Io {
+            action,
+            path: path.to_path_buf(),
+            source,
+        }
+    }
+}
+
+impl From<QueueError> for io::Error {
+    fn from(error: QueueError) -> Self {
+        let kind = match &error {
+            QueueError::Io { source, .. } => source.kind(),
+            QueueError::Missing { .. } => io::ErrorKind::UnexpectedEof,
+            QueueError::Damaged { .. } | QueueError::Order { .. } => io::ErrorKind::InvalidData,
+        };
+        Self::new(kind, error)
+    }
+}
+
+/// The offsets of a queue that have entries: `first..end`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct QueueSpan {
+    /// The queue.
+    pub at: TopicQueue,
+    /// Its minimum offset; files wholly below it are not needed.
+    pub first: QueueOffset,
+    /// Its next offset.
+    pub end: QueueOffset,
+}
+
+impl QueueSpan {
+    /// Appends spans as a checkpoint's header may hold them: a count, then four variable-length numbers each.
+    pub fn encode_all(spans: &[Self], out: &mut Vec<u8>) {
+        put_varint(out, spans.len() as u64);
+        for span in spans {
+            put_varint(out, u64::from(span.at.topic.0));
+            put_varint(out, u64::from(span.at.queue.0));
+            put_varint(out, span.first.0);
+            put_varint(out, span.end.0 - span.first.0.min(span.end.0));
+        }
+    }
+
+    /// Reads what [`QueueSpan::encode_all`] wrote.
+    pub fn decode_all(reader: &mut Reader<'_>) -> Result<Vec<Self>, Malformed> {
+        let count = reader.count(4)?;
+        (0..count).map(|_| Self::decode(reader)).collect()
+    }
+
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let at = TopicQueue {
+            topic: TopicId(reader.varint32()?),
+            queue: QueueId(reader.varint32()?),
+        };
+        let (first, len) = (reader.varint()?, reader.varint()?);
+        let end = first.checked_add(len).ok_or(Malformed::Range("queue span"))?;
+        Ok(Self {
+            at,
+            first: QueueOffset(first),
+            end: QueueOffset(end),
+        })
+    }
+}
+
+/// The queues as they were at one moment: what a checkpoint covers.
+pub struct QueueSnapshot {
+    queues: Vec<Arc<Queue>>,
+    spans: Vec<QueueSpan>,
+    doomed: Vec<TopicId>,
+}
+
+impl QueueSnapshot {
+    /// The spans, by topic and queue.
+    pub fn spans(&self) -> &[QueueSpan] {
+        &self.spans
+    }
+}
+
+struct Queue {
+    at: TopicQueue,
+    tail: Mutex<Tail>,
+}
+
+struct Inner {
+    files: Files,
+    queues: RwLock<HashMap<TopicQueue, Arc<Queue>>>,
+    /// Topics removed, and how many checkpoints have come to be durable since that do not list them.
+    doomed: Mutex<Vec<(TopicId, u32)>>,
+    /// Counts uses, for the choice of what leaves memory.
+    ticks: AtomicU64,
+    /// Held by whoever writes files.
+    flushing: Mutex<()>,
+}
+
+/// All queues of a broker. A cheap handle: one applier appends, any number of threads read, one thread flushes.
+#[derive(Clone)]
+pub struct QueueStore {
+    inner: Arc<Inner>,
+}
+
+impl QueueStore {
+    /// The queues of a fresh data directory; `dir` is the `queue` folder. Files that are there are removed.
+    pub fn create(io: Arc<dyn LogIo>, dir: &Path) -> Result<Self, QueueError> {
+        Self::restore(io, dir, &[])
+    }
+
+    /// Adds the entry at `offset`, which must be the queue's next. Readers see it at once; files get it by a flush.
+    pub fn append(&self, at: TopicQueue, offset: QueueOffset, entry: QueueEntry) -> Result<(), QueueError> {
+        let known = self.queue(at);
+        let queue = match known {
+            Some(queue) => queue,
+            None => self.add(at),
+        };
+        let mut tail = queue.tail.lock();
+        if tail.end() != offset.0 {
+            return Err(QueueError::Order {
+                at,
+                expected: tail.end(),
+                got: offset.0,
+            });
+        }
+        tail.used = self.tick();
+        tail.append(entry);
+        Ok(())
+    }
+
+    /// Appends up to `max` entries from `from` on to `out`, and answers how many. May read files, and so block;
+    /// [`QueueStore::read_hot`] never does. Nothing below the queue's minimum offset or beyond its end.
+    pub fn read(
+        &self,
+        at: TopicQueue,
+        from: QueueOffset,
+        max: usize,
+        out: &mut Vec<QueueEntry>,
+    ) -> io::Result<usize> {
+        let Some(queue) = self.queue(at) else { return Ok(0) };
+        let mut done = 0;
+        while done < max {
+            let from = from.0 + done as u64;
+            let (to, flushed) = {
+                let mut tail = queue.tail.lock();
+                if from < tail.start || from >= tail.end() {
+                    break;
+                }
+                if from >= tail.first() {
+                    tail.used = self.tick();
+                    done += tail.copy(from, max - done, out);
+                    break;
+                }
+                (tail.first().min(from + (max - done) as u64), tail.flushed)
+            };
+            done += self.inner.files.read(at, from, to, flushed, out)?;
+        }
+        Ok(done)
+    }
+
+    /// Like [`QueueStore::read`], but from memory alone: `None` if entries from `from` on are only in files.
+    pub fn read_hot(
+        &self,
+        at: TopicQueue,
+        from: QueueOffset,
+        max: usize,
+        out: &mut Vec<QueueEntry>,
+    ) -> Option<usize> {
+        let Some(queue) = self.queue(at) else {
+            return Some(0);
+        };
+        let mut tail = queue.tail.lock();
+        if from.0 < tail.start || from.0 >= tail.end() {
+            return Some(0);
+        }
+        if from.0 < tail.first() {
+            return None;
+        }
+        tail.used = self.tick();
+        Some(tail.copy(from.0, max, out))
+    }
+
+    /// The first offset that is read without IO for now; the end if none is.
+    pub fn hot_from(&self, at: TopicQueue) -> QueueOffset {
+        QueueOffset(self.queue(at).map_or(0, |queue| queue.tail.lock().first()))
+    }
+
+    /// The queue's offsets that have entries; empty if it is not known.
+    pub fn span(&self, at: TopicQueue) -> QueueSpan {
+        let none = QueueSpan {
+            at,
+            ..QueueSpan::default()
+        };
+        self.queue(at).map_or(none, |queue| queue.span())
+    }
+
+    /// The first offset whose entry was put at `time` or later; the end if none was. May block on IO.
+    pub fn find_by_time(&self, at: TopicQueue, time: TimeMs) -> io::Result<QueueOffset> {
+        let span = self.span(at);
+        let (mut low, mut high) = (span.first.0, span.end.0);
+        let mut entry = Vec::with_capacity(1);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            entry.clear();
+            self.read(at, QueueOffset(middle), 1, &mut entry)?;
+            // Nothing read: retention went past it meanwhile, so it is older than all that is left.
+            match entry.first() {
+                Some(entry) if entry.put_ms >= time => high = middle,
+                _ => low = middle + 1,
+            }
+        }
+        Ok(QueueOffset(low))
+    }
+
+    /// Entries in memory that are in no file yet.
+    pub fn unflushed(&self) -> u64 {
+        let queues = self.inner.queues.read();
+        queues
+            .values()
+            .map(|queue| {
+                let tail = queue.tail.lock();
+                tail.end() - tail.flushed
+            })
+            .sum()
+    }
+
+    /// Forgets all queues of a topic. Its files go when two later checkpoints are durable, for until then a restart
+    /// may come back to a checkpoint that lists them: see [`QueueStore::checkpoint_done`].
+    pub fn remove_topic(&self, topic: TopicId) {
+        self.inner.queues.write().retain(|at, _| at.topic != topic);
+        self.inner.doomed.lock().push((topic, 0));
+    }
+
+    fn queue(&self, at: TopicQueue) -> Option<Arc<Queue>> {
+        self.inner.queues.read().get(&at).cloned()
+    }
+
+    fn add(&self, at: TopicQueue) -> Arc<Queue> {
+        let mut queues = self.inner.queues.write();
+        let new = || {
+            Arc::new(Queue {
+                at,
+                tail: Mutex::new(Tail::new(0, 0)),
+            })
+        };
+        Arc::clone(queues.entry(at).or_insert_with(new))
+    }
+
+    fn tick(&self) -> u64 {
+        self.inner.ticks.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
+impl Queue {
+    fn span(&self) -> QueueSpan {
+        let tail = self.tail.lock();
+        QueueSpan {
+            at: self.at,
+            first: QueueOffset(tail.start),
+            end: QueueOffset(tail.end()),
+        }
+    }
+}

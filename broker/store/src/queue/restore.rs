@@ -1,0 +1,120 @@
+//! Queue files as a checkpoint left them: everything it counts must be there, everything beyond is cut off.
+
+use super::files::{FileKey, Files};
+use super::tail::Tail;
+use super::{FILE_BYTES, FILE_ENTRIES, Inner, Queue, QueueError, QueueSpan, QueueStore};
+use crate::io::LogIo;
+use parking_lot::{Mutex, RwLock};
+use sluice_core::entry::ENTRY_BYTES;
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+impl QueueStore {
+    /// The queues as a checkpoint's spans say; `dir` is the `queue` folder. First checks that the files hold all of
+    /// it ([`QueueError::Missing`] otherwise, and nothing is changed), then cuts off and removes what is beyond.
+    ///
+    /// No other store may be open on the folder: files that an earlier store mapped may be cut here.
+    pub fn restore(io: Arc<dyn LogIo>, dir: &Path, spans: &[QueueSpan]) -> Result<Self, QueueError> {
+        io.create_dir(dir)
+            .map_err(|source| QueueError::io("create", dir, source))?;
+        let files = Files::new(io, dir);
+        let needed = needed(spans);
+        let found = files.all()?;
+        let mut cut = Vec::new();
+        let mut present = 0;
+        for key in &found {
+            if let Some(bytes) = needed.get(key) {
+                present += 1;
+                let len = check(&files, *key, *bytes)?;
+                if len > *bytes {
+                    cut.push((*key, *bytes));
+                }
+            }
+        }
+        if present < needed.len() {
+            let missing = needed.iter().find(|(key, _)| !found.contains(key));
+            if let Some((key, needed)) = missing {
+                return Err(QueueError::Missing {
+                    path: files.path(*key),
+                    needed: *needed,
+                    found: 0,
+                });
+            }
+        }
+        for (key, bytes) in cut {
+            let path = files.path(key);
+            let file = files
+                .io
+                .open(&path)
+                .map_err(|source| QueueError::io("open", &path, source))?;
+            file.set_len(bytes)
+                .map_err(|source| QueueError::io("cut", &path, source))?;
+        }
+        found
+            .into_iter()
+            .filter(|key| !needed.contains_key(key))
+            .try_for_each(|key| files.remove(key))?;
+        let inner = Inner {
+            files,
+            queues: RwLock::new(queues(spans)),
+            doomed: Mutex::default(),
+            ticks: AtomicU64::new(1),
+            flushing: Mutex::default(),
+        };
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
+    }
+}
+
+fn queues(spans: &[QueueSpan]) -> HashMap<sluice_core::ids::TopicQueue, Arc<Queue>> {
+    let queue = |span: &QueueSpan| {
+        let tail = Mutex::new(Tail::new(span.first.0, span.end.0));
+        (span.at, Arc::new(Queue { at: span.at, tail }))
+    };
+    spans.iter().map(queue).collect()
+}
+
+/// Every file that the spans need, and how many bytes of it.
+fn needed(spans: &[QueueSpan]) -> BTreeMap<FileKey, u64> {
+    let mut needed = BTreeMap::new();
+    for span in spans.iter().filter(|span| span.first < span.end) {
+        let mut key = FileKey::holding(span.at, span.first.0);
+        while key.first < span.end.0 {
+            let entries = span.end.0.min(key.end()) - key.first;
+            needed.insert(key, entries * ENTRY_BYTES as u64);
+            key.first += FILE_ENTRIES;
+        }
+    }
+    needed
+}
+
+/// The file's length, which must be at least `needed` and end in an entry there.
+fn check(files: &Files, key: FileKey, needed: u64) -> Result<u64, QueueError> {
+    let path = files.path(key);
+    let failed = |source| QueueError::io("read", &path, source);
+    let file = files.io.open_read(&path).map_err(failed)?;
+    let len = file.len().map_err(failed)?;
+    if len < needed {
+        return Err(QueueError::Missing {
+            path,
+            needed,
+            found: len,
+        });
+    }
+    if needed < FILE_BYTES {
+        // Lengths may have reached the disk without the data: what ends in zeros was not all written.
+        let mut last = [0; ENTRY_BYTES];
+        crate::io::read_exact_at(&*file, &mut last, needed - ENTRY_BYTES as u64).map_err(failed)?;
+        if last == [0; ENTRY_BYTES] {
+            return Err(QueueError::Missing {
+                path,
+                needed,
+                found: needed - ENTRY_BYTES as u64,
+            });
+        }
+    }
+    Ok(len)
+}

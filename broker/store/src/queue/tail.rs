@@ -1,0 +1,163 @@
+//! The newest entries of one queue, in memory: what is not in a file yet, and what is likely to be read.
+//!
+//! ```text
+//! start ≤ first ≤ flushed ≤ end
+//!   start    the queue's minimum offset (retention)
+//!   first    the first entry in memory; all below it is read from files
+//!   flushed  the entries below it are in files
+//!   end      the next entry's offset
+//! ```
+
+use sluice_core::entry::QueueEntry;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// Entries of a chunk. Chunks start at multiples of it, but for the first one in memory.
+pub(super) const CHUNK: u64 = 1024;
+
+#[derive(Debug)]
+pub(super) struct Tail {
+    pub(super) start: u64,
+    pub(super) flushed: u64,
+    /// When the tail was last appended to or read, in ticks of the store.
+    pub(super) used: u64,
+    first: u64,
+    sealed: VecDeque<Arc<Vec<QueueEntry>>>,
+    open_base: u64,
+    open: Vec<QueueEntry>,
+}
+
+impl Tail {
+    /// A queue whose entries below `end` are all in files.
+    pub(super) fn new(start: u64, end: u64) -> Self {
+        Self {
+            start,
+            flushed: end,
+            used: 0,
+            first: end,
+            sealed: VecDeque::new(),
+            open_base: end,
+            open: Vec::new(),
+        }
+    }
+
+    pub(super) fn first(&self) -> u64 {
+        self.first
+    }
+
+    pub(super) fn end(&self) -> u64 {
+        self.open_base + self.open.len() as u64
+    }
+
+    /// Entries in memory.
+    pub(super) fn held(&self) -> u64 {
+        self.end() - self.first
+    }
+
+    pub(super) fn append(&mut self, entry: QueueEntry) {
+        self.open.push(entry);
+        if self.end().is_multiple_of(CHUNK) {
+            let chunk = std::mem::replace(&mut self.open, Vec::with_capacity(CHUNK as usize));
+            self.open_base += chunk.len() as u64;
+            self.sealed.push_back(Arc::new(chunk));
+        }
+    }
+
+    /// Copies up to `max` entries from `from` (at least `first`) on, and answers how many.
+    pub(super) fn copy(&self, from: u64, max: usize, out: &mut Vec<QueueEntry>) -> usize {
+        let to = self.end().min(from.saturating_add(max as u64));
+        let mut at = from;
+        while at < to {
+            let (base, chunk) = self.chunk(at);
+            let range = (at - base) as usize..((to - base) as usize).min(chunk.len());
+            at += range.len() as u64;
+            out.extend_from_slice(&chunk[range]);
+        }
+        to.saturating_sub(from) as usize
+    }
+
+    /// The chunk that holds the entry at `at` (in memory, below the end), and its first offset.
+    fn chunk(&self, at: u64) -> (u64, &[QueueEntry]) {
+        if at >= self.open_base {
+            return (self.open_base, &self.open);
+        }
+        let base = (at / CHUNK * CHUNK).max(self.first);
+        (base, &self.sealed[(at / CHUNK - self.first / CHUNK) as usize])
+    }
+
+    /// The entries from `flushed` to `to`, shared or copied, so that they can be written without the lock.
+    pub(super) fn unflushed(&self, to: u64) -> Vec<Arc<Vec<QueueEntry>>> {
+        let to = to.min(self.end());
+        let mut pieces = Vec::new();
+        let mut at = self.flushed;
+        while at < to {
+            let (base, entries) = self.chunk(at);
+            let range = (at - base) as usize..((to - base) as usize).min(entries.len());
+            let whole = range.len() == entries.len() && base < self.open_base;
+            pieces.push(if whole {
+                Arc::clone(&self.sealed[(at / CHUNK - self.first / CHUNK) as usize])
+            } else {
+                Arc::new(entries[range.clone()].to_vec())
+            });
+            at += range.len() as u64;
+        }
+        pieces
+    }
+
+    /// Forgets chunks that lie wholly below both `below` and `flushed`; the open one too if nothing of it is left.
+    pub(super) fn forget(&mut self, below: u64) {
+        let below = below.min(self.flushed);
+        while let Some(chunk) = self.sealed.front() {
+            let next = self.first + chunk.len() as u64;
+            if next > below {
+                return;
+            }
+            self.first = next;
+            self.sealed.pop_front();
+        }
+        if below >= self.end() {
+            (self.first, self.open_base) = (self.end(), self.end());
+            self.open = Vec::new();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use sluice_core::ids::PhysicalOffset;
+
+    fn entry(n: u64) -> QueueEntry {
+        QueueEntry {
+            physical: PhysicalOffset(n),
+            put_ms: 1,
+            ..QueueEntry::default()
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_tail_reads_as_one_sequence(
+            start in 0..3000_u64, added in 0..5000_u64, flush in 0..5000_u64, forget in 0..9000_u64, more in 0..1500_u64,
+            from in 0..9000_u64, max in 0..3000_usize,
+        ) {
+            let mut tail = Tail::new(0, start);
+            (start..start + added).for_each(|n| tail.append(entry(n)));
+            let flushed: Vec<_> = tail.unflushed(start + flush).iter().flat_map(|piece| piece.to_vec()).collect();
+            let to = (start + flush).min(start + added);
+            prop_assert_eq!(flushed, (start..to).map(entry).collect::<Vec<_>>());
+            tail.flushed = to;
+            tail.forget(forget);
+            prop_assert!(tail.first() <= tail.flushed);
+            (start + added..start + added + more).for_each(|n| tail.append(entry(n)));
+            let from = from.max(tail.first()).min(tail.end());
+            let mut out = Vec::new();
+            let n = tail.copy(from, max, &mut out);
+            prop_assert_eq!(n, out.len());
+            prop_assert_eq!(out, (from..tail.end().min(from + max as u64)).map(entry).collect::<Vec<_>>());
+            let rest: Vec<_> = tail.unflushed(u64::MAX).iter().flat_map(|piece| piece.to_vec()).collect();
+            prop_assert_eq!(rest, (tail.flushed..tail.end()).map(entry).collect::<Vec<_>>());
+        }
+    }
+}

@@ -15,6 +15,11 @@ use crate::limits;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+/// A command's length and checksum as one number: what it says, for the digest.
+fn header_of(bytes: &[u8]) -> u64 {
+    bytes.first_chunk().map_or(0, |header| u64::from_le_bytes(*header))
+}
+
 impl State {
     /// Applies the command that `bytes` are; its checksum has been checked. Never panics and never fails: a command that
     /// does not fit is answered.
@@ -26,6 +31,8 @@ impl State {
                 self.dispatch(at, bytes.len() as u32, command, effects)
             });
         self.mix(at.physical.0);
+        self.mix(header_of(bytes));
+        self.mix(self.now);
         self.mix(match &answer {
             Ok(done) => done.code(),
             Err(refused) => crate::hash::mix(u64::MAX, refused.code()),

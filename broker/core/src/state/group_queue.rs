@@ -65,7 +65,7 @@ pub struct GroupQueue {
     // Derived from `pending` and `deliveries`; rebuilt, not stored.
     by_visibility: BTreeSet<(TimeMs, u64)>,
     by_message_group: BTreeSet<(u32, u64)>,
-    by_attempt_id: BTreeMap<u64, DeliveryId>,
+    by_attempt_id: BTreeSet<(u64, DeliveryId)>,
 }
 
 impl GroupQueue {
@@ -80,7 +80,7 @@ impl GroupQueue {
             clients: Clients::default(),
             by_visibility: BTreeSet::new(),
             by_message_group: BTreeSet::new(),
-            by_attempt_id: BTreeMap::new(),
+            by_attempt_id: BTreeSet::new(),
         }
     }
 
@@ -131,20 +131,21 @@ impl GroupQueue {
         self.clients.names()
     }
 
-    /// The messages that the delivery with this attempt id still holds.
+    /// The messages that deliveries with this attempt id still hold.
     pub fn held_by_attempt(&self, attempt_id: u64, now: TimeMs) -> Vec<(QueueOffset, u32)> {
-        let Some(delivery) = self.by_attempt_id.get(&attempt_id) else {
+        let all = (attempt_id, DeliveryId(0))..=(attempt_id, DeliveryId(u64::MAX));
+        if self.by_attempt_id.range(all).next().is_none() {
             return Vec::new();
-        };
+        }
         let held = |(offset, pending): (&u64, &Pending)| {
-            (pending.delivery == *delivery && pending.visible_at > now)
-                .then_some((QueueOffset(*offset), pending.group_hash))
+            let named = self.by_attempt_id.contains(&(attempt_id, pending.delivery));
+            (named && pending.visible_at > now).then_some((QueueOffset(*offset), pending.group_hash))
         };
         self.pending.iter().filter_map(held).collect()
     }
 
     /// Pending messages by the time they are ready again, soonest first.
-    pub fn by_visibility(&self) -> impl Iterator<Item = (TimeMs, QueueOffset)> + '_ {
+    pub fn by_visibility(&self) -> impl DoubleEndedIterator<Item = (TimeMs, QueueOffset)> + '_ {
         self.by_visibility
             .iter()
             .map(|(at, offset)| (*at, QueueOffset(*offset)))
@@ -358,7 +359,8 @@ impl GroupQueue {
         if !self.deliveries.contains_key(&pending.delivery) {
             let client = self.clients.hold(&template.client);
             if template.attempt_id != 0 {
-                self.by_attempt_id.insert(template.attempt_id, pending.delivery);
+                self.by_attempt_id
+                    .insert((template.attempt_id, pending.delivery));
             }
             self.deliveries.insert(
                 pending.delivery,
@@ -392,9 +394,7 @@ impl GroupQueue {
             && let Some(delivery) = self.deliveries.remove(&id)
         {
             self.clients.release(&delivery.client);
-            if self.by_attempt_id.get(&delivery.attempt_id) == Some(&id) {
-                self.by_attempt_id.remove(&delivery.attempt_id);
-            }
+            self.by_attempt_id.remove(&(delivery.attempt_id, id));
         }
     }
 

@@ -220,19 +220,21 @@ impl<S: EntrySource> Selection<'_, S> {
         }
         let mut chunk = Vec::with_capacity(CHUNK);
         let mut at = self.cursor.scan_from.max(self.queue.floor().0);
-        let stop = self.want.tail.0.min(at.saturating_add(SCAN_MAX));
+        let (tail, mut looked_at) = (self.want.tail.0, 0);
         let mut first_waiting = None;
-        'scan: while at < stop {
+        'scan: while at < tail && looked_at < SCAN_MAX {
             if let Some(end) = self.queue.settled().end_of(at) {
                 at = end;
                 continue;
             }
             chunk.clear();
+            let most = (tail - at).min(SCAN_MAX - looked_at);
             self.entries
-                .entries(QueueOffset(at), CHUNK.min((stop - at) as usize), &mut chunk)?;
+                .entries(QueueOffset(at), CHUNK.min(most as usize), &mut chunk)?;
             if chunk.is_empty() {
                 break;
             }
+            looked_at += chunk.len() as u64;
             for entry in &chunk {
                 if self.full() {
                     break 'scan;
@@ -243,7 +245,9 @@ impl<S: EntrySource> Selection<'_, S> {
                 at += 1;
             }
         }
-        self.plan.more = self.full() && at < self.want.tail.0;
+        // Where messages wait at the front and nothing was found behind them, looking again finds nothing either.
+        let gets_further = self.full() || first_waiting.is_none() || !self.plan.is_empty();
+        self.plan.more = at < tail && gets_further;
         self.cursor.scan_from = first_waiting.unwrap_or(at);
         Ok(())
     }

@@ -3,5 +3,6 @@
 //! Plain threads and plain objects with `step()`; no async runtime. All file access goes through [`io::LogIo`].
 
 pub mod io;
+pub mod log;
 mod mmap;
 pub mod queue;

@@ -1,0 +1,247 @@
+//! The bounded queue before the log. Its bounds are the broker's: when it is full, clients are told so at once.
+
+use super::op::Op;
+use super::options::SegmentLimits;
+use parking_lot::{Condvar, Mutex};
+use sluice_core::limits::BATCH_COMMANDS_MAX;
+use sluice_core::log::{Batch, Completion, NotProposed, Outcome, Results};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+/// Bytes of commands and number of commands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Load {
+    pub(super) bytes: usize,
+    pub(super) commands: usize,
+}
+
+/// The queue before the log; clones share it.
+#[derive(Clone)]
+pub struct Inbox(Arc<Inner>);
+
+struct Inner {
+    limits: SegmentLimits,
+    bound: Load,
+    queue: Mutex<Queue>,
+    wake: Condvar,
+    /// What proposers have put in and the log thread has not put into a group yet.
+    bytes: AtomicUsize,
+    commands: AtomicUsize,
+    /// The disk is full but for the reserve, which messages may not use.
+    full: AtomicBool,
+}
+
+#[derive(Default)]
+struct Queue {
+    ops: VecDeque<Op>,
+    /// The log thread waits; whoever puts something in wakes it.
+    sleeping: bool,
+    closed: bool,
+}
+
+impl Inbox {
+    pub(super) fn new(limits: SegmentLimits, bound: Load) -> Self {
+        Self(Arc::new(Inner {
+            limits,
+            bound,
+            queue: Mutex::default(),
+            wake: Condvar::new(),
+            bytes: AtomicUsize::new(0),
+            commands: AtomicUsize::new(0),
+            full: AtomicBool::new(false),
+        }))
+    }
+
+    /// Queues one proposer's commands, which stay together in one frame, or answers at once why not.
+    pub fn propose(&self, batch: Batch, done: Completion) {
+        if batch.is_empty() {
+            return done(Outcome::Applied(Results::new()));
+        }
+        match self.admit(&batch) {
+            Ok(load) => {
+                let op = Op::Propose {
+                    batch,
+                    bytes: load.bytes,
+                    done,
+                };
+                if let Err(Op::Propose { done, .. }) = self.push(op) {
+                    self.release(load);
+                    done(Outcome::NotProposed(NotProposed::Stopping));
+                }
+            }
+            Err(refusal) => done(Outcome::NotProposed(refusal)),
+        }
+    }
+
+    fn admit(&self, batch: &Batch) -> Result<Load, NotProposed> {
+        let bytes = batch.iter().map(|command| command.len()).sum();
+        let max = self.0.limits.command_bytes;
+        if bytes > max || batch.len() > BATCH_COMMANDS_MAX {
+            return Err(NotProposed::TooLarge { size: bytes, max });
+        }
+        if self.0.full.load(Ordering::Relaxed) && batch.iter().any(|command| command.is_append()) {
+            return Err(NotProposed::NoSpace);
+        }
+        let load = Load {
+            bytes,
+            commands: batch.len(),
+        };
+        let before_bytes = self.0.bytes.fetch_add(load.bytes, Ordering::Relaxed);
+        let before_commands = self.0.commands.fetch_add(load.commands, Ordering::Relaxed);
+        // A batch always fits an empty queue, whatever the bounds are.
+        let over = before_bytes + load.bytes > self.0.bound.bytes
+            || before_commands + load.commands > self.0.bound.commands;
+        if over && before_commands > 0 {
+            self.release(load);
+            return Err(NotProposed::Busy);
+        }
+        Ok(load)
+    }
+
+    /// Puts an operation in, or gives it back when the log is stopping.
+    pub(super) fn push(&self, op: Op) -> Result<(), Op> {
+        let mut queue = self.0.queue.lock();
+        if queue.closed {
+            return Err(op);
+        }
+        queue.ops.push_back(op);
+        let wake = std::mem::take(&mut queue.sleeping);
+        drop(queue);
+        if wake {
+            self.0.wake.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Moves everything queued into `backlog`, which is empty; answers whether nothing will follow.
+    pub(super) fn take(&self, backlog: &mut VecDeque<Op>) -> bool {
+        debug_assert!(backlog.is_empty());
+        let mut queue = self.0.queue.lock();
+        std::mem::swap(&mut queue.ops, backlog);
+        queue.closed
+    }
+
+    /// Proposals that have left the queue make room for others.
+    pub(super) fn release(&self, load: Load) {
+        self.0.bytes.fetch_sub(load.bytes, Ordering::Relaxed);
+        self.0.commands.fetch_sub(load.commands, Ordering::Relaxed);
+    }
+
+    /// Bytes of proposals not in a group yet.
+    pub(super) fn bytes(&self) -> usize {
+        self.0.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Waits until there is something to take, the queue is closed, or the time is over.
+    pub(super) fn wait(&self, at_most: Option<Duration>) {
+        let mut queue = self.0.queue.lock();
+        if queue.ops.is_empty() && !queue.closed {
+            queue.sleeping = true;
+            match at_most {
+                Some(time) => {
+                    self.0.wake.wait_for(&mut queue, time);
+                }
+                None => self.0.wake.wait(&mut queue),
+            }
+            queue.sleeping = false;
+        }
+    }
+
+    /// From now on refuses messages, or takes them again: the disk is full but for the reserve, or no longer.
+    pub(super) fn set_full(&self, full: bool) {
+        if self.0.full.swap(full, Ordering::Relaxed) != full {
+            tracing::warn!(
+                full,
+                "the disk of the log has changed between full and free: messages are refused while it is full"
+            );
+        }
+    }
+
+    /// Takes nothing more; what is queued is still written.
+    pub fn close(&self) {
+        self.0.queue.lock().closed = true;
+        self.0.wake.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sluice_core::command::encode_level;
+    use std::sync::mpsc;
+
+    fn inbox(commands: usize) -> Inbox {
+        let limits = SegmentLimits::of(256 << 10).unwrap();
+        Inbox::new(
+            limits,
+            Load {
+                bytes: 1 << 20,
+                commands,
+            },
+        )
+    }
+
+    fn batch(commands: usize) -> Batch {
+        (0..commands).map(|n| encode_level(1, n as u32)).collect()
+    }
+
+    fn refusal(inbox: &Inbox, batch: Batch) -> Option<Outcome> {
+        let (tx, rx) = mpsc::channel();
+        inbox.propose(batch, Box::new(move |outcome| tx.send(outcome).unwrap()));
+        rx.try_recv().ok()
+    }
+
+    #[test]
+    fn a_full_queue_refuses_at_once_and_takes_again_when_emptied() {
+        let inbox = inbox(4);
+        assert_eq!(refusal(&inbox, batch(3)), None);
+        assert_eq!(
+            refusal(&inbox, batch(2)),
+            Some(Outcome::NotProposed(NotProposed::Busy))
+        );
+        assert_eq!(refusal(&inbox, batch(1)), None, "what fits is taken");
+        let mut backlog = VecDeque::new();
+        assert!(!inbox.take(&mut backlog));
+        assert_eq!(backlog.len(), 2);
+        assert_eq!(
+            refusal(&inbox, batch(1)),
+            Some(Outcome::NotProposed(NotProposed::Busy)),
+            "not in a group yet"
+        );
+        inbox.release(Load {
+            bytes: 0,
+            commands: 4,
+        });
+        assert_eq!(refusal(&inbox, batch(1)), None);
+    }
+
+    #[test]
+    fn what_cannot_fit_a_frame_is_refused_before_it_is_queued() {
+        let inbox = inbox(1 << 16);
+        assert!(matches!(
+            refusal(&inbox, batch(BATCH_COMMANDS_MAX + 1)),
+            Some(Outcome::NotProposed(NotProposed::TooLarge { .. }))
+        ));
+        assert_eq!(refusal(&inbox, batch(BATCH_COMMANDS_MAX)), None);
+        assert_eq!(
+            refusal(&inbox, Batch::new()),
+            Some(Outcome::Applied(Results::new()))
+        );
+    }
+
+    #[test]
+    fn a_closed_queue_refuses_and_keeps_what_it_has() {
+        let inbox = inbox(10);
+        assert_eq!(refusal(&inbox, batch(1)), None);
+        inbox.close();
+        assert_eq!(
+            refusal(&inbox, batch(1)),
+            Some(Outcome::NotProposed(NotProposed::Stopping))
+        );
+        let mut backlog = VecDeque::new();
+        assert!(inbox.take(&mut backlog));
+        assert_eq!(backlog.len(), 1);
+    }
+}

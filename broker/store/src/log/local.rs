@@ -1,0 +1,185 @@
+//! The log as its users see it: proposals of a single node, and the operations that raft asks of its log.
+
+use super::LogId;
+use super::error::{LogError, ReadError};
+use super::meta::Vote;
+use super::op::{Control, Entry, Flushed, Op};
+use super::reader::LogReader;
+use super::shared::{Positions, Shared};
+use sluice_core::command;
+use sluice_core::ids::{LogIndex, PhysicalOffset};
+use sluice_core::limits::BATCH_COMMANDS_MAX;
+use sluice_core::log::{Batch, Completion, ReplicatedLog};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// A log on this node's disk; clones share it. Everything it is asked for is done in the order in which it was asked.
+#[derive(Clone)]
+pub struct LocalLog {
+    shared: Arc<Shared>,
+    reader: LogReader,
+}
+
+impl ReplicatedLog for LocalLog {
+    fn propose(&self, batch: Batch, done: Completion) {
+        self.shared.inbox.propose(batch, done);
+    }
+}
+
+impl LocalLog {
+    pub(super) fn new(shared: Arc<Shared>, reader: LogReader) -> Self {
+        Self { shared, reader }
+    }
+
+    /// Reads records and frames.
+    pub fn reader(&self) -> LogReader {
+        self.reader.clone()
+    }
+
+    /// How far the log has come.
+    pub fn positions(&self) -> &Arc<Positions> {
+        &self.shared.positions
+    }
+
+    /// Takes no more proposals; what is queued is still written.
+    pub fn close(&self) {
+        self.shared.inbox.close();
+    }
+
+    /// Appends entries that raft has decided on. They can be [read](Self::read) when this returns; `done` is called once when all of
+    /// them are durable, or with why they are not in the log. They are committed by raft, not handed to the sink.
+    pub fn append_frames(&self, entries: Vec<Entry>, done: Flushed) {
+        if let Err(error) = entries.iter().try_for_each(|entry| self.check(entry)) {
+            return done(Err(error));
+        }
+        let count = entries.len();
+        if count == 0 {
+            return done(Ok(()));
+        }
+        let mut done = Some(done);
+        for (at, entry) in entries.into_iter().enumerate() {
+            let entry = Arc::new(entry);
+            let done = if at + 1 == count { done.take() } else { None };
+            // Readable before it is queued, so that it is never in neither place.
+            self.shared.pending.lock().push_back(entry.clone());
+            if let Err(Op::Append { entry, done }) = self.shared.inbox.push(Op::Append { entry, done }) {
+                self.shared.forget_pending(&[entry.index]);
+                if let Some(done) = done {
+                    done(Err(LogError::Stopped));
+                }
+            }
+        }
+    }
+
+    fn check(&self, entry: &Entry) -> Result<(), LogError> {
+        let refuse = |reason: String| {
+            let (file, offset) = (PathBuf::from("an entry from another node"), 0);
+            LogError::Corruption { file, offset, reason }
+        };
+        let max = self.shared.limits.entry_bytes();
+        if entry.bytes() > max || entry.commands.len() > BATCH_COMMANDS_MAX {
+            return Err(refuse(format!(
+                "entry {} is larger than a frame may be",
+                entry.index
+            )));
+        }
+        let broken = entry
+            .commands
+            .iter()
+            .find_map(|bytes| command::check(bytes).err());
+        broken.map_or(Ok(()), |error| {
+            Err(refuse(format!("entry {}: {error}", entry.index)))
+        })
+    }
+
+    /// The entries from `from` up to but without `to` that the log holds, also those that are not durable yet; no more than
+    /// `max_bytes` of them, but at least one. What was purged and what is not appended yet is left out.
+    pub fn read(&self, from: LogIndex, to: LogIndex, max_bytes: usize) -> Result<Vec<Entry>, ReadError> {
+        let from = from.max(self.reader.first_index());
+        // First here, then there: see `Shared::pending`.
+        let pending: Vec<Arc<Entry>> = {
+            let pending = self.shared.pending.lock();
+            pending
+                .iter()
+                .filter(|entry| (from..to).contains(&entry.index))
+                .cloned()
+                .collect()
+        };
+        let stored_to = pending.first().map_or(to, |first| first.index);
+        let mut entries = Vec::new();
+        let mut bytes = 0;
+        let mut next = from;
+        while next < stored_to && (entries.is_empty() || bytes < max_bytes) {
+            let frames = self
+                .reader
+                .read_frames(next, stored_to, max_bytes - bytes.min(max_bytes))?;
+            let Some(last) = frames.last() else { break };
+            next = LogIndex(last.index().0 + 1);
+            bytes += frames.iter().map(|frame| frame.bytes().len()).sum::<usize>();
+            entries.extend(frames.iter().map(Entry::from));
+        }
+        if next < stored_to && !entries.is_empty() {
+            return Ok(entries);
+        }
+        for entry in pending {
+            if !entries.is_empty() && bytes + entry.bytes() > max_bytes {
+                break;
+            }
+            bytes += entry.bytes();
+            entries.push(Entry::clone(&entry));
+        }
+        Ok(entries)
+    }
+
+    /// Takes back every entry from `from` on; refused if one of them is applied.
+    pub fn truncate_from(&self, from: LogIndex, done: Flushed) {
+        self.control(Control::Truncate(from), done);
+    }
+
+    /// Forgets every entry up to `upto`. The caller has a checkpoint at or behind it.
+    pub fn purge_to(&self, upto: LogId, done: Flushed) {
+        self.control(Control::Purge(upto), done);
+    }
+
+    /// Saves a vote, after every append before it.
+    pub fn save_vote(&self, vote: Vote, done: Flushed) {
+        self.control(Control::Vote(vote), done);
+    }
+
+    fn control(&self, control: Control, done: Flushed) {
+        if let Err(Op::Control { done, .. }) = self.shared.inbox.push(Op::Control { control, done }) {
+            done(Err(LogError::Stopped));
+        }
+    }
+
+    /// The vote saved last.
+    pub fn read_vote(&self) -> Option<Vote> {
+        self.shared.meta.read().vote
+    }
+
+    /// The last entry, durable or not; the last purged one if there is none behind it; `None` for a log that never had one.
+    pub fn last(&self) -> Option<LogId> {
+        let pending = self.shared.pending.lock().back().map(|entry| entry.id());
+        pending.or_else(|| self.reader.last())
+    }
+
+    /// The last entry purged.
+    pub fn purged(&self) -> Option<LogId> {
+        self.reader.purged()
+    }
+
+    /// Raft has committed everything below `next`: the applier may apply it.
+    pub fn set_committed(&self, next: LogIndex) {
+        self.shared.positions.set_committed(next);
+    }
+
+    /// The largest command, and the largest batch of one proposer, in bytes.
+    pub fn command_bytes_max(&self) -> usize {
+        self.shared.limits.command_bytes
+    }
+
+    /// Where the first kept segment starts.
+    pub fn start(&self) -> PhysicalOffset {
+        self.shared.first().1
+    }
+}

@@ -1,0 +1,321 @@
+//! Names, votes and the purge marker, in two files of which the newest valid one counts.
+//!
+//! ```text
+//! magic "SLUICMET" · len u32 (of all) · version u32 · generation u64 · shard UUID 16 · segment size u64 · node u64 ·
+//! term u64 · vote (present u8 · term u64 · node u64 · committed u8) · purged (present u8 · term u64 · index u64) ·
+//! cluster name, shard name (each length varint, bytes) · crc32c u32
+//! ```
+//! A save overwrites the older file and syncs it, so that a torn save leaves the newer one.
+
+use super::LogId;
+use super::error::{Fatal, LogError};
+use super::frame::ShardUuid;
+use super::segment::FORMAT_VERSION;
+use crate::io::{FileHandle, LogIo, write_all_at};
+use sluice_core::codec::{Malformed, Reader, put_bytes};
+use sluice_core::ids::{LogIndex, Term};
+use std::io::{ErrorKind, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+const MAGIC: &[u8; 8] = b"SLUICMET";
+const NAMES: [&str; 2] = ["meta.a", "meta.b"];
+const BYTES_MAX: usize = 4096;
+
+/// Sixteen random bytes for a new shard, from the system.
+pub fn random_uuid() -> std::io::Result<ShardUuid> {
+    let mut uuid = ShardUuid::default();
+    std::fs::File::open("/dev/urandom")?.read_exact(&mut uuid.0)?;
+    Ok(uuid)
+}
+
+/// Who a log belongs to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The cluster's name.
+    pub cluster: String,
+    /// The shard's name, which is the broker's.
+    pub shard: String,
+    /// This node's number.
+    pub node: u64,
+    /// The same on every replica; given when the shard is made.
+    pub uuid: ShardUuid,
+    /// The same on every replica; given when the shard is made.
+    pub segment_bytes: u64,
+}
+
+/// A vote in an election: for which node in which term, and whether a majority granted it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Vote {
+    /// The term.
+    pub term: Term,
+    /// The node voted for.
+    pub node: u64,
+    /// Whether that node leads the term.
+    pub committed: bool,
+}
+
+/// Everything that the meta files hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Meta {
+    /// Who the log belongs to.
+    pub identity: Identity,
+    /// The highest term this node has begun or heard of; every start raises it.
+    pub term: Term,
+    /// The last vote, if there was one.
+    pub vote: Option<Vote>,
+    /// The last frame that was purged; the log begins after it.
+    pub purged: Option<LogId>,
+}
+
+impl Meta {
+    fn encode(&self, generation: u64) -> Vec<u8> {
+        let mut out = Vec::with_capacity(256);
+        out.extend_from_slice(MAGIC);
+        out.extend_from_slice(&[0; 4]);
+        out.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
+        out.extend_from_slice(&generation.to_le_bytes());
+        out.extend_from_slice(&self.identity.uuid.0);
+        for number in [self.identity.segment_bytes, self.identity.node, self.term.0] {
+            out.extend_from_slice(&number.to_le_bytes());
+        }
+        let vote = self.vote.unwrap_or(Vote {
+            term: Term(0),
+            node: 0,
+            committed: false,
+        });
+        out.push(u8::from(self.vote.is_some()));
+        out.extend_from_slice(&vote.term.0.to_le_bytes());
+        out.extend_from_slice(&vote.node.to_le_bytes());
+        out.push(u8::from(vote.committed));
+        let purged = self.purged.unwrap_or_default();
+        out.push(u8::from(self.purged.is_some()));
+        out.extend_from_slice(&purged.term.0.to_le_bytes());
+        out.extend_from_slice(&purged.index.0.to_le_bytes());
+        put_bytes(&mut out, self.identity.cluster.as_bytes());
+        put_bytes(&mut out, self.identity.shard.as_bytes());
+        let len = (out.len() + 4) as u32;
+        out[8..12].copy_from_slice(&len.to_le_bytes());
+        let crc = crc32c::crc32c(&out);
+        out.extend_from_slice(&crc.to_le_bytes());
+        out
+    }
+
+    fn decode(bytes: &[u8]) -> Result<(u64, Self), Malformed> {
+        let len = Reader::new(bytes.get(8..).unwrap_or_default()).u32()? as usize;
+        let body = bytes.get(..len).and_then(|bytes| bytes.split_last_chunk::<4>());
+        let (body, crc) = body.ok_or(Malformed::Range("a meta file's length"))?;
+        if crc32c::crc32c(body) != u32::from_le_bytes(*crc) {
+            return Err(Malformed::Range("a meta file's checksum"));
+        }
+        let mut reader = Reader::new(body);
+        if reader.take(8)? != MAGIC {
+            return Err(Malformed::Range("a meta file's magic"));
+        }
+        reader.u32()?;
+        if reader.u32()? != FORMAT_VERSION {
+            return Err(Malformed::Range("a meta file's format version"));
+        }
+        let generation = reader.u64()?;
+        let mut uuid = ShardUuid::default();
+        uuid.0.copy_from_slice(reader.take(16)?);
+        let (segment_bytes, node, term) = (reader.u64()?, reader.u64()?, Term(reader.u64()?));
+        let has_vote = reader.u8()? != 0;
+        let vote = Vote {
+            term: Term(reader.u64()?),
+            node: reader.u64()?,
+            committed: reader.u8()? != 0,
+        };
+        let has_purged = reader.u8()? != 0;
+        let purged = LogId {
+            term: Term(reader.u64()?),
+            index: LogIndex(reader.u64()?),
+        };
+        let cluster = reader.text("cluster name")?.to_owned();
+        let shard = reader.text("shard name")?.to_owned();
+        reader.finish()?;
+        let identity = Identity {
+            cluster,
+            shard,
+            node,
+            uuid,
+            segment_bytes,
+        };
+        Ok((
+            generation,
+            Self {
+                identity,
+                term,
+                vote: has_vote.then_some(vote),
+                purged: has_purged.then_some(purged),
+            },
+        ))
+    }
+}
+
+/// The meta files, open. One thread saves.
+pub struct MetaStore {
+    io: Arc<dyn LogIo>,
+    dir: PathBuf,
+    files: [Option<FileHandle>; 2],
+    generation: u64,
+    meta: Meta,
+}
+
+impl MetaStore {
+    /// Reads the newest valid file; `None` if there is none, which in a folder with a log means damage.
+    pub(super) fn open(io: &Arc<dyn LogIo>, dir: &Path) -> Result<Option<Self>, LogError> {
+        let mut files = [None, None];
+        let mut newest: Option<(u64, Meta)> = None;
+        for (slot, name) in NAMES.into_iter().enumerate() {
+            let path = dir.join(name);
+            let file = match io.open(&path) {
+                Ok(file) => file,
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                Err(source) => {
+                    return Err(LogError::Io {
+                        doing: "open",
+                        path,
+                        source,
+                    });
+                }
+            };
+            let bytes = read_start(&file).map_err(LogError::io("read", &path))?;
+            files[slot] = Some(file);
+            match Meta::decode(&bytes) {
+                Ok(found)
+                    if newest
+                        .as_ref()
+                        .is_none_or(|(generation, _)| found.0 > *generation) =>
+                {
+                    newest = Some(found);
+                }
+                Ok(_) => {}
+                Err(error) => tracing::warn!(file = %path.display(), %error, "a meta file is not valid"),
+            }
+        }
+        let open = |(generation, meta)| Self {
+            io: io.clone(),
+            dir: dir.to_owned(),
+            files,
+            generation,
+            meta,
+        };
+        Ok(newest.map(open))
+    }
+
+    /// Makes the files of a new shard.
+    pub(super) fn create(io: &Arc<dyn LogIo>, dir: &Path, identity: Identity) -> Result<Self, LogError> {
+        let meta = Meta {
+            identity,
+            term: Term(0),
+            vote: None,
+            purged: None,
+        };
+        let mut store = Self {
+            io: io.clone(),
+            dir: dir.to_owned(),
+            files: [None, None],
+            generation: 0,
+            meta,
+        };
+        for name in NAMES {
+            let path = dir.join(name);
+            io.remove(&path).map_err(LogError::io("remove", &path))?;
+        }
+        let meta = store.meta.clone();
+        store.save(meta)?;
+        Ok(store)
+    }
+
+    /// What was saved last.
+    pub fn meta(&self) -> &Meta {
+        &self.meta
+    }
+
+    /// Saves; durable when it returns. On an error that is not [`LogError::Fatal`], what was saved before still counts.
+    pub(super) fn save(&mut self, meta: Meta) -> Result<(), LogError> {
+        let generation = self.generation + 1;
+        let slot = (generation % 2) as usize;
+        let path = self.dir.join(NAMES[slot]);
+        let bytes = meta.encode(generation);
+        if bytes.len() > BYTES_MAX {
+            let reason = format!("the names take more than {BYTES_MAX} bytes");
+            return Err(LogError::Mismatch { path, reason });
+        }
+        let file = match &self.files[slot] {
+            Some(file) => file.clone(),
+            None => {
+                let file = self.io.create(&path).map_err(LogError::io("create", &path))?;
+                self.io
+                    .sync_dir(&self.dir)
+                    .map_err(Fatal::new("sync the folder", &self.dir))?;
+                self.files[slot] = Some(file.clone());
+                file
+            }
+        };
+        write_all_at(file.as_ref(), &bytes, 0).map_err(LogError::io("write", &path))?;
+        file.sync_data().map_err(Fatal::new("sync", &path))?;
+        self.generation = generation;
+        self.meta = meta;
+        Ok(())
+    }
+}
+
+fn read_start(file: &FileHandle) -> std::io::Result<Vec<u8>> {
+    let mut bytes = vec![0; BYTES_MAX];
+    let mut filled = 0;
+    loop {
+        match file.read_at(&mut bytes[filled..], filled as u64)? {
+            0 => break,
+            n => filled += n,
+        }
+    }
+    bytes.truncate(filled);
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn meta() -> Meta {
+        Meta {
+            identity: Identity {
+                cluster: "DefaultCluster".to_owned(),
+                shard: "broker-a".to_owned(),
+                node: 3,
+                uuid: ShardUuid([9; 16]),
+                segment_bytes: 1 << 30,
+            },
+            term: Term(7),
+            vote: Some(Vote {
+                term: Term(7),
+                node: 3,
+                committed: true,
+            }),
+            purged: Some(LogId {
+                term: Term(2),
+                index: LogIndex(55),
+            }),
+        }
+    }
+
+    #[test]
+    fn meta_comes_back_and_damage_is_noticed() {
+        let bytes = meta().encode(12);
+        assert_eq!(Meta::decode(&bytes), Ok((12, meta())));
+        let bare = Meta {
+            vote: None,
+            purged: None,
+            ..meta()
+        };
+        assert_eq!(Meta::decode(&bare.encode(1)), Ok((1, bare)));
+        for at in 0..bytes.len() {
+            let mut flipped = bytes.clone();
+            flipped[at] ^= 1;
+            assert!(Meta::decode(&flipped).is_err(), "byte {at}");
+            assert!(Meta::decode(&bytes[..at]).is_err(), "cut at {at}");
+        }
+    }
+}

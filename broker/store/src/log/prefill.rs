@@ -1,0 +1,157 @@
+//! Zero-filling ahead of the writer: overwriting zero-filled blocks syncs several times faster than growing a file, and what
+//! is filled is also the reserve that lets acknowledgements go on when the disk is full.
+//!
+//! The writer never waits for this: what it overtakes, it claims, and the helper goes on behind it.
+
+use super::error::{Fatal, LogError, is_no_space};
+use super::segment::{PAGE_BYTES, SPARE, Segment, Spare};
+use super::shared::Shared;
+use crate::io::{FileHandle, write_all_at};
+use sluice_core::ids::PhysicalOffset;
+use std::sync::Arc;
+
+/// Written at a time, and at most waited for by the writer.
+const CHUNK: usize = 256 << 10;
+/// Zero-filling begins when less than this is left ahead of the writer.
+const LOW: u64 = 24 << 20;
+/// Left for everything but messages when the disk is full.
+const RESERVE: u64 = 16 << 20;
+
+/// Bytes zero-filled ahead of `written` in the active segment.
+fn ahead(active: &Segment, written: PhysicalOffset) -> u64 {
+    active.zeroed().0.saturating_sub(written.0)
+}
+
+fn wants_zeros(active: &Segment, written: PhysicalOffset) -> bool {
+    active.zeroed() < active.limit() && ahead(active, written) < LOW
+}
+
+fn wants_spare(shared: &Shared, active: &Segment, written: PhysicalOffset) -> bool {
+    written.0 - active.base().0 > shared.limits.capacity / 2 && shared.spare.lock().is_none()
+}
+
+/// Whether there is something to do for the helper.
+pub(super) fn wanted(shared: &Shared, active: &Segment, written: PhysicalOffset) -> bool {
+    wants_zeros(active, written) || wants_spare(shared, active, written)
+}
+
+/// What a step did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Prefilled {
+    /// Filled a part; there may be more to do.
+    Worked,
+    /// Nothing to do until the log has grown.
+    Idle,
+    /// The disk is full: try again after a while.
+    NoSpace,
+}
+
+/// The helper beside the log thread. One thread calls [`Prefill::step`]; so does a simulator, or nobody.
+pub struct Prefill {
+    pub(super) shared: Arc<Shared>,
+    /// The active segment through a handle of our own, so that the log thread sees every error of its own syncs.
+    file: Option<(PhysicalOffset, FileHandle)>,
+}
+
+impl Prefill {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared, file: None }
+    }
+
+    /// Fills and syncs the next part, if one is wanted. An error is a failed write or sync: the log fails too.
+    pub fn step(&mut self) -> Result<Prefilled, Fatal> {
+        let result = self.advance();
+        match &result {
+            Ok(Prefilled::NoSpace) => self.shared.inbox.set_full(self.reserve() < self.reserve_wanted()),
+            Ok(_) => self.shared.inbox.set_full(false),
+            Err(fatal) => *self.shared.poison.lock() = Some(fatal.clone()),
+        }
+        result
+    }
+
+    fn advance(&mut self) -> Result<Prefilled, Fatal> {
+        let Some(active) = self.shared.active() else {
+            return Ok(Prefilled::Idle);
+        };
+        let written = self.shared.positions.written();
+        let result = if wants_zeros(&active, written) {
+            self.fill_active(&active)
+        } else if wants_spare(&self.shared, &active, written.max(active.base())) {
+            self.prepare_spare()
+        } else {
+            return Ok(Prefilled::Idle);
+        };
+        match result {
+            Ok(()) => Ok(Prefilled::Worked),
+            Err(error) if error.is_no_space() => Ok(Prefilled::NoSpace),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn fill_active(&mut self, active: &Segment) -> Result<(), LogError> {
+        let file = match &self.file {
+            Some((base, file)) if *base == active.base() => file.clone(),
+            _ => {
+                let file = self
+                    .shared
+                    .io
+                    .open(&active.path)
+                    .map_err(LogError::io("open", &active.path))?;
+                self.file = Some((active.base(), file.clone()));
+                file
+            }
+        };
+        let zeros = vec![0; CHUNK];
+        let mut left = self.shared.limits.prefill_bytes;
+        while left > 0 {
+            let want = zeros.len().min(left as usize);
+            let filled = active.zero_fill(&file, &zeros[..want]);
+            match filled.map_err(LogError::io("zero-fill", &active.path))? {
+                0 => break,
+                n => left -= n,
+            }
+        }
+        file.sync_data().map_err(Fatal::new("sync", &active.path))?;
+        Ok(())
+    }
+
+    fn prepare_spare(&self) -> Result<(), LogError> {
+        let io = &self.shared.io;
+        let path = self.shared.log_dir.join(SPARE);
+        io.remove(&path).map_err(LogError::io("remove", &path))?;
+        let file = io.create(&path).map_err(LogError::io("create", &path))?;
+        let wanted = self.shared.limits.prefill_bytes;
+        let zeros = vec![0; CHUNK];
+        let mut filled = 0;
+        while filled < wanted {
+            let n = (wanted - filled).min(zeros.len() as u64);
+            if let Err(source) = write_all_at(file.as_ref(), &zeros[..n as usize], filled) {
+                if is_no_space(&source) {
+                    // What was filled so far would only take space from others.
+                    io.remove(&path).map_err(LogError::io("remove", &path))?;
+                }
+                return Err(LogError::Io {
+                    doing: "zero-fill",
+                    path,
+                    source,
+                });
+            }
+            filled += n;
+        }
+        file.sync_data().map_err(Fatal::new("sync", &path))?;
+        *self.shared.spare.lock() = Some(Spare { file, filled });
+        Ok(())
+    }
+
+    /// Bytes that frames can still go to without the disk giving any.
+    fn reserve(&self) -> u64 {
+        let active = self.shared.active();
+        let left = active.map_or(0, |active| ahead(&active, self.shared.positions.written()));
+        let spare = self.shared.spare.lock();
+        left + spare.as_ref().map_or(0, |spare| spare.filled - PAGE_BYTES)
+    }
+
+    fn reserve_wanted(&self) -> u64 {
+        RESERVE.min(self.shared.limits.capacity / 4)
+    }
+}

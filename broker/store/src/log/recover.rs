@@ -1,0 +1,619 @@
+//! Opening a log: lock, meta, segments, replay, and the cut behind the last good frame.
+//!
+//! The first bad frame decides. At or behind the durable slot it is a write that a crash has torn or that was never
+//! synced: the log ends there, and valid frames behind it prove nothing. Below the slot it is corruption, and nothing
+//! is changed.
+
+use super::LogId;
+use super::LogPosition;
+use super::cut;
+use super::error::{Fatal, LogError};
+use super::frame::{Frame, FrameError};
+use super::inbox::{Inbox, Load};
+use super::local::LocalLog;
+use super::meta::{Meta, MetaStore};
+use super::op::Sink;
+use super::options::{LogOptions, SegmentLimits};
+use super::prefill::Prefill;
+use super::reader::LogReader;
+use super::ring::Ring;
+use super::scan::{Found, Scanner};
+use super::segment::{self, DurableSlot, PAGE_BYTES, SPARE, Segment, SegmentHeader};
+use super::shared::{Bell, Positions, Shared};
+use super::writer::LogWriter;
+use crate::io::{DirLock, LogIo};
+use parking_lot::{Mutex, RwLock};
+use sluice_core::ids::{LogIndex, PhysicalOffset, Term};
+use std::collections::VecDeque;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Read at a time during replay.
+const PIECE: usize = 4 << 20;
+
+/// What a replay's visitor may answer instead of going on.
+pub type VisitError = Box<dyn std::error::Error + Send + Sync>;
+
+/// What opening the log cut off: writes that nobody was told of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cut {
+    /// Where the log ends now.
+    pub at: PhysicalOffset,
+    /// Why the frame there is none.
+    pub reason: String,
+    /// Bytes behind the cut that were not zero.
+    pub bytes: u64,
+    /// Where the beginning of them was saved.
+    pub saved: Option<PathBuf>,
+}
+
+/// A log whose directory is locked and whose segments are known, before its frames are read.
+pub struct Opening {
+    io: Arc<dyn LogIo>,
+    options: LogOptions,
+    limits: SegmentLimits,
+    lock: Box<dyn DirLock>,
+    meta: MetaStore,
+    segments: Vec<Arc<Segment>>,
+    durable: DurableSlot,
+    positions: Arc<Positions>,
+}
+
+impl Opening {
+    /// Locks the directory, reads meta and every segment's first page; makes a new log where there is none.
+    pub fn begin(io: Arc<dyn LogIo>, options: LogOptions) -> Result<Self, LogError> {
+        let log_dir = options.dir.join("log");
+        io.create_dir(&log_dir)
+            .map_err(LogError::io("create the folder", &log_dir))?;
+        let lock = match io.lock(&options.dir) {
+            Ok(lock) => lock,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                return Err(LogError::Locked {
+                    dir: options.dir.clone(),
+                });
+            }
+            Err(source) => {
+                return Err(LogError::Io {
+                    doing: "lock",
+                    path: options.dir.clone(),
+                    source,
+                });
+            }
+        };
+        let files = segment_files(io.as_ref(), &log_dir)?;
+        let meta = open_meta(&io, &options, files.is_empty())?;
+        let identity = &meta.meta().identity;
+        let limits = SegmentLimits::of(identity.segment_bytes).ok_or_else(|| LogError::Mismatch {
+            path: options.dir.clone(),
+            reason: format!("segments of {} bytes are not supported", identity.segment_bytes),
+        })?;
+        let (segments, durable) = open_segments(io.as_ref(), &log_dir, meta.meta(), files)?;
+        let positions = Arc::new(Positions::default());
+        positions.set_segments(&segments);
+        Ok(Self {
+            io,
+            options,
+            limits,
+            lock,
+            meta,
+            segments,
+            durable,
+            positions,
+        })
+    }
+
+    /// How far the log has come: still at zero, and moving as soon as the log is [started](Opened::start).
+    pub fn positions(&self) -> Arc<Positions> {
+        self.positions.clone()
+    }
+
+    /// What follows from the segments' size.
+    pub fn limits(&self) -> SegmentLimits {
+        self.limits
+    }
+
+    /// What the meta files say.
+    pub fn meta(&self) -> &Meta {
+        self.meta.meta()
+    }
+
+    /// Where the first kept frame stands: where a replay without a checkpoint begins.
+    pub fn first(&self) -> LogPosition {
+        let header = self.segments.first().map(|first| first.header);
+        let (physical, index) = header.map_or((PhysicalOffset(0), LogIndex(0)), |header| {
+            (header.base, header.base_index)
+        });
+        let before = |purged: &LogId| purged.index.0 + 1 == index.0;
+        let term = self
+            .meta()
+            .purged
+            .filter(before)
+            .map_or(Term(0), |purged| purged.term);
+        LogPosition {
+            physical,
+            index,
+            term,
+        }
+    }
+
+    /// Everything below was durable when the log was last written.
+    pub fn durable(&self) -> PhysicalOffset {
+        self.durable.offset
+    }
+
+    /// Reads and checks every frame from `start` on (a checkpoint's position, or [`Self::first`]) and gives it to `visit`; then
+    /// cuts off what is torn, so that the log can go on. `start` must lie between two frames.
+    pub fn replay(
+        mut self,
+        start: LogPosition,
+        mut visit: impl FnMut(&Frame) -> Result<(), VisitError>,
+    ) -> Result<Opened, LogError> {
+        let mut tail = start;
+        let first = self.first_to_scan(start)?;
+        let mut end = None;
+        for at in first..self.segments.len() {
+            let next = self.segments.get(at + 1).cloned();
+            let segment = self.segments[at].clone();
+            let bad = self.scan(&segment, next.as_deref(), &mut tail, &mut visit)?;
+            if let Some(bad) = bad {
+                self.refuse_below_durable(&segment, tail.physical, &bad)?;
+                end = Some((at, bad));
+                break;
+            }
+        }
+        let (at, bad) = end.unwrap_or((self.segments.len() - 1, FrameError::Empty));
+        self.durable.offset = self.durable.offset.min(tail.physical);
+        let cut = self.cut_behind(at, tail.physical, &bad)?;
+        Ok(Opened {
+            opening: self,
+            tail,
+            cut,
+        })
+    }
+
+    /// The segment that `start` lies in.
+    fn first_to_scan(&self, start: LogPosition) -> Result<usize, LogError> {
+        let after = self
+            .segments
+            .partition_point(|segment| segment.base() <= start.physical);
+        let beyond = self
+            .segments
+            .last()
+            .is_none_or(|last| start.physical > last.limit());
+        match after.checked_sub(1) {
+            Some(at) if !beyond => Ok(at),
+            _ => Err(LogError::Mismatch {
+                path: self.options.dir.join("log"),
+                reason: format!("the log does not hold {start}, where the newest checkpoint stands"),
+            }),
+        }
+    }
+
+    /// Replays one segment. `Some` is the bad frame at `tail`, `None` the end of a sealed segment.
+    fn scan(
+        &self,
+        segment: &Arc<Segment>,
+        next: Option<&Segment>,
+        tail: &mut LogPosition,
+        visit: &mut impl FnMut(&Frame) -> Result<(), VisitError>,
+    ) -> Result<Option<FrameError>, LogError> {
+        // What an earlier failed sync has left in the cache is not what is on the disk.
+        segment
+            .file
+            .drop_cache()
+            .map_err(LogError::io("drop the cache of", &segment.path))?;
+        let at_start = tail.physical == segment.base();
+        if at_start && tail.index != segment.header.base_index {
+            let reason = format!(
+                "it begins with index {}, not {}",
+                segment.header.base_index, tail.index
+            );
+            return Err(LogError::Corruption {
+                file: segment.path.clone(),
+                offset: 0,
+                reason,
+            });
+        }
+        let seed = segment.header.uuid.into();
+        let mut scanner = Scanner::new(segment, seed, self.limits.frame_bytes(), tail.physical, PIECE);
+        let mut sparse = segment.sparse.lock();
+        sparse.complete = at_start;
+        loop {
+            if let Some(next) = next
+                && tail.physical == next.base()
+            {
+                segment.seal(tail.physical);
+                return Ok(None);
+            }
+            let found = scanner.next().map_err(LogError::io("read", &segment.path))?;
+            let frame = match found {
+                Found::Frame(frame) => frame,
+                Found::Bad(error) => return Ok(Some(error)),
+            };
+            if let Err(error) = frame.check_commands() {
+                return Ok(Some(error));
+            }
+            let header = frame.header();
+            if header.index != tail.index || header.term < tail.term {
+                return Ok(Some(FrameError::Shape(
+                    "it does not continue the frame before it",
+                )));
+            }
+            visit(&frame).map_err(|source| LogError::Replay {
+                index: header.index,
+                source,
+            })?;
+            sparse.note(header.index, header.physical);
+            *tail = LogPosition {
+                physical: frame.end(),
+                index: LogIndex(header.index.0 + 1),
+                term: header.term,
+            };
+        }
+    }
+
+    fn refuse_below_durable(
+        &self,
+        segment: &Segment,
+        at: PhysicalOffset,
+        bad: &FrameError,
+    ) -> Result<(), LogError> {
+        if at >= self.durable.offset {
+            return Ok(());
+        }
+        let reason = format!(
+            "{bad}, but the log was durable up to offset {}",
+            self.durable.offset
+        );
+        Err(LogError::Corruption {
+            file: segment.path.clone(),
+            offset: segment.file_offset(at),
+            reason,
+        })
+    }
+
+    /// The log ends at `at`, in the segment `in_segment`: makes sure that nothing stands behind.
+    fn cut_behind(
+        &mut self,
+        in_segment: usize,
+        at: PhysicalOffset,
+        bad: &FrameError,
+    ) -> Result<Option<Cut>, LogError> {
+        let log_dir = self.options.dir.join("log");
+        while self.segments.len() > in_segment + 1 {
+            if let Some(unsynced) = self.segments.pop() {
+                tracing::warn!(file = %unsynced.path.display(), "removing a segment behind the log's end");
+                remove_segment(self.io.as_ref(), &log_dir, &unsynced.path)?;
+            }
+        }
+        let active = self.segments[in_segment].clone();
+        let cut = cut::clean(self.io.as_ref(), &active, at, bad)?;
+        // What a killed process has written may still be in the cache alone.
+        active.sync()?;
+        let slot = DurableSlot {
+            offset: at,
+            generation: self.durable.generation + 1,
+        };
+        active
+            .write_slot(slot)
+            .map_err(LogError::io("write the durable slot of", &active.path))?;
+        active.sync()?;
+        self.durable = slot;
+        Ok(cut)
+    }
+}
+
+/// A log that has been replayed and can go on.
+pub struct Opened {
+    opening: Opening,
+    tail: LogPosition,
+    cut: Option<Cut>,
+}
+
+/// The log's parts, not running yet: see [`super::spawn`].
+pub struct Parts {
+    /// The log as its users see it.
+    pub log: LocalLog,
+    /// The log thread's object.
+    pub writer: LogWriter,
+    /// Its helper.
+    pub prefill: Prefill,
+    /// Keeps other processes out of the data directory until it is dropped.
+    pub lock: Box<dyn DirLock>,
+}
+
+impl Opened {
+    /// Where the log goes on.
+    pub fn tail(&self) -> LogPosition {
+        self.tail
+    }
+
+    /// What was cut off, if anything was.
+    pub fn cut(&self) -> Option<&Cut> {
+        self.cut.as_ref()
+    }
+
+    /// What the meta files say.
+    pub fn meta(&self) -> &Meta {
+        self.opening.meta()
+    }
+
+    /// Puts the log together. `applied` is the first index that is not applied: on a single node [`Self::tail`]'s, for every
+    /// frame of its log is committed; with raft what the state machine says.
+    pub fn start(self, applied: LogIndex, sink: impl Sink + 'static) -> Parts {
+        let Opening {
+            io,
+            options,
+            limits,
+            lock,
+            meta,
+            segments,
+            durable,
+            positions,
+        } = self.opening;
+        positions.set_segments(&segments);
+        let inbox = Inbox::new(
+            limits,
+            Load {
+                bytes: options.inbox_bytes,
+                commands: options.inbox_commands,
+            },
+        );
+        let first = segments
+            .first()
+            .map_or(LogIndex(0), |first| first.header.base_index);
+        let mut tail = self.tail;
+        let last = (tail.index > first)
+            .then(|| LogId {
+                term: tail.term,
+                index: LogIndex(tail.index.0 - 1),
+            })
+            .max(meta.meta().purged);
+        tail.term = tail.term.max(last.map_or(Term(0), |last| last.term));
+        let active = segments[segments.len() - 1].clone();
+        positions.begin(&tail, applied);
+        let shared = Arc::new(Shared {
+            io,
+            log_dir: options.dir.join("log"),
+            seed: meta.meta().identity.uuid.into(),
+            limits,
+            inbox,
+            positions,
+            ring: Ring::new(options.ring_bytes),
+            segments: RwLock::new(segments),
+            mapped: Mutex::new(VecDeque::new()),
+            mapped_max: options.mapped_segments.max(1),
+            meta: RwLock::new(meta.meta().clone()),
+            last: Mutex::new(last),
+            pending: Mutex::new(VecDeque::new()),
+            spare: Mutex::new(None),
+            prefill: Bell::default(),
+            poison: Mutex::new(None),
+        });
+        let reader = LogReader::new(shared.clone());
+        let log = LocalLog::new(shared.clone(), reader);
+        let writer = LogWriter::new(
+            shared.clone(),
+            meta,
+            active,
+            tail,
+            durable.generation,
+            options.flush,
+            Box::new(sink),
+        );
+        Parts {
+            log,
+            writer,
+            prefill: Prefill::new(shared),
+            lock,
+        }
+    }
+}
+
+fn segment_files(io: &dyn LogIo, log_dir: &Path) -> Result<Vec<PathBuf>, LogError> {
+    // A spare is prepared anew when it is needed: a crash may have left it half filled.
+    let spare = log_dir.join(SPARE);
+    io.remove(&spare).map_err(LogError::io("remove", &spare))?;
+    let names = io.list(log_dir).map_err(LogError::io("list", log_dir))?;
+    // A trait object may answer names or paths; a joined absolute path stays itself.
+    let paths = names.into_iter().map(|name| log_dir.join(name));
+    Ok(paths.filter(|path| segment::parse_name(path).is_some()).collect())
+}
+
+fn open_meta(io: &Arc<dyn LogIo>, options: &LogOptions, empty: bool) -> Result<MetaStore, LogError> {
+    let wanted = &options.identity;
+    let Some(mut store) = MetaStore::open(io, &options.dir)? else {
+        if !empty {
+            let reason = "there are segments, but neither meta.a nor meta.b is valid".to_owned();
+            return Err(LogError::Corruption {
+                file: options.dir.join("meta.a"),
+                offset: 0,
+                reason,
+            });
+        }
+        return MetaStore::create(io, &options.dir, wanted.clone());
+    };
+    let found = &store.meta().identity;
+    for (what, found, wanted) in [
+        ("cluster", &found.cluster, &wanted.cluster),
+        ("broker", &found.shard, &wanted.shard),
+    ] {
+        if found != wanted {
+            let reason = format!("the data directory belongs to the {what} {found}, not {wanted}");
+            return Err(LogError::Mismatch {
+                path: options.dir.join("meta.a"),
+                reason,
+            });
+        }
+    }
+    if found.node != wanted.node {
+        let reason = format!(
+            "the data directory belongs to node {}, not {}",
+            found.node, wanted.node
+        );
+        return Err(LogError::Mismatch {
+            path: options.dir.join("meta.a"),
+            reason,
+        });
+    }
+    if found.segment_bytes != wanted.segment_bytes {
+        if empty && store.meta().purged.is_none() {
+            // Nothing was written yet: a crash came before the first segment.
+            let meta = Meta {
+                identity: wanted.clone(),
+                ..store.meta().clone()
+            };
+            store.save(meta)?;
+        } else {
+            tracing::warn!(
+                kept = found.segment_bytes,
+                asked = wanted.segment_bytes,
+                "the segment size stays as it was made"
+            );
+        }
+    }
+    Ok(store)
+}
+
+/// Opens every segment by its first page, drops those below the purge marker and an unborn last one, and finds the durable
+/// slot of the highest generation.
+fn open_segments(
+    io: &dyn LogIo,
+    log_dir: &Path,
+    meta: &Meta,
+    files: Vec<PathBuf>,
+) -> Result<(Vec<Arc<Segment>>, DurableSlot), LogError> {
+    let mut segments: Vec<Arc<Segment>> = Vec::new();
+    let mut durable: Option<DurableSlot> = None;
+    let count = files.len();
+    for (at, path) in files.into_iter().enumerate() {
+        match open_segment(io, meta, &path)? {
+            Ok((segment, slot)) => {
+                let newer = durable.is_none_or(|before| slot.generation > before.generation);
+                durable = if newer { Some(slot) } else { durable };
+                segments.push(Arc::new(segment));
+            }
+            // Born after everything before it was durable, and before any frame of it: there is none.
+            Err(_) if at + 1 == count && is_unborn(io, &path)? => {
+                tracing::warn!(file = %path.display(), "removing a segment that a crash has kept from being born");
+                remove_segment(io, log_dir, &path)?;
+            }
+            Err(reason) => {
+                return Err(LogError::Corruption {
+                    file: path,
+                    offset: 0,
+                    reason,
+                });
+            }
+        }
+    }
+    let purged = meta.purged.map_or(0, |purged| purged.index.0 + 1);
+    let keep = segments
+        .partition_point(|segment| segment.header.base_index.0 <= purged)
+        .saturating_sub(1);
+    for gone in segments.drain(..keep) {
+        remove_segment(io, log_dir, &gone.path)?;
+    }
+    check_order(&segments)?;
+    match durable {
+        Some(durable) => Ok((segments, durable)),
+        None if meta.purged.is_none() || count > 0 => {
+            let header = SegmentHeader {
+                uuid: meta.identity.uuid,
+                segment_bytes: meta.identity.segment_bytes,
+                base: PhysicalOffset(0),
+                base_index: LogIndex(purged),
+            };
+            let first = segment::create(io, log_dir, header, 1, None)?;
+            Ok((
+                vec![first],
+                DurableSlot {
+                    offset: PhysicalOffset(0),
+                    generation: 1,
+                },
+            ))
+        }
+        None => {
+            let reason = "the log was purged, but no segment is there".to_owned();
+            Err(LogError::Corruption {
+                file: log_dir.to_owned(),
+                offset: 0,
+                reason,
+            })
+        }
+    }
+}
+
+/// The inner error says why the first page is not one.
+type PageResult = Result<(Segment, DurableSlot), String>;
+
+fn open_segment(io: &dyn LogIo, meta: &Meta, path: &Path) -> Result<PageResult, LogError> {
+    let file = io.open(path).map_err(LogError::io("open", path))?;
+    let len = file.len().map_err(LogError::io("measure", path))?;
+    let mut page = vec![0; PAGE_BYTES.min(len) as usize];
+    crate::io::read_exact_at(file.as_ref(), &mut page, 0).map_err(LogError::io("read", path))?;
+    let (header, slot) = match segment::decode_page(&page) {
+        Ok(page) => page,
+        Err(error) => return Ok(Err(format!("its first page is not valid: {error}"))),
+    };
+    let identity = &meta.identity;
+    if header.uuid != identity.uuid || header.segment_bytes != identity.segment_bytes {
+        let reason = format!(
+            "it belongs to shard {} with segments of {} bytes",
+            header.uuid, header.segment_bytes
+        );
+        return Err(LogError::Mismatch {
+            path: path.to_owned(),
+            reason,
+        });
+    }
+    if Some(header.base) != segment::parse_name(path) {
+        return Ok(Err(format!(
+            "its first page says that it begins at offset {}",
+            header.base
+        )));
+    }
+    let zeroed = PhysicalOffset(header.base.0 + len.saturating_sub(PAGE_BYTES));
+    Ok(Ok((Segment::new(header, path.to_owned(), file, zeroed), slot)))
+}
+
+/// Whether nothing was ever written behind the first page. With frames there, a bad first page is damage.
+fn is_unborn(io: &dyn LogIo, path: &Path) -> Result<bool, LogError> {
+    let file = io.open(path).map_err(LogError::io("open", path))?;
+    cut::is_zero_from(&file, PAGE_BYTES).map_err(LogError::io("read", path))
+}
+
+fn check_order(segments: &[Arc<Segment>]) -> Result<(), LogError> {
+    for pair in segments.windows(2) {
+        let [before, after] = pair else { continue };
+        let fits = after.base() <= before.limit() && after.header.base_index >= before.header.base_index;
+        if !fits {
+            let reason = format!(
+                "a segment is missing between offset {} and {}",
+                before.base(),
+                after.base()
+            );
+            return Err(LogError::Corruption {
+                file: after.path.clone(),
+                offset: 0,
+                reason,
+            });
+        }
+        // Until a replay says otherwise: what is not replayed ends where the next one begins.
+        before.seal(after.base());
+    }
+    for sealed in segments.iter().rev().skip(1) {
+        sealed.sparse.lock().complete = false;
+    }
+    Ok(())
+}
+
+fn remove_segment(io: &dyn LogIo, log_dir: &Path, path: &Path) -> Result<(), LogError> {
+    let sparse = path.with_extension("sparse");
+    io.remove(&sparse).map_err(LogError::io("remove", &sparse))?;
+    io.remove(path).map_err(LogError::io("remove", path))?;
+    io.sync_dir(log_dir)
+        .map_err(Fatal::new("sync the folder", log_dir))?;
+    Ok(())
+}

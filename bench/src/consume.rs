@@ -11,9 +11,11 @@ use crate::message::Maker;
 use crate::pace::{Load, Plan};
 use crate::produce::Sender;
 use crate::progress::{Live, Progress};
-use crate::receive::{Receiver, Tally};
+use crate::receive::Receiver;
 use crate::report::Report;
-use crate::session::{Role, Session};
+use crate::session::Session;
+use crate::settings::Role;
+use crate::tally::Tally;
 
 const PREFILL_IN_FLIGHT: usize = 32;
 /// How often the end is looked for; at most this much of idle time is in a rate by count.

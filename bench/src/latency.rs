@@ -15,7 +15,8 @@ use crate::produce::Sender;
 use crate::progress::{Live, Progress};
 use crate::receive::{Clock, Receiver};
 use crate::report::Report;
-use crate::session::{Role, Session};
+use crate::session::Session;
+use crate::settings::Role;
 
 /// How long what was sent may still arrive after the last send.
 const ARRIVE_MAX: Duration = Duration::from_secs(5);

@@ -4,6 +4,7 @@
 //! client has it; [`pace`] decides when each send is due and [`report`] what is printed. [`bare`] is the ceiling:
 //! a server that only writes and syncs. [`h2load`] serves a leaner load than this one.
 
+mod acknowledge;
 pub mod args;
 pub mod bare;
 pub mod client;
@@ -17,6 +18,8 @@ pub mod progress;
 pub mod receive;
 pub mod report;
 pub mod session;
+pub mod settings;
+pub mod tally;
 pub mod units;
 
 use anyhow::Result;

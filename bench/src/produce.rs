@@ -13,7 +13,8 @@ use crate::message::Maker;
 use crate::pace::{Load, Plan};
 use crate::progress::{Live, Progress};
 use crate::report::{Recorder, Report};
-use crate::session::{Role, Session};
+use crate::session::Session;
+use crate::settings::Role;
 
 /// A failed worker waits as long, or a server that is down would be asked a million times a second.
 const AFTER_FAILURE: Duration = Duration::from_millis(10);

@@ -1,4 +1,4 @@
-//! The consumer used by `consume` and `latency`: receive loops, and acknowledgements with bounded concurrency.
+//! The consumer used by `consume` and `latency`: receive loops that hand what they got to `acknowledge`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,53 +8,17 @@ use anyhow::{Context as _, Result, ensure};
 use parking_lot::Mutex;
 use sluice_proto::v2;
 use sluice_proto::v2::receive_message_response::Content;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use crate::args::{Consumer, Reception, Target};
 use crate::client::{Client, Failure, check};
 use crate::message::{Maker, resource};
 use crate::progress::Live;
-use crate::report::Recorder;
-use crate::session::everything;
+use crate::settings::everything;
+use crate::tally::Tally;
 
 const AFTER_FAILURE: Duration = Duration::from_millis(10);
-
-/// What was received so far, counted from the start of measuring.
-#[derive(Debug)]
-pub struct Tally {
-    /// Receive calls that brought messages.
-    pub receive: Recorder,
-    /// Acknowledge calls.
-    pub ack: Recorder,
-    /// From the moment a send was due to the arrival of its message here.
-    pub delivery: Recorder,
-    /// Messages received.
-    pub received: u64,
-    /// Messages acknowledged.
-    pub acked: u64,
-    /// Messages of a second or later delivery.
-    pub redelivered: u64,
-    /// Messages of this run's own producer, measured or not.
-    pub own: u64,
-    /// When the last acknowledgement was answered.
-    pub last: Option<Instant>,
-}
-
-impl Tally {
-    fn new() -> Result<Self> {
-        Ok(Self {
-            receive: Recorder::new()?,
-            ack: Recorder::new()?,
-            delivery: Recorder::new()?,
-            received: 0,
-            acked: 0,
-            redelivered: 0,
-            own: 0,
-            last: None,
-        })
-    }
-}
 
 /// How deliveries are timed: by what this run's producer put into the bodies.
 #[derive(Debug, Clone)]
@@ -70,14 +34,14 @@ pub struct Clock {
 pub struct Receiver {
     clients: Vec<Client>,
     queues: Vec<v2::MessageQueue>,
-    reception: Reception,
-    topic: String,
-    request_timeout: Duration,
-    permits: Arc<Semaphore>,
-    live: Arc<Live>,
+    pub(crate) reception: Reception,
+    pub(crate) topic: String,
+    pub(crate) request_timeout: Duration,
+    pub(crate) permits: Arc<Semaphore>,
+    pub(crate) live: Arc<Live>,
     /// Set once the start of measuring is known.
     clock: Mutex<(Option<Instant>, Option<Clock>)>,
-    tally: Mutex<Tally>,
+    pub(crate) tally: Mutex<Tally>,
     attempts: AtomicU64,
     stop: watch::Sender<bool>,
 }
@@ -236,7 +200,7 @@ impl Receiver {
         }
     }
 
-    fn measuring(&self) -> bool {
+    pub(crate) fn measuring(&self) -> bool {
         self.clock.lock().0.is_some_and(|from| Instant::now() >= from)
     }
 
@@ -256,128 +220,5 @@ impl Receiver {
         tally.receive.record(began.elapsed());
         tally.received += messages.len() as u64;
         tally.redelivered += messages.iter().filter(again).count() as u64;
-    }
-
-    async fn acknowledge(self: &Arc<Self>, client: &Client, messages: Vec<v2::Message>) {
-        let entries = messages
-            .into_iter()
-            .filter_map(|message| message.system_properties)
-            .map(|properties| {
-                let receipt_handle = properties.receipt_handle.unwrap_or_default();
-                v2::AckMessageEntry {
-                    message_id: properties.message_id,
-                    receipt_handle,
-                    lite_topic: None,
-                }
-            });
-        let entries: Vec<_> = entries.collect();
-        for chunk in entries.chunks(usize::from(self.reception.ack_batch)) {
-            // The semaphore is never closed.
-            let Ok(permit) = Arc::clone(&self.permits).acquire_owned().await else {
-                return;
-            };
-            tokio::spawn(Arc::clone(self).acknowledge_some(client.clone(), chunk.to_vec(), permit));
-        }
-    }
-
-    async fn acknowledge_some(
-        self: Arc<Self>,
-        mut client: Client,
-        entries: Vec<v2::AckMessageEntry>,
-        _permit: OwnedSemaphorePermit,
-    ) {
-        let asked = entries.len() as u64;
-        let body = v2::AckMessageRequest {
-            group: Some(resource(&self.reception.group)),
-            topic: Some(resource(&self.topic)),
-            entries,
-        };
-        let began = Instant::now();
-        let request = client.request(body, self.request_timeout);
-        let response = client
-            .stub
-            .ack_message(request)
-            .await
-            .map(tonic::Response::into_inner);
-        let latency = began.elapsed();
-        let measuring = self.measuring();
-        let mut tally = self.tally.lock();
-        let failures = match response {
-            Ok(response) => ack_failures(&response),
-            Err(status) => vec![Failure::from(status); entries_lost(asked)],
-        };
-        let acked = asked.saturating_sub(failures.len() as u64);
-        Live::add(&self.live.acked, acked);
-        if measuring {
-            tally.acked += acked;
-            tally.last = Some(Instant::now());
-            if failures.is_empty() {
-                tally.ack.record(latency);
-            }
-        }
-        for failure in failures {
-            self.live.fail("ack", &failure);
-            tally.ack.fail(failure.key);
-        }
-    }
-}
-
-fn entries_lost(asked: u64) -> usize {
-    usize::try_from(asked).unwrap_or(usize::MAX)
-}
-
-/// The failed entries; a refusal without entries counts once.
-fn ack_failures(response: &v2::AckMessageResponse) -> Vec<Failure> {
-    let Err(overall) = check(response.status.as_ref()) else {
-        return Vec::new();
-    };
-    let failures: Vec<_> = response
-        .entries
-        .iter()
-        .filter_map(|entry| check(entry.status.as_ref()).err())
-        .collect();
-    if failures.is_empty() {
-        vec![overall]
-    } else {
-        failures
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn status(code: v2::Code) -> Option<v2::Status> {
-        Some(v2::Status {
-            code: code.into(),
-            message: String::new(),
-        })
-    }
-
-    fn entry(code: v2::Code) -> v2::AckMessageResultEntry {
-        v2::AckMessageResultEntry {
-            status: status(code),
-            ..Default::default()
-        }
-    }
-
-    #[test]
-    fn failed_entries_of_an_acknowledgement_are_counted_one_by_one() {
-        let handle = v2::Code::InvalidReceiptHandle;
-        for (overall, entries, failed) in [
-            (v2::Code::Ok, vec![entry(v2::Code::Ok)], 0),
-            (
-                v2::Code::MultipleResults,
-                vec![entry(v2::Code::Ok), entry(handle), entry(handle)],
-                2,
-            ),
-            (v2::Code::TooManyRequests, vec![], 1),
-        ] {
-            let response = v2::AckMessageResponse {
-                status: status(overall),
-                entries,
-            };
-            assert_eq!(ack_failures(&response).len(), failed, "{overall:?}");
-        }
     }
 }

@@ -1,6 +1,5 @@
 //! What an SDK does around its calls: route, settings on a telemetry stream, heartbeats, assignment, farewell.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
@@ -11,40 +10,15 @@ use tokio::task::JoinHandle;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Streaming};
 
-use crate::args::{Consumer, Reception, Target};
+use crate::args::{Consumer, Target};
 use crate::client::{Client, check};
 use crate::message::resource;
+use crate::settings::{Role, endpoints};
 
 const HEARTBEAT_EVERY: Duration = Duration::from_secs(10);
 /// Official clients wait as long for the answer to their settings.
 const SETTINGS_TIMEOUT: Duration = Duration::from_secs(6);
 const UPLINK_COMMANDS_MAX: usize = 4;
-
-/// What the client instance is.
-#[derive(Debug, Clone)]
-pub enum Role {
-    /// Sends.
-    Producer,
-    /// Receives.
-    Consumer(Reception),
-}
-
-impl Role {
-    fn client_type(&self) -> v2::ClientType {
-        match self {
-            Self::Producer => v2::ClientType::Producer,
-            Self::Consumer(reception) if reception.consumer == Consumer::Push => v2::ClientType::PushConsumer,
-            Self::Consumer(_) => v2::ClientType::SimpleConsumer,
-        }
-    }
-
-    fn group(&self) -> Option<v2::Resource> {
-        match self {
-            Self::Producer => None,
-            Self::Consumer(reception) => Some(resource(&reception.group)),
-        }
-    }
-}
 
 /// A client instance the server knows; it lives until [`Session::close`].
 #[derive(Debug)]
@@ -132,7 +106,7 @@ impl Session {
         let (uplink, commands) = mpsc::channel(UPLINK_COMMANDS_MAX);
         let settings = v2::TelemetryCommand {
             status: None,
-            command: Some(Command::Settings(self.settings(target))),
+            command: Some(Command::Settings(self.role.settings(target))),
         };
         uplink
             .send(settings)
@@ -166,42 +140,6 @@ impl Session {
             self.request_timeout,
         )));
         Ok(())
-    }
-
-    fn settings(&self, target: &Target) -> v2::Settings {
-        let topic = resource(&target.topic);
-        let pub_sub = match &self.role {
-            Role::Producer => {
-                let topics = vec![topic];
-                v2::settings::PubSub::Publishing(v2::Publishing {
-                    topics,
-                    ..Default::default()
-                })
-            }
-            Role::Consumer(reception) => v2::settings::PubSub::Subscription(v2::Subscription {
-                group: self.role.group(),
-                subscriptions: vec![v2::SubscriptionEntry {
-                    topic: Some(topic),
-                    expression: Some(everything()),
-                }],
-                receive_batch_size: Some(reception.batch),
-                long_polling_timeout: prost_types::Duration::try_from(reception.long_poll).ok(),
-                ..Default::default()
-            }),
-        };
-        v2::Settings {
-            client_type: Some(self.role.client_type().into()),
-            access_point: Some(endpoints(target)),
-            request_timeout: prost_types::Duration::try_from(self.request_timeout).ok(),
-            user_agent: Some(v2::Ua {
-                language: v2::Language::Rust.into(),
-                version: env!("CARGO_PKG_VERSION").to_owned(),
-                platform: std::env::consts::OS.to_owned(),
-                hostname: "sluice-bench".to_owned(),
-            }),
-            pub_sub: Some(pub_sub),
-            ..Default::default()
-        }
     }
 
     async fn assignment(&self, target: &Target) -> Result<Vec<v2::MessageQueue>> {
@@ -247,15 +185,6 @@ impl Session {
     }
 }
 
-/// A subscription to all messages.
-#[must_use]
-pub fn everything() -> v2::FilterExpression {
-    v2::FilterExpression {
-        r#type: v2::FilterType::Tag.into(),
-        expression: "*".to_owned(),
-    }
-}
-
 /// Reads the server's commands, none of which matter here, so that the stream does not stall.
 async fn drain(mut downlink: Streaming<v2::TelemetryCommand>) {
     while let Ok(Some(_)) = downlink.message().await {}
@@ -268,61 +197,5 @@ async fn beat(client: Client, body: v2::HeartbeatRequest, deadline: Duration) {
         tick.tick().await;
         // A server that misses one forgives it; one that is gone shows in the calls that are measured.
         let _ = stub.heartbeat(client.request(body.clone(), deadline)).await;
-    }
-}
-
-fn endpoints(target: &Target) -> v2::Endpoints {
-    let (host, port) = target
-        .endpoint
-        .rsplit_once(':')
-        .unwrap_or((&target.endpoint, "8081"));
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    let scheme = match host.parse() {
-        Ok(IpAddr::V4(_)) => v2::AddressScheme::IPv4,
-        Ok(IpAddr::V6(_)) => v2::AddressScheme::IPv6,
-        Err(_) => v2::AddressScheme::DomainName,
-    };
-    let address = v2::Address {
-        host: host.to_owned(),
-        port: port.parse().unwrap_or(8081),
-    };
-    v2::Endpoints {
-        scheme: scheme.into(),
-        addresses: vec![address],
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_scheme_of_an_endpoint_follows_its_host() {
-        for (endpoint, host, scheme) in [
-            ("127.0.0.1:9", "127.0.0.1", v2::AddressScheme::IPv4),
-            ("[::1]:9", "::1", v2::AddressScheme::IPv6),
-            (
-                "broker.example:9",
-                "broker.example",
-                v2::AddressScheme::DomainName,
-            ),
-        ] {
-            let target = Target {
-                endpoint: endpoint.to_owned(),
-                tls: false,
-                connections: 1,
-                request_timeout: Duration::ZERO,
-                topic: String::new(),
-            };
-            let found = endpoints(&target);
-            assert_eq!(found.scheme, i32::from(scheme));
-            assert_eq!(
-                found.addresses,
-                [v2::Address {
-                    host: host.to_owned(),
-                    port: 9
-                }]
-            );
-        }
     }
 }

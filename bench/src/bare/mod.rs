@@ -13,12 +13,12 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, anyhow};
 use sluice_proto::v2::messaging_service_server::MessagingServiceServer;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use tonic::transport::Server;
 
 use crate::args::BareArgs;
 use frame::HEADER_BYTES;
-use log::{Log, Totals};
+use log::{Log, SAFE_GROUPS_MAX, Safe, Totals};
 use queue::Queue;
 use segment::Ring;
 use service::Bare;
@@ -55,7 +55,13 @@ pub async fn run(args: &BareArgs) -> Result<()> {
     let command_bytes_max = ring.room_max() - HEADER_BYTES as u64;
     let queue = Arc::new(Queue::default());
     let totals = Arc::new(Totals::default());
-    let log = Log::new(Arc::clone(&queue), ring, args.flush, Arc::clone(&totals));
+    let (safe, mut completed) = mpsc::channel::<Safe>(SAFE_GROUPS_MAX);
+    tokio::spawn(async move {
+        while let Some(group) = completed.recv().await {
+            group.complete();
+        }
+    });
+    let log = Log::new(Arc::clone(&queue), ring, args.flush, Arc::clone(&totals), safe);
     let (failed, failure) = oneshot::channel();
     let thread = std::thread::Builder::new()
         .name("log".to_owned())

@@ -72,6 +72,11 @@ impl Queue {
     pub fn take(&self, group: &mut Vec<Append>, patience: Duration) -> bool {
         let mut waiting = self.waiting.lock();
         if waiting.appends.is_empty() && !waiting.closed {
+            // On a busy machine the calls run now and fill the queue: a larger group, and no sleep to be woken from.
+            // On an idle one this returns at once. It was worth 5 % of the rate.
+            parking_lot::MutexGuard::unlocked(&mut waiting, std::thread::yield_now);
+        }
+        if waiting.appends.is_empty() && !waiting.closed {
             waiting.log_sleeps = true;
             self.filled.wait_for(&mut waiting, patience);
             waiting.log_sleeps = false;

@@ -17,7 +17,9 @@ use std::sync::atomic::Ordering;
 
 /// A command's length and checksum as one number: what it says, for the digest.
 fn header_of(bytes: &[u8]) -> u64 {
-    bytes.first_chunk().map_or(0, |header| u64::from_le_bytes(*header))
+    bytes
+        .first_chunk()
+        .map_or(0, |header| u64::from_le_bytes(*header))
 }
 
 impl State {

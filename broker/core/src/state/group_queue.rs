@@ -359,8 +359,7 @@ impl GroupQueue {
         if !self.deliveries.contains_key(&pending.delivery) {
             let client = self.clients.hold(&template.client);
             if template.attempt_id != 0 {
-                self.by_attempt_id
-                    .insert((template.attempt_id, pending.delivery));
+                self.by_attempt_id.insert((template.attempt_id, pending.delivery));
             }
             self.deliveries.insert(
                 pending.delivery,

@@ -1,0 +1,125 @@
+//! Bounds on what one selection offers and looks through, and what it says of the rest.
+
+use super::*;
+use crate::limits::IN_FLIGHT_MAX;
+
+/// What one selection looks through.
+const SCAN_MAX: usize = 16 * 1024;
+
+#[test]
+fn more_is_said_only_where_another_receive_would_find_something() {
+    for fifo in [false, true] {
+        let mut queue = Queue::new(fifo);
+        queue.send_groups(&["a", "b", "c"]);
+        for (max, more) in [(1, true), (1, true), (1, false), (1, false)] {
+            assert_eq!(queue.select(max).more, more, "fifo {fifo}");
+        }
+        queue.restart();
+        queue.receive(3);
+        queue.clock += HIDDEN;
+        for (max, more) in [(2, true), (1, false)] {
+            assert_eq!(queue.select(max).more, more, "fifo {fifo}: of expired ones");
+        }
+    }
+}
+
+#[test]
+fn one_selection_looks_through_a_bounded_part_and_says_that_there_is_more() {
+    for fifo in [false, true] {
+        let mut queue = Queue::new(fifo);
+        queue.filter = TagFilter::parse("wanted").unwrap();
+        queue.send_tags(&vec!["other"; 2 * SCAN_MAX]);
+        queue.send_tags(&["wanted"]);
+        let mut plans = Vec::new();
+        while plans.last().is_none_or(|(_, more)| *more) {
+            let plan = queue.select(1);
+            queue.deliver(&plan);
+            plans.push((offered(&plan), plan.more));
+        }
+        let last = vec![2 * SCAN_MAX as u64];
+        let expected = [(vec![], true), (vec![], true), (last, false)];
+        assert_eq!(plans, expected, "fifo {fifo}");
+    }
+}
+
+#[test]
+fn a_blocked_front_ends_a_fifo_scan_without_asking_for_another() {
+    let mut queue = Queue::new(true);
+    queue.send_groups(&vec!["a"; SCAN_MAX + 10]);
+    queue.send_groups(&["b"]);
+    queue.receive(1);
+    queue.entries.reads.set(0);
+    let plan = queue.select(1);
+    assert!(plan.is_empty() && !plan.more, "looking again would find the same");
+    assert!(queue.entries.reads.get() <= SCAN_MAX / 64 + 1);
+}
+
+#[test]
+fn finished_stretches_do_not_count_as_looked_through() {
+    let mut queue = Queue::new(true);
+    queue.send_groups(&["a", "a"]);
+    queue.filter = TagFilter::parse("wanted").unwrap();
+    queue.entries.all.iter_mut().for_each(|entry| {
+        entry.flags |= crate::entry::TAGGED;
+        entry.tag_hash = crate::hash::java_string("wanted");
+    });
+    queue.receive(1);
+    queue.send_tags(&vec!["other"; SCAN_MAX]);
+    queue.send(Some("wanted"), Some("b"));
+    let plan = queue.select(1);
+    assert!(plan.more && offered(&plan).is_empty());
+    queue.deliver(&plan);
+    assert_eq!(offered(&queue.select(1)), [2 + SCAN_MAX as u64]);
+}
+
+#[test]
+fn offers_and_deliveries_together_stay_within_what_may_be_in_flight() {
+    for fifo in [false, true] {
+        let mut queue = Queue::new(fifo);
+        let group = if fifo { ["a", "b"] } else { ["", ""] };
+        queue.send_groups(&group.repeat(IN_FLIGHT_MAX / 2 + 2));
+        let held = queue.receive(IN_FLIGHT_MAX - 10);
+        let reserved = queue.select(4);
+        // In a FIFO group the two message groups are locked from here on.
+        let rest = queue.select(100);
+        let expected = if fifo { (0, 0) } else { (4, 6) };
+        assert_eq!((reserved.offers.len(), rest.offers.len()), expected);
+        assert!(!rest.more, "fifo {fifo}: nothing until there is room");
+        if !fifo {
+            queue.settle(Change::Done, 0, held.delivery);
+            assert_eq!(queue.select(100).offers.len(), 1);
+        }
+    }
+}
+
+#[test]
+fn a_fifo_receive_takes_no_fresh_message_beyond_what_may_be_in_flight() {
+    let mut queue = Queue::new(true);
+    let groups: Vec<String> = (0..IN_FLIGHT_MAX + 3).map(|i| format!("g{i}")).collect();
+    queue.send_groups(&groups.iter().map(String::as_str).collect::<Vec<_>>());
+    let held = queue.receive(usize::MAX);
+    assert_eq!(held.taken.len(), IN_FLIGHT_MAX);
+    assert!(queue.select(9).is_empty());
+    queue.settle(Change::Done, 7, held.delivery);
+    assert_eq!(
+        offered(&queue.select(9)),
+        [IN_FLIGHT_MAX as u64],
+        "the one that waited longest"
+    );
+    queue.clock += HIDDEN;
+    assert_eq!(offered(&queue.select(2)), [0, 1], "redelivery needs no room");
+}
+
+#[test]
+fn dead_letters_of_one_selection_are_bounded() {
+    let mut queue = Queue::new(false);
+    queue.send_groups(&[""; 100]);
+    for _ in 0..MAX_ATTEMPTS {
+        queue.receive(100);
+        queue.clock += HIDDEN;
+    }
+    let first = queue.select(32);
+    assert_eq!((first.dead.len(), first.more), (64, true));
+    let second = queue.select(32);
+    assert_eq!((second.dead.len(), second.more), (36, false));
+}

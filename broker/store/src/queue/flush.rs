@@ -1,13 +1,16 @@
 //! Queue tails into files, without a sync: the checkpoint's one sync makes them durable.
 
 use super::files::FileKey;
-use super::{HOT_PER_QUEUE, HOT_TOTAL, Queue, QueueError, QueueSnapshot, QueueStore};
+use super::{HOT_PER_QUEUE, HOT_TOTAL, Queue, QueueError, QueueStore};
+use sluice_core::ids::{QueueOffset, TopicQueue};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// Bytes collected before they are written.
 const BUFFER_BYTES: usize = 256 * 1024;
-/// Durable checkpoints that must not list a topic before its files go: the newest one's name may not be durable yet.
-const CHECKPOINTS_BEFORE_REMOVAL: u32 = 2;
+/// Checkpoints written after a topic is removed before its files go. The first may have been under way and still count
+/// on them; the second does not; the third makes the second's name durable.
+const CHECKPOINTS_BEFORE_REMOVAL: u32 = 3;
 
 /// What a flush did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -19,31 +22,34 @@ pub struct FlushStats {
 }
 
 impl QueueStore {
-    /// The queues as they are now; called by the applier, between two commands, at a checkpoint's position.
-    pub fn snapshot(&self) -> QueueSnapshot {
-        let mut queues: Vec<_> = self.inner.queues.read().values().cloned().collect();
-        queues.sort_unstable_by_key(|queue| queue.at);
-        let spans = queues.iter().map(|queue| queue.span()).collect();
-        let doomed = self.inner.doomed.lock().iter().map(|(topic, _)| *topic).collect();
-        QueueSnapshot {
-            queues,
-            spans,
-            doomed,
-        }
-    }
-
-    /// Writes the entries that the snapshot covers to the files. The log must be durable up to the snapshot's position
-    /// before. After an error nothing is lost: the next flush writes what this one did not.
-    pub fn flush_tails(&self, snapshot: &QueueSnapshot) -> Result<FlushStats, QueueError> {
+    /// Writes the entries below these offsets to the files; for queues not named, and those known to be further,
+    /// there is nothing to do. The log must be durable up to the last of them before. After an error nothing is
+    /// lost: the next flush writes what this one did not.
+    pub fn flush_tails(&self, up_to: &[(TopicQueue, QueueOffset)]) -> Result<FlushStats, QueueError> {
         let _flushing = self.inner.flushing.lock();
+        if let Some((at, expected, got)) = *self.inner.disorder.lock() {
+            return Err(QueueError::Order { at, expected, got });
+        }
         let mut stats = FlushStats::default();
-        for (queue, span) in snapshot.queues.iter().zip(&snapshot.spans) {
-            let written = self.flush_queue(queue, span.end.0)?;
+        for (at, end) in up_to {
+            let Some(queue) = self.queue(*at).or_else(|| self.doomed_queue(*at)) else {
+                continue;
+            };
+            let written = self.flush_queue(&queue, end.0)?;
             stats.entries += written;
             stats.queues += usize::from(written > 0);
         }
         self.bound_memory();
         Ok(stats)
+    }
+
+    fn doomed_queue(&self, at: TopicQueue) -> Option<Arc<Queue>> {
+        let doomed = self.inner.doomed.lock();
+        doomed
+            .iter()
+            .flat_map(|doomed| &doomed.queues)
+            .find(|queue| queue.at == at)
+            .cloned()
     }
 
     fn flush_queue(&self, queue: &Queue, to: u64) -> Result<u64, QueueError> {
@@ -72,6 +78,7 @@ impl QueueStore {
         }
         let mut tail = queue.tail.lock();
         tail.flushed = at;
+        self.inner.unflushed.fetch_sub(at - from, Ordering::Relaxed);
         let keep_from = tail.end().saturating_sub(HOT_PER_QUEUE);
         tail.forget(keep_from);
         Ok(at - from)
@@ -102,15 +109,22 @@ impl QueueStore {
         }
     }
 
-    /// Tells that the checkpoint of this snapshot is written. Files of topics that no checkpoint can come back to go.
-    pub fn checkpoint_done(&self, snapshot: &QueueSnapshot) -> Result<(), QueueError> {
+    /// Tells that a checkpoint is written whose counts were flushed here. Files of topics that no checkpoint can come
+    /// back to any more go.
+    pub fn checkpoint_done(&self) -> Result<(), QueueError> {
         let _flushing = self.inner.flushing.lock();
         let mut gone = Vec::new();
-        self.inner.doomed.lock().retain_mut(|(topic, checkpoints)| {
-            *checkpoints += u32::from(snapshot.doomed.contains(topic));
-            let stays = *checkpoints < CHECKPOINTS_BEFORE_REMOVAL;
+        self.inner.doomed.lock().retain_mut(|doomed| {
+            doomed.checkpoints += 1;
+            let stays = doomed.checkpoints < CHECKPOINTS_BEFORE_REMOVAL;
             if !stays {
-                gone.push(*topic);
+                gone.push(doomed.topic);
+                let never = doomed
+                    .queues
+                    .iter()
+                    .map(|queue| queue.tail.lock().waiting())
+                    .sum();
+                self.inner.unflushed.fetch_sub(never, Ordering::Relaxed);
             }
             stays
         });

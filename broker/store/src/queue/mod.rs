@@ -19,9 +19,8 @@ mod tail;
 use crate::io::LogIo;
 use files::Files;
 use parking_lot::{Mutex, RwLock};
-use sluice_core::codec::{Malformed, Reader, put_varint};
 use sluice_core::entry::{ENTRY_BYTES, QueueEntry};
-use sluice_core::ids::{QueueId, QueueOffset, TimeMs, TopicId, TopicQueue};
+use sluice_core::ids::{QueueOffset, TimeMs, TopicId, TopicQueue};
 use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -96,6 +95,11 @@ impl QueueError {
             source,
         }
     }
+
+    /// Whether the disk is full: then nothing is lost, and a later flush makes up for this one.
+    pub fn is_full_disk(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull)
+    }
 }
 
 impl From<QueueError> for io::Error {
@@ -109,7 +113,7 @@ impl From<QueueError> for io::Error {
     }
 }
 
-/// The offsets of a queue that have entries: `first..end`.
+/// The offsets of a queue that have entries, `first..end`: what a checkpoint counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct QueueSpan {
     /// The queue.
@@ -120,63 +124,29 @@ pub struct QueueSpan {
     pub end: QueueOffset,
 }
 
-impl QueueSpan {
-    /// Appends spans as a checkpoint's header may hold them: a count, then four variable-length numbers each.
-    pub fn encode_all(spans: &[Self], out: &mut Vec<u8>) {
-        put_varint(out, spans.len() as u64);
-        for span in spans {
-            put_varint(out, u64::from(span.at.topic.0));
-            put_varint(out, u64::from(span.at.queue.0));
-            put_varint(out, span.first.0);
-            put_varint(out, span.end.0 - span.first.0.min(span.end.0));
-        }
-    }
-
-    /// Reads what [`QueueSpan::encode_all`] wrote.
-    pub fn decode_all(reader: &mut Reader<'_>) -> Result<Vec<Self>, Malformed> {
-        let count = reader.count(4)?;
-        (0..count).map(|_| Self::decode(reader)).collect()
-    }
-
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
-        let at = TopicQueue {
-            topic: TopicId(reader.varint32()?),
-            queue: QueueId(reader.varint32()?),
-        };
-        let (first, len) = (reader.varint()?, reader.varint()?);
-        let end = first.checked_add(len).ok_or(Malformed::Range("queue span"))?;
-        Ok(Self {
-            at,
-            first: QueueOffset(first),
-            end: QueueOffset(end),
-        })
-    }
-}
-
-/// The queues as they were at one moment: what a checkpoint covers.
-pub struct QueueSnapshot {
-    queues: Vec<Arc<Queue>>,
-    spans: Vec<QueueSpan>,
-    doomed: Vec<TopicId>,
-}
-
-impl QueueSnapshot {
-    /// The spans, by topic and queue.
-    pub fn spans(&self) -> &[QueueSpan] {
-        &self.spans
-    }
-}
-
 struct Queue {
     at: TopicQueue,
     tail: Mutex<Tail>,
 }
 
+/// A removed topic.
+struct Doomed {
+    topic: TopicId,
+    /// Its queues: the checkpoint that is being written may still want their tails.
+    queues: Vec<Arc<Queue>>,
+    /// Checkpoints written since.
+    checkpoints: u32,
+}
+
 struct Inner {
     files: Files,
     queues: RwLock<HashMap<TopicQueue, Arc<Queue>>>,
-    /// Topics removed, and how many checkpoints have come to be durable since that do not list them.
-    doomed: Mutex<Vec<(TopicId, u32)>>,
+    /// Topics removed, whose files some checkpoint may still count on.
+    doomed: Mutex<Vec<Doomed>>,
+    /// The first append that was out of order. Nothing is flushed after it.
+    disorder: Mutex<Option<(TopicQueue, u64, u64)>>,
+    /// Entries in memory that are in no file yet.
+    unflushed: AtomicU64,
     /// Counts uses, for the choice of what leaves memory.
     ticks: AtomicU64,
     /// Held by whoever writes files.
@@ -195,24 +165,24 @@ impl QueueStore {
         Self::restore(io, dir, &[])
     }
 
-    /// Adds the entry at `offset`, which must be the queue's next. Readers see it at once; files get it by a flush.
-    pub fn append(&self, at: TopicQueue, offset: QueueOffset, entry: QueueEntry) -> Result<(), QueueError> {
+    /// Adds the entry at `offset`, which must be the queue's next: one that is not is dropped, and from then on every
+    /// flush fails, so that nothing wrong ever becomes durable. Readers see the entry at once; files get it by a flush.
+    pub fn append(&self, at: TopicQueue, offset: QueueOffset, entry: QueueEntry) {
         let known = self.queue(at);
         let queue = match known {
             Some(queue) => queue,
             None => self.add(at),
         };
         let mut tail = queue.tail.lock();
-        if tail.end() != offset.0 {
-            return Err(QueueError::Order {
-                at,
-                expected: tail.end(),
-                got: offset.0,
-            });
+        if tail.end() == offset.0 {
+            tail.used = self.tick();
+            tail.append(entry);
+            self.inner.unflushed.fetch_add(1, Ordering::Relaxed);
+        } else {
+            debug_assert_eq!(tail.end(), offset.0, "queue entries come in order");
+            let expected = tail.end();
+            self.inner.disorder.lock().get_or_insert((at, expected, offset.0));
         }
-        tail.used = self.tick();
-        tail.append(entry);
-        Ok(())
     }
 
     /// Appends up to `max` entries from `from` on to `out`, and answers how many. May read files, and so block;
@@ -300,22 +270,23 @@ impl QueueStore {
     }
 
     /// Entries in memory that are in no file yet.
-    pub fn unflushed(&self) -> u64 {
-        let queues = self.inner.queues.read();
-        queues
-            .values()
-            .map(|queue| {
-                let tail = queue.tail.lock();
-                tail.end() - tail.flushed
-            })
-            .sum()
+    pub fn unflushed_entries(&self) -> u64 {
+        self.inner.unflushed.load(Ordering::Relaxed)
     }
 
-    /// Forgets all queues of a topic. Its files go when two later checkpoints are durable, for until then a restart
-    /// may come back to a checkpoint that lists them: see [`QueueStore::checkpoint_done`].
+    /// Forgets all queues of a topic. Its files go some checkpoints later, for until then a restart may come back to one
+    /// that counts on them: see [`QueueStore::checkpoint_done`].
     pub fn remove_topic(&self, topic: TopicId) {
-        self.inner.queues.write().retain(|at, _| at.topic != topic);
-        self.inner.doomed.lock().push((topic, 0));
+        let mut queues = self.inner.queues.write();
+        let gone = queues
+            .extract_if(|at, _| at.topic == topic)
+            .map(|(_, queue)| queue)
+            .collect();
+        self.inner.doomed.lock().push(Doomed {
+            topic,
+            queues: gone,
+            checkpoints: 0,
+        });
     }
 
     fn queue(&self, at: TopicQueue) -> Option<Arc<Queue>> {

@@ -60,6 +60,8 @@ impl QueueStore {
             files,
             queues: RwLock::new(queues(spans)),
             doomed: Mutex::default(),
+            disorder: Mutex::default(),
+            unflushed: AtomicU64::new(0),
             ticks: AtomicU64::new(1),
             flushing: Mutex::default(),
         };

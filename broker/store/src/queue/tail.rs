@@ -54,6 +54,11 @@ impl Tail {
         self.end() - self.first
     }
 
+    /// Entries that are in no file yet.
+    pub(super) fn waiting(&self) -> u64 {
+        self.end() - self.flushed
+    }
+
     pub(super) fn append(&mut self, entry: QueueEntry) {
         self.open.push(entry);
         if self.end().is_multiple_of(CHUNK) {

@@ -1,0 +1,56 @@
+//! Which checkpoints stay.
+
+/// Checkpoints kept at most.
+pub(super) const KEPT_MAX: usize = 8;
+
+/// Of roots in rising order, (position, at a segment's start), those that stay: the base, the newest two, and between
+/// them those at a segment's start, thinned out evenly where they are too many.
+pub(super) fn kept(roots: &[(u64, bool)]) -> Vec<u64> {
+    let newest = roots.len().saturating_sub(2);
+    let stays =
+        |(n, (_, at_segment_start)): &(usize, &(u64, bool))| *n == 0 || *n >= newest || *at_segment_start;
+    let mut kept: Vec<u64> = roots
+        .iter()
+        .enumerate()
+        .filter(stays)
+        .map(|(_, (position, _))| *position)
+        .collect();
+    while kept.len() > KEPT_MAX {
+        // Without this one the gap is the smallest. The base and the newest two are never looked at.
+        let gap = |n: &usize| kept[n + 1] - kept[n - 1];
+        let Some(least) = (1..kept.len() - 2).min_by_key(gap) else {
+            break;
+        };
+        kept.remove(least);
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_base_and_the_newest_two_stay_and_segment_starts_between_them() {
+        assert_eq!(kept(&[]), []);
+        assert_eq!(kept(&[(0, true)]), [0]);
+        assert_eq!(
+            kept(&[(0, true), (5, false), (10, true), (15, false), (20, false)]),
+            [0, 10, 15, 20]
+        );
+    }
+
+    #[test]
+    fn too_many_are_thinned_out_evenly() {
+        let mut roots = vec![(0, true)];
+        for position in 1..=1000 {
+            roots.push((position, true));
+            let stay = kept(&roots);
+            assert!(stay.len() <= KEPT_MAX);
+            roots.retain(|(position, _)| stay.contains(position));
+        }
+        let gaps: Vec<u64> = roots.windows(2).map(|pair| pair[1].0 - pair[0].0).collect();
+        assert_eq!((roots[0].0, roots[7].0, roots[6].0), (0, 1000, 999));
+        assert!(gaps[..6].iter().all(|gap| (60..400).contains(gap)), "{gaps:?}");
+    }
+}

@@ -1,0 +1,224 @@
+//! Finding a whole checkpoint at the start.
+
+use super::pack::PackReader;
+use super::root::{BYTES_MAX, BlobRef, Root};
+use super::{
+    CheckpointError, Checkpoints, DAMAGED_SUFFIX, Kept, KnownRoot, PACK_SUFFIX, PartKey, ROOT_SUFFIX,
+    TEMPORARY_SUFFIX, position_in,
+};
+use crate::io::{LogIo, read_exact_at};
+use crate::log::LogPosition;
+use sluice_core::ids::PhysicalOffset;
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Which checkpoint to start from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pick {
+    /// The newest whole one.
+    Newest,
+    /// The newest whole one before this position: when queue or index files lack what a newer one counts on.
+    Before(PhysicalOffset),
+    /// The oldest: replay from there rebuilds every queue file and index.
+    Base,
+}
+
+/// A checkpoint, read and checked.
+#[derive(Debug)]
+pub struct Loaded {
+    /// Where replay starts.
+    pub position: LogPosition,
+    /// Whether a segment starts there.
+    pub at_segment_start: bool,
+    /// The caller's header.
+    pub header: Vec<u8>,
+    parts: Parts,
+}
+
+#[derive(Debug, Default)]
+struct Parts {
+    bytes: Vec<u8>,
+    ranges: Vec<(PartKey, Range<usize>)>,
+}
+
+impl Loaded {
+    /// The parts, in no order.
+    pub fn parts(&self) -> impl Iterator<Item = (PartKey, &[u8])> {
+        self.parts
+            .ranges
+            .iter()
+            .map(|(key, range)| (*key, &self.parts.bytes[range.clone()]))
+    }
+}
+
+impl Checkpoints {
+    /// Opens the folder `dir` at a whole checkpoint. Damaged ones are put aside with a warning. Whole ones that are
+    /// newer than the picked one are removed, durably, before this returns: queue files are going to be cut and
+    /// written again without a sync, so what newer checkpoints count on will not be there for a while.
+    pub fn open(io: Arc<dyn LogIo>, dir: &Path, pick: Pick) -> Result<(Self, Loaded), CheckpointError> {
+        let mut checkpoints = Self::create(io, dir)?;
+        let names = checkpoints.list()?;
+        let mut found: Vec<u64> = names
+            .iter()
+            .filter_map(|name| position_in(name, ROOT_SUFFIX))
+            .collect();
+        found.sort_unstable();
+        let (mut loaded, mut known, mut passed_over) = (None, Vec::new(), Vec::new());
+        let from_the_base = pick == Pick::Base;
+        let order: Vec<u64> = if from_the_base {
+            found
+        } else {
+            found.into_iter().rev().collect()
+        };
+        for position in order {
+            let wanted = loaded.is_none() && !matches!(pick, Pick::Before(limit) if position >= limit.0);
+            match checkpoints.read(position, wanted) {
+                Ok((root, parts)) => {
+                    // The chosen one and those before it stay.
+                    if wanted || (loaded.is_some() && !from_the_base) {
+                        known.push(known_root(&root));
+                    } else {
+                        passed_over.push(position);
+                    }
+                    if wanted {
+                        checkpoints.live = root.parts.clone();
+                        let Root {
+                            position,
+                            at_segment_start,
+                            header,
+                            ..
+                        } = root;
+                        loaded = Some(Loaded {
+                            position,
+                            at_segment_start,
+                            header,
+                            parts,
+                        });
+                    }
+                }
+                Err(error) => checkpoints.put_aside(position, &error)?,
+            }
+        }
+        let wanted = match pick {
+            Pick::Newest => "at all",
+            Pick::Before(_) => "old enough",
+            Pick::Base => "to be the base",
+        };
+        let loaded = loaded.ok_or_else(|| CheckpointError::None {
+            folder: dir.to_path_buf(),
+            wanted,
+        })?;
+        known.sort_unstable_by_key(|root: &KnownRoot| root.kept.position.physical);
+        checkpoints.roots = known;
+        for position in passed_over {
+            checkpoints.remove(&checkpoints.path(position, ROOT_SUFFIX))?;
+        }
+        // Also makes durable the name of the checkpoint that was picked, which the caller now builds on.
+        checkpoints
+            .io
+            .sync_dir(dir)
+            .map_err(|source| CheckpointError::io("sync", dir, source))?;
+        checkpoints.sweep()?;
+        Ok((checkpoints, loaded))
+    }
+
+    /// A root and, if wanted, all its parts; an error if anything of that is not whole.
+    fn read(&self, position: u64, with_parts: bool) -> Result<(Root, Parts), CheckpointError> {
+        let path = self.path(position, ROOT_SUFFIX);
+        let damaged = |offset, what| CheckpointError::Damaged {
+            path: path.clone(),
+            offset,
+            what,
+        };
+        let failed = |source| CheckpointError::io("read", &path, source);
+        let file = self.io.open_read(&path).map_err(failed)?;
+        let len = file.len().map_err(failed)?;
+        if len > BYTES_MAX {
+            return Err(damaged(BYTES_MAX, "length"));
+        }
+        let mut bytes = vec![0; len as usize];
+        read_exact_at(&*file, &mut bytes, 0).map_err(failed)?;
+        let root = Root::decode(&bytes).map_err(|_| damaged(0, "checksum or format"))?;
+        if root.position.physical.0 != position {
+            return Err(damaged(16, "position"));
+        }
+        let parts = if with_parts {
+            self.read_parts(&root)?
+        } else {
+            Parts::default()
+        };
+        Ok((root, parts))
+    }
+
+    fn read_parts(&self, root: &Root) -> Result<Parts, CheckpointError> {
+        let mut order: Vec<(PartKey, BlobRef)> = root.parts.iter().map(|(key, blob)| (*key, *blob)).collect();
+        order.sort_unstable_by_key(|(_, blob)| (blob.pack, blob.offset));
+        let mut parts = Parts {
+            bytes: Vec::new(),
+            ranges: Vec::with_capacity(order.len()),
+        };
+        for of_pack in order.chunk_by(|(_, a), (_, b)| a.pack == b.pack) {
+            let Some((_, BlobRef { pack, .. })) = of_pack.first() else {
+                continue;
+            };
+            let mut reader = PackReader::open(&*self.io, &self.path(*pack, PACK_SUFFIX), *pack)?;
+            for (key, blob) in of_pack {
+                let start = parts.bytes.len();
+                parts.bytes.extend_from_slice(reader.read(blob)?);
+                parts.ranges.push((*key, start..parts.bytes.len()));
+            }
+        }
+        Ok(parts)
+    }
+
+    /// Takes the name from a damaged root, so that it never comes back as the newest, and keeps it for a look.
+    fn put_aside(&self, position: u64, error: &CheckpointError) -> Result<(), CheckpointError> {
+        let (from, to) = (
+            self.path(position, ROOT_SUFFIX),
+            self.path(position, DAMAGED_SUFFIX),
+        );
+        tracing::warn!(%error, kept_as = %to.display(), "a damaged checkpoint is passed over");
+        self.io
+            .rename(&from, &to)
+            .map_err(|source| CheckpointError::io("rename", &from, source))
+    }
+
+    /// Removes what no known root names: leftovers of a crash, and what older roots needed. Of the damaged ones the
+    /// newest stays.
+    pub(super) fn sweep(&self) -> Result<(), CheckpointError> {
+        let packs: BTreeSet<u64> = self
+            .roots
+            .iter()
+            .flat_map(|root| root.packs.iter().copied())
+            .collect();
+        let names = self.list()?;
+        let newest_damaged = names
+            .iter()
+            .filter_map(|name| position_in(name, DAMAGED_SUFFIX))
+            .max();
+        for name in &names {
+            let stale_pack = position_in(name, PACK_SUFFIX).is_some_and(|pack| !packs.contains(&pack));
+            let damaged = position_in(name, DAMAGED_SUFFIX);
+            let stale = stale_pack
+                || position_in(name, TEMPORARY_SUFFIX).is_some()
+                || (damaged.is_some() && damaged != newest_damaged);
+            if stale {
+                self.remove(&self.dir.join(name))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn known_root(root: &Root) -> KnownRoot {
+    let kept = Kept {
+        position: root.position,
+        at_segment_start: root.at_segment_start,
+    };
+    KnownRoot {
+        kept,
+        packs: root.packs(),
+    }
+}

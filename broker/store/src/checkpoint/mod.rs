@@ -1,0 +1,196 @@
+//! Checkpoints: all state at one position of the log, sharing what did not change with older ones.
+//!
+//! ```text
+//! checkpoint/<20-digit physical position>.root    which blob of which pack each part is, and the caller's header
+//! checkpoint/<20-digit physical position>.pack    the parts that changed since the checkpoint before
+//! ```
+//! Writing one: queue tails and index are flushed (by the caller), the pack is written, and the root under a name of its
+//! own (`.root.tmp`); then **one** sync of the file system; then the root gets its name. So a root that has its name is
+//! whole, and all it counts on is durable. The name itself becomes durable by the next checkpoint's sync, and only
+//! then older roots and packs go: there is always a whole one, at worst the last but one.
+//!
+//! Kept are the base (where the log starts), the newest two, and those at segment starts, at most eight. A pack goes
+//! when no root names it; one that is mostly dead is emptied, little by little, into the packs of later checkpoints.
+
+mod keep;
+mod load;
+mod pack;
+mod root;
+mod write;
+
+use crate::io::LogIo;
+use crate::log::LogPosition;
+use root::BlobRef;
+use sluice_core::ids::PhysicalOffset;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use thiserror::Error;
+
+pub use load::{Loaded, Pick};
+pub use write::WriteStats;
+
+/// Bytes of one part.
+pub const PART_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// Parts of a checkpoint.
+pub const PARTS_MAX: usize = 1 << 24;
+/// Bytes of the caller's header.
+pub const HEADER_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+const ROOT_SUFFIX: &str = ".root";
+const TEMPORARY_SUFFIX: &str = ".root.tmp";
+const DAMAGED_SUFFIX: &str = ".root.bad";
+const PACK_SUFFIX: &str = ".pack";
+
+/// A part's name: its kind and up to three ids. To this module they mean nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PartKey {
+    /// What kind of part it is.
+    pub kind: u8,
+    /// Which one.
+    pub ids: [u32; 3],
+}
+
+/// Why a checkpoint could not be written or read.
+#[derive(Debug, Error)]
+pub enum CheckpointError {
+    /// The system refused.
+    #[error("cannot {action} {path}: {source}")]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// A file of a checkpoint is damaged.
+    #[error("{path} is damaged: wrong {what} at byte {offset}")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// Where, in bytes.
+        offset: u64,
+        /// What is wrong.
+        what: &'static str,
+    },
+    /// No checkpoint can be used.
+    #[error(
+        "{folder} has no whole checkpoint {wanted}: bring the folder back from a backup, or start with an empty data directory"
+    )]
+    None {
+        /// The folder.
+        folder: PathBuf,
+        /// Which were looked at.
+        wanted: &'static str,
+    },
+    /// A part is larger than a checkpoint takes.
+    #[error("part {key:?} has {bytes} bytes, and {max} are the most")]
+    TooLarge {
+        /// The part.
+        key: PartKey,
+        /// Its bytes.
+        bytes: usize,
+        /// The most that is taken.
+        max: usize,
+    },
+    /// Checkpoints follow the log.
+    #[error("a checkpoint at {position} cannot follow the one at {newest}")]
+    Backwards {
+        /// The position asked for.
+        position: PhysicalOffset,
+        /// That of the newest checkpoint.
+        newest: PhysicalOffset,
+    },
+    /// Queue tails could not be flushed.
+    #[error(transparent)]
+    Queue(#[from] crate::queue::QueueError),
+}
+
+impl CheckpointError {
+    fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
+        Self::Io {
+            action,
+            path: path.to_path_buf(),
+            source,
+        }
+    }
+
+    /// Whether the disk is full: then nothing is lost, and a later checkpoint makes up for this one.
+    pub fn is_full_disk(&self) -> bool {
+        match self {
+            Self::Io { source, .. } => source.kind() == io::ErrorKind::StorageFull,
+            Self::Queue(error) => error.is_full_disk(),
+            Self::Damaged { .. } | Self::None { .. } | Self::TooLarge { .. } | Self::Backwards { .. } => {
+                false
+            }
+        }
+    }
+}
+
+/// A checkpoint that is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// Its position.
+    pub position: LogPosition,
+    /// Whether a segment starts there: retention may end there.
+    pub at_segment_start: bool,
+}
+
+#[derive(Debug)]
+struct KnownRoot {
+    kept: Kept,
+    packs: BTreeSet<u64>,
+}
+
+/// The checkpoints of a data directory. One thread writes them.
+pub struct Checkpoints {
+    io: Arc<dyn LogIo>,
+    dir: PathBuf,
+    /// The parts of the newest checkpoint.
+    live: BTreeMap<PartKey, BlobRef>,
+    /// By rising position; the last one's name may not be durable yet.
+    roots: Vec<KnownRoot>,
+}
+
+impl Checkpoints {
+    /// The checkpoints of a fresh data directory, none yet: the caller writes the base first. `dir` is the
+    /// `checkpoint` folder.
+    pub fn create(io: Arc<dyn LogIo>, dir: &Path) -> Result<Self, CheckpointError> {
+        io.create_dir(dir)
+            .map_err(|source| CheckpointError::io("create", dir, source))?;
+        Ok(Self {
+            io,
+            dir: dir.to_path_buf(),
+            live: BTreeMap::new(),
+            roots: Vec::new(),
+        })
+    }
+
+    /// The checkpoints that are kept, by rising position: the first is the base, the last the newest.
+    pub fn kept(&self) -> impl Iterator<Item = Kept> + '_ {
+        self.roots.iter().map(|root| root.kept)
+    }
+
+    fn path(&self, position: u64, suffix: &str) -> PathBuf {
+        self.dir.join(format!("{position:020}{suffix}"))
+    }
+
+    fn list(&self) -> Result<Vec<PathBuf>, CheckpointError> {
+        self.io
+            .list(&self.dir)
+            .map_err(|source| CheckpointError::io("list", &self.dir, source))
+    }
+
+    fn remove(&self, path: &Path) -> Result<(), CheckpointError> {
+        self.io
+            .remove(path)
+            .map_err(|source| CheckpointError::io("remove", path, source))
+    }
+}
+
+/// The position in a name with this suffix.
+fn position_in(name: &Path, suffix: &str) -> Option<u64> {
+    name.to_str()?.strip_suffix(suffix)?.parse().ok()
+}

@@ -1,0 +1,180 @@
+//! Roots: which blob of which pack each part of a checkpoint is.
+//!
+//! ```text
+//! "SLUICERT" | version u32 | flags u32 (1: at a segment's start) | physical u64 | index u64 | term u64 |
+//! header len u32 | parts u32 | header | parts × (kind u8 | ids 3 × u32 | pack u64 | offset u64 | len u32 | crc32c u32) |
+//! crc32c u32 of all before
+//! ```
+//! Little-endian. A pack is named by the position of the checkpoint that wrote it.
+
+use super::{HEADER_BYTES_MAX, PART_BYTES_MAX, PARTS_MAX, PartKey};
+use crate::log::LogPosition;
+use sluice_core::codec::{Malformed, Reader};
+use sluice_core::ids::{LogIndex, PhysicalOffset, Term};
+use std::collections::{BTreeMap, BTreeSet};
+
+const MAGIC: &[u8; 8] = b"SLUICERT";
+const VERSION: u32 = 1;
+const AT_SEGMENT_START: u32 = 1;
+const FIXED_BYTES: usize = 8 + 4 + 4 + 24 + 4 + 4;
+const PART_BYTES: usize = 1 + 12 + 8 + 8 + 4 + 4;
+const CRC_BYTES: usize = 4;
+/// The largest root that is read.
+pub(super) const BYTES_MAX: u64 =
+    (FIXED_BYTES + HEADER_BYTES_MAX + PARTS_MAX * PART_BYTES + CRC_BYTES) as u64;
+
+/// Where a part's bytes are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct BlobRef {
+    pub(super) pack: u64,
+    pub(super) offset: u64,
+    pub(super) len: u32,
+    pub(super) crc: u32,
+}
+
+impl BlobRef {
+    pub(super) fn end(&self) -> u64 {
+        self.offset + u64::from(self.len)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Root {
+    pub(super) position: LogPosition,
+    pub(super) at_segment_start: bool,
+    pub(super) header: Vec<u8>,
+    pub(super) parts: BTreeMap<PartKey, BlobRef>,
+}
+
+impl Root {
+    pub(super) fn packs(&self) -> BTreeSet<u64> {
+        self.parts.values().map(|blob| blob.pack).collect()
+    }
+
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let bytes = FIXED_BYTES + self.header.len() + self.parts.len() * PART_BYTES + CRC_BYTES;
+        let mut out = Vec::with_capacity(bytes);
+        out.extend_from_slice(MAGIC);
+        out.extend_from_slice(&VERSION.to_le_bytes());
+        out.extend_from_slice(&(u32::from(self.at_segment_start) * AT_SEGMENT_START).to_le_bytes());
+        out.extend_from_slice(&self.position.physical.0.to_le_bytes());
+        out.extend_from_slice(&self.position.index.0.to_le_bytes());
+        out.extend_from_slice(&self.position.term.0.to_le_bytes());
+        out.extend_from_slice(&(self.header.len() as u32).to_le_bytes());
+        out.extend_from_slice(&(self.parts.len() as u32).to_le_bytes());
+        out.extend_from_slice(&self.header);
+        for (PartKey { kind, ids }, blob) in &self.parts {
+            out.push(*kind);
+            ids.iter().for_each(|id| out.extend_from_slice(&id.to_le_bytes()));
+            out.extend_from_slice(&blob.pack.to_le_bytes());
+            out.extend_from_slice(&blob.offset.to_le_bytes());
+            out.extend_from_slice(&blob.len.to_le_bytes());
+            out.extend_from_slice(&blob.crc.to_le_bytes());
+        }
+        let crc = crc32c::crc32c(&out);
+        out.extend_from_slice(&crc.to_le_bytes());
+        out
+    }
+
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
+        let sound = bytes
+            .split_last_chunk()
+            .filter(|(all, crc)| crc32c::crc32c(all) == u32::from_le_bytes(**crc));
+        let (bytes, _) = sound.ok_or(Malformed::Range("checksum"))?;
+        let mut reader = Reader::new(bytes);
+        if reader.take(MAGIC.len())? != MAGIC {
+            return Err(Malformed::Range("magic"));
+        }
+        if reader.u32()? != VERSION {
+            return Err(Malformed::Range("version"));
+        }
+        let at_segment_start = reader.u32()? & AT_SEGMENT_START != 0;
+        let position = LogPosition {
+            physical: PhysicalOffset(reader.u64()?),
+            index: LogIndex(reader.u64()?),
+            term: Term(reader.u64()?),
+        };
+        let (header, count) = (reader.u32()? as usize, reader.u32()? as usize);
+        let header = reader.take(header)?.to_vec();
+        if reader.rest().len() != count.saturating_mul(PART_BYTES) {
+            return Err(Malformed::Range("number of parts"));
+        }
+        let parts = (0..count)
+            .map(|_| read_part(&mut reader))
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            position,
+            at_segment_start,
+            header,
+            parts,
+        })
+    }
+}
+
+fn read_part(reader: &mut Reader<'_>) -> Result<(PartKey, BlobRef), Malformed> {
+    let key = PartKey {
+        kind: reader.u8()?,
+        ids: [reader.u32()?, reader.u32()?, reader.u32()?],
+    };
+    let blob = BlobRef {
+        pack: reader.u64()?,
+        offset: reader.u64()?,
+        len: reader.u32()?,
+        crc: reader.u32()?,
+    };
+    if blob.len as usize > PART_BYTES_MAX || blob.offset > u64::MAX / 2 {
+        return Err(Malformed::Range("part"));
+    }
+    Ok((key, blob))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn root() -> Root {
+        let blob = |n: u32| BlobRef {
+            pack: 7,
+            offset: u64::from(n) * 100,
+            len: n,
+            crc: !n,
+        };
+        Root {
+            position: LogPosition {
+                physical: PhysicalOffset(1 << 40),
+                index: LogIndex(2),
+                term: Term(3),
+            },
+            at_segment_start: true,
+            header: b"header".to_vec(),
+            parts: (0..20)
+                .map(|n| {
+                    (
+                        PartKey {
+                            kind: 3,
+                            ids: [n, 2, 1],
+                        },
+                        blob(n),
+                    )
+                })
+                .collect(),
+        }
+    }
+
+    #[test]
+    fn a_root_comes_back_from_its_bytes() {
+        assert_eq!(Root::decode(&root().encode()), Ok(root()));
+        assert_eq!(Root::decode(&Root::default().encode()), Ok(Root::default()));
+    }
+
+    #[test]
+    fn a_damaged_root_is_refused() {
+        let bytes = root().encode();
+        for at in 0..bytes.len() {
+            let mut flipped = bytes.clone();
+            flipped[at] ^= 0x10;
+            assert!(Root::decode(&flipped).is_err(), "byte {at} flipped");
+            assert!(Root::decode(&bytes[..at]).is_err(), "cut at {at}");
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! Writing a checkpoint.
+
+use super::keep::kept;
+use super::load::known_root;
+use super::pack::{HEADER_BYTES, PackReader, PackWriter};
+use super::root::{BlobRef, Root};
+use super::{
+    CheckpointError, Checkpoints, HEADER_BYTES_MAX, PACK_SUFFIX, PARTS_MAX, PartKey, ROOT_SUFFIX,
+    TEMPORARY_SUFFIX,
+};
+use crate::io::write_all_at;
+use crate::log::LogPosition;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+/// Packs that the newest checkpoint may be spread over; beyond that the smallest are emptied.
+const PACKS_MAX: usize = 64;
+/// Bytes that a checkpoint moves out of old packs, at least and at most; between them a twentieth of the state.
+const MOVED_BYTES: (u64, u64) = (64 * 1024, 16 * 1024 * 1024);
+
+/// What a checkpoint took.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WriteStats {
+    /// Parts that had changed.
+    pub parts: usize,
+    /// Bytes of pack and root.
+    pub bytes: u64,
+    /// Parts moved out of old packs.
+    pub moved: usize,
+    /// Packs that the checkpoint is spread over.
+    pub packs: usize,
+    /// Stored parts that turned out damaged: give them as changed next time.
+    pub damaged: Vec<PartKey>,
+    /// How long it took, the sync included.
+    pub elapsed: Duration,
+}
+
+impl Checkpoints {
+    /// Writes the checkpoint at `position`: the parts that changed since the last one, `None` for those that are gone.
+    /// Queue tails and index must be flushed up to there before; the one sync here makes them durable too.
+    ///
+    /// At the newest checkpoint's position there is nothing to do. After an error nothing has changed, and the
+    /// same parts must be given to the next one; but after a failed sync the process must end.
+    pub fn write(
+        &mut self,
+        position: LogPosition,
+        header: &[u8],
+        at_segment_start: bool,
+        parts: impl IntoIterator<Item = (PartKey, Option<Vec<u8>>)>,
+    ) -> Result<WriteStats, CheckpointError> {
+        let started = Instant::now();
+        if let Some(newest) = self.kept().last().map(|kept| kept.position.physical) {
+            if position.physical == newest {
+                return Ok(WriteStats::default());
+            }
+            if position.physical < newest {
+                return Err(CheckpointError::Backwards {
+                    position: position.physical,
+                    newest,
+                });
+            }
+        }
+        let mut root = Root {
+            position,
+            at_segment_start,
+            header: header.to_vec(),
+            parts: self.live.clone(),
+        };
+        let written = self.write_files(&mut root, parts);
+        if written.is_err() {
+            // A full disk gets its space back at once. What fails here goes with the next attempt or start.
+            let _ = self.io.remove(&self.path(position.physical.0, PACK_SUFFIX));
+            let _ = self.io.remove(&self.path(position.physical.0, TEMPORARY_SUFFIX));
+        }
+        let mut stats = written?;
+        self.live = std::mem::take(&mut root.parts);
+        stats.elapsed = started.elapsed();
+        Ok(stats)
+    }
+
+    fn write_files(
+        &mut self,
+        root: &mut Root,
+        parts: impl IntoIterator<Item = (PartKey, Option<Vec<u8>>)>,
+    ) -> Result<WriteStats, CheckpointError> {
+        let mut stats = WriteStats::default();
+        let position = root.position.physical.0;
+        let mut pack = PackWriter::new(&*self.io, self.path(position, PACK_SUFFIX), position);
+        for (key, blob) in parts {
+            stats.parts += 1;
+            match blob {
+                Some(blob) => root.parts.insert(key, pack.add(key, &blob)?),
+                None => root.parts.remove(&key),
+            };
+        }
+        self.move_parts(root, &mut pack, &mut stats)?;
+        if root.parts.len() > PARTS_MAX || root.header.len() > HEADER_BYTES_MAX {
+            let (key, bytes) = (PartKey::default(), root.header.len());
+            return Err(CheckpointError::TooLarge {
+                key,
+                bytes,
+                max: HEADER_BYTES_MAX,
+            });
+        }
+        stats.bytes = pack.finish()?;
+        let bytes = root.encode();
+        stats.bytes += bytes.len() as u64;
+        let temporary = self.path(position, TEMPORARY_SUFFIX);
+        let failed = |source| CheckpointError::io("write", &temporary, source);
+        self.io.remove(&temporary).map_err(failed)?;
+        let file = self.io.create(&temporary).map_err(failed)?;
+        write_all_at(&*file, &bytes, 0).map_err(failed)?;
+        drop(file);
+
+        self.io
+            .sync_all_files(&self.dir)
+            .map_err(|source| CheckpointError::io("sync", &self.dir, source))?;
+
+        let name = self.path(position, ROOT_SUFFIX);
+        self.io
+            .rename(&temporary, &name)
+            .map_err(|source| CheckpointError::io("rename", &temporary, source))?;
+        let known = known_root(root);
+        stats.packs = known.packs.len();
+        self.roots.push(known);
+        if let Err(error) = self.remove_old() {
+            tracing::warn!(%error, "old checkpoints stay for now");
+        }
+        Ok(stats)
+    }
+
+    /// Keeps what may still be needed, now that the checkpoint before the newest has a durable name.
+    fn remove_old(&mut self) -> Result<(), CheckpointError> {
+        let roots: Vec<_> = self
+            .kept()
+            .map(|kept| (kept.position.physical.0, kept.at_segment_start))
+            .collect();
+        let stay = kept(&roots);
+        let gone = roots
+            .iter()
+            .map(|(position, _)| *position)
+            .filter(|position| !stay.contains(position));
+        for position in gone.collect::<Vec<_>>() {
+            self.remove(&self.path(position, ROOT_SUFFIX))?;
+            self.roots
+                .retain(|root| root.kept.position.physical.0 != position);
+        }
+        self.sweep()
+    }
+
+    /// Moves parts out of packs that are mostly dead, or some of too many, as far as the bound for one checkpoint goes.
+    fn move_parts(
+        &self,
+        root: &mut Root,
+        pack: &mut PackWriter<'_>,
+        stats: &mut WriteStats,
+    ) -> Result<(), CheckpointError> {
+        let total: u64 = root.parts.values().map(|blob| u64::from(blob.len)).sum();
+        let mut budget = (total / 20).clamp(MOVED_BYTES.0, MOVED_BYTES.1);
+        for (position, parts) in self.packs_to_empty(root) {
+            let opened = PackReader::open(&*self.io, &self.path(position, PACK_SUFFIX), position);
+            let mut reader = match opened {
+                Ok(reader) => reader,
+                Err(error) => {
+                    tracing::warn!(%error, "a pack of the newest checkpoint cannot be read");
+                    stats.damaged.extend(parts.iter().map(|(key, _)| *key));
+                    continue;
+                }
+            };
+            for (key, blob) in parts {
+                if budget == 0 {
+                    return Ok(());
+                }
+                budget = budget.saturating_sub(u64::from(blob.len).max(1));
+                match reader.read(&blob) {
+                    Ok(bytes) => {
+                        let moved = pack.add(key, bytes)?;
+                        root.parts.insert(key, moved);
+                        stats.moved += 1;
+                    }
+                    Err(error) => {
+                        tracing::warn!(%error, ?key, "a part of the newest checkpoint cannot be read");
+                        stats.damaged.push(key);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Old packs that are mostly dead, or the smallest where there are too many, with their live parts in order.
+    fn packs_to_empty(&self, root: &Root) -> Vec<(u64, Vec<(PartKey, BlobRef)>)> {
+        let mut packs: BTreeMap<u64, Vec<(PartKey, BlobRef)>> = BTreeMap::new();
+        for (key, blob) in &root.parts {
+            packs.entry(blob.pack).or_default().push((*key, *blob));
+        }
+        packs.remove(&root.position.physical.0);
+        let mut surplus = (packs.len() + 1).saturating_sub(PACKS_MAX);
+        let live =
+            |parts: &[(PartKey, BlobRef)]| parts.iter().map(|(_, blob)| u64::from(blob.len)).sum::<u64>();
+        let mut order: Vec<_> = packs
+            .into_iter()
+            .map(|(at, parts)| (live(&parts), at, parts))
+            .collect();
+        order.sort_unstable_by_key(|(live, at, _)| (*live, *at));
+        order.retain(|(live, at, _)| {
+            let chosen = surplus > 0 || live * 2 < self.blob_bytes(*at);
+            surplus = surplus.saturating_sub(1);
+            chosen
+        });
+        let sorted = |mut parts: Vec<(PartKey, BlobRef)>| {
+            parts.sort_unstable_by_key(|(_, blob)| blob.offset);
+            parts
+        };
+        order
+            .into_iter()
+            .map(|(_, at, parts)| (at, sorted(parts)))
+            .collect()
+    }
+
+    /// Bytes of all blobs, live and dead, in a pack; 0 if it cannot be read.
+    fn blob_bytes(&self, pack: u64) -> u64 {
+        let file = self.io.open_read(&self.path(pack, PACK_SUFFIX));
+        file.and_then(|file| file.len())
+            .map_or(0, |len| len.saturating_sub(HEADER_BYTES))
+    }
+}

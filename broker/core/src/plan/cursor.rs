@@ -1,6 +1,7 @@
 //! The leader's memory of one group's place in one queue, lost with the process and rebuilt by looking again.
 
-use crate::ids::QueueOffset;
+use crate::ids::{QueueOffset, TimeMs};
+use crate::state::GroupQueue;
 use std::collections::{BTreeMap, HashMap};
 
 /// Where the next look into the queue starts, and what is offered at the moment.
@@ -33,6 +34,13 @@ impl Cursor {
         if self.reserved.insert(offset, group_hash).is_none() {
             *self.reserved_groups.entry(group_hash).or_default() += 1;
         }
+    }
+
+    /// The lowest offset whose entry choosing from `queue` at `now` would read.
+    pub fn reads_from(&self, queue: &GroupQueue, now: TimeMs) -> QueueOffset {
+        let expired = queue.by_visibility().take_while(|(at, _)| *at <= now).map(|(_, offset)| offset).min();
+        let fresh = QueueOffset(self.scan_from).max(queue.floor());
+        expired.map_or(fresh, |expired| expired.min(fresh))
     }
 
     /// State now says what became of the offer: forget it. Call only after the command was applied.

@@ -67,6 +67,12 @@ impl Shard {
         })
     }
 
+    /// The shard as it is now, for looks that take longer. While the view lives the applier's next change copies the
+    /// shard, so do not keep it.
+    pub fn view(&self) -> Arc<GroupQueue> {
+        Arc::clone(&self.queue.lock())
+    }
+
     /// Looks at the shard under its lock: `look` must be short, for the applier waits.
     pub fn read<T>(&self, look: impl FnOnce(&GroupQueue) -> T) -> T {
         look(&self.queue.lock())

@@ -1,0 +1,56 @@
+//! Why a use case could not be done.
+
+use sluice_core::log::NotProposed;
+use sluice_core::state::Refused;
+use thiserror::Error;
+
+/// What callers can tell apart.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum EngineError {
+    /// Too much waits for the log.
+    #[error("the broker is busy: try again after a moment")]
+    Busy,
+    /// The disk is full.
+    #[error("the broker's disk is full: messages are taken again when space is free")]
+    NoSpace,
+    /// The message does not fit the log.
+    #[error("the message takes {size} bytes in the log, and at most {max} fit")]
+    TooLarge {
+        /// Its bytes.
+        size: usize,
+        /// What fits.
+        max: usize,
+    },
+    /// The broker is stopping.
+    #[error("the broker is stopping")]
+    Stopping,
+    /// Another node leads.
+    #[error("this broker does not lead its shard{}", .0.as_deref().map(|at| format!(": ask {at}")).unwrap_or_default())]
+    NotLeader(Option<String>),
+    /// Nobody knows whether it was done.
+    #[error("the outcome is not known: the command may or may not be in the log")]
+    Unknown,
+    /// No such topic, and topics are not made on first use.
+    #[error("there is no topic '{0}', and the broker does not make topics on first use")]
+    TopicNotFound(String),
+    /// Apply refused it.
+    #[error("{0}")]
+    Refused(#[from] Refused),
+    /// A record or an entry could not be read.
+    #[error("the store could not be read: {0}")]
+    Read(String),
+    /// As many polls wait as may.
+    #[error("{0} polls wait already: receive with fewer clients at a time")]
+    PollsFull(usize),
+}
+
+impl From<NotProposed> for EngineError {
+    fn from(why: NotProposed) -> Self {
+        match why {
+            NotProposed::Busy => Self::Busy,
+            NotProposed::TooLarge { size, max } => Self::TooLarge { size, max },
+            NotProposed::NoSpace => Self::NoSpace,
+            NotProposed::Stopping => Self::Stopping,
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! Topics, groups and subscriptions: found, or made through the log.
+
+use super::{Engine, EngineError};
+use sluice_core::command::{CreateGroup, CreateTopic, Subscribe, Types};
+use sluice_core::limits;
+use sluice_core::state::{Done, Group, Refused, Subscription, Topic};
+use std::sync::Arc;
+
+impl Engine {
+    /// The topic of this name; made on first use where that is allowed.
+    pub async fn topic(&self, name: &str) -> Result<Arc<Topic>, EngineError> {
+        if let Some(topic) = self.tables().topic(name) {
+            return Ok(topic);
+        }
+        // A name with % is one of the broker's own, made when it has content.
+        if !self.options.auto_create_topics || name.contains("%DLQ%") {
+            return Err(EngineError::TopicNotFound(name.to_owned()));
+        }
+        let spec = CreateTopic { name: name.to_owned(), queues: limits::QUEUES_DEFAULT, types: Types::ALL };
+        self.create_topic(spec).await
+    }
+
+    /// Makes the topic, or answers the one there is.
+    pub async fn create_topic(&self, spec: CreateTopic) -> Result<Arc<Topic>, EngineError> {
+        let id = match self.propose_one(spec.encode(self.now())).await? {
+            Ok(Done::Topic(id)) | Err(Refused::TopicExists(id)) => id,
+            Ok(_) => return Err(EngineError::Unknown),
+            Err(refused) => return Err(refused.into()),
+        };
+        self.tables().topic_by_id(id).ok_or(EngineError::TopicNotFound(spec.name))
+    }
+
+    /// The consumer group of this name; made on first use.
+    pub async fn group(&self, name: &str) -> Result<Arc<Group>, EngineError> {
+        match self.tables().group(name) {
+            Some(group) => Ok(group),
+            None => self.create_group(CreateGroup::on_first_use(name)).await,
+        }
+    }
+
+    /// Makes the consumer group, or answers the one there is.
+    pub async fn create_group(&self, spec: CreateGroup) -> Result<Arc<Group>, EngineError> {
+        let id = match self.propose_one(spec.encode(self.now())).await? {
+            Ok(Done::Group(id)) | Err(Refused::GroupExists(id)) => id,
+            Ok(_) => return Err(EngineError::Unknown),
+            Err(refused) => return Err(refused.into()),
+        };
+        self.tables().group_by_id(id).ok_or(EngineError::Unknown)
+    }
+
+    /// What the group holds of the topic; its first receive fixes where it starts.
+    pub(super) async fn subscription(&self, group: &Group, topic: &Topic) -> Result<Subscription, EngineError> {
+        if let Some(subscription) = self.tables().subscription(group.id, topic.id) {
+            return Ok(subscription);
+        }
+        let command = Subscribe { group: group.id, topic: topic.id };
+        self.propose_one(command.encode(self.now())).await??;
+        self.tables().subscription(group.id, topic.id).ok_or(EngineError::Unknown)
+    }
+}

@@ -1,0 +1,132 @@
+//! The use cases between the wire and the log: send, receive, settle, make, release.
+//!
+//! Whatever changes state is proposed to the log and answered after apply. What depends on connections and
+//! waiting calls (reservations, long polls) is decided here before proposing, and kept in memory only.
+
+mod clock;
+mod dispatcher;
+mod error;
+mod make;
+mod observer;
+mod receive;
+mod records;
+mod release;
+mod send;
+mod settle;
+mod waiters;
+
+pub use clock::{Clock, SystemTime, TimeSource};
+pub use error::EngineError;
+pub use observer::Wakes;
+pub use receive::{Receive, Received};
+pub use send::Outgoing;
+pub use settle::Settled;
+
+use dispatcher::Dispatchers;
+use sluice_core::command::EncodedCommand;
+use sluice_core::ids::{Term, TimeMs};
+use sluice_core::log::{Batch, Outcome, ReplicatedLog, Results};
+use sluice_core::state::{Applied, Tables};
+use sluice_store::Store;
+use smallvec::smallvec;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::sync::{oneshot, watch};
+
+/// What the engine needs to know beside its store.
+#[derive(Clone, Debug)]
+pub struct EngineOptions {
+    /// Whether a topic is made on its first use (F7).
+    pub auto_create_topics: bool,
+    /// The broker's address as records carry it.
+    pub store_host: SocketAddr,
+    /// Long polls that may wait at one time, over all groups.
+    pub polls_max: usize,
+}
+
+/// The use cases over one broker's log.
+pub struct Engine {
+    store: Store,
+    clock: Clock,
+    options: EngineOptions,
+    dispatchers: Arc<Dispatchers>,
+    polls: AtomicU64,
+    stopping: watch::Sender<bool>,
+}
+
+impl Engine {
+    /// An engine over an open store; `wakes` is what the store was opened with as its observer.
+    pub fn new(store: Store, clock: Clock, wakes: &Wakes, options: EngineOptions) -> Arc<Self> {
+        clock.not_before(store.tables().now());
+        let dispatchers = wakes.dispatchers();
+        Arc::new(Self { store, clock, options, dispatchers, polls: AtomicU64::new(0), stopping: watch::Sender::new(false) })
+    }
+
+    /// Topics, groups and what groups hold.
+    pub fn tables(&self) -> &Tables {
+        self.store.tables()
+    }
+
+    /// The store behind the engine.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The time that a command proposed now would carry: never behind the state's.
+    pub fn now(&self) -> TimeMs {
+        self.clock.now()
+    }
+
+    /// The term that this broker leads in.
+    pub fn term(&self) -> Term {
+        self.store.term()
+    }
+
+    /// What tells this shard from all others.
+    pub fn shard_uuid(&self) -> [u8; 16] {
+        self.store.uuid()
+    }
+
+    /// How often waiting polls were woken.
+    pub fn poll_wakeups(&self) -> u64 {
+        self.dispatchers.wakeups()
+    }
+
+    /// How many polls wait or work at the moment.
+    pub fn polls(&self) -> u64 {
+        self.polls.load(Ordering::Relaxed)
+    }
+
+    /// Ends waiting polls with nothing, and lets none wait from now on.
+    pub fn stop_polls(&self) {
+        self.stopping.send_replace(true);
+    }
+
+    /// Stops everything behind the engine: what was proposed is finished, a last checkpoint is written.
+    pub async fn close(&self) -> Result<(), EngineError> {
+        self.stop_polls();
+        let store = self.store.clone();
+        tokio::task::spawn_blocking(move || store.close())
+            .await
+            .map_err(|error| EngineError::Read(error.to_string()))?
+            .map_err(|error| EngineError::Read(error.to_string()))
+    }
+
+    /// Proposes `batch` and waits for its answers.
+    async fn propose(&self, batch: Batch) -> Result<Results, EngineError> {
+        let (answer, answered) = oneshot::channel();
+        let done = Box::new(move |outcome| drop(answer.send(outcome)));
+        self.store.log().propose(batch, done);
+        match answered.await {
+            Ok(Outcome::Applied(results)) => Ok(results),
+            Ok(Outcome::NotProposed(why)) => Err(why.into()),
+            Ok(Outcome::NotLeader(leader)) => Err(EngineError::NotLeader(leader)),
+            Ok(Outcome::Unknown) | Err(_) => Err(EngineError::Unknown),
+        }
+    }
+
+    async fn propose_one(&self, command: EncodedCommand) -> Result<Applied, EngineError> {
+        self.propose(smallvec![command]).await?.pop().ok_or(EngineError::Unknown)
+    }
+}

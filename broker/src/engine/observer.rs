@@ -1,0 +1,63 @@
+//! What the applier tells the dispatchers: there is something to take.
+
+use super::dispatcher::Dispatchers;
+use sluice_core::ids::{GroupId, GroupQueueId, TimeMs, TopicId, TopicQueue};
+use sluice_core::limits;
+use sluice_store::Observer;
+use std::sync::Arc;
+use tokio::runtime::Handle;
+
+/// Wakes polls for what the applier applied. It gathers a round of commands first: a burst of messages wakes as many
+/// polls as it takes to carry them, not one a message.
+pub struct Wakes {
+    dispatchers: Arc<Dispatchers>,
+    appended: Vec<(TopicId, usize)>,
+    ready: Vec<(GroupId, TopicId)>,
+}
+
+impl Wakes {
+    /// Wakes polls that run on `runtime`.
+    pub fn new(runtime: Handle) -> Self {
+        Self { dispatchers: Arc::new(Dispatchers::new(runtime)), appended: Vec::new(), ready: Vec::new() }
+    }
+
+    /// A second handle on the same dispatchers: one goes to the store, the other to the engine.
+    pub fn share(&self) -> Self {
+        Self { dispatchers: Arc::clone(&self.dispatchers), appended: Vec::new(), ready: Vec::new() }
+    }
+
+    pub(super) fn dispatchers(&self) -> Arc<Dispatchers> {
+        Arc::clone(&self.dispatchers)
+    }
+}
+
+impl Observer for Wakes {
+    fn appended(&mut self, at: TopicQueue) {
+        match self.appended.iter_mut().find(|(topic, _)| *topic == at.topic) {
+            Some((_, count)) => *count += 1,
+            None => self.appended.push((at.topic, 1)),
+        }
+    }
+
+    fn ready(&mut self, id: GroupQueueId, when: TimeMs, now: TimeMs) {
+        if when <= now {
+            if !self.ready.contains(&(id.group, id.at.topic)) {
+                self.ready.push((id.group, id.at.topic));
+            }
+        } else if let Some(dispatcher) = self.dispatchers.find(id.group, id.at.topic) {
+            dispatcher.alarm(when, now);
+        }
+    }
+
+    fn round_applied(&mut self) {
+        for (topic, count) in self.appended.drain(..) {
+            let polls = count.div_ceil(limits::RECEIVE_MAX);
+            self.dispatchers.each(topic, |dispatcher| dispatcher.wake(polls));
+        }
+        for (group, topic) in self.ready.drain(..) {
+            if let Some(dispatcher) = self.dispatchers.find(group, topic) {
+                dispatcher.wake(1);
+            }
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! The long poll: take, or wait for a turn and take again.
+
+use super::{Receive, Received};
+use crate::engine::dispatcher::Dispatcher;
+use crate::engine::{Engine, EngineError};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use tokio::sync::oneshot;
+
+/// Counts a poll for as long as it lasts.
+struct PollCount<'a>(&'a Engine);
+
+impl Drop for PollCount<'_> {
+    fn drop(&mut self) {
+        self.0.polls.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Engine {
+    /// Hands out messages, waiting for some until the deadline; empty when none came.
+    pub async fn receive(self: &Arc<Self>, request: Receive) -> Result<Vec<Received>, EngineError> {
+        let _count = self.count_poll()?;
+        let dispatcher = self.dispatcher(&request).await?;
+        let request = Arc::new(request);
+        let found = self.take(&dispatcher, &request).await?;
+        if !found.is_empty() {
+            return Ok(found);
+        }
+        let mut stopping = self.stopping.subscribe();
+        loop {
+            let mut waiting = dispatcher.waiters.park();
+            // What came between looking and parking woke nobody: look once more.
+            let found = self.take(&dispatcher, &request).await?;
+            if !found.is_empty() {
+                return Ok(found);
+            }
+            if let Some(when) = dispatcher.soonest() {
+                dispatcher.alarm(when, self.now());
+            }
+            tokio::select! {
+                () = waiting.turn() => {}
+                () = tokio::time::sleep_until(request.deadline) => return Ok(Vec::new()),
+                _ = stopping.wait_for(|stop| *stop) => return Ok(Vec::new()),
+            }
+            let found = self.take(&dispatcher, &request).await?;
+            waiting.used();
+            if !found.is_empty() {
+                return Ok(found);
+            }
+        }
+    }
+
+    fn count_poll(&self) -> Result<PollCount<'_>, EngineError> {
+        let before = self.polls.fetch_add(1, Ordering::Relaxed);
+        let count = PollCount(self);
+        if before as usize >= self.options.polls_max {
+            return Err(EngineError::PollsFull(self.options.polls_max));
+        }
+        Ok(count)
+    }
+
+    async fn dispatcher(&self, request: &Receive) -> Result<Arc<Dispatcher>, EngineError> {
+        if let Some(dispatcher) = self.dispatchers.find(request.group.id, request.topic.id) {
+            return Ok(dispatcher);
+        }
+        let subscription = self.subscription(&request.group, &request.topic).await?;
+        Ok(self.dispatchers.get_or_make(&request.group, &request.topic, subscription))
+    }
+
+    /// Takes what is ready now. The work goes on in a task of its own when the caller is dropped: reservations are
+    /// given back, and what was delivered to nobody is made visible again.
+    async fn take(
+        self: &Arc<Self>,
+        dispatcher: &Arc<Dispatcher>,
+        request: &Arc<Receive>,
+    ) -> Result<Vec<Received>, EngineError> {
+        let chosen = match self.choose(dispatcher, request).await? {
+            Some(chosen) => chosen,
+            None => return Ok(Vec::new()),
+        };
+        let (answer, answered) = oneshot::channel();
+        let (engine, request) = (Arc::clone(self), Arc::clone(request));
+        tokio::spawn(async move {
+            let taken = chosen.deliver(&engine, &request).await;
+            if let Err(Ok(taken)) = answer.send(taken) {
+                engine.hand_back(taken).await;
+            }
+        });
+        answered.await.unwrap_or(Err(EngineError::Unknown))
+    }
+}

@@ -1,0 +1,255 @@
+//! One try to take messages: choose from each queue in turn, propose, settle the reservations, read the records.
+
+use super::{Receive, Received};
+use crate::engine::dispatcher::Dispatcher;
+use crate::engine::{Engine, EngineError, records};
+use sluice_core::command::{Change, DeadLetter, Deliver, SettleItem, Take};
+use sluice_core::entry::QueueEntry;
+use sluice_core::ids::{GroupQueueId, QueueId, QueueOffset, TimeMs, TopicQueue};
+use sluice_core::log::{Batch, Results};
+use sluice_core::plan::{Plan, Want};
+use sluice_core::state::{Delivered, Done};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What was chosen from the queues; its reservations stand until [`Chosen::deliver`] has run, or it is dropped.
+pub(super) struct Chosen {
+    dispatcher: Arc<Dispatcher>,
+    now: TimeMs,
+    plans: Vec<(QueueId, Plan)>,
+    /// Messages that a lost answer carried: handed out again, uncounted.
+    resumed: Option<(QueueId, Vec<Take>)>,
+}
+
+impl Engine {
+    /// Chooses up to `request.max` messages over the queues; `None` if there is nothing to do.
+    pub(super) async fn choose(
+        self: &Arc<Self>,
+        dispatcher: &Arc<Dispatcher>,
+        request: &Arc<Receive>,
+    ) -> Result<Option<Chosen>, EngineError> {
+        let now = self.now();
+        let mut chosen =
+            Chosen { dispatcher: Arc::clone(dispatcher), now, plans: Vec::new(), resumed: None };
+        if request.attempt_id != 0 {
+            chosen.resumed = find_lost(dispatcher, request.attempt_id, now);
+            if chosen.resumed.is_some() {
+                return Ok(Some(chosen));
+            }
+        }
+        let (mut room, mut more) = (request.max, false);
+        for queue in dispatcher.rotation() {
+            if room == 0 {
+                more = true;
+                break;
+            }
+            let plan = self.choose_from(dispatcher, queue, request, room, now).await?;
+            room -= plan.offers.len();
+            more |= plan.more;
+            if !plan.is_empty() {
+                chosen.plans.push((queue, plan));
+            }
+        }
+        if more {
+            dispatcher.wake(1);
+        }
+        Ok((!chosen.plans.is_empty()).then_some(chosen))
+    }
+
+    async fn choose_from(
+        self: &Arc<Self>,
+        dispatcher: &Arc<Dispatcher>,
+        queue: QueueId,
+        request: &Arc<Receive>,
+        room: usize,
+        now: TimeMs,
+    ) -> Result<Plan, EngineError> {
+        let at = TopicQueue { topic: dispatcher.topic.id, queue };
+        let index = queue.0 as usize;
+        let tail = dispatcher.topic.tail(queue).unwrap_or_default();
+        let reads_from = {
+            let cursor = dispatcher.cursors[index].lock();
+            dispatcher.subscription.shards[index].read(|shard| cursor.reads_from(shard, now))
+        };
+        if reads_from >= tail {
+            return Ok(Plan::default());
+        }
+        let hot = self.store.queues().hot_from(at) <= reads_from;
+        let (engine, dispatcher, request) = (Arc::clone(self), Arc::clone(dispatcher), Arc::clone(request));
+        records::where_it_may_block(hot, move || {
+            let entries = records::Entries { store: &engine.store, at };
+            let max_attempts = dispatcher.group.spec.max_attempts;
+            let want = Want { max: room, now, tail, filter: &request.filter, max_attempts };
+            let mut cursor = dispatcher.cursors[index].lock();
+            let shard = &dispatcher.subscription.shards[index];
+            if hot {
+                shard.read(|queue| Plan::select(queue, &mut cursor, &entries, want))
+            } else {
+                // A frozen view: the applier must not wait for a disk.
+                Plan::select(&shard.view(), &mut cursor, &entries, want)
+            }
+        })
+        .await?
+    }
+
+    /// Makes visible again what was delivered to a caller that has gone.
+    pub(super) async fn hand_back(&self, taken: Vec<Received>) {
+        let mut by_queue: BTreeMap<(u32, u64), (GroupQueueId, Vec<SettleItem>)> = BTreeMap::new();
+        for message in taken {
+            let item = SettleItem { offset: message.offset, delivery: message.delivery };
+            let key = (message.id.at.queue.0, message.delivery.0);
+            by_queue.entry(key).or_insert_with(|| (message.id, Vec::new())).1.push(item);
+        }
+        for (id, items) in by_queue.into_values() {
+            if let Err(error) = self.settle(id, Change::VisibleIn(0), items).await {
+                tracing::warn!(group = id.group.0, topic = id.at.topic.0, %error, "messages of a caller that has gone stay hidden until they expire");
+            }
+        }
+    }
+}
+
+fn find_lost(dispatcher: &Dispatcher, attempt_id: u64, now: TimeMs) -> Option<(QueueId, Vec<Take>)> {
+    dispatcher.subscription.shards.iter().enumerate().find_map(|(queue, shard)| {
+        let held = shard.read(|shard| shard.held_by_attempt(attempt_id, now));
+        let takes: Vec<Take> =
+            held.into_iter().map(|(offset, group_hash)| Take { offset, group_hash }).collect();
+        (!takes.is_empty()).then_some((QueueId(queue as u32), takes))
+    })
+}
+
+impl Chosen {
+    /// Proposes what was chosen, and reads what was got.
+    pub(super) async fn deliver(
+        mut self,
+        engine: &Arc<Engine>,
+        request: &Receive,
+    ) -> Result<Vec<Received>, EngineError> {
+        let results = engine.propose(self.commands(request)).await?;
+        let got = self.conclude(results);
+        let mut entries = Vec::with_capacity(got.len());
+        for message in &got {
+            entries.push(match message.entry {
+                Some(entry) => entry,
+                None => records::entry(&engine.store, message.id.at, message.offset)
+                    .await?
+                    .ok_or(EngineError::Unknown)?,
+            });
+        }
+        let commands = records::commands(&engine.store, entries.clone()).await?;
+        let mut received = Vec::with_capacity(got.len());
+        for ((message, entry), command) in got.into_iter().zip(entries).zip(commands) {
+            match command {
+                Ok(command) => received.push(message.with(entry, command)),
+                Err(error) => {
+                    tracing::error!(topic = %self.dispatcher.topic.spec.name, queue = message.id.at.queue.0, offset = message.offset.0, %error, "a message cannot be read and is left out");
+                }
+            }
+        }
+        Ok(received)
+    }
+
+    fn id(&self, queue: QueueId) -> GroupQueueId {
+        let at = TopicQueue { topic: self.dispatcher.topic.id, queue };
+        GroupQueueId { group: self.dispatcher.group.id, at }
+    }
+
+    fn commands(&self, request: &Receive) -> Batch {
+        let deliver = |queue, taken, skipped, resume| Deliver {
+            id: self.id(queue),
+            client: request.client.to_string(),
+            attempt_id: request.attempt_id,
+            auto_renew: request.auto_renew,
+            resume,
+            invisible_ms: request.invisible_ms,
+            taken,
+            skipped,
+        };
+        let mut batch = Batch::new();
+        if let Some((queue, takes)) = &self.resumed {
+            batch.push(deliver(*queue, takes.clone(), Vec::new(), true).encode(self.now));
+        }
+        for (queue, plan) in &self.plans {
+            let taken = plan.offers.iter().map(|offer| offer.take).collect();
+            batch.push(deliver(*queue, taken, plan.skipped.clone(), false).encode(self.now));
+            for dead in &plan.dead {
+                let (id, offset) = (self.id(*queue), dead.take.offset);
+                batch.push(DeadLetter { id, offset, delivery: None, entry: dead.entry }.encode(self.now));
+            }
+        }
+        batch
+    }
+
+    /// Tells the cursors what apply answered; what it did not take is looked at again.
+    fn conclude(&mut self, results: Results) -> Vec<Got> {
+        let mut results = results.into_iter();
+        let mut got = Vec::new();
+        if let Some((queue, _)) = self.resumed.take()
+            && let Some(Ok(Done::Delivered(delivered))) = results.next()
+        {
+            let id = self.id(queue);
+            got.extend(delivered.taken.iter().map(|(offset, attempt)| Got::new(id, &delivered, *offset, *attempt)));
+        }
+        for (queue, plan) in std::mem::take(&mut self.plans) {
+            let id = self.id(queue);
+            let mut cursor = self.dispatcher.cursors[queue.0 as usize].lock();
+            match results.next() {
+                Some(Ok(Done::Delivered(delivered))) => {
+                    let mut taken = delivered.taken.iter().peekable();
+                    for offer in &plan.offers {
+                        match taken.next_if(|(offset, _)| *offset == offer.take.offset) {
+                            Some((offset, attempt)) => {
+                                cursor.applied(*offset);
+                                let one = Got::new(id, &delivered, *offset, *attempt);
+                                got.push(Got { entry: Some(offer.entry), ..one });
+                            }
+                            None => cursor.give_back(offer.take.offset),
+                        }
+                    }
+                }
+                _ => {
+                    plan.offers.iter().for_each(|offer| cursor.give_back(offer.take.offset));
+                    plan.skipped.iter().for_each(|span| cursor.look_again_from(span.start));
+                }
+            }
+            for dead in &plan.dead {
+                match results.next() {
+                    Some(Ok(Done::DeadLettered { .. })) => cursor.applied(dead.take.offset),
+                    _ => cursor.give_back(dead.take.offset),
+                }
+            }
+        }
+        got
+    }
+}
+
+impl Drop for Chosen {
+    /// Nothing was proposed, or nobody knows: everything is looked at again.
+    fn drop(&mut self) {
+        for (queue, plan) in &self.plans {
+            plan.give_back(&mut self.dispatcher.cursors[queue.0 as usize].lock());
+        }
+        if !self.plans.is_empty() {
+            self.dispatcher.wake(1);
+        }
+    }
+}
+
+/// A message that apply gave to this receive.
+struct Got {
+    id: GroupQueueId,
+    offset: QueueOffset,
+    delivery: sluice_core::ids::DeliveryId,
+    attempt: u16,
+    entry: Option<QueueEntry>,
+}
+
+impl Got {
+    fn new(id: GroupQueueId, delivered: &Delivered, offset: QueueOffset, attempt: u16) -> Self {
+        Self { id, offset, delivery: delivered.delivery, attempt, entry: None }
+    }
+
+    fn with(self, entry: QueueEntry, command: bytes::Bytes) -> Received {
+        let Self { id, offset, delivery, attempt, .. } = self;
+        Received { id, offset, delivery, attempt, entry, command }
+    }
+}

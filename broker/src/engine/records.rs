@@ -1,0 +1,67 @@
+//! Reading entries and records without blocking an async worker where a disk might.
+
+use super::EngineError;
+use bytes::Bytes;
+use sluice_core::entry::QueueEntry;
+use sluice_core::ids::{QueueOffset, TopicQueue};
+use sluice_core::plan::EntrySource;
+use sluice_store::Store;
+
+/// One queue's entries, for planning.
+pub(super) struct Entries<'a> {
+    pub(super) store: &'a Store,
+    pub(super) at: TopicQueue,
+}
+
+impl EntrySource for Entries<'_> {
+    type Error = EngineError;
+
+    fn entries(&self, from: QueueOffset, max: usize, out: &mut Vec<QueueEntry>) -> Result<(), EngineError> {
+        self.store.queues().read(self.at, from, max, out).map_err(|error| EngineError::Read(error.to_string()))?;
+        Ok(())
+    }
+}
+
+/// Runs `work` here if it needs no disk, else where it may block.
+pub(super) async fn where_it_may_block<T: Send + 'static>(
+    hot: bool,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, EngineError> {
+    if hot {
+        return Ok(work());
+    }
+    tokio::task::spawn_blocking(work).await.map_err(|error| EngineError::Read(error.to_string()))
+}
+
+/// The entry at `offset`, if there is one.
+pub(super) async fn entry(
+    store: &Store,
+    at: TopicQueue,
+    offset: QueueOffset,
+) -> Result<Option<QueueEntry>, EngineError> {
+    let hot = store.queues().hot_from(at) <= offset;
+    let store = store.clone();
+    where_it_may_block(hot, move || {
+        let mut one = Vec::with_capacity(1);
+        Entries { store: &store, at }.entries(offset, 1, &mut one)?;
+        Ok(one.first().copied())
+    })
+    .await?
+}
+
+/// The commands that `entries` point at, each with its own outcome: damage to one record hides no other.
+pub(super) async fn commands(
+    store: &Store,
+    entries: Vec<QueueEntry>,
+) -> Result<Vec<Result<Bytes, EngineError>>, EngineError> {
+    let hot = entries.iter().all(|entry| store.reader().is_hot(entry.physical));
+    let store = store.clone();
+    where_it_may_block(hot, move || {
+        let read = |entry: &QueueEntry| {
+            let command = store.reader().read_command(entry.physical, entry.size);
+            command.map_err(|error| EngineError::Read(error.to_string()))
+        };
+        entries.iter().map(read).collect()
+    })
+    .await
+}

@@ -1,0 +1,44 @@
+//! Ending deliveries.
+
+use super::{Engine, EngineError, records};
+use sluice_core::command::{Change, DeadLetter, Settle, SettleItem};
+use sluice_core::ids::{DeliveryId, GroupQueueId, QueueOffset};
+use sluice_core::state::{Done, Refused};
+
+/// How a settlement went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settled {
+    /// What holds the changed messages from now on.
+    pub delivery: DeliveryId,
+    /// By item, in order, whether it was still held.
+    pub accepted: Vec<bool>,
+}
+
+impl Engine {
+    /// Settles deliveries of one queue in one command.
+    pub async fn settle(
+        &self,
+        id: GroupQueueId,
+        change: Change,
+        items: Vec<SettleItem>,
+    ) -> Result<Settled, EngineError> {
+        let command = Settle { id, change, items };
+        match self.propose_one(command.encode(self.now())).await?? {
+            Done::Settled { delivery, accepted } => Ok(Settled { delivery, accepted: accepted.into_vec() }),
+            _ => Err(EngineError::Unknown),
+        }
+    }
+
+    /// Gives a held message up: it goes to the group's dead-letter topic.
+    pub async fn dead_letter(
+        &self,
+        id: GroupQueueId,
+        offset: QueueOffset,
+        delivery: DeliveryId,
+    ) -> Result<(), EngineError> {
+        let entry = records::entry(&self.store, id.at, offset).await?.ok_or(Refused::NotHeld)?;
+        let command = DeadLetter { id, offset, delivery: Some(delivery), entry };
+        self.propose_one(command.encode(self.now())).await??;
+        Ok(())
+    }
+}

@@ -1,0 +1,202 @@
+//! The applier: committed frames, in order, into state, queues and index.
+//!
+//! A plain object: a thread is a loop around [`Applier::step`], and so is a simulator. What must hold:
+//! - an entry is in its queue before state's tail moves past it, and state has changed before a caller is answered;
+//! - a checkpoint's snapshot is taken between two frames, and always right before the first frame of a segment.
+
+use crate::checkpointer::{CheckpointRequest, Requests, Trigger};
+use crate::index::IndexStore;
+use crate::log::{Committed, Frame, Waiting};
+use crate::queue::{QueueError, QueueStore};
+use sluice_core::command::{APPEND_RECORD_AT, Command};
+use sluice_core::entry::QueueEntry;
+use sluice_core::hash;
+use sluice_core::ids::{GroupQueueId, PhysicalOffset, QueueId, QueueOffset, TimeMs, TopicId, TopicQueue};
+use sluice_core::log::{Outcome, Results};
+use sluice_core::record::{Record, property};
+use sluice_core::state::{CommandAt, Done, Effects, State};
+
+/// Who wants to hear what apply did, on the applying thread: calls must be short and must not block.
+pub trait Observer: Send {
+    /// A queue has one more message.
+    fn appended(&mut self, at: TopicQueue);
+    /// From `when` on, messages of this queue may be ready for this group that were not before; `now` is state's time.
+    fn ready(&mut self, id: GroupQueueId, when: TimeMs, now: TimeMs);
+    /// Everything committed so far is applied.
+    fn round_applied(&mut self);
+}
+
+/// An observer that hears nothing.
+#[derive(Debug, Default)]
+pub struct NoObserver;
+
+impl Observer for NoObserver {
+    fn appended(&mut self, _: TopicQueue) {}
+    fn ready(&mut self, _: GroupQueueId, _: TimeMs, _: TimeMs) {}
+    fn round_applied(&mut self) {}
+}
+
+/// Entries that a replay keeps in memory before it writes them out: a log replayed from its start has any number.
+const REPLAYED_ENTRIES_MAX: u64 = 1 << 19;
+
+/// Folds frames into state.
+pub struct Applier {
+    state: State,
+    derived: Derived,
+    trigger: Trigger,
+    results: Results,
+}
+
+/// What apply's effects go to.
+struct Derived {
+    queues: QueueStore,
+    index: IndexStore,
+    observer: Box<dyn Observer>,
+    ready: Vec<(GroupQueueId, TimeMs)>,
+}
+
+impl Effects for Derived {
+    fn entry(&mut self, at: TopicQueue, offset: QueueOffset, entry: &QueueEntry) {
+        self.queues.append(at, offset, *entry);
+        self.observer.appended(at);
+    }
+
+    fn ready(&mut self, id: GroupQueueId, when: TimeMs) {
+        self.ready.push((id, when));
+    }
+}
+
+impl Applier {
+    /// An applier that goes on where `state` stands.
+    pub fn new(
+        state: State,
+        queues: QueueStore,
+        index: IndexStore,
+        observer: Box<dyn Observer>,
+        trigger: Trigger,
+    ) -> Self {
+        let derived = Derived { queues, index, observer, ready: Vec::new() };
+        Self { state, derived, trigger, results: Results::new() }
+    }
+
+    /// The state as far as it is applied.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Applies a round of committed frames and answers those who wait.
+    pub fn step(&mut self, committed: Committed) {
+        for (frame, waiting) in committed.frames {
+            self.apply(&frame);
+            self.answer(waiting);
+        }
+        self.derived.observer.round_applied();
+        self.checkpoint_if_due();
+    }
+
+    /// Applies one frame that stood in the log already; nobody waits for its answers.
+    pub fn replay(&mut self, frame: &Frame) -> Result<(), QueueError> {
+        self.apply(frame);
+        self.results.clear();
+        if self.derived.queues.unflushed_entries() >= REPLAYED_ENTRIES_MAX {
+            self.derived.queues.flush_tails(&tails(&self.state))?;
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self, frame: &Frame) {
+        if self.trigger.starts_segment(frame) {
+            let request = self.snapshot(frame.start(), true);
+            self.trigger.request(request);
+        }
+        for (place, physical, bytes) in frame.commands() {
+            let at = CommandAt { index: frame.index(), place, physical };
+            let answer = self.state.apply(at, &bytes, &mut self.derived);
+            if let Ok(Done::Appended(_)) = &answer {
+                self.index(physical, &bytes);
+            }
+            self.results.push(answer);
+        }
+        self.state.end_frame(frame.header().term, frame.index());
+        self.trigger.applied(frame);
+        let now = self.state.now();
+        for (id, when) in self.derived.ready.drain(..) {
+            self.derived.observer.ready(id, when, now);
+        }
+    }
+
+    fn index(&mut self, physical: PhysicalOffset, command: &[u8]) {
+        // Apply has accepted the command, so it decodes; its record may still be no record at all.
+        let Ok((_, Command::Append(append))) = Command::decode(command) else { return };
+        debug_assert_eq!(command.len() - append.record.len(), APPEND_RECORD_AT);
+        let Ok(record) = Record::parse(append.record) else { return };
+        let now = self.state.now();
+        index_record(&record, append.at.topic, |key| self.derived.index.append(key, physical, now));
+    }
+
+    /// Hands `results` out to those who proposed the commands, in order.
+    fn answer(&mut self, waiting: Vec<Waiting>) {
+        let mut results = std::mem::take(&mut self.results).into_iter();
+        for waiter in waiting {
+            let of_waiter: Results = results.by_ref().take(waiter.commands).collect();
+            debug_assert_eq!(of_waiter.len(), waiter.commands);
+            (waiter.done)(Outcome::Applied(of_waiter));
+        }
+    }
+
+    /// Takes a snapshot for a checkpoint, if one is due.
+    pub fn checkpoint_if_due(&mut self) {
+        if self.trigger.is_due(self.derived.queues.unflushed_entries()) {
+            let request = self.snapshot(self.trigger.applied_to(), false);
+            self.trigger.request(request);
+        }
+    }
+
+    /// A checkpoint of everything applied so far, `physical` being where the next frame starts.
+    pub fn snapshot(&mut self, physical: PhysicalOffset, at_segment_start: bool) -> CheckpointRequest {
+        CheckpointRequest {
+            physical,
+            term: self.state.term(),
+            at_segment_start,
+            state: self.state.snapshot(),
+            index: self.derived.index.position(),
+        }
+    }
+
+    /// From now on snapshots for checkpoints go there.
+    pub fn connect(&mut self, requests: Requests) {
+        self.trigger.connect(requests);
+    }
+
+    /// Ends the applier, and with it the way to the checkpoint thread; answers the last snapshot to write, if anything was
+    /// applied since the last one.
+    pub fn finish(mut self) -> Option<CheckpointRequest> {
+        self.trigger.is_behind().then(|| self.snapshot(self.trigger.applied_to(), false))
+    }
+}
+
+/// The ends of all queues.
+pub fn tails(state: &State) -> Vec<(TopicQueue, QueueOffset)> {
+    let mut tails = Vec::new();
+    for topic in state.tables().all_topics() {
+        for queue in (0..topic.spec.queues).map(QueueId) {
+            let at = TopicQueue { topic: topic.id, queue };
+            tails.extend(topic.tail(queue).map(|end| (at, end)));
+        }
+    }
+    tails
+}
+
+/// Gives `add` the index keys of a record: its message id and its keys.
+fn index_record(record: &Record<'_>, topic: TopicId, mut add: impl FnMut(u64)) {
+    for (name, value) in record.properties() {
+        match name {
+            property::MESSAGE_ID => add(hash::message_id_key(value.as_bytes())),
+            property::KEYS => {
+                let keys = value.split(' ').filter(|key| !key.is_empty());
+                keys.for_each(|key| add(hash::message_key(topic, key.as_bytes())));
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! Writing checkpoints: when one is due, and the thread that writes it beside the applier.
+//!
+//! Order, which makes one `syncfs` enough: the log is durable up to the snapshot; then queue tails, index and the
+//! checkpoint's parts are written; then one sync of the file system; then the checkpoint gets its name. A checkpoint
+//! that has its name is whole, and so is everything it counts on.
+
+use crate::checkpoint::{CheckpointError, Checkpoints, PartKey, WriteStats};
+use crate::index::{IndexPosition, IndexStore};
+use crate::log::{Frame, LocalLog, LogPosition};
+use crate::queue::QueueStore;
+use sluice_core::codec::{Malformed, Reader, put_bytes};
+use sluice_core::ids::{PhysicalOffset, QueueId, QueueOffset, Term, TopicQueue};
+use sluice_core::state::{ShardKey, ShardView, Snapshot};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender};
+use std::time::{Duration, Instant};
+
+/// Queue entries that may wait in memory for a checkpoint before one is due: 40 MB of them.
+const UNFLUSHED_ENTRIES_MAX: u64 = 1 << 20;
+
+/// A snapshot on its way to the disk: state, queues and index between the same two frames.
+pub struct CheckpointRequest {
+    /// Where the next frame starts.
+    pub physical: PhysicalOffset,
+    /// The term of the frame before.
+    pub term: Term,
+    /// Whether the next frame is the first of its segment: then retention may end here.
+    pub at_segment_start: bool,
+    /// State.
+    pub state: Snapshot,
+    /// How far the index is.
+    pub index: IndexPosition,
+}
+
+/// When a checkpoint is due.
+#[derive(Clone, Copy, Debug)]
+pub struct CheckpointPolicy {
+    /// After this many bytes of log.
+    pub bytes: u64,
+    /// After this long, if anything was applied.
+    pub every: Duration,
+}
+
+/// Hands snapshots to the thread that writes them.
+pub struct Requests {
+    /// Which segments there are.
+    pub log: LocalLog,
+    /// The thread's queue.
+    pub writer: SyncSender<CheckpointRequest>,
+    /// Set here with each request, cleared by the thread when it is done.
+    pub busy: Arc<AtomicBool>,
+}
+
+/// Says when a checkpoint is due.
+pub struct Trigger {
+    policy: CheckpointPolicy,
+    applied_to: PhysicalOffset,
+    requested_at: PhysicalOffset,
+    requested: Instant,
+    requests: Option<Requests>,
+}
+
+impl Trigger {
+    /// A trigger for a state that stands at `applied_to`. Until it is [connected](Self::connect) nothing is due.
+    pub fn new(policy: CheckpointPolicy, applied_to: PhysicalOffset) -> Self {
+        let requested = Instant::now();
+        Self { policy, applied_to, requested_at: applied_to, requested, requests: None }
+    }
+
+    /// From now on requests go there.
+    pub fn connect(&mut self, requests: Requests) {
+        self.requests = Some(requests);
+    }
+
+    /// Where the next frame to apply starts.
+    pub fn applied_to(&self) -> PhysicalOffset {
+        self.applied_to
+    }
+
+    /// Whether anything was applied since the last request.
+    pub fn is_behind(&self) -> bool {
+        self.applied_to > self.requested_at
+    }
+
+    pub(crate) fn applied(&mut self, frame: &Frame) {
+        self.applied_to = frame.end();
+    }
+
+    pub(crate) fn starts_segment(&self, frame: &Frame) -> bool {
+        let idle = self.idle();
+        self.is_behind() && idle.is_some_and(|requests| requests.log.reader().starts_segment(frame.start()))
+    }
+
+    pub(crate) fn is_due(&self, unflushed_entries: u64) -> bool {
+        let bytes = self.applied_to.0 - self.requested_at.0;
+        self.is_behind()
+            && self.idle().is_some()
+            && (bytes >= self.policy.bytes
+                || unflushed_entries >= UNFLUSHED_ENTRIES_MAX
+                || self.requested.elapsed() >= self.policy.every)
+    }
+
+    /// The way to the writer, unless it is still at work: a snapshot that waits would hold what it shares with state.
+    fn idle(&self) -> Option<&Requests> {
+        self.requests.as_ref().filter(|requests| !requests.busy.load(Ordering::Acquire))
+    }
+
+    pub(crate) fn request(&mut self, request: CheckpointRequest) {
+        self.requested_at = request.physical;
+        self.requested = Instant::now();
+        if let Some(requests) = &self.requests {
+            requests.busy.store(true, Ordering::Release);
+            if requests.writer.send(request).is_err() {
+                tracing::error!("the checkpoint thread has ended before the applier");
+            }
+        }
+    }
+}
+
+/// Writes checkpoints.
+pub struct Checkpointer {
+    log: LocalLog,
+    queues: QueueStore,
+    index: IndexStore,
+    checkpoints: Checkpoints,
+    /// Parts of snapshots that could not be written; they go with the next one.
+    held_over: BTreeMap<ShardKey, Option<ShardView>>,
+}
+
+impl Checkpointer {
+    /// A writer into `checkpoints`.
+    pub fn new(log: LocalLog, queues: QueueStore, index: IndexStore, checkpoints: Checkpoints) -> Self {
+        Self { log, queues, index, checkpoints, held_over: BTreeMap::new() }
+    }
+
+    /// Writes one checkpoint. When it fails for want of space nothing is lost: its parts go with the next one.
+    pub fn write(&mut self, request: CheckpointRequest) -> Result<WriteStats, CheckpointError> {
+        let CheckpointRequest { physical, term, at_segment_start, state, index } = request;
+        self.wait_until_durable(physical);
+        self.held_over.extend(state.removed.into_iter().map(|key| (key, None)));
+        self.held_over.extend(state.changed.into_iter().map(|(key, view)| (key, Some(view))));
+        self.queues.flush_tails(&self.tails())?;
+        self.index.flush(&index)?;
+        let position = LogPosition { physical, index: state.next_index, term };
+        let header = Header { state: &state.header, index };
+        let parts = self.held_over.iter().map(|(key, view)| (part_key(*key), view.as_ref().map(encode)));
+        let stats = self.checkpoints.write(position, &header.encode(), at_segment_start, parts)?;
+        self.held_over.clear();
+        self.queues.checkpoint_done()?;
+        tracing::info!(
+            %position,
+            digest = format_args!("{:016x}", state.digest),
+            parts = stats.parts,
+            bytes = stats.bytes,
+            millis = stats.elapsed.as_millis() as u64,
+            "checkpoint"
+        );
+        Ok(stats)
+    }
+
+    /// The ends of the queues whose topics changed.
+    fn tails(&self) -> Vec<(TopicQueue, QueueOffset)> {
+        let mut tails = Vec::new();
+        for view in self.held_over.values() {
+            if let Some(ShardView::Topic(topic, ends)) = view {
+                let at = |queue| TopicQueue { topic: topic.id, queue: QueueId(queue as u32) };
+                tails.extend(ends.iter().enumerate().map(|(queue, end)| (at(queue), QueueOffset(*end))));
+            }
+        }
+        tails
+    }
+
+    /// Sorts and merges what the index has to, until nothing is left.
+    pub fn finish_index(&mut self) -> Result<(), CheckpointError> {
+        while self.index.background_step()? {}
+        Ok(())
+    }
+
+    /// With asynchronous flush apply may be ahead of the sync; a checkpoint never is.
+    fn wait_until_durable(&self, physical: PhysicalOffset) {
+        while self.log.positions().durable() < physical {
+            std::thread::park_timeout(Duration::from_millis(5));
+        }
+    }
+}
+
+/// The loop of the checkpoint thread: writes requests until the last sender is gone, and hands the writer back.
+/// `failed` hears of errors that must end the process.
+pub fn run(
+    mut checkpointer: Checkpointer,
+    requests: &Receiver<CheckpointRequest>,
+    busy: &AtomicBool,
+    failed: &dyn Fn(String),
+) -> Checkpointer {
+    while let Ok(request) = requests.recv() {
+        match checkpointer.write(request) {
+            Ok(_) => {}
+            Err(error) if error.is_full_disk() => {
+                tracing::warn!(%error, "a checkpoint was not written; the next one makes up for it");
+            }
+            Err(error) => failed(error.to_string()),
+        }
+        busy.store(false, Ordering::Release);
+        if let Err(error) = checkpointer.finish_index() {
+            tracing::warn!(%error, "the key index stays unsorted for now");
+        }
+    }
+    checkpointer
+}
+
+/// What a checkpoint says beside its parts.
+pub struct Header<'a> {
+    /// State's header.
+    pub state: &'a [u8],
+    /// How far the index is.
+    pub index: IndexPosition,
+}
+
+impl<'a> Header<'a> {
+    /// The bytes for the checkpoint.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(self.state.len() + 64);
+        put_bytes(&mut out, self.state);
+        put_bytes(&mut out, &self.index.encode());
+        out
+    }
+
+    /// Reads what a checkpoint holds.
+    pub fn decode(bytes: &'a [u8]) -> Result<Self, Malformed> {
+        let mut reader = Reader::new(bytes);
+        let state = reader.bytes()?;
+        let index = IndexPosition::decode(reader.bytes()?)?;
+        reader.finish()?;
+        Ok(Self { state, index })
+    }
+}
+
+fn part_key(key: ShardKey) -> PartKey {
+    let (kind, ids) = key.to_numbers();
+    PartKey { kind, ids }
+}
+
+fn encode(view: &ShardView) -> Vec<u8> {
+    let mut out = Vec::new();
+    view.encode(&mut out);
+    out
+}

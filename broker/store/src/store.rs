@@ -1,0 +1,296 @@
+//! A store: the log and all that is derived from it, opened, running, and closed.
+
+use crate::applier::{Applier, Observer, tails};
+use crate::checkpoint::{CheckpointError, Checkpoints, Loaded, Pick};
+use crate::checkpointer::{self, CheckpointPolicy, Checkpointer, Header, Requests, Trigger};
+use crate::index::{IndexError, IndexStore};
+use crate::io::{DirLock, LogIo};
+use crate::log::{self, Committed, LocalLog, LogError, LogOptions, LogPosition, LogReader, LogThreads, Opening, Parts};
+use crate::queue::{QueueError, QueueSpan, QueueStore};
+use parking_lot::Mutex;
+use sluice_core::command::encode_level;
+use sluice_core::ids::{Term, TimeMs};
+use sluice_core::log::{Outcome, ReplicatedLog};
+use sluice_core::state::{LEVEL, RestoreError, ShardKey, State, Tables};
+use smallvec::smallvec;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use thiserror::Error;
+
+/// Groups of frames between the log thread and the applier.
+const COMMITTED_MAX: usize = 8;
+/// How often the applier looks whether a checkpoint is due when nothing comes.
+const IDLE_LOOK: Duration = Duration::from_millis(500);
+
+/// How to open a store.
+#[derive(Clone, Debug)]
+pub struct StoreOptions {
+    /// The log, and the shard's folder.
+    pub log: LogOptions,
+    /// When checkpoints are written.
+    pub checkpoints: CheckpointPolicy,
+    /// The wall clock at the start.
+    pub now: TimeMs,
+}
+
+/// Why a store could not be opened or closed.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// The log.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// The checkpoints.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// The queue files.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+    /// The index.
+    #[error(transparent)]
+    Index(#[from] IndexError),
+    /// A checkpoint's content.
+    #[error(transparent)]
+    Restore(#[from] RestoreError),
+    /// A thread could not be started, or has panicked.
+    #[error("the thread '{0}' could not be run")]
+    Thread(&'static str),
+    /// The log took no command.
+    #[error("the log does not take commands: {0}")]
+    NotTaken(String),
+}
+
+/// Hears, from any thread, why the process must end at once. It should not return.
+pub type Failed = Arc<dyn Fn(String) + Send + Sync>;
+
+/// A running store; clones share it.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    tables: Arc<Tables>,
+    log: LocalLog,
+    reader: LogReader,
+    queues: QueueStore,
+    index: IndexStore,
+    term: Term,
+    uuid: [u8; 16],
+    running: Mutex<Option<Running>>,
+}
+
+struct Running {
+    log: LogThreads,
+    applier: JoinHandle<Applier>,
+    checkpointer: JoinHandle<Checkpointer>,
+    _lock: Box<dyn DirLock>,
+}
+
+impl Store {
+    /// Opens or makes the store in the options' folder: newest whole checkpoint, then replay of the log behind it, then the
+    /// threads. `observer` hears of the replay too.
+    pub fn open(
+        io: Arc<dyn LogIo>,
+        options: StoreOptions,
+        observer: Box<dyn Observer>,
+        failed: Failed,
+    ) -> Result<Self, StoreError> {
+        let dir = options.log.dir.clone();
+        let opening = Opening::begin(Arc::clone(&io), options.log)?;
+        let Restored { state, queues, index, checkpoints, position } = Restored::newest(&io, &dir, opening.first())?;
+        let trigger = Trigger::new(options.checkpoints, position.physical);
+        let mut applier = Applier::new(state, queues.clone(), index.clone(), observer, trigger);
+        let opened = opening.replay(position, |frame| Ok(applier.replay(frame)?))?;
+        if let Some(cut) = opened.cut() {
+            tracing::warn!(at = cut.at.0, bytes = cut.bytes, reason = %cut.reason, "cut off what a crash left at the log's end; nobody was told of it");
+        }
+        let uuid = opened.meta().identity.uuid.0;
+        let now = options.now.max(applier.state().now());
+        let tables = Arc::clone(applier.state().tables());
+        let level = applier.state().level();
+        let (committed, to_apply) = mpsc::sync_channel::<Committed>(COMMITTED_MAX);
+        let Parts { log, mut writer, prefill, lock } =
+            opened.start(applier.state().next_index(), log::ChannelSink(committed));
+        let term = writer.lead(now)?;
+        let checkpointer = Checkpointer::new(log.clone(), queues.clone(), index.clone(), checkpoints);
+        let (applier, checkpointer) = start_folding(applier, checkpointer, &log, to_apply, &failed)?;
+        let log_failed = Arc::clone(&failed);
+        let threads = log::spawn(writer, prefill, move |fatal| log_failed(fatal.to_string()))
+            .map_err(|_| StoreError::Thread("log"))?;
+        let reader = log.reader();
+        let running = Mutex::new(Some(Running { log: threads, applier, checkpointer, _lock: lock }));
+        let store = Self { inner: Arc::new(Inner { tables, log, reader, queues, index, term, uuid, running }) };
+        store.raise_level(level, now)?;
+        Ok(store)
+    }
+
+    /// Topics, groups and what groups hold.
+    pub fn tables(&self) -> &Tables {
+        &self.inner.tables
+    }
+
+    /// Where commands are proposed.
+    pub fn log(&self) -> &LocalLog {
+        &self.inner.log
+    }
+
+    /// Reads records.
+    pub fn reader(&self) -> &LogReader {
+        &self.inner.reader
+    }
+
+    /// Reads queue entries.
+    pub fn queues(&self) -> &QueueStore {
+        &self.inner.queues
+    }
+
+    /// Finds messages by key and by id.
+    pub fn index(&self) -> &IndexStore {
+        &self.inner.index
+    }
+
+    /// The term that began when the store was opened.
+    pub fn term(&self) -> Term {
+        self.inner.term
+    }
+
+    /// What tells this shard from all others.
+    pub fn uuid(&self) -> [u8; 16] {
+        self.inner.uuid
+    }
+
+    /// Switches on, level by level, what this build knows and the log does not use yet.
+    fn raise_level(&self, present: u32, now: TimeMs) -> Result<(), StoreError> {
+        for level in present + 1..=LEVEL {
+            let (answer, answered) = mpsc::sync_channel(1);
+            let done = Box::new(move |outcome| drop(answer.send(outcome)));
+            self.log().propose(smallvec![encode_level(now, level)], done);
+            match answered.recv() {
+                Ok(Outcome::Applied(results)) if results.iter().all(Result::is_ok) => {
+                    tracing::info!(level, "the log's level was raised");
+                }
+                other => return Err(StoreError::NotTaken(format!("{other:?}"))),
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes no more proposals, finishes those it has, writes a last checkpoint and lets the folder go. A second call does
+    /// nothing.
+    pub fn close(&self) -> Result<(), StoreError> {
+        let Some(Running { log, applier, checkpointer, _lock }) = self.inner.running.lock().take() else {
+            return Ok(());
+        };
+        log.stop();
+        let applier = applier.join().map_err(|_| StoreError::Thread("apply"))?;
+        let last = applier.finish();
+        let mut checkpointer = checkpointer.join().map_err(|_| StoreError::Thread("checkpoint"))?;
+        if let Some(request) = last {
+            checkpointer.write(request)?;
+        }
+        Ok(checkpointer.finish_index()?)
+    }
+}
+
+/// Starts the threads that apply and that write checkpoints.
+fn start_folding(
+    mut applier: Applier,
+    checkpointer: Checkpointer,
+    log: &LocalLog,
+    to_apply: Receiver<Committed>,
+    failed: &Failed,
+) -> Result<(JoinHandle<Applier>, JoinHandle<Checkpointer>), StoreError> {
+    let busy = Arc::new(AtomicBool::new(false));
+    let (writer, requests) = mpsc::sync_channel(1);
+    applier.connect(Requests { log: log.clone(), writer, busy: Arc::clone(&busy) });
+    let (log, failed) = (log.clone(), Arc::clone(failed));
+    let apply = move || apply_all(applier, &to_apply, &log);
+    let write = move || checkpointer::run(checkpointer, &requests, &busy, &*failed);
+    let thread = |name: &str| std::thread::Builder::new().name(name.to_owned());
+    Ok((
+        thread("apply").spawn(apply).map_err(|_| StoreError::Thread("apply"))?,
+        thread("checkpoint").spawn(write).map_err(|_| StoreError::Thread("checkpoint"))?,
+    ))
+}
+
+/// The loop of the applying thread: until the log has ended.
+fn apply_all(mut applier: Applier, to_apply: &Receiver<Committed>, log: &LocalLog) -> Applier {
+    loop {
+        match to_apply.recv_timeout(IDLE_LOOK) {
+            Ok(committed) => {
+                applier.step(committed);
+                log.positions().set_applied(applier.state().next_index());
+            }
+            Err(RecvTimeoutError::Timeout) => applier.checkpoint_if_due(),
+            Err(RecvTimeoutError::Disconnected) => return applier,
+        }
+    }
+}
+
+/// Everything as of one checkpoint.
+struct Restored {
+    state: State,
+    queues: QueueStore,
+    index: IndexStore,
+    checkpoints: Checkpoints,
+    position: LogPosition,
+}
+
+impl Restored {
+    /// As of the newest checkpoint that holds; of the base when queue files or index files are missing that it counts on. A
+    /// new log gets its base.
+    fn newest(io: &Arc<dyn LogIo>, dir: &Path, first: LogPosition) -> Result<Self, StoreError> {
+        let folder = dir.join("checkpoint");
+        let has_any = io.list(&folder).is_ok_and(|names| !names.is_empty());
+        if !has_any && first == LogPosition::default() {
+            return Self::fresh(io, dir, &folder);
+        }
+        let (checkpoints, loaded) = Checkpoints::open(Arc::clone(io), &folder, Pick::Newest)?;
+        match Self::of(io, dir, checkpoints, &loaded) {
+            Err(StoreError::Queue(error)) if matches!(error, QueueError::Missing { .. }) => {
+                tracing::warn!(%error, "rebuilding all queue and index files from the log");
+            }
+            Err(StoreError::Index(error)) if error.is_missing() => {
+                tracing::warn!(%error, "rebuilding all queue and index files from the log");
+            }
+            other => return other,
+        }
+        let (checkpoints, loaded) = Checkpoints::open(Arc::clone(io), &folder, Pick::Base)?;
+        Self::of(io, dir, checkpoints, &loaded)
+    }
+
+    fn of(
+        io: &Arc<dyn LogIo>,
+        dir: &Path,
+        checkpoints: Checkpoints,
+        loaded: &Loaded,
+    ) -> Result<Self, StoreError> {
+        let header = Header::decode(&loaded.header).map_err(RestoreError::Header)?;
+        let mut parts = Vec::new();
+        for (key, bytes) in loaded.parts() {
+            parts.push((ShardKey::from_numbers(key.kind, key.ids).map_err(RestoreError::Header)?, bytes));
+        }
+        let state = State::restore(header.state, parts)?;
+        let spans: Vec<QueueSpan> = tails(&state).into_iter().map(|(at, end)| QueueSpan { at, end, ..QueueSpan::default() }).collect();
+        let queues = QueueStore::restore(Arc::clone(io), &dir.join("queue"), &spans)?;
+        let index = IndexStore::restore(Arc::clone(io), &dir.join("index"), &header.index)?;
+        Ok(Self { state, queues, index, checkpoints, position: loaded.position })
+    }
+
+    /// A new log: its base is the empty state.
+    fn fresh(io: &Arc<dyn LogIo>, dir: &Path, folder: &Path) -> Result<Self, StoreError> {
+        let queues = QueueStore::create(Arc::clone(io), &dir.join("queue"))?;
+        let index = IndexStore::create(Arc::clone(io), &dir.join("index"))?;
+        let mut checkpoints = Checkpoints::create(Arc::clone(io), folder)?;
+        let mut state = State::new();
+        let empty = state.snapshot();
+        let header = Header { state: &empty.header, index: index.position() };
+        let position = LogPosition::default();
+        checkpoints.write(position, &header.encode(), true, std::iter::empty())?;
+        Ok(Self { state, queues, index, checkpoints, position })
+    }
+}

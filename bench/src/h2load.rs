@@ -41,7 +41,8 @@ pub async fn write_request(args: &H2loadDataArgs) -> Result<()> {
             .await
             .with_context(|| format!("server {} refuses the request h2load would send", args.endpoint))?;
         eprintln!(
-            "accepted by {}, which answers about {} bytes of data; h2load's \"data\" by request must be near that",
+            "accepted by {}, which answers {} bytes of data; h2load's \"data\" by request must be that, or up to 9 more as \
+             offsets grow",
             args.endpoint,
             response.encoded_len() + GRPC_HEADER_BYTES,
         );

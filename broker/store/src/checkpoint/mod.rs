@@ -7,7 +7,8 @@
 //! Writing one: queue tails and index are flushed (by the caller), the pack is written, and the root under a name of its
 //! own (`.root.tmp`); then **one** sync of the file system; then the root gets its name. So a root that has its name is
 //! whole, and all it counts on is durable. The name itself becomes durable by the next checkpoint's sync, and only
-//! then older roots and packs go: there is always a whole one, at worst the last but one.
+//! then older roots and packs go: there is always a whole one, at worst the last but one. (The first one's name is
+//! synced at once.)
 //!
 //! Kept are the base (where the log starts), the newest two, and those at segment starts, at most eight. A pack goes
 //! when no root names it; one that is mostly dead is emptied, little by little, into the packs of later checkpoints.

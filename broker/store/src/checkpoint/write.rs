@@ -120,6 +120,12 @@ impl Checkpoints {
         self.io
             .rename(&temporary, &name)
             .map_err(|source| CheckpointError::io("rename", &temporary, source))?;
+        if self.roots.is_empty() {
+            // There is none to come back to yet: without a name the base would be lost, and the log could not be used.
+            self.io
+                .sync_dir(&self.dir)
+                .map_err(|source| CheckpointError::io("sync", &self.dir, source))?;
+        }
         let known = known_root(root);
         stats.packs = known.packs.len();
         self.roots.push(known);

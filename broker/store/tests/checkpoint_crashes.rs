@@ -1,0 +1,270 @@
+//! A crash at every operation of a row of checkpoints with queue files: what is found then is whole, right, and no
+//! older than the last checkpoint but one; and going on from it ends in the same files.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
+
+use sluice_core::entry::QueueEntry;
+use sluice_core::hash::mix;
+use sluice_core::ids::{LogIndex, PhysicalOffset, QueueId, QueueOffset, Term, TopicId, TopicQueue};
+use sluice_store::checkpoint::{CheckpointError, Checkpoints, PartKey, Pick};
+use sluice_store::io::{Fault, FaultyIo, LogIo, read_exact_at};
+use sluice_store::log::LogPosition;
+use sluice_store::queue::{QueueSpan, QueueStore};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+const CHECKPOINTS: u64 = 12;
+const QUEUES: u32 = 3;
+const PARTS: u32 = 8;
+
+fn at(queue: u32) -> TopicQueue {
+    TopicQueue {
+        topic: TopicId(1),
+        queue: QueueId(queue),
+    }
+}
+
+/// How far queues grow: `Long` makes one grow past the end of a file, which costs time.
+#[derive(Clone, Copy)]
+enum Growth {
+    Short,
+    Long,
+}
+
+impl Growth {
+    /// Entries of a queue at the checkpoint at `position`.
+    fn end(self, position: u64, queue: u32) -> u64 {
+        match (queue, self) {
+            (0, _) => position * 7,
+            (1, _) => position / 3 * 50,
+            _ if position < 6 => 0,
+            (_, Self::Short) => position * 100,
+            (_, Self::Long) => 65_000 + position * 100,
+        }
+    }
+}
+
+fn entry(queue: u32, n: u64) -> QueueEntry {
+    QueueEntry {
+        physical: PhysicalOffset(n),
+        put_ms: 1 + n,
+        size: queue,
+        ..QueueEntry::default()
+    }
+}
+
+/// The part at a checkpoint: it changes in some checkpoints and not in others.
+fn part(position: u64, n: u32) -> Vec<u8> {
+    let version = (1..=position)
+        .rev()
+        .find(|version| changed(*version, n))
+        .unwrap_or(0);
+    let len = 20 + mix(u64::from(n), version) % 2000;
+    (0..len).map(|at| mix(version + u64::from(n), at) as u8).collect()
+}
+
+fn changed(position: u64, n: u32) -> bool {
+    position == 1 || mix(position, u64::from(n)).is_multiple_of(3)
+}
+
+fn key(n: u32) -> PartKey {
+    PartKey {
+        kind: 1,
+        ids: [n, 0, 0],
+    }
+}
+
+fn log_position(position: u64) -> LogPosition {
+    LogPosition {
+        physical: PhysicalOffset(position),
+        index: LogIndex(position),
+        term: Term(1),
+    }
+}
+
+fn dir(name: &str) -> PathBuf {
+    Path::new("/data").join(name)
+}
+
+/// Goes on from the checkpoint at `from` to the last one; answers the last that was completed and why it ended.
+fn run(
+    growth: Growth,
+    queues: &QueueStore,
+    checkpoints: &mut Checkpoints,
+    from: u64,
+) -> (Option<u64>, Option<CheckpointError>) {
+    let mut completed = None;
+    for position in from + 1..=CHECKPOINTS {
+        for queue in 0..QUEUES {
+            for n in growth.end(position - 1, queue)..growth.end(position, queue) {
+                queues.append(at(queue), QueueOffset(n), entry(queue, n));
+            }
+        }
+        let ends: Vec<_> = (0..QUEUES)
+            .map(|queue| (at(queue), QueueOffset(growth.end(position, queue))))
+            .collect();
+        let parts = (0..PARTS)
+            .filter(|n| changed(position, *n))
+            .map(|n| (key(n), Some(part(position, n))));
+        let write = || -> Result<_, CheckpointError> {
+            queues.flush_tails(&ends)?;
+            checkpoints.write(log_position(position), b"header", position % 4 == 0, parts)
+        };
+        match write() {
+            Ok(_) => completed = Some(position),
+            Err(error) => return (completed, Some(error)),
+        }
+    }
+    (completed, None)
+}
+
+/// From an empty disk; `None` if it was stopped before the base was there.
+fn run_fresh(growth: Growth, io: &FaultyIo) -> Option<u64> {
+    let shared: Arc<dyn LogIo> = Arc::new(io.clone());
+    io.create_dir(Path::new("/data")).ok()?;
+    let mut checkpoints = Checkpoints::create(Arc::clone(&shared), &dir("checkpoint")).ok()?;
+    let queues = QueueStore::create(shared, &dir("queue")).ok()?;
+    checkpoints.write(log_position(0), b"header", true, []).ok()?;
+    Some(run(growth, &queues, &mut checkpoints, 0).0.unwrap_or(0))
+}
+
+fn restart(growth: Growth, io: &FaultyIo) -> Result<(u64, Checkpoints, QueueStore), CheckpointError> {
+    let shared: Arc<dyn LogIo> = Arc::new(io.clone());
+    let (checkpoints, loaded) = Checkpoints::open(Arc::clone(&shared), &dir("checkpoint"), Pick::Newest)?;
+    let position = loaded.position.physical.0;
+    let expected: BTreeMap<_, _> = match position {
+        0 => BTreeMap::new(),
+        _ => (0..PARTS).map(|n| (key(n), part(position, n))).collect(),
+    };
+    let parts: BTreeMap<_, _> = loaded.parts().map(|(key, bytes)| (key, bytes.to_vec())).collect();
+    assert!(parts == expected, "parts at {position}");
+    let span = |queue| QueueSpan {
+        at: at(queue),
+        first: QueueOffset(0),
+        end: QueueOffset(growth.end(position, queue)),
+    };
+    let spans: Vec<_> = (0..QUEUES).map(span).collect();
+    let queues = QueueStore::restore(shared, &dir("queue"), &spans)?;
+    for queue in 0..QUEUES {
+        let mut out = Vec::new();
+        let end = growth.end(position, queue);
+        queues
+            .read(at(queue), QueueOffset(0), usize::MAX >> 1, &mut out)
+            .unwrap();
+        assert_eq!(out.len() as u64, end);
+        assert!(
+            out.iter().zip(0..).all(|(found, n)| *found == entry(queue, n)),
+            "queue {queue} at {position}"
+        );
+    }
+    Ok((position, checkpoints, queues))
+}
+
+/// The queue files, by name.
+fn queue_files(io: &FaultyIo) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    for queue in 0..QUEUES {
+        let folder = dir("queue").join("1").join(queue.to_string());
+        for name in io.list(&folder).unwrap() {
+            let path = folder.join(name);
+            let file = io.open_read(&path).unwrap();
+            let mut bytes = vec![0; file.len().unwrap() as usize];
+            read_exact_at(&*file, &mut bytes, 0).unwrap();
+            files.insert(path, bytes);
+        }
+    }
+    files
+}
+
+/// What must hold after a crash that left `io`, `completed` being the last checkpoint that was written whole.
+fn check(growth: Growth, io: &FaultyIo, completed: u64, whole: &BTreeMap<PathBuf, Vec<u8>>, go_on: bool) {
+    let (position, mut checkpoints, queues) = restart(growth, io).unwrap();
+    assert!(
+        position + 1 >= completed,
+        "the checkpoint at {position} was found, {completed} was completed"
+    );
+    assert!(position <= completed + 1);
+    if go_on {
+        assert!(run(growth, &queues, &mut checkpoints, position).1.is_none());
+        assert!(
+            queue_files(io) == *whole,
+            "other files after going on from {position}"
+        );
+    }
+}
+
+/// Crashes at every `step`th operation, with seeds; answers how many.
+fn crash_everywhere(growth: Growth, step: usize, seeds: u64) -> u64 {
+    let io = FaultyIo::new(0);
+    assert_eq!(run_fresh(growth, &io), Some(CHECKPOINTS));
+    let (whole, operations) = (queue_files(&io), io.operations());
+    let mut crashes = 0;
+    for stop in (0..operations).step_by(step) {
+        let io = FaultyIo::new(0);
+        io.plant(Fault::Stop { at: stop });
+        let Some(completed) = run_fresh(growth, &io) else {
+            continue;
+        };
+        for seed in 0..seeds {
+            check(
+                growth,
+                &io.crash(mix(stop, seed)),
+                completed,
+                &whole,
+                seed == stop % seeds,
+            );
+            crashes += 1;
+        }
+        check(growth, &io.crash_losing_all(), completed, &whole, false);
+        check(growth, &io.crash_keeping_all(), completed, &whole, false);
+    }
+    crashes
+}
+
+#[test]
+fn a_crash_at_every_operation_leaves_a_whole_checkpoint() {
+    let crashes = crash_everywhere(Growth::Short, 1, 6);
+    assert!(crashes > 500, "only {crashes} crashes");
+}
+
+#[test]
+fn and_so_does_one_while_a_queue_begins_a_new_file() {
+    crash_everywhere(Growth::Long, 9, 1);
+}
+
+#[test]
+fn a_crash_while_starting_again_leaves_one_too() {
+    let growth = Growth::Short;
+    let first = FaultyIo::new(0);
+    run_fresh(growth, &first);
+    let whole = queue_files(&first);
+    for stop in (first.operations() * 2 / 3..first.operations()).step_by(5) {
+        let io = FaultyIo::new(0);
+        io.plant(Fault::Stop { at: stop });
+        let completed = run_fresh(growth, &io).unwrap();
+        // Crash, start again, and crash in the middle of that and of going on.
+        for again in 0..40 {
+            let io = io.crash(stop + again);
+            io.plant(Fault::Stop { at: again });
+            let mut completed = completed.saturating_sub(1);
+            if let Ok((position, mut checkpoints, queues)) = restart(growth, &io) {
+                completed = run(growth, &queues, &mut checkpoints, position)
+                    .0
+                    .unwrap_or(position);
+            }
+            check(growth, &io.crash(again), completed, &whole, true);
+        }
+    }
+}
+
+#[test]
+fn a_failed_sync_ends_the_checkpoint_and_a_restart_finds_the_one_before() {
+    // The first two make the base durable.
+    for nth in 3..CHECKPOINTS {
+        let io = FaultyIo::new(0);
+        io.plant(Fault::SyncError { nth });
+        let completed = run_fresh(Growth::Short, &io).unwrap();
+        assert_eq!(completed, nth - 3);
+        check(Growth::Short, &io.crash(nth), completed, &BTreeMap::new(), false);
+    }
+}

@@ -4,7 +4,7 @@ use super::error::{Fatal, LogError};
 use super::meta::Meta;
 use super::op::{Control, Entry, Flushed};
 use super::reader::LogReader;
-use super::segment::{self, DurableSlot, SegmentHeader, encode_page};
+use super::segment::{self, DurableSlot, SegmentHeader};
 use super::writer::LogWriter;
 use super::{LogId, LogPosition};
 use crate::io::write_all_at;
@@ -68,20 +68,15 @@ impl LogWriter {
     /// Makes an empty log go on at `index`.
     pub(super) fn restart_at(&mut self, index: LogIndex) -> Result<(), LogError> {
         if self.tail.physical == self.active.base() {
-            // A segment without frames: page 0 is written anew. Torn, it leaves a log that is still empty.
+            // A segment without frames: its header, one sector, is written anew.
             let header = SegmentHeader {
                 base_index: index,
                 ..self.active.header
             };
-            let slot = DurableSlot {
-                offset: header.base,
-                generation: self.slot.generation + 1,
-            };
             let path = self.active.path.clone();
-            write_all_at(self.active.file.as_ref(), &encode_page(&header, slot), 0)
+            write_all_at(self.active.file.as_ref(), &header.encode(), 0)
                 .map_err(LogError::io("write the header of", &path))?;
             self.active.sync()?;
-            self.slot = slot;
             let file = self.active.file.clone();
             let again = Arc::new(segment::Segment::new(header, path, file, self.active.zeroed()));
             self.shared.change_segments(|segments| {

@@ -19,12 +19,13 @@
 //! | `thread` | the loops around `writer` and `prefill` |
 //! | `ring`, `reader`, `sparse`, `scan` | recent frames in memory; reads by offset and by index |
 //! | `meta` | names, votes and the purge marker |
-//! | `recover`, `cut` | what is done when a log is opened; what stood behind its end |
+//! | `files`, `recover`, `cut` | what is done when a log is opened; what stood behind its end |
 //! | `local` | the log as its users see it |
 
 mod control;
 mod cut;
 mod error;
+mod files;
 mod frame;
 mod group;
 mod inbox;

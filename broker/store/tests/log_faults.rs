@@ -1,0 +1,593 @@
+//! The log on files that fail: what was acknowledged is there after any crash, and what was refused is not.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
+
+mod log_bench;
+
+use log_bench::{Answer, Bench, SEGMENT, message, options, outcome};
+use sluice_core::ids::PhysicalOffset;
+use sluice_core::log::{NotProposed, Outcome};
+use sluice_store::io::{Fault, FaultyIo, LogIo, read_exact_at, write_all_at};
+use sluice_store::log::{Flush, Frame, LogError};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+const DIR: &str = "/data/broker-a";
+
+fn dir() -> &'static Path {
+    Path::new(DIR)
+}
+
+fn open(io: &FaultyIo) -> Result<Bench, LogError> {
+    Bench::open(Arc::new(io.clone()), dir())
+}
+
+/// A seeded generator, so that a failure says how to come again.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, n: u64) -> u64 {
+        self.0 = sluice_core::hash::mix(self.0, 1);
+        self.0 % n
+    }
+}
+
+/// The numbers of the messages in these frames, in order.
+fn messages(frames: &[Frame]) -> Vec<u32> {
+    let commands = frames.iter().flat_map(Frame::commands);
+    let body = |bytes: bytes::Bytes| {
+        let (_, command) = sluice_core::command::Command::decode(&bytes).unwrap();
+        match command {
+            sluice_core::command::Command::Append(append) => {
+                let body = sluice_core::record::Record::parse(append.record).unwrap().body;
+                Some(u32::from_le_bytes(*body.first_chunk().unwrap()))
+            }
+            _ => None,
+        }
+    };
+    commands.filter_map(|(_, _, bytes)| body(bytes)).collect()
+}
+
+/// A workload until the file system stops: what was asked, and how it was answered.
+#[derive(Default)]
+struct Asked {
+    answers: Vec<Answer>,
+    acknowledged: BTreeSet<u32>,
+    refused: BTreeSet<u32>,
+}
+
+impl Asked {
+    fn settle(&mut self) {
+        for (n, answer) in self.answers.iter().enumerate() {
+            match outcome(answer) {
+                Some(Outcome::Applied(_)) => assert!(self.acknowledged.insert(n as u32), "answered twice"),
+                Some(Outcome::NotProposed(_)) => assert!(self.refused.insert(n as u32), "answered twice"),
+                Some(other) => panic!("message {n} was answered {other:?}"),
+                None => {}
+            }
+        }
+    }
+}
+
+/// Proposes `count` messages of seeded sizes in seeded groups, with prefilling and pauses between; ends when the log fails.
+fn work(bench: &mut Bench, seed: u64, count: u32) -> Asked {
+    let mut random = Random(seed);
+    let mut asked = Asked::default();
+    for n in 0..count {
+        let size = if random.below(20) == 0 {
+            20_000
+        } else {
+            4 + random.below(1500) as usize
+        };
+        asked.answers.push(bench.propose(vec![message(n, size)]));
+        let failed = match random.below(12) {
+            0..4 => bench.try_run().is_err(),
+            4 => bench.prefill().is_err(),
+            5 => {
+                bench.now += Duration::from_millis(60);
+                bench.try_run().is_err()
+            }
+            _ => false,
+        };
+        asked.settle();
+        if failed {
+            return asked;
+        }
+    }
+    let _ = bench.try_run();
+    asked.settle();
+    asked
+}
+
+/// The crash points to try: `LOG_CRASH_POINTS`, or as many as fit a CI run.
+fn crash_points() -> u64 {
+    std::env::var("LOG_CRASH_POINTS")
+        .ok()
+        .and_then(|points| points.parse().ok())
+        .unwrap_or(400)
+}
+
+/// Opens the crashed log and checks it against what was asked.
+fn check_after_crash(crashed: &FaultyIo, asked: &Asked, what: &str) {
+    let mut bench = open(crashed).unwrap_or_else(|error| panic!("{what}: {error}"));
+    let found = messages(&bench.replayed);
+    assert!(
+        found.is_sorted() && found.windows(2).all(|pair| pair[0] < pair[1]),
+        "{what}: order or doubles"
+    );
+    let found: BTreeSet<u32> = found.into_iter().collect();
+    let lost: Vec<&u32> = asked.acknowledged.difference(&found).collect();
+    assert!(lost.is_empty(), "{what}: lost {lost:?}");
+    let back: Vec<&u32> = asked.refused.intersection(&found).collect();
+    assert!(
+        back.is_empty(),
+        "{what}: refused, and there all the same: {back:?}"
+    );
+    assert!(
+        found.iter().all(|n| (*n as usize) < asked.answers.len()),
+        "{what}: invented"
+    );
+    // The log goes on, and what it takes now is there after the next crash as well.
+    let answer = bench.propose(vec![message(1_000_000, 100)]);
+    bench.run();
+    assert!(
+        matches!(outcome(&answer), Some(Outcome::Applied(_))),
+        "{what}: the log does not go on"
+    );
+    let all = bench.all();
+    drop(bench);
+    let again = open(&crashed.crash_losing_all()).unwrap_or_else(|error| panic!("{what}, again: {error}"));
+    assert!(again.replayed == all, "{what}: the second start differs");
+}
+
+#[test]
+fn acknowledged_messages_survive_a_crash_at_any_operation() {
+    let seed = 20_261_120;
+    let whole = FaultyIo::new(seed);
+    let mut bench = open(&whole).unwrap();
+    work(&mut bench, seed, 700);
+    let operations = whole.operations();
+    let tail = bench.parts.writer.tail().physical;
+    assert!(tail.0 > 3 * SEGMENT, "the workload rolls several times");
+    let points = crash_points().min(operations);
+    println!("seed {seed}: {points} crash points of {operations} operations");
+    for point in 0..points {
+        let at = point * operations / points;
+        let io = FaultyIo::new(seed);
+        io.plant(Fault::Stop { at });
+        let asked = match open(&io) {
+            Ok(mut bench) => work(&mut bench, seed, 700),
+            Err(_) => Asked::default(),
+        };
+        let what = |how| format!("seed {seed}, stopped at operation {at}, {how}");
+        check_after_crash(&io.crash_losing_all(), &asked, &what("all unsynced lost"));
+        check_after_crash(&io.crash_keeping_all(), &asked, &what("all kept"));
+        check_after_crash(&io.crash(at), &asked, &what("some kept"));
+    }
+}
+
+#[test]
+fn short_writes_make_whole_frames() {
+    let io = FaultyIo::new(7);
+    io.plant(Fault::ShortWrites);
+    let mut bench = open(&io).unwrap();
+    let asked = work(&mut bench, 7, 200);
+    assert_eq!(asked.acknowledged.len(), 200);
+    check_after_crash(&io.crash_losing_all(), &asked, "short writes");
+}
+
+#[test]
+fn a_failed_sync_is_fatal_and_acknowledges_nothing_then_or_later() {
+    for nth in 1..=30 {
+        let io = FaultyIo::new(nth);
+        let mut bench = open(&io).unwrap();
+        io.plant(Fault::SyncError { nth });
+        let mut failed = false;
+        let mut asked = Asked::default();
+        for n in 0..40 {
+            asked.answers.push(bench.propose(vec![message(n, 9000)]));
+            failed |= bench.try_run().is_err();
+            asked.settle();
+            if failed {
+                assert!(!asked.acknowledged.contains(&n), "sync {nth}");
+                break;
+            }
+        }
+        assert!(failed, "sync {nth}");
+        assert!(bench.parts.log.positions().has_failed());
+        let late = bench.propose(vec![message(99, 10)]);
+        assert!(bench.try_run().is_err());
+        assert_eq!(outcome(&late), Some(Outcome::NotProposed(NotProposed::Stopping)));
+        check_after_crash(&io.crash_losing_all(), &asked, &format!("sync {nth} failed"));
+    }
+}
+
+#[test]
+fn a_failed_write_is_fatal_and_acknowledges_nothing() {
+    for nth in 1..=20 {
+        let io = FaultyIo::new(nth);
+        let mut bench = open(&io).unwrap();
+        io.plant(Fault::WriteError { nth });
+        let asked = work(&mut bench, nth, 300);
+        assert!(
+            bench.parts.log.positions().has_failed() || bench.prefill().is_err(),
+            "write {nth}"
+        );
+        check_after_crash(&io.crash(nth), &asked, &format!("write {nth} failed"));
+    }
+}
+
+#[test]
+fn a_full_disk_refuses_whole_groups_and_the_log_goes_on_when_there_is_space() {
+    for after in [
+        0, 1, 39, 40, 41, 500, 3000, 9000, 200_000, 262_144, 300_000, 400_000,
+    ] {
+        let io = FaultyIo::new(after);
+        let mut bench = open(&io).unwrap();
+        io.plant(Fault::NoSpace { after });
+        let mut asked = Asked::default();
+        for n in 0..200 {
+            asked.answers.push(bench.propose(vec![message(n, 3000)]));
+            if n % 3 == 0 {
+                bench.run();
+            }
+        }
+        bench.run();
+        asked.settle();
+        assert!(!asked.refused.is_empty(), "{after} bytes");
+        assert_eq!(
+            asked.refused.len() + asked.acknowledged.len(),
+            200,
+            "everybody is answered"
+        );
+        let crashed = [io.crash_losing_all(), io.crash_keeping_all(), io.crash(after)];
+        for (how, crashed) in crashed.iter().enumerate() {
+            crashed.lift_no_space();
+            check_after_crash(crashed, &asked, &format!("{after} bytes, crash {how}"));
+        }
+        io.lift_no_space();
+        let answers: Vec<Answer> = (200..260)
+            .map(|n| bench.propose(vec![message(n, 3000)]))
+            .collect();
+        bench.run();
+        assert!(
+            answers
+                .iter()
+                .all(|answer| matches!(outcome(answer), Some(Outcome::Applied(_)))),
+            "{after}"
+        );
+        asked.acknowledged.extend(200..260);
+        asked.answers.extend(answers);
+        check_after_crash(
+            &io.crash_losing_all(),
+            &asked,
+            &format!("{after} bytes and space again"),
+        );
+    }
+}
+
+#[test]
+fn the_prefilled_reserve_is_kept_from_messages_on_a_full_disk() {
+    let io = FaultyIo::new(1);
+    let mut bench = open(&io).unwrap();
+    bench.prefill().unwrap();
+    io.plant(Fault::NoSpace { after: 0 });
+    let mut n = 0;
+    let refused = loop {
+        let answer = bench.propose(vec![message(n, 3000)]);
+        bench.run();
+        bench.prefill().unwrap();
+        n += 1;
+        if let Some(Outcome::NotProposed(refusal)) = outcome(&answer) {
+            break refusal;
+        }
+    };
+    assert_eq!(refused, NotProposed::NoSpace);
+    let other = bench.propose(vec![sluice_core::command::encode_level(1, 1)]);
+    bench.run();
+    assert!(
+        matches!(outcome(&other), Some(Outcome::Applied(_))),
+        "what is no message goes on"
+    );
+    io.lift_no_space();
+    bench.prefill().unwrap();
+    let again = bench.propose(vec![message(n, 3000)]);
+    bench.run();
+    assert!(
+        matches!(outcome(&again), Some(Outcome::Applied(_))),
+        "and so do messages when there is space"
+    );
+}
+
+#[test]
+fn asynchronous_flush_acknowledges_before_the_sync_and_syncs_in_time() {
+    let io = FaultyIo::new(3);
+    let mut bench = Bench::open_flushing(Arc::new(io.clone()), dir(), Flush::asynchronous()).unwrap();
+    bench.run();
+    let durable = bench.parts.log.positions().durable();
+    let answer = bench.propose(vec![message(0, 100)]);
+    bench.run();
+    assert!(matches!(outcome(&answer), Some(Outcome::Applied(_))));
+    assert_eq!(bench.parts.log.positions().durable(), durable, "not synced yet");
+    assert!(
+        bench.parts.log.reader().is_hot(durable),
+        "and so it is read from memory"
+    );
+    assert_eq!(
+        messages(&open(&io.crash_losing_all()).unwrap().replayed),
+        [0_u32; 0]
+    );
+    bench.now += Duration::from_millis(500);
+    bench.run();
+    assert_eq!(
+        bench.parts.log.positions().durable(),
+        bench.parts.log.positions().written()
+    );
+    assert_eq!(messages(&open(&io.crash_losing_all()).unwrap().replayed), [0]);
+}
+
+/// One segment whose last 8 KiB are many small frames, as it is on the disk; what was acknowledged by then, and the
+/// durable slot that a start would find.
+fn torn_base(catch_up: bool) -> (FaultyIo, Vec<Frame>, PhysicalOffset) {
+    let io = FaultyIo::new(11);
+    let mut bench = open(&io).unwrap();
+    for n in 0..60 {
+        bench.propose(vec![message(n, 40 + n as usize * 7)]);
+        bench.run();
+    }
+    // The last group, which the slot does not cover yet.
+    bench.propose((0..10).map(|m| message(60 + m, 200)).collect());
+    bench.run();
+    if catch_up {
+        bench.now += Duration::from_millis(60);
+        bench.run();
+    }
+    let frames = bench.all();
+    drop(bench);
+    let io = io.crash_losing_all();
+    let durable = Bench::begin(Arc::new(io.clone()), dir()).unwrap().durable();
+    (io, frames, durable)
+}
+
+fn segment_path() -> PathBuf {
+    dir().join("log").join(format!("{:020}.seg", 0))
+}
+
+fn cut_at_every_byte(cut: impl Fn(&FaultyIo, u64), leaves_zeros: bool) {
+    for catch_up in [false, true] {
+        let (base, frames, durable) = torn_base(catch_up);
+        let end = frames.last().unwrap().end();
+        assert!(end.0 > 10_000 && end.0 < SEGMENT);
+        assert_eq!(catch_up, durable == end);
+        let (mut recovered, mut refused) = (0, 0);
+        for keep in end.0 - 8192..end.0 {
+            let io = base.crash_losing_all();
+            cut(&io, 4096 + keep);
+            // A frame that ends in zeros does not notice when zeros take their place.
+            let is_whole = |frame: &&Frame| {
+                let kept = (keep.saturating_sub(frame.start().0) as usize).min(frame.bytes().len());
+                let rest = &frame.bytes()[kept..];
+                rest.is_empty() || (leaves_zeros && kept > 0 && rest.iter().all(|byte| *byte == 0))
+            };
+            let whole: Vec<Frame> = frames.iter().take_while(is_whole).cloned().collect();
+            let kept_to = whole.last().unwrap().end();
+            match open(&io) {
+                Ok(bench) => {
+                    assert!(
+                        kept_to >= durable,
+                        "cut at {keep}: acknowledged frames are gone in silence"
+                    );
+                    assert!(bench.replayed == whole, "cut at {keep}: not the whole frames");
+                    recovered += 1;
+                }
+                Err(LogError::Corruption { file, offset, .. }) => {
+                    assert!(
+                        kept_to < durable,
+                        "cut at {keep}: {kept_to} is not below {durable}"
+                    );
+                    assert_eq!((file, offset), (segment_path(), 4096 + kept_to.0));
+                    refused += 1;
+                }
+                Err(other) => panic!("cut at {keep}: {other}"),
+            }
+        }
+        assert!(
+            refused > 0 && (recovered > 0 || catch_up),
+            "{recovered} recovered, {refused} refused"
+        );
+    }
+}
+
+#[test]
+fn a_file_cut_at_any_byte_of_its_last_8_kib_gives_the_whole_frames_or_is_refused_below_the_slot() {
+    cut_at_every_byte(
+        |io, len| {
+            let file = io.open(&segment_path()).unwrap();
+            file.set_len(len).unwrap();
+            file.sync_data().unwrap();
+        },
+        false,
+    );
+}
+
+#[test]
+fn a_file_of_zeros_from_any_byte_of_its_last_8_kib_gives_the_whole_frames_or_is_refused_below_the_slot() {
+    cut_at_every_byte(
+        |io, from| {
+            let file = io.open(&segment_path()).unwrap();
+            let len = file.len().unwrap();
+            write_all_at(file.as_ref(), &vec![0; (len - from) as usize], from).unwrap();
+            file.sync_data().unwrap();
+        },
+        true,
+    );
+}
+
+#[test]
+fn a_flipped_bit_is_never_served_and_never_cut_off_below_the_slot() {
+    let (base, frames, durable) = torn_base(true);
+    let mut random = Random(5);
+    let end = frames.last().unwrap().end();
+    assert_eq!(durable, end);
+    for _ in 0..3000 {
+        let io = base.crash_losing_all();
+        let at = 4096 + random.below(end.0);
+        let file = io.open(&segment_path()).unwrap();
+        let mut byte = [0];
+        read_exact_at(file.as_ref(), &mut byte, at).unwrap();
+        byte[0] ^= 1 << random.below(8);
+        write_all_at(file.as_ref(), &byte, at).unwrap();
+        file.sync_data().unwrap();
+        match open(&io) {
+            Err(LogError::Corruption { .. }) => {}
+            Err(other) => panic!("byte {at}: {other}"),
+            // Only padding is covered by no checksum, and nothing depends on it.
+            Ok(bench) => assert!(bench.replayed == frames, "byte {at}"),
+        }
+    }
+}
+
+#[test]
+fn a_record_that_rots_after_the_start_is_refused_by_every_read() {
+    let io = FaultyIo::new(2);
+    let mut bench = open(&io).unwrap();
+    let mut old = Vec::new();
+    for n in 0..500 {
+        bench.propose(vec![message(n, 1000)]);
+        bench.run();
+        old = bench.committed();
+    }
+    let reader = bench.parts.log.reader();
+    let (_, at, command) = old[2].commands().next().unwrap();
+    assert!(!reader.is_hot(at));
+    let path = segment_path();
+    let file = io.open(&path).unwrap();
+    let place = 4096 + at.0 + 100;
+    write_all_at(file.as_ref(), &[0xee], place).unwrap();
+    let error = reader.read_command(at, command.len() as u32).unwrap_err();
+    assert!(error.to_string().contains(&path.display().to_string()), "{error}");
+    let (_, next, command) = old[3].commands().next().unwrap();
+    assert_eq!(
+        reader.read_command(next, command.len() as u32).unwrap(),
+        command,
+        "the next one is whole"
+    );
+}
+
+#[test]
+fn a_read_error_while_opening_refuses_and_changes_nothing() {
+    let (base, frames, _) = torn_base(true);
+    let io = base.crash_losing_all();
+    let at = 4096 + frames[5].start().0;
+    io.plant(Fault::ReadError {
+        path: segment_path(),
+        range: at..at + 1,
+    });
+    assert!(matches!(open(&io), Err(LogError::Io { .. })));
+    assert_eq!(open(&io.crash_losing_all()).unwrap().replayed, frames);
+}
+
+#[test]
+fn a_damaged_header_never_costs_frames() {
+    let (base, _, _) = torn_base(true);
+    for at in (0..60).chain(512..532).chain(1024..1044) {
+        let io = base.crash_losing_all();
+        let file = io.open(&segment_path()).unwrap();
+        let mut byte = [0];
+        read_exact_at(file.as_ref(), &mut byte, at).unwrap();
+        write_all_at(file.as_ref(), &[byte[0] ^ 8], at).unwrap();
+        file.sync_data().unwrap();
+        let before = file.len().unwrap();
+        match open(&io) {
+            Ok(_) => assert!(at >= 512 || (12..16).contains(&at), "byte {at}"),
+            Err(LogError::Corruption { .. } | LogError::Mismatch { .. }) => {
+                assert_eq!(file.len().unwrap(), before);
+                assert_eq!(
+                    io.open(&segment_path()).unwrap().len().unwrap(),
+                    before,
+                    "byte {at}"
+                );
+            }
+            Err(other) => panic!("byte {at}: {other}"),
+        }
+    }
+}
+
+#[test]
+fn what_is_cut_off_is_saved_and_no_more_than_four_cuts_are_kept() {
+    let io = FaultyIo::new(9);
+    for start in 0..8_u64 {
+        let mut bench = open(&io).unwrap();
+        bench.propose(vec![message(1, 500)]);
+        bench.run();
+        let tail = bench.parts.writer.tail().physical;
+        drop(bench);
+        let file = io.open(&segment_path()).unwrap();
+        write_all_at(
+            file.as_ref(),
+            b"half a frame that a crash has left",
+            4096 + tail.0,
+        )
+        .unwrap();
+        let bench = open(&io).unwrap();
+        let cut = bench.cut.clone().unwrap();
+        assert_eq!((cut.at, cut.bytes), (tail, 34), "start {start}");
+        let saved = io.open_read(&cut.saved.unwrap()).unwrap();
+        let mut bytes = vec![0; 34];
+        read_exact_at(saved.as_ref(), &mut bytes, 0).unwrap();
+        assert_eq!(bytes, b"half a frame that a crash has left");
+    }
+    let names = io.list(&dir().join("log")).unwrap();
+    assert_eq!(
+        names
+            .iter()
+            .filter(|name| name.to_string_lossy().contains("cut-"))
+            .count(),
+        4
+    );
+}
+
+#[test]
+fn lost_segments_and_lost_meta_are_noticed() {
+    let io = FaultyIo::new(4);
+    let mut bench = open(&io).unwrap();
+    work(&mut bench, 4, 700);
+    drop(bench);
+    let io = io.crash_losing_all();
+    let log = dir().join("log");
+    let segments: Vec<PathBuf> = io
+        .list(&log)
+        .unwrap()
+        .into_iter()
+        .map(|name| log.join(name))
+        .collect();
+    let segments: Vec<PathBuf> = segments
+        .into_iter()
+        .filter(|path| path.extension().is_some_and(|ext| ext == "seg") && !path.ends_with("spare.seg"))
+        .collect();
+    assert!(segments.len() > 3);
+    let without = |paths: &[PathBuf]| {
+        let copy = io.crash_keeping_all();
+        paths.iter().for_each(|path| copy.remove(path).unwrap());
+        copy.sync_dir(&log).unwrap();
+        copy.sync_dir(dir()).unwrap();
+        Bench::open_only(Arc::new(copy), options(dir())).map(|_| ())
+    };
+    assert!(without(&[]).is_ok());
+    assert!(
+        matches!(without(&segments[1..2]), Err(LogError::Corruption { .. })),
+        "one in the middle"
+    );
+    assert!(
+        matches!(without(&segments), Err(LogError::Corruption { .. })),
+        "all"
+    );
+    let meta = [dir().join("meta.a"), dir().join("meta.b")];
+    assert!(matches!(without(&meta), Err(LogError::Corruption { .. })), "meta");
+    assert!(
+        without(&meta[..1]).is_ok() || without(&meta[1..]).is_ok(),
+        "one meta file is enough to go on"
+    );
+}

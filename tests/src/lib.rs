@@ -1,1 +1,17 @@
-//! Placeholder until the first module lands.
+//! What the system suites in `tests/tests/` share: real broker processes, clients that talk to them, load, and the
+//! checker that knows what was acknowledged.
+
+#![forbid(unsafe_code)]
+
+pub mod binaries;
+pub mod client;
+pub mod http;
+pub mod java;
+pub mod kills;
+pub mod metrics;
+pub mod oracle;
+pub mod ports;
+pub mod process;
+pub mod seed;
+pub mod wait;
+pub mod workload;

@@ -1,0 +1,367 @@
+//! A broker process: started on free ports over a folder of its own, killed, stopped, started again.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read as _, Seek as _, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+use crate::metrics::{self, Sample};
+use crate::{binaries, http, ports, wait};
+
+/// What the broker's folder under `--data-dir` is called by default.
+pub const BROKER_NAME: &str = "broker-a";
+
+const READY_WITHIN: Duration = Duration::from_secs(30);
+const END_WITHIN: Duration = Duration::from_secs(30);
+/// Of the log, when a test fails.
+const SHOWN_LINES_MAX: usize = 200;
+
+/// What a broker is started with.
+#[derive(Debug, Default)]
+pub struct Setup {
+    binary: Option<PathBuf>,
+    flags: Vec<String>,
+    environment: Vec<(String, String)>,
+    init: Option<String>,
+}
+
+impl Setup {
+    /// The broker as it is shipped, with its default flags but for ports and folder.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a flag with its value.
+    #[must_use]
+    pub fn flag(mut self, name: &str, value: &str) -> Self {
+        self.flags.extend([name.to_owned(), value.to_owned()]);
+        self
+    }
+
+    /// Gives `--init` a file with this text.
+    #[must_use]
+    pub fn init(mut self, yaml: &str) -> Self {
+        self.init = Some(yaml.to_owned());
+        self
+    }
+
+    /// Takes another executable.
+    #[must_use]
+    pub fn binary(mut self, path: &Path) -> Self {
+        self.binary = Some(path.to_owned());
+        self
+    }
+
+    /// Adds a variable to the broker's environment.
+    #[must_use]
+    pub fn environment(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Starts a broker over a new folder and waits until it is ready.
+    ///
+    /// # Errors
+    /// When it ends or does not become ready in time; its log has been printed then.
+    pub fn start(self) -> Result<Broker> {
+        let mut broker = self.prepare()?;
+        broker.restart()?;
+        Ok(broker)
+    }
+
+    /// As [`Setup::start`], over a folder of another broker.
+    ///
+    /// # Errors
+    /// When no process can be started.
+    pub fn spawn_over(self, data_dir: &Path) -> Result<Broker> {
+        let mut broker = self.prepare()?;
+        broker.data_dir = data_dir.to_owned();
+        broker.spawn()?;
+        Ok(broker)
+    }
+
+    /// Starts a broker without waiting for anything.
+    ///
+    /// # Errors
+    /// When no process can be started.
+    pub fn spawn(self) -> Result<Broker> {
+        let mut broker = self.prepare()?;
+        broker.spawn()?;
+        Ok(broker)
+    }
+
+    fn prepare(self) -> Result<Broker> {
+        let binary = match &self.binary {
+            Some(path) => path.clone(),
+            None => binaries::broker()?,
+        };
+        let base = binaries::scratch().join("system-tests");
+        std::fs::create_dir_all(&base).with_context(|| format!("cannot make {}", base.display()))?;
+        let folder = TempDir::with_prefix_in("broker-", &base).context("cannot make a folder")?;
+        let mut flags = self.flags;
+        if let Some(yaml) = &self.init {
+            let path = folder.path().join("init.yaml");
+            std::fs::write(&path, yaml).context("cannot write the file for --init")?;
+            flags.extend(["--init".to_owned(), path.display().to_string()]);
+        }
+        Ok(Broker {
+            binary,
+            flags,
+            environment: self.environment,
+            grpc_port: ports::free()?,
+            http_port: ports::free()?,
+            data_dir: folder.path().join("data"),
+            folder: Some(folder),
+            child: None,
+        })
+    }
+}
+
+/// A broker over one folder; dropping it kills the process and removes the folder, unless the test fails: then the
+/// folder stays and the end of the log is printed.
+#[derive(Debug)]
+pub struct Broker {
+    binary: PathBuf,
+    flags: Vec<String>,
+    environment: Vec<(String, String)>,
+    grpc_port: u16,
+    http_port: u16,
+    data_dir: PathBuf,
+    folder: Option<TempDir>,
+    child: Option<Child>,
+}
+
+impl Broker {
+    /// `HOST:PORT` for clients.
+    #[must_use]
+    pub fn endpoint(&self) -> String {
+        format!("127.0.0.1:{}", self.grpc_port)
+    }
+
+    /// The port of `/readyz` and `/metrics`.
+    #[must_use]
+    pub fn http_port(&self) -> u16 {
+        self.http_port
+    }
+
+    /// What `--data-dir` names.
+    #[must_use]
+    pub fn data_dir(&self) -> &Path {
+        &self.data_dir
+    }
+
+    /// The broker's own folder in the data folder.
+    #[must_use]
+    pub fn shard_dir(&self) -> PathBuf {
+        self.data_dir.join(BROKER_NAME)
+    }
+
+    /// The process's number while it runs.
+    #[must_use]
+    pub fn id(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::id)
+    }
+
+    /// Adds a flag for the next start.
+    pub fn add_flag(&mut self, name: &str, value: &str) {
+        self.flags.extend([name.to_owned(), value.to_owned()]);
+    }
+
+    /// Adds a variable for the next start.
+    pub fn add_environment(&mut self, name: &str, value: &str) {
+        self.environment.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// Starts the process with the same ports and folder as before, and waits until it is ready. Tells how long that
+    /// took.
+    ///
+    /// # Errors
+    /// When it ends or does not become ready in time; its log has been printed then.
+    pub fn restart(&mut self) -> Result<Duration> {
+        let started = Instant::now();
+        self.spawn()?;
+        let ready = self.wait_until_ready();
+        if ready.is_err() {
+            self.print_log();
+        }
+        ready.map(|()| started.elapsed())
+    }
+
+    fn spawn(&mut self) -> Result<()> {
+        if self.child.is_some() {
+            bail!("the broker is running already");
+        }
+        let log = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.log_path())
+            .context("cannot open the broker's log file")?;
+        let mut command = Command::new(&self.binary);
+        command
+            .arg("--data-dir")
+            .arg(&self.data_dir)
+            .args(["--grpc-listen", &self.endpoint()])
+            .args(["--http-listen", &format!("127.0.0.1:{}", self.http_port)])
+            .args(&self.flags)
+            .envs(self.environment.iter().cloned())
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log);
+        let child = command
+            .spawn()
+            .with_context(|| format!("cannot start {}", self.binary.display()))?;
+        self.child = Some(child);
+        Ok(())
+    }
+
+    fn wait_until_ready(&mut self) -> Result<()> {
+        let port = self.http_port;
+        let child = self.child.as_mut().context("the broker is not running")?;
+        let mut ended = None;
+        wait::until("the broker is ready", READY_WITHIN, || {
+            ended = child.try_wait()?;
+            let ready = ended.is_some() || is_ready(port)?;
+            Ok(ready.then_some(()))
+        })?;
+        match ended {
+            Some(status) => bail!("the broker ended with {status} before it was ready"),
+            None => Ok(()),
+        }
+    }
+
+    /// Tells what `/readyz` says now.
+    ///
+    /// # Errors
+    /// When nothing answers.
+    pub fn is_ready(&self) -> Result<bool> {
+        is_ready(self.http_port)
+    }
+
+    /// Kills the process as `kill -9` does, and waits until it is gone.
+    ///
+    /// # Errors
+    /// When it was not running.
+    pub fn kill(&mut self) -> Result<()> {
+        let mut child = self.child.take().context("the broker is not running")?;
+        child.kill().context("cannot kill the broker")?;
+        child.wait().context("cannot wait for the killed broker")?;
+        Ok(())
+    }
+
+    /// Asks the process to stop.
+    ///
+    /// # Errors
+    /// When it is not running.
+    pub fn signal_term(&self) -> Result<()> {
+        let child = self.child.as_ref().context("the broker is not running")?;
+        let id = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+        kill_process(id.context("the broker has no process number")?, Signal::TERM)
+            .context("cannot signal the broker")
+    }
+
+    /// Waits until the process ends by itself.
+    ///
+    /// # Errors
+    /// When it does not in time.
+    pub fn wait_for_end(&mut self) -> Result<ExitStatus> {
+        let mut child = self.child.take().context("the broker is not running")?;
+        let ended = wait::until("the broker ends", END_WITHIN, || Ok(child.try_wait()?));
+        if ended.is_err() {
+            self.child = Some(child);
+        }
+        ended
+    }
+
+    /// Asks the process to stop and waits until it has.
+    ///
+    /// # Errors
+    /// When it does not in time.
+    pub fn stop(&mut self) -> Result<ExitStatus> {
+        self.signal_term()?;
+        self.wait_for_end()
+    }
+
+    /// All samples of `/metrics`.
+    ///
+    /// # Errors
+    /// When they are not in Prometheus's text format.
+    pub fn metrics(&self) -> Result<Vec<Sample>> {
+        let answer = http::get(self.http_port, "/metrics")?;
+        if answer.status != 200 {
+            bail!("/metrics answered {}: {}", answer.status, answer.body);
+        }
+        metrics::parse(&answer.body)
+    }
+
+    /// The sum of a metric's samples over all its labels; 0 where there are none.
+    ///
+    /// # Errors
+    /// When the metrics cannot be read.
+    pub fn metric(&self, name: &str) -> Result<f64> {
+        let samples = self.metrics()?;
+        Ok(samples
+            .iter()
+            .filter(|sample| sample.name == name)
+            .map(|sample| sample.value)
+            .sum())
+    }
+
+    /// Everything the process has said, over all its starts.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn log(&self) -> Result<String> {
+        let mut text = String::new();
+        let mut file = File::open(self.log_path()).context("cannot open the broker's log file")?;
+        file.seek(SeekFrom::Start(0))?;
+        file.read_to_string(&mut text)
+            .context("cannot read the broker's log file")?;
+        Ok(text)
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.folder
+            .as_ref()
+            .map_or_else(|| self.data_dir.clone(), |folder| folder.path().to_owned())
+            .join("broker.log")
+    }
+
+    fn print_log(&self) {
+        let log = self.log().unwrap_or_else(|error| format!("{error:#}"));
+        let lines: Vec<_> = log.lines().collect();
+        let shown = &lines[lines.len().saturating_sub(SHOWN_LINES_MAX)..];
+        eprintln!(
+            "--- the broker's log, last {} of {} lines",
+            shown.len(),
+            lines.len()
+        );
+        shown.iter().for_each(|line| eprintln!("{line}"));
+        eprintln!("--- end of the broker's log");
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            // It may have ended by itself.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        if std::thread::panicking() {
+            self.print_log();
+            if let Some(folder) = self.folder.take() {
+                eprintln!("the broker's files stay in {}", folder.keep().display());
+            }
+        }
+    }
+}
+
+fn is_ready(http_port: u16) -> Result<bool> {
+    Ok(http::get(http_port, "/readyz")?.status == 200)
+}

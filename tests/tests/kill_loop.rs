@@ -1,0 +1,105 @@
+//! `kill -9` in a loop under load, judged by a checker that knows every acknowledged message; and the checker judged
+//! by brokers that are wrong on purpose.
+#![cfg(test)]
+
+use std::time::Duration;
+
+use sluice_tests::kills::{Campaign, Report};
+use sluice_tests::process::Setup;
+use sluice_tests::workload::{Shape, init_yaml};
+use sluice_tests::{binaries, seed};
+
+/// Names how many kills there are.
+const KILLS: &str = "SLUICE_KILLS";
+const KILLS_DEFAULT: u32 = 100;
+/// Sends, receives and acknowledgements a second that each kill must interrupt.
+const AT_LEAST: f64 = 5000.0;
+/// With a planted fault: checkpoints and segments need not be met, only the fault.
+const KILLS_WITH_FAULT: u32 = 6;
+const FAULT: &str = "SLUICE_PLANTED_FAULT";
+
+/// Segments and checkpoints so small that both change about once a second.
+fn setup() -> Setup {
+    Setup::new()
+        .flag("--segment-size", "8MiB")
+        .flag("--checkpoint-bytes", "1MiB")
+        .flag("--checkpoint-seconds", "1")
+        .init(&init_yaml())
+}
+
+fn shape() -> Shape {
+    Shape {
+        sends_a_second: 6600,
+        producers: 32,
+        consumers: 6,
+    }
+}
+
+fn kills() -> u32 {
+    std::env::var(KILLS).map_or(KILLS_DEFAULT, |text| {
+        text.parse()
+            .unwrap_or_else(|_| panic!("{KILLS}={text} is no number"))
+    })
+}
+
+/// The load has two threads of its own; the one that calls kills.
+fn run(campaign: Campaign) -> Report {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(campaign.run()).unwrap()
+}
+
+fn run_with_fault(fault: &str) -> Report {
+    let report = run(Campaign {
+        setup: setup()
+            .binary(&binaries::faulty_broker().unwrap())
+            .environment(FAULT, fault),
+        shape: shape(),
+        at_least: 1000.0,
+        kills: KILLS_WITH_FAULT,
+        seed: seed::from_environment().unwrap(),
+        deliver_within: Duration::from_secs(5),
+        until_violation: true,
+    });
+    println!("{fault}: {report}");
+    report
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_nothing_is_invented_and_order_is_kept_over_kills_under_load() {
+    let kills = kills();
+    let report = run(Campaign {
+        setup: setup(),
+        shape: shape(),
+        at_least: AT_LEAST,
+        kills,
+        seed: seed::from_environment().unwrap(),
+        deliver_within: Duration::from_secs(60),
+        until_violation: false,
+    });
+    println!("{report}");
+    assert!(report.verdict.is_clean(), "{}", report.verdict);
+    assert_eq!(report.rounds.len(), kills as usize);
+    let some = kills as usize / 10;
+    assert!(
+        report.during_checkpoint() >= some,
+        "too few kills fell into a checkpoint"
+    );
+    assert!(
+        report.during_roll() >= some,
+        "too few kills fell into a segment's beginning"
+    );
+}
+
+#[test]
+fn the_checker_finds_a_broker_that_skips_its_syncs() {
+    assert!(!run_with_fault("skip-sync").verdict.is_clean());
+}
+
+#[test]
+fn the_checker_finds_a_broker_that_applies_twice() {
+    assert!(!run_with_fault("double-apply").verdict.is_clean());
+}

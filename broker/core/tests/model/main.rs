@@ -1,0 +1,107 @@
+//! A model test: random steps of producers, consumers, clocks and crashes against `State` and `Plan`, compared after
+//! each step with a simple model that was written from the requirements.
+//!
+//! `PROPTEST_CASES` says how many cases run, `PROPTEST_RNG_SEED` repeats a run: a failure prints its seed.
+#![cfg(test)]
+
+mod choice;
+#[path = "../common/mod.rs"]
+mod common;
+mod compare;
+mod drain;
+mod machine;
+mod node;
+mod receive;
+mod reference;
+mod settling;
+mod steps;
+
+use machine::{Fault, Machine};
+use proptest::test_runner::{Config, RngSeed, TestRunner};
+use proptest_state_machine::{ReferenceStateMachine, StateMachineTest};
+use reference::Model;
+use std::cell::Cell;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// Cases of a run, unless `PROPTEST_CASES` says otherwise.
+const CASES: u32 = 400;
+/// Steps of one case.
+const STEPS: std::ops::Range<usize> = 1..120;
+
+fn config(cases: u32) -> Config {
+    let mut config = Config {
+        failure_persistence: None,
+        ..Config::default()
+    };
+    if std::env::var_os("PROPTEST_CASES").is_none() {
+        config.cases = cases;
+    }
+    if config.rng_seed == RngSeed::Random {
+        config.rng_seed = RngSeed::Fixed(RandomState::new().build_hasher().finish());
+    }
+    println!(
+        "{} cases; repeat with PROPTEST_RNG_SEED={}",
+        config.cases, config.rng_seed
+    );
+    config
+}
+
+#[test]
+fn state_and_plan_do_what_the_model_does() {
+    let config = config(CASES);
+    let strategy = Model::sequential_strategy(STEPS);
+    let result = TestRunner::new(config.clone()).run(&strategy, |(model, steps, seen)| {
+        Machine::<{ Fault::NONE }>::test_sequential(config.clone(), model, steps, seen);
+        Ok(())
+    });
+    if let Err(error) = result {
+        panic!("{error}");
+    }
+}
+
+/// The comparison must notice a harness that is broken on purpose.
+fn notices<const FAULT: u8>() {
+    let config = config(CASES);
+    let noticed = Cell::new(false);
+    let strategy = Model::sequential_strategy(STEPS);
+    let result = TestRunner::new(config.clone()).run(&strategy, |(model, steps, seen)| {
+        if !noticed.get() {
+            let case = || Machine::<FAULT>::test_sequential(config.clone(), model, steps, seen);
+            noticed.set(catch_unwind(AssertUnwindSafe(case)).is_err());
+        }
+        Ok(())
+    });
+    assert!(result.is_ok(), "the cases ran");
+    assert!(noticed.get(), "the comparison did not notice the fault");
+}
+
+#[test]
+fn it_notices_an_acknowledgement_that_ends_a_second_message() {
+    notices::<{ Fault::ACK_ENDS_ANOTHER }>();
+}
+
+#[test]
+fn it_notices_an_acknowledgement_that_is_lost() {
+    notices::<{ Fault::ACK_IS_LOST }>();
+}
+
+#[test]
+fn it_notices_attempts_that_are_not_counted() {
+    notices::<{ Fault::ATTEMPT_NOT_COUNTED }>();
+}
+
+#[test]
+fn it_notices_reservations_that_are_forgotten() {
+    notices::<{ Fault::RESERVATION_FORGOTTEN }>();
+}
+
+#[test]
+fn it_notices_offers_that_are_never_given_back() {
+    notices::<{ Fault::NEVER_GIVEN_BACK }>();
+}
+
+#[test]
+fn it_notices_a_restart_that_forgets_the_last_frame() {
+    notices::<{ Fault::RESTART_FORGETS }>();
+}

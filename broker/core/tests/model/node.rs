@@ -1,0 +1,139 @@
+//! A node: `State` behind a log, with checkpoints and restarts, beside a twin that never restarts.
+
+use super::common::{Queues, encoded};
+use sluice_core::command::EncodedCommand;
+use sluice_core::ids::{PhysicalOffset, Term};
+use sluice_core::state::{Applied, CommandAt, ShardKey, Snapshot, State};
+use std::collections::BTreeMap;
+
+/// Some commands that stand in the log together.
+struct Frame {
+    term: Term,
+    commands: Vec<(CommandAt, EncodedCommand)>,
+}
+
+pub struct Node {
+    pub state: State,
+    pub queues: Queues,
+    twin: State,
+    term: Term,
+    physical: u64,
+    /// The frames since the last checkpoint.
+    frames: Vec<Frame>,
+    header: Option<Vec<u8>>,
+    parts: BTreeMap<ShardKey, Vec<u8>>,
+    /// The last checkpoint while it is still being written.
+    frozen: Option<Snapshot>,
+    /// A planted fault: replay leaves the last frame out, and nobody compares digests.
+    pub forgets: bool,
+}
+
+impl Node {
+    pub fn new() -> Self {
+        Self {
+            state: State::new(),
+            queues: Queues::default(),
+            twin: State::new(),
+            term: Term(1),
+            physical: 0,
+            frames: Vec::new(),
+            header: None,
+            parts: BTreeMap::new(),
+            frozen: None,
+            forgets: false,
+        }
+    }
+
+    /// Appends a frame and applies it.
+    pub fn propose(&mut self, commands: Vec<EncodedCommand>) -> Vec<Applied> {
+        let index = self.state.next_index();
+        let mut placed = Vec::new();
+        self.physical += 48;
+        for (place, command) in commands.into_iter().enumerate() {
+            let physical = PhysicalOffset(self.physical);
+            self.physical += command.len() as u64;
+            placed.push((
+                CommandAt {
+                    index,
+                    place: place as u16,
+                    physical,
+                },
+                command,
+            ));
+        }
+        self.physical = self.physical.next_multiple_of(8);
+        let frame = Frame {
+            term: self.term,
+            commands: placed,
+        };
+        let answers = frame.apply(&mut self.state, &mut self.queues);
+        if !self.forgets {
+            assert_eq!(frame.apply(&mut self.twin, &mut self.queues), answers);
+            assert_eq!(self.twin.digest(), self.state.digest(), "the twin's digest");
+        }
+        self.frames.push(frame);
+        answers
+    }
+
+    pub fn propose_one(&mut self, command: EncodedCommand) -> Applied {
+        self.propose(vec![command]).remove(0)
+    }
+
+    /// Freezes what changed; it is written only when the next checkpoint or a restart needs it.
+    pub fn checkpoint(&mut self) {
+        self.write_frozen();
+        self.frozen = Some(self.state.snapshot());
+        self.frames.clear();
+    }
+
+    fn write_frozen(&mut self) {
+        let Some(snapshot) = self.frozen.take() else {
+            return;
+        };
+        for (key, view) in snapshot.changed {
+            let mut bytes = Vec::new();
+            view.encode(&mut bytes);
+            self.parts.insert(key, bytes);
+        }
+        self.header = Some(snapshot.header);
+    }
+
+    /// State again, from the last checkpoint and the frames since.
+    pub fn restart(&mut self) {
+        self.write_frozen();
+        let parts = self.parts.iter().map(|(key, bytes)| (*key, bytes.as_slice()));
+        let mut state = match &self.header {
+            Some(header) => State::restore(header, parts).unwrap(),
+            None => State::new(),
+        };
+        let frames = self.frames.len() - usize::from(self.forgets && !self.frames.is_empty());
+        for frame in &self.frames[..frames] {
+            frame.apply(&mut state, &mut self.queues);
+        }
+        if !self.forgets {
+            assert_eq!(state.digest(), self.state.digest(), "the digest after a restart");
+            assert_eq!(encoded(&state), encoded(&self.state), "state after a restart");
+        }
+        self.state = state;
+        self.term = Term(self.term.0 + 1);
+    }
+
+    /// Compares with the twin that never restarted.
+    pub fn check_twin(&self) {
+        if !self.forgets {
+            assert_eq!(encoded(&self.twin), encoded(&self.state), "the twin's state");
+        }
+    }
+}
+
+impl Frame {
+    fn apply(&self, state: &mut State, queues: &mut Queues) -> Vec<Applied> {
+        let answers = self
+            .commands
+            .iter()
+            .map(|(at, command)| state.apply(*at, command.as_bytes(), queues));
+        let answers = answers.collect();
+        state.end_frame(self.term, state.next_index());
+        answers
+    }
+}

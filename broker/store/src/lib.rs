@@ -3,6 +3,7 @@
 //! Plain threads and plain objects with `step()`; no async runtime. All file access goes through [`io::LogIo`].
 
 pub mod checkpoint;
+pub mod index;
 pub mod io;
 pub mod log;
 mod mmap;

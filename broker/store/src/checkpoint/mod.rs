@@ -107,6 +107,9 @@ pub enum CheckpointError {
     /// Queue tails could not be flushed.
     #[error(transparent)]
     Queue(#[from] crate::queue::QueueError),
+    /// The index could not be flushed.
+    #[error(transparent)]
+    Index(#[from] crate::index::IndexError),
 }
 
 impl CheckpointError {
@@ -123,6 +126,7 @@ impl CheckpointError {
         match self {
             Self::Io { source, .. } => source.kind() == io::ErrorKind::StorageFull,
             Self::Queue(error) => error.is_full_disk(),
+            Self::Index(error) => error.is_full_disk(),
             Self::Damaged { .. } | Self::None { .. } | Self::TooLarge { .. } | Self::Backwards { .. } => {
                 false
             }

@@ -1,0 +1,115 @@
+//! Look-ups.
+
+use super::files::SortedFile;
+use super::item::Wanted;
+use super::run::{ClosedRun, RunItems};
+use super::{FIND_MAX, IndexError, IndexStore};
+use sluice_core::ids::{PhysicalOffset, TimeMs};
+use std::io;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// How often a look-up starts again because merging took a file away from under it.
+const ATTEMPTS: usize = 5;
+
+/// The index at one moment.
+struct View {
+    open: RunItems,
+    closed: Vec<Arc<ClosedRun>>,
+    sorted: Arc<Vec<Arc<SortedFile>>>,
+}
+
+impl IndexStore {
+    /// Where messages with this hash stand: those of these times (the end excluded) and before this place, newest
+    /// first, at most `limit` (and never more than [`FIND_MAX`]). For the next page give the last place as `before`.
+    /// Other keys may have the same hash: compare the record's. Blocks on IO.
+    pub fn find(
+        &self,
+        hash: u64,
+        times: Range<TimeMs>,
+        limit: usize,
+        before: Option<PhysicalOffset>,
+    ) -> Result<Vec<(PhysicalOffset, TimeMs)>, IndexError> {
+        let before = before.unwrap_or(PhysicalOffset(u64::MAX));
+        let wanted = Wanted {
+            hash,
+            from: times.start,
+            until: times.end,
+            before,
+        };
+        let limit = limit.min(FIND_MAX);
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            match self.find_in(&self.view(), &wanted, limit) {
+                Err(IndexError::Io { source, .. })
+                    if source.kind() == io::ErrorKind::NotFound && attempt < ATTEMPTS => {}
+                other => return other,
+            }
+        }
+    }
+
+    fn view(&self) -> View {
+        let live = self.inner.live.lock();
+        View {
+            open: live.open.items(),
+            closed: live.closed.iter().cloned().collect(),
+            sorted: Arc::clone(&live.sorted),
+        }
+    }
+
+    fn find_in(
+        &self,
+        view: &View,
+        wanted: &Wanted,
+        limit: usize,
+    ) -> Result<Vec<(PhysicalOffset, TimeMs)>, IndexError> {
+        let mut out = Vec::new();
+        let runs = view.closed.iter().rev().map(|run| &run.items);
+        for items in std::iter::once(&view.open).chain(runs) {
+            for item in items.newest_first().filter(|item| wanted.takes(item)) {
+                if out.len() >= limit {
+                    return Ok(out);
+                }
+                let found = (item.physical, item.time);
+                if out.last() != Some(&found) {
+                    out.push(found);
+                }
+            }
+        }
+        for file in view
+            .sorted
+            .iter()
+            .rev()
+            .filter(|file| file.header.may_hold(wanted))
+        {
+            if out.len() >= limit {
+                break;
+            }
+            let mut blocks = self.inner.files.blocks(file)?;
+            let found = blocks.find(wanted, limit, &mut out);
+            self.inner.blocks_read.fetch_add(blocks.read, Ordering::Relaxed);
+            if let Err(error) = found {
+                return Err(self.put_aside_if_damaged(file, error));
+            }
+        }
+        Ok(out)
+    }
+
+    /// Takes a damaged file out of use, so that the next look-up does without it.
+    pub(super) fn put_aside_if_damaged(&self, file: &Arc<SortedFile>, error: IndexError) -> IndexError {
+        if !matches!(error, IndexError::Damaged { .. }) {
+            return error;
+        }
+        {
+            let mut live = self.inner.live.lock();
+            let others = live.sorted.iter().filter(|other| !Arc::ptr_eq(other, file));
+            live.sorted = Arc::new(others.cloned().collect());
+        }
+        if let Err(error) = self.inner.files.put_aside(&file.path, &error) {
+            tracing::warn!(%error, "a damaged index file stays where it is");
+        }
+        error
+    }
+}

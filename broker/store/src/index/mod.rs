@@ -1,0 +1,303 @@
+//! The index by message id and key: where in the CommitLog messages with a hash stand.
+//!
+//! Items (hash, physical offset, time) come in the order of apply. They fill a **run**, first in memory, at a checkpoint
+//! in a file that only grows ([`run`]). A run is closed when it has 131,072 items or the time of the log enters
+//! another hour, the **slice**. Steps in the background sort a closed run into a file of level 0 ([`sorted`]), and 16
+//! neighbouring files of a level and slice into one of the next, up to level 3. What replaces a file is durable before
+//! that goes.
+//!
+//! Where runs end and which files are merged depends on the log alone. So the files are, once nothing is left to do,
+//! a function of the log's prefix, byte for byte; and a file that covers a run which replay comes to again need not be
+//! written again: such a run is *covered*, and its items are only counted.
+
+mod background;
+mod block;
+mod files;
+mod find;
+mod item;
+mod restore;
+mod run;
+mod sorted;
+
+use crate::io::LogIo;
+use background::Merge;
+use files::{Files, SortedFile};
+use item::Item;
+use parking_lot::Mutex;
+use run::{ClosedRun, OpenRun};
+use sluice_core::codec::{Malformed, Reader};
+use sluice_core::ids::{PhysicalOffset, TimeMs};
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use thiserror::Error;
+
+/// Items of a run, unless its hour ends before.
+pub const RUN_ITEMS: u32 = 131_072;
+/// Length of a slice in milliseconds.
+pub const SLICE_MS: u64 = 3_600_000;
+/// What one look-up answers at most.
+pub const FIND_MAX: usize = 10_000;
+
+/// Why the index could not be written, read or restored. Messages are not affected by any of it.
+#[derive(Debug, Error)]
+pub enum IndexError {
+    /// The system refused.
+    #[error("cannot {action} {path}: {source}")]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// A checkpoint counts on a run that is not there whole: replay from the base rebuilds it.
+    #[error("{folder} lacks run {run}, on which the checkpoint counts: replay from the base rebuilds it")]
+    Missing {
+        /// The folder.
+        folder: PathBuf,
+        /// The run.
+        run: u64,
+    },
+    /// A sorted file is damaged. It is put aside; the next start rebuilds it from the log.
+    #[error("{path} is damaged at byte {offset}: it is put aside, and a restart rebuilds it from the log")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// Where, in bytes.
+        offset: u64,
+    },
+}
+
+impl IndexError {
+    fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
+        Self::Io {
+            action,
+            path: path.to_path_buf(),
+            source,
+        }
+    }
+
+    /// Whether replay from the base is needed, and enough.
+    pub fn is_missing(&self) -> bool {
+        matches!(self, Self::Missing { .. })
+    }
+
+    /// Whether the disk is full: then nothing is lost, and a later attempt makes up for this one.
+    pub fn is_full_disk(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull)
+    }
+}
+
+/// How far the index is: what a checkpoint remembers of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct IndexPosition {
+    /// The open run.
+    pub run: u64,
+    /// Items in it.
+    pub items: u32,
+    /// Their CRC; 0 in a covered run.
+    pub crc: u32,
+    /// The hour of the run's items, counted from the epoch; 0 before the first item.
+    pub slice: u64,
+    /// The first run of that hour.
+    pub slice_start: u64,
+    /// Whether a sorted file holds the run already, from before a restart.
+    pub covered: bool,
+}
+
+impl IndexPosition {
+    /// The position in 33 bytes, little-endian, fields in order.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = self.run.to_le_bytes().to_vec();
+        out.extend_from_slice(&self.items.to_le_bytes());
+        out.extend_from_slice(&self.crc.to_le_bytes());
+        out.extend_from_slice(&self.slice.to_le_bytes());
+        out.extend_from_slice(&self.slice_start.to_le_bytes());
+        out.push(u8::from(self.covered));
+        out
+    }
+
+    /// Reads what [`IndexPosition::encode`] wrote.
+    pub fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
+        let mut reader = Reader::new(bytes);
+        let position = Self {
+            run: reader.u64()?,
+            items: reader.u32()?,
+            crc: reader.u32()?,
+            slice: reader.u64()?,
+            slice_start: reader.u64()?,
+            covered: reader.u8()? != 0,
+        };
+        reader.finish()?;
+        if position.items >= RUN_ITEMS {
+            return Err(Malformed::Range("items of a run"));
+        }
+        Ok(position)
+    }
+}
+
+/// What appends, look-ups and background steps share; held shortly.
+struct Live {
+    open: OpenRun,
+    /// Closed, not sorted yet; by number.
+    closed: VecDeque<Arc<ClosedRun>>,
+    /// By runs, without overlap. Runs beyond the open one are of before a restart: replay will come to them.
+    sorted: Arc<Vec<Arc<SortedFile>>>,
+}
+
+/// What is written of the runs.
+#[derive(Default)]
+struct Flushed {
+    /// Items in the files of runs that are not sorted yet.
+    items: BTreeMap<u64, u32>,
+    /// Runs before this one are in files, and their log is durable: they may be sorted.
+    before: u64,
+}
+
+struct Inner {
+    files: Files,
+    live: Mutex<Live>,
+    flushed: Mutex<Flushed>,
+    merge: Mutex<Option<Merge>>,
+    blocks_read: AtomicU64,
+}
+
+/// The index of a broker. A cheap handle: one applier appends, any number of threads look up, one thread flushes and
+/// does the background steps.
+#[derive(Clone)]
+pub struct IndexStore {
+    inner: Arc<Inner>,
+}
+
+impl IndexStore {
+    /// The index of a fresh data directory; `dir` is the `index` folder. Files that are there are removed.
+    pub fn create(io: Arc<dyn LogIo>, dir: &Path) -> Result<Self, IndexError> {
+        let files = Files::new(Arc::clone(&io), dir);
+        files.remove_all()?;
+        Self::restore(io, dir, &IndexPosition::default())
+    }
+
+    /// Adds an item, in memory. Neither place nor time may be less than those of the item before.
+    pub fn append(&self, hash: u64, physical: PhysicalOffset, time: TimeMs) {
+        let mut live = self.inner.live.lock();
+        let slice = slice_of(time);
+        if live.open.at.items > 0 && live.open.at.slice != slice {
+            live.close();
+        }
+        if live.open.at.items == 0 && live.open.at.slice != slice {
+            (live.open.at.slice, live.open.at.slice_start) = (slice, live.open.at.run);
+        }
+        live.open.push(Item { hash, physical, time });
+        if live.open.at.items == RUN_ITEMS {
+            live.close();
+        }
+    }
+
+    /// How far the index is, for a checkpoint: called by the applier, between two commands.
+    pub fn position(&self) -> IndexPosition {
+        self.inner.live.lock().open.at
+    }
+
+    /// Items in memory that are not sorted yet, 24 bytes each. They leave it by a flush and background steps.
+    pub fn items_in_memory(&self) -> u64 {
+        let live = self.inner.live.lock();
+        let closed: u64 = live.closed.iter().map(|run| u64::from(run.at.items)).sum();
+        closed
+            + if live.open.at.covered {
+                0
+            } else {
+                u64::from(live.open.at.items)
+            }
+    }
+
+    /// Blocks of 4 KiB that look-ups have read so far.
+    pub fn blocks_read(&self) -> u64 {
+        self.inner.blocks_read.load(Ordering::Relaxed)
+    }
+
+    /// Writes everything up to `position`, which [`IndexStore::position`] gave, to the files of the runs; the checkpoint's
+    /// one sync makes it durable. The log must be durable up to there before: runs before it may be sorted from now on.
+    pub fn flush(&self, position: &IndexPosition) -> Result<(), IndexError> {
+        let mut flushed = self.inner.flushed.lock();
+        let (closed, open) = {
+            let live = self.inner.live.lock();
+            let open = live.open.at;
+            let open = (open.run <= position.run && !open.covered).then(|| (open, live.open.items()));
+            let closed: Vec<_> = live
+                .closed
+                .iter()
+                .filter(|run| run.at.run <= position.run)
+                .cloned()
+                .collect();
+            (closed, open)
+        };
+        for run in closed {
+            // A run that was closed after the position was taken is written up to the position, and the rest later.
+            let whole = run.at.run < position.run;
+            let to = if whole { run.at.items } else { position.items };
+            self.flush_run(&mut flushed, &run.at, &run.items, to, whole)?;
+        }
+        if let Some((at, items)) = open {
+            self.flush_run(&mut flushed, &at, &items, position.items, false)?;
+        }
+        flushed.before = flushed.before.max(position.run);
+        Ok(())
+    }
+
+    fn flush_run(
+        &self,
+        flushed: &mut Flushed,
+        at: &IndexPosition,
+        items: &run::RunItems,
+        to: u32,
+        whole: bool,
+    ) -> Result<(), IndexError> {
+        let from = flushed.items.get(&at.run).copied().unwrap_or(0);
+        let closed_before = from > at.items;
+        if closed_before || (from >= to && !whole) {
+            return Ok(());
+        }
+        let path = self.inner.files.run_path(at.run);
+        run::write(&*self.inner.files.io, &path, items, from, to, whole.then_some(at))?;
+        // One more than there are stands for the trailer.
+        flushed.items.insert(at.run, to + u32::from(whole));
+        Ok(())
+    }
+}
+
+impl Live {
+    /// Ends the open run and begins the next one in its slice.
+    fn close(&mut self) {
+        let at = self.open.at;
+        let closed = self.open.close();
+        if !at.covered {
+            self.closed.push_back(Arc::new(closed));
+        }
+        let run = at.run + 1;
+        let next = IndexPosition {
+            run,
+            items: 0,
+            crc: 0,
+            covered: covers(&self.sorted, run),
+            ..at
+        };
+        self.open = OpenRun::new(next, Vec::new());
+    }
+}
+
+/// Whether one of the files holds the run.
+fn covers(sorted: &[Arc<SortedFile>], run: u64) -> bool {
+    let after = sorted.partition_point(|file| file.header.first_run <= run);
+    after
+        .checked_sub(1)
+        .and_then(|n| sorted.get(n))
+        .is_some_and(|file| file.header.runs().contains(&run))
+}
+
+fn slice_of(time: TimeMs) -> u64 {
+    time / SLICE_MS
+}

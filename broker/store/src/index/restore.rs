@@ -1,0 +1,163 @@
+//! The index as a checkpoint's position says.
+
+use super::files::{Files, SortedFile};
+use super::item::ITEM_BYTES;
+use super::run::{self, ClosedRun, OpenRun};
+use super::sorted::read_header;
+use super::{Flushed, IndexError, IndexPosition, IndexStore, Inner, Live, covers};
+use crate::io::LogIo;
+use parking_lot::Mutex;
+use std::collections::{BTreeMap, VecDeque};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+impl IndexStore {
+    /// The index as of a checkpoint; `dir` is the `index` folder. [`IndexError::Missing`] if runs that the position counts
+    /// on are not there: then restore at the base, and replay makes what is missing anew. Damaged files are put aside
+    /// and count as missing. Whole files beyond the position stay: replay will find their runs covered.
+    pub fn restore(io: Arc<dyn LogIo>, dir: &Path, position: &IndexPosition) -> Result<Self, IndexError> {
+        io.create_dir(dir)
+            .map_err(|source| IndexError::io("create", dir, source))?;
+        let files = Files::new(io, dir);
+        files.remove_leftovers()?;
+        let (runs, sorted) = files.all()?;
+        let (sorted, superseded) = read_sorted(&files, sorted)?;
+        let closed = read_closed(&files, &runs, &sorted, position.run)?;
+        let open = read_open(&files, &sorted, position)?;
+
+        // Nothing is missing. From here on files change.
+        superseded.iter().try_for_each(|file| files.remove(&file.path))?;
+        let needed = |run: &u64| closed.iter().any(|closed| closed.at.run == *run);
+        for run in runs.into_iter().filter(|run| !needed(run)) {
+            if run == position.run && open.at.items > 0 && !open.at.covered {
+                cut(&files, &files.run_path(run), open.at.items)?;
+            } else {
+                files.remove(&files.run_path(run))?;
+            }
+        }
+        let mut items: BTreeMap<u64, u32> = closed.iter().map(|run| (run.at.run, run.at.items + 1)).collect();
+        items.insert(position.run, open.at.items);
+        let inner = Inner {
+            files,
+            live: Mutex::new(Live {
+                open,
+                closed,
+                sorted: Arc::new(sorted),
+            }),
+            flushed: Mutex::new(Flushed {
+                items,
+                before: position.run,
+            }),
+            merge: Mutex::new(None),
+            blocks_read: AtomicU64::new(0),
+        };
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
+    }
+}
+
+/// The sorted files in use, by runs, and those that a file of a higher level has replaced.
+#[expect(clippy::type_complexity, reason = "two lists of one kind")]
+fn read_sorted(
+    files: &Files,
+    paths: Vec<std::path::PathBuf>,
+) -> Result<(Vec<Arc<SortedFile>>, Vec<Arc<SortedFile>>), IndexError> {
+    let mut found = Vec::new();
+    for path in paths {
+        match read_header(&*files.io, &path) {
+            Ok(header) if files.sorted_path(&header) == path => {
+                found.push(Arc::new(SortedFile { header, path }))
+            }
+            Ok(_) => files.put_aside(
+                &path,
+                &IndexError::Damaged {
+                    path: path.clone(),
+                    offset: 0,
+                },
+            )?,
+            Err(error) => files.put_aside(&path, &error)?,
+        }
+    }
+    found.sort_by_key(|file| (file.header.first_run, std::cmp::Reverse(file.header.runs)));
+    let (mut used, mut superseded) = (Vec::<Arc<SortedFile>>::new(), Vec::new());
+    for file in found {
+        let covered_to = used.last().map_or(0, |last| last.header.runs().end);
+        if file.header.first_run >= covered_to {
+            used.push(file);
+        } else {
+            superseded.push(file);
+        }
+    }
+    Ok((used, superseded))
+}
+
+/// The runs before the open one that no sorted file holds.
+fn read_closed(
+    files: &Files,
+    runs: &[u64],
+    sorted: &[Arc<SortedFile>],
+    open: u64,
+) -> Result<VecDeque<Arc<ClosedRun>>, IndexError> {
+    let mut closed = VecDeque::new();
+    let mut run = 0;
+    while run < open {
+        if let Some(file) = sorted.iter().find(|file| file.header.runs().contains(&run)) {
+            run = file.header.runs().end;
+            continue;
+        }
+        let missing = || IndexError::Missing {
+            folder: files.dir.clone(),
+            run,
+        };
+        if !runs.contains(&run) {
+            return Err(missing());
+        }
+        let read = run::read_closed(&*files.io, &files.run_path(run), run)?;
+        closed.push_back(Arc::new(read.ok_or_else(missing)?));
+        run += 1;
+    }
+    Ok(closed)
+}
+
+fn read_open(
+    files: &Files,
+    sorted: &[Arc<SortedFile>],
+    position: &IndexPosition,
+) -> Result<OpenRun, IndexError> {
+    if covers(sorted, position.run) {
+        let at = IndexPosition {
+            covered: true,
+            crc: 0,
+            ..*position
+        };
+        return Ok(OpenRun::new(at, Vec::new()));
+    }
+    if position.items == 0 {
+        return Ok(OpenRun::new(
+            IndexPosition {
+                covered: false,
+                crc: 0,
+                ..*position
+            },
+            Vec::new(),
+        ));
+    }
+    let missing = || IndexError::Missing {
+        folder: files.dir.clone(),
+        run: position.run,
+    };
+    if position.covered {
+        return Err(missing());
+    }
+    let read = run::read_open(&*files.io, &files.run_path(position.run), position)?;
+    read.ok_or_else(missing)
+}
+
+/// Cuts off what replay will add again.
+fn cut(files: &Files, path: &Path, items: u32) -> Result<(), IndexError> {
+    let failed = |source| IndexError::io("cut", path, source);
+    let file = files.io.open(path).map_err(failed)?;
+    file.set_len(u64::from(items) * ITEM_BYTES as u64).map_err(failed)
+}

@@ -42,13 +42,6 @@ pub fn message(
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Queues(pub BTreeMap<TopicQueue, Vec<QueueEntry>>);
 
-impl Queues {
-    /// The entries of one queue.
-    pub fn of(&self, at: TopicQueue) -> &[QueueEntry] {
-        self.0.get(&at).map_or(&[], Vec::as_slice)
-    }
-}
-
 impl Effects for Queues {
     fn entry(&mut self, at: TopicQueue, offset: QueueOffset, entry: &QueueEntry) {
         let queue = self.0.entry(at).or_default();

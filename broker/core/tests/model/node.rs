@@ -2,9 +2,17 @@
 
 use super::common::{Queues, encoded};
 use sluice_core::command::EncodedCommand;
-use sluice_core::ids::{PhysicalOffset, Term};
+use sluice_core::entry::QueueEntry;
+use sluice_core::ids::{PhysicalOffset, Term, TopicQueue};
 use sluice_core::state::{Applied, CommandAt, ShardKey, Snapshot, State};
 use std::collections::BTreeMap;
+
+impl Queues {
+    /// The entries of one queue.
+    pub fn of(&self, at: TopicQueue) -> &[QueueEntry] {
+        self.0.get(&at).map_or(&[], Vec::as_slice)
+    }
+}
 
 /// Some commands that stand in the log together.
 struct Frame {

@@ -18,6 +18,7 @@ pub const BROKER_NAME: &str = "broker-a";
 
 const READY_WITHIN: Duration = Duration::from_secs(30);
 const END_WITHIN: Duration = Duration::from_secs(30);
+const INIT_FILE: &str = "init.yaml";
 /// Of the log, when a test fails.
 const SHOWN_LINES_MAX: usize = 200;
 
@@ -26,6 +27,8 @@ const SHOWN_LINES_MAX: usize = 200;
 pub struct Setup {
     binary: Option<PathBuf>,
     flags: Vec<String>,
+    /// Addresses to listen on other than the free ones.
+    addresses: Vec<(String, String)>,
     environment: Vec<(String, String)>,
     init: Option<String>,
 }
@@ -41,6 +44,13 @@ impl Setup {
     #[must_use]
     pub fn flag(mut self, name: &str, value: &str) -> Self {
         self.flags.extend([name.to_owned(), value.to_owned()]);
+        self
+    }
+
+    /// Gives an address flag another value than a free port of the loopback interface.
+    #[must_use]
+    pub fn instead(mut self, name: &str, address: &str) -> Self {
+        self.addresses.push((name.to_owned(), address.to_owned()));
         self
     }
 
@@ -104,9 +114,15 @@ impl Setup {
         let base = binaries::scratch().join("system-tests");
         std::fs::create_dir_all(&base).with_context(|| format!("cannot make {}", base.display()))?;
         let folder = TempDir::with_prefix_in("broker-", &base).context("cannot make a folder")?;
+        let (grpc_port, http_port) = (ports::free()?, ports::free()?);
         let mut flags = self.flags;
+        for (name, port) in [("--grpc-listen", grpc_port), ("--http-listen", http_port)] {
+            let other = self.addresses.iter().find(|(flag, _)| flag == name);
+            let address = other.map_or_else(|| format!("127.0.0.1:{port}"), |(_, address)| address.clone());
+            flags.extend([name.to_owned(), address]);
+        }
         if let Some(yaml) = &self.init {
-            let path = folder.path().join("init.yaml");
+            let path = folder.path().join(INIT_FILE);
             std::fs::write(&path, yaml).context("cannot write the file for --init")?;
             flags.extend(["--init".to_owned(), path.display().to_string()]);
         }
@@ -114,8 +130,8 @@ impl Setup {
             binary,
             flags,
             environment: self.environment,
-            grpc_port: ports::free()?,
-            http_port: ports::free()?,
+            grpc_port,
+            http_port,
             data_dir: folder.path().join("data"),
             folder: Some(folder),
             child: None,
@@ -168,14 +184,13 @@ impl Broker {
         self.child.as_ref().map(Child::id)
     }
 
-    /// Adds a flag for the next start.
-    pub fn add_flag(&mut self, name: &str, value: &str) {
-        self.flags.extend([name.to_owned(), value.to_owned()]);
-    }
-
-    /// Adds a variable for the next start.
-    pub fn add_environment(&mut self, name: &str, value: &str) {
-        self.environment.push((name.to_owned(), value.to_owned()));
+    /// Gives the file for `--init` another text for the next start.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn rewrite_init(&self, yaml: &str) -> Result<()> {
+        let folder = self.folder.as_ref().context("the folder is gone")?;
+        std::fs::write(folder.path().join(INIT_FILE), yaml).context("cannot write the file for --init")
     }
 
     /// Starts the process with the same ports and folder as before, and waits until it is ready. Tells how long that
@@ -206,8 +221,6 @@ impl Broker {
         command
             .arg("--data-dir")
             .arg(&self.data_dir)
-            .args(["--grpc-listen", &self.endpoint()])
-            .args(["--http-listen", &format!("127.0.0.1:{}", self.http_port)])
             .args(&self.flags)
             .envs(self.environment.iter().cloned())
             .stdin(Stdio::null())

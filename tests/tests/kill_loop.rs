@@ -21,7 +21,7 @@ const FAULT: &str = "SLUICE_PLANTED_FAULT";
 /// Segments and checkpoints so small that both change about once a second.
 fn setup() -> Setup {
     Setup::new()
-        .flag("--segment-size", "8MiB")
+        .flag("--segment-size", "4MiB")
         .flag("--checkpoint-bytes", "1MiB")
         .flag("--checkpoint-seconds", "1")
         .init(&init_yaml())

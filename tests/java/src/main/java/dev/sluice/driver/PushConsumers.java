@@ -34,7 +34,7 @@ final class PushConsumers {
         return consumers.close(command);
     }
 
-    /** Fails attempts up to {@code failFirst}; takes {@code holdMs} of time. */
+    /** Takes {@code holdMs} of time; fails attempts up to {@code failFirst}, of {@code failBody} only if there is one. */
     private ConsumeResult handle(String name, JsonObject command, MessageView message) {
         JsonObject view = Messages.view(message);
         wire.event("received", name, view);
@@ -44,7 +44,8 @@ final class PushConsumers {
             Thread.currentThread().interrupt();
             return ConsumeResult.FAILURE;
         }
-        boolean fails = message.getDeliveryAttempt() <= Settings.number(command, "failFirst", 0);
+        boolean meant = !command.has("failBody") || command.get("failBody").equals(view.get("body"));
+        boolean fails = meant && message.getDeliveryAttempt() <= Settings.number(command, "failFirst", 0);
         wire.event(fails ? "failed" : "handled", name, view);
         return fails ? ConsumeResult.FAILURE : ConsumeResult.SUCCESS;
     }

@@ -1,0 +1,167 @@
+//! Stopping, being killed, and what is there afterwards.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use sluice_proto::v2::Code;
+use sluice_tests::client::{Client, Receive, code, message};
+use sluice_tests::http;
+use sluice_tests::process::{Broker, Setup};
+
+use crate::traffic::{SOON, bodies, consume, nothing, numbered, offsets, receive, send};
+
+#[test]
+fn sigterm_stops_an_idle_broker_with_code_0() {
+    let mut broker = Setup::new().start().unwrap();
+    let asked = Instant::now();
+    let status = broker.stop().unwrap();
+    assert_eq!(status.code(), Some(0));
+    assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stopping_broker_answers_the_calls_it_has_and_keeps_what_it_acknowledged() {
+    let mut broker = Setup::new().start().unwrap();
+    let client = Client::new(&broker.endpoint()).unwrap();
+    send(&client, "orders", &numbered(0..1)).await;
+    assert_eq!(consume(&client, "readers", "orders", 1).await.len(), 1);
+    let poll = tokio::spawn({
+        let client = Client::new(&broker.endpoint()).unwrap();
+        let receive = Receive {
+            poll: Duration::from_secs(20),
+            ..Receive::new("readers", "quiet")
+        };
+        async move { client.receive(&receive).await }
+    });
+    let stopping = Arc::new(AtomicBool::new(false));
+    let senders: Vec<_> = (0..16)
+        .map(|sender| {
+            tokio::spawn(send_until_stopped(
+                broker.endpoint(),
+                sender,
+                Arc::clone(&stopping),
+            ))
+        })
+        .collect();
+    sluice_tests::wait::until_true("the senders are at work", SOON, || {
+        broker
+            .metric("rocketmq_messages_in_total")
+            .is_ok_and(|count| count > 500.0)
+    })
+    .unwrap();
+
+    stopping.store(true, Ordering::Relaxed);
+    let status = broker.stop().unwrap();
+
+    assert_eq!(status.code(), Some(0));
+    let polled = poll
+        .await
+        .unwrap()
+        .expect("a waiting receive is answered, not cut off");
+    assert_eq!(polled.code, Some(Code::MessageNotFound));
+    let mut acknowledged = Vec::new();
+    for sender in senders {
+        acknowledged.extend(sender.await.unwrap());
+    }
+    broker.restart().unwrap();
+    let client = Client::new(&broker.endpoint()).unwrap();
+    let received = consume(&client, "readers", "orders", acknowledged.len()).await;
+    for body in &acknowledged {
+        assert!(
+            received.binary_search(body).is_ok(),
+            "{body} was acknowledged and is lost"
+        );
+    }
+}
+
+/// Returns what was acknowledged. A call that is under way when the broker stops is answered; only later ones may fail.
+async fn send_until_stopped(endpoint: String, sender: usize, stopping: Arc<AtomicBool>) -> Vec<String> {
+    let client = Client::new(&endpoint).unwrap();
+    let mut acknowledged = Vec::new();
+    for number in 0.. {
+        let body = format!("{sender}-{number}");
+        let begun_before = !stopping.load(Ordering::Relaxed);
+        match client.send(vec![message("orders", body.clone())]).await {
+            Ok(response) if code(response.status.as_ref()) == Some(Code::Ok) => acknowledged.push(body),
+            Ok(_) => break,
+            Err(error) => {
+                assert!(!begun_before, "a running call was cut off: {error:#}");
+                break;
+            }
+        }
+    }
+    acknowledged
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stopping_broker_is_not_ready() {
+    let mut broker = Setup::new().start().unwrap();
+    let client = Client::new(&broker.endpoint()).unwrap();
+    send(&client, "orders", &numbered(0..1)).await;
+    broker.signal_term().unwrap();
+    let port = broker.http_port();
+    let answers = std::thread::spawn(move || {
+        let mut answers = Vec::new();
+        while let Ok(answer) = http::get(port, "/readyz") {
+            answers.push(answer.status);
+        }
+        answers
+    });
+    assert!(broker.wait_for_end().unwrap().success());
+    let answers = answers.join().unwrap();
+    let turned = answers.iter().position(|status| *status == 503);
+    let turned = turned.unwrap_or_else(|| panic!("no 503 among {answers:?}"));
+    assert!(
+        answers[turned..].iter().all(|status| *status == 503),
+        "{answers:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_and_start_keeps_messages_acknowledgements_and_deliveries() {
+    keeps_everything(|broker| assert!(broker.stop().unwrap().success())).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_kill_and_start_keeps_messages_acknowledgements_and_deliveries() {
+    keeps_everything(|broker| broker.kill().unwrap()).await;
+}
+
+async fn keeps_everything(end: impl FnOnce(&mut Broker)) {
+    let mut broker = Setup::new()
+        .init("topics:\n  - {name: orders, queues: 3}\n")
+        .start()
+        .unwrap();
+    let client = Client::new(&broker.endpoint()).unwrap();
+    send(&client, "orders", &numbered(0..100)).await;
+    // One group is through, one has deliveries in flight, one comes later.
+    assert_eq!(consume(&client, "done", "orders", 100).await, numbered(0..100));
+    let in_flight = receive(&client, "busy", "orders", 100).await;
+    let (settled, open) = in_flight.split_at(60);
+    for batch in settled.chunks(30) {
+        client.ack_ok("busy", "orders", batch).await.unwrap();
+    }
+
+    end(&mut broker);
+    broker.restart().unwrap();
+
+    let client = Client::new(&broker.endpoint()).unwrap();
+    nothing(&client, "done", "orders").await;
+    // Deliveries are still in flight, and their handles are still good.
+    nothing(&client, "busy", "orders").await;
+    for batch in open.chunks(20) {
+        client.ack_ok("busy", "orders", batch).await.unwrap();
+    }
+    let late = receive(&client, "late", "orders", 100).await;
+    assert_eq!(bodies(&late), numbered(0..100));
+    assert_eq!(offsets(&late), offsets(&in_flight), "offsets are as before");
+    send(&client, "orders", &numbered(100..110)).await;
+    for group in ["done", "busy"] {
+        assert_eq!(
+            consume(&client, group, "orders", 10).await,
+            numbered(100..110),
+            "{group}"
+        );
+    }
+}

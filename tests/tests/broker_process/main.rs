@@ -1,0 +1,9 @@
+//! The broker as a process: flags, folder, signals, restarts, and what it shows to operators and clients.
+#![cfg(test)]
+
+mod files;
+mod life;
+mod operating;
+mod protocol;
+mod starting;
+mod traffic;

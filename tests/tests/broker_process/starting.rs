@@ -1,0 +1,198 @@
+//! Flags and the first start.
+
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::Path;
+use std::time::Duration;
+
+use sluice_tests::client::{Client, Transport, code};
+use sluice_tests::process::Setup;
+use sluice_tests::wait;
+
+use crate::traffic::{SOON, consume, numbered, send};
+
+#[test]
+fn a_first_start_with_default_flags_is_ready_at_once() {
+    let mut broker = Setup::new().start().unwrap();
+    broker.kill().unwrap();
+    std::fs::remove_dir_all(broker.data_dir()).unwrap();
+    let ready_after = broker.restart().unwrap();
+    println!("ready after {ready_after:?}");
+    assert!(ready_after < Duration::from_secs(5), "{ready_after:?}");
+}
+
+#[test]
+fn an_empty_broker_takes_at_most_64_mib_of_disk() {
+    let broker = Setup::new().start().unwrap();
+    let mut blocks = 0;
+    for_each_file(broker.data_dir(), &mut |path| {
+        blocks += path.metadata().unwrap().blocks()
+    });
+    let mebibytes = (blocks * 512) >> 20;
+    println!("an empty data folder takes {mebibytes} MiB");
+    assert!(mebibytes <= 64, "{mebibytes} MiB");
+}
+
+fn for_each_file(folder: &Path, visit: &mut impl FnMut(&Path)) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            for_each_file(&path, visit);
+        } else {
+            visit(&path);
+        }
+    }
+}
+
+#[test]
+fn flags_that_cannot_work_end_with_code_2_and_the_reason() {
+    for (name, value, reason) in [
+        ("--no-such-flag", "1", "--no-such-flag"),
+        ("--flush", "sometimes", "sometimes"),
+        ("--segment-size", "12parsecs", "12parsecs"),
+        ("--segment-size", "1000000", "multiple of 4096"),
+        ("--checkpoint-seconds", "0", "--checkpoint-seconds"),
+        ("--broker-name", "../up", "../up"),
+        ("--advertise", "nowhere", "port is missing"),
+        ("--tls-cert", "only.pem", "--tls-key"),
+        ("--init", "/no/such/file.yaml", "/no/such/file.yaml"),
+    ] {
+        let mut broker = Setup::new().flag(name, value).spawn().unwrap();
+        let status = broker.wait_for_end().unwrap();
+        let log = broker.log().unwrap();
+        assert_eq!(status.code(), Some(2), "{name} {value}: {log}");
+        assert!(
+            log.contains(reason),
+            "{name} {value} should say {reason:?}: {log}"
+        );
+    }
+}
+
+#[test]
+fn a_file_for_init_with_a_mistake_ends_with_code_2_and_the_place() {
+    let mut broker = Setup::new()
+        .init("topics:\n  - {name: orders, queus: 3}\n")
+        .spawn()
+        .unwrap();
+    assert_eq!(broker.wait_for_end().unwrap().code(), Some(2));
+    let log = broker.log().unwrap();
+    assert!(
+        log.contains("queus") && log.contains("did you mean 'queues'"),
+        "{log}"
+    );
+}
+
+#[test]
+fn a_second_broker_on_the_same_folder_is_refused() {
+    let first = Setup::new().start().unwrap();
+    let mut second = Setup::new().spawn_over(first.data_dir()).unwrap();
+    let status = second.wait_for_end().unwrap();
+    let log = second.log().unwrap();
+    assert_eq!(status.code(), Some(1), "{log}");
+    let folder = first.data_dir().display().to_string();
+    assert!(
+        log.contains("lock") && log.contains(&folder),
+        "the refusal should name the lock on {folder}: {log}"
+    );
+    assert!(first.is_ready().unwrap(), "the first broker is not harmed");
+}
+
+#[test]
+fn a_port_that_is_taken_is_named() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    for flag in ["--grpc-listen", "--http-listen"] {
+        let mut broker = Setup::new().instead(flag, &address).spawn().unwrap();
+        let status = broker.wait_for_end().unwrap();
+        let log = broker.log().unwrap();
+        assert_eq!(status.code(), Some(1), "{log}");
+        assert!(log.contains(&address), "the refusal should name {address}: {log}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tls_and_plaintext_share_a_port_and_the_certificate_is_made_once() {
+    let mut broker = Setup::new().start().unwrap();
+    let certificate = broker.data_dir().join("tls.crt");
+    let certificate = if certificate.exists() {
+        certificate
+    } else {
+        broker.shard_dir().join("tls.crt")
+    };
+    let key = certificate.with_extension("key");
+    let made = (std::fs::read(&certificate).unwrap(), std::fs::read(&key).unwrap());
+    assert_eq!(
+        key.metadata().unwrap().permissions().mode() & 0o777,
+        0o600,
+        "the key is for its owner alone"
+    );
+
+    let encrypted = Client::with(&broker.endpoint(), Transport::Tls).unwrap();
+    let plain = Client::with(&broker.endpoint(), Transport::Plaintext).unwrap();
+    send(&encrypted, "orders", &numbered(0..5)).await;
+    send(&plain, "orders", &numbered(5..10)).await;
+    assert_eq!(consume(&plain, "readers", "orders", 10).await, numbered(0..10));
+    assert_eq!(consume(&encrypted, "others", "orders", 10).await, numbered(0..10));
+
+    assert!(broker.stop().unwrap().success());
+    broker.restart().unwrap();
+    assert_eq!(
+        (std::fs::read(&certificate).unwrap(), std::fs::read(&key).unwrap()),
+        made
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn init_makes_what_is_absent_and_leaves_what_is_there() {
+    let mut broker = Setup::new()
+        .init("topics:\n  - {name: orders, queues: 2}\n")
+        .start()
+        .unwrap();
+    let client = Client::new(&broker.endpoint()).unwrap();
+    assert_eq!(
+        client.query_route("orders").await.unwrap().message_queues.len(),
+        2
+    );
+
+    assert!(broker.stop().unwrap().success());
+    broker
+        .rewrite_init("topics:\n  - {name: orders, queues: 5}\n  - {name: bills, queues: 3}\n")
+        .unwrap();
+    broker.restart().unwrap();
+
+    for (topic, count) in [("orders", 2), ("bills", 3)] {
+        let route = client.query_route(topic).await.unwrap();
+        assert_eq!(route.message_queues.len(), count, "{topic}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn topics_are_made_on_first_use_only_where_that_is_wanted() {
+    use sluice_proto::v2::Code;
+    for (flag, expected) in [("true", Code::Ok), ("false", Code::TopicNotFound)] {
+        let broker = Setup::new().flag("--auto-create-topics", flag).start().unwrap();
+        let client = Client::new(&broker.endpoint()).unwrap();
+        let route = client.query_route("orders").await.unwrap();
+        assert_eq!(
+            code(route.status.as_ref()),
+            Some(expected),
+            "--auto-create-topics {flag}"
+        );
+    }
+}
+
+#[test]
+fn the_process_says_that_it_lives_and_is_ready() {
+    let broker = Setup::new().start().unwrap();
+    wait::until("livez answers", SOON, || {
+        let answer = sluice_tests::http::get(broker.http_port(), "/livez")?;
+        Ok((answer.status == 200).then_some(()))
+    })
+    .unwrap();
+    assert!(broker.is_ready().unwrap());
+    assert_eq!(
+        sluice_tests::http::get(broker.http_port(), "/no-such-page")
+            .unwrap()
+            .status,
+        404
+    );
+}

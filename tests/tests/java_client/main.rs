@@ -1,0 +1,9 @@
+//! The official Java client, unmodified, against a real broker.
+#![cfg(test)]
+
+mod consuming;
+mod fifo;
+mod producing;
+mod reconnecting;
+mod redelivery;
+mod stage;

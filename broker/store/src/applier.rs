@@ -75,8 +75,18 @@ impl Applier {
         observer: Box<dyn Observer>,
         trigger: Trigger,
     ) -> Self {
-        let derived = Derived { queues, index, observer, ready: Vec::new() };
-        Self { state, derived, trigger, results: Results::new() }
+        let derived = Derived {
+            queues,
+            index,
+            observer,
+            ready: Vec::new(),
+        };
+        Self {
+            state,
+            derived,
+            trigger,
+            results: Results::new(),
+        }
     }
 
     /// The state as far as it is applied.
@@ -110,7 +120,11 @@ impl Applier {
             self.trigger.request(request);
         }
         for (place, physical, bytes) in frame.commands() {
-            let at = CommandAt { index: frame.index(), place, physical };
+            let at = CommandAt {
+                index: frame.index(),
+                place,
+                physical,
+            };
             let answer = self.state.apply(at, &bytes, &mut self.derived);
             if let Ok(Done::Appended(_)) = &answer {
                 self.index(physical, &bytes);
@@ -127,11 +141,17 @@ impl Applier {
 
     fn index(&mut self, physical: PhysicalOffset, command: &[u8]) {
         // Apply has accepted the command, so it decodes; its record may still be no record at all.
-        let Ok((_, Command::Append(append))) = Command::decode(command) else { return };
+        let Ok((_, Command::Append(append))) = Command::decode(command) else {
+            return;
+        };
         debug_assert_eq!(command.len() - append.record.len(), APPEND_RECORD_AT);
-        let Ok(record) = Record::parse(append.record) else { return };
+        let Ok(record) = Record::parse(append.record) else {
+            return;
+        };
         let now = self.state.now();
-        index_record(&record, append.at.topic, |key| self.derived.index.append(key, physical, now));
+        index_record(&record, append.at.topic, |key| {
+            self.derived.index.append(key, physical, now)
+        });
     }
 
     /// Hands `results` out to those who proposed the commands, in order.
@@ -171,7 +191,9 @@ impl Applier {
     /// Ends the applier, and with it the way to the checkpoint thread; answers the last snapshot to write, if anything was
     /// applied since the last one.
     pub fn finish(mut self) -> Option<CheckpointRequest> {
-        self.trigger.is_behind().then(|| self.snapshot(self.trigger.applied_to(), false))
+        self.trigger
+            .is_behind()
+            .then(|| self.snapshot(self.trigger.applied_to(), false))
     }
 }
 
@@ -180,7 +202,10 @@ pub fn tails(state: &State) -> Vec<(TopicQueue, QueueOffset)> {
     let mut tails = Vec::new();
     for topic in state.tables().all_topics() {
         for queue in (0..topic.spec.queues).map(QueueId) {
-            let at = TopicQueue { topic: topic.id, queue };
+            let at = TopicQueue {
+                topic: topic.id,
+                queue,
+            };
             tails.extend(topic.tail(queue).map(|end| (at, end)));
         }
     }

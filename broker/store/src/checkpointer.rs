@@ -4,7 +4,7 @@
 //! checkpoint's parts are written; then one sync of the file system; then the checkpoint gets its name. A checkpoint
 //! that has its name is whole, and so is everything it counts on.
 
-use crate::checkpoint::{CheckpointError, Checkpoints, PartKey, WriteStats};
+use crate::checkpoint::{CheckpointError, Checkpoints, PartKey};
 use crate::index::{IndexPosition, IndexStore};
 use crate::log::{Frame, LocalLog, LogPosition};
 use crate::queue::QueueStore;
@@ -66,7 +66,13 @@ impl Trigger {
     /// A trigger for a state that stands at `applied_to`. Until it is [connected](Self::connect) nothing is due.
     pub fn new(policy: CheckpointPolicy, applied_to: PhysicalOffset) -> Self {
         let requested = Instant::now();
-        Self { policy, applied_to, requested_at: applied_to, requested, requests: None }
+        Self {
+            policy,
+            applied_to,
+            requested_at: applied_to,
+            requested,
+            requests: None,
+        }
     }
 
     /// From now on requests go there.
@@ -104,7 +110,9 @@ impl Trigger {
 
     /// The way to the writer, unless it is still at work: a snapshot that waits would hold what it shares with state.
     fn idle(&self) -> Option<&Requests> {
-        self.requests.as_ref().filter(|requests| !requests.busy.load(Ordering::Acquire))
+        self.requests
+            .as_ref()
+            .filter(|requests| !requests.busy.load(Ordering::Acquire))
     }
 
     pub(crate) fn request(&mut self, request: CheckpointRequest) {
@@ -127,26 +135,73 @@ pub struct Checkpointer {
     checkpoints: Checkpoints,
     /// Parts of snapshots that could not be written; they go with the next one.
     held_over: BTreeMap<ShardKey, Option<ShardView>>,
+    /// Set when the log has failed: then nothing becomes durable any more.
+    halted: Arc<AtomicBool>,
+    /// A sync or a write has failed, not for want of space: a later sync may claim success for what is lost.
+    broken: bool,
 }
 
 impl Checkpointer {
     /// A writer into `checkpoints`.
-    pub fn new(log: LocalLog, queues: QueueStore, index: IndexStore, checkpoints: Checkpoints) -> Self {
-        Self { log, queues, index, checkpoints, held_over: BTreeMap::new() }
+    pub fn new(
+        log: LocalLog,
+        queues: QueueStore,
+        index: IndexStore,
+        checkpoints: Checkpoints,
+        halted: Arc<AtomicBool>,
+    ) -> Self {
+        Self {
+            log,
+            queues,
+            index,
+            checkpoints,
+            held_over: BTreeMap::new(),
+            halted,
+            broken: false,
+        }
     }
 
-    /// Writes one checkpoint. When it fails for want of space nothing is lost: its parts go with the next one.
-    pub fn write(&mut self, request: CheckpointRequest) -> Result<WriteStats, CheckpointError> {
-        let CheckpointRequest { physical, term, at_segment_start, state, index } = request;
-        self.wait_until_durable(physical);
-        self.held_over.extend(state.removed.into_iter().map(|key| (key, None)));
-        self.held_over.extend(state.changed.into_iter().map(|(key, view)| (key, Some(view))));
+    /// Writes one checkpoint. When it fails for want of space nothing is lost: its parts go with the next one. After any
+    /// other error nothing is written any more, and the process must end.
+    pub fn write(&mut self, request: CheckpointRequest) -> Result<(), CheckpointError> {
+        if self.broken || !self.wait_until_durable(request.physical) {
+            return Ok(());
+        }
+        let written = self.try_write(request);
+        self.broken = written.as_ref().is_err_and(|error| !error.is_full_disk());
+        written
+    }
+
+    fn try_write(&mut self, request: CheckpointRequest) -> Result<(), CheckpointError> {
+        let CheckpointRequest {
+            physical,
+            term,
+            at_segment_start,
+            state,
+            index,
+        } = request;
+        self.held_over
+            .extend(state.removed.into_iter().map(|key| (key, None)));
+        self.held_over
+            .extend(state.changed.into_iter().map(|(key, view)| (key, Some(view))));
         self.queues.flush_tails(&self.tails())?;
         self.index.flush(&index)?;
-        let position = LogPosition { physical, index: state.next_index, term };
-        let header = Header { state: &state.header, index };
-        let parts = self.held_over.iter().map(|(key, view)| (part_key(*key), view.as_ref().map(encode)));
-        let stats = self.checkpoints.write(position, &header.encode(), at_segment_start, parts)?;
+        let position = LogPosition {
+            physical,
+            index: state.next_index,
+            term,
+        };
+        let header = Header {
+            state: &state.header,
+            index,
+        };
+        let parts = self
+            .held_over
+            .iter()
+            .map(|(key, view)| (part_key(*key), view.as_ref().map(encode)));
+        let stats = self
+            .checkpoints
+            .write(position, &header.encode(), at_segment_start, parts)?;
         self.held_over.clear();
         self.queues.checkpoint_done()?;
         tracing::info!(
@@ -157,7 +212,7 @@ impl Checkpointer {
             millis = stats.elapsed.as_millis() as u64,
             "checkpoint"
         );
-        Ok(stats)
+        Ok(())
     }
 
     /// The ends of the queues whose topics changed.
@@ -165,8 +220,15 @@ impl Checkpointer {
         let mut tails = Vec::new();
         for view in self.held_over.values() {
             if let Some(ShardView::Topic(topic, ends)) = view {
-                let at = |queue| TopicQueue { topic: topic.id, queue: QueueId(queue as u32) };
-                tails.extend(ends.iter().enumerate().map(|(queue, end)| (at(queue), QueueOffset(*end))));
+                let at = |queue| TopicQueue {
+                    topic: topic.id,
+                    queue: QueueId(queue as u32),
+                };
+                tails.extend(
+                    ends.iter()
+                        .enumerate()
+                        .map(|(queue, end)| (at(queue), QueueOffset(*end))),
+                );
             }
         }
         tails
@@ -178,11 +240,15 @@ impl Checkpointer {
         Ok(())
     }
 
-    /// With asynchronous flush apply may be ahead of the sync; a checkpoint never is.
-    fn wait_until_durable(&self, physical: PhysicalOffset) {
+    /// With asynchronous flush apply may be ahead of the sync; a checkpoint never is. `false` if the log has failed first.
+    fn wait_until_durable(&self, physical: PhysicalOffset) -> bool {
         while self.log.positions().durable() < physical {
+            if self.halted.load(Ordering::Acquire) {
+                return false;
+            }
             std::thread::park_timeout(Duration::from_millis(5));
         }
+        true
     }
 }
 
@@ -196,7 +262,7 @@ pub fn run(
 ) -> Checkpointer {
     while let Ok(request) = requests.recv() {
         match checkpointer.write(request) {
-            Ok(_) => {}
+            Ok(()) => {}
             Err(error) if error.is_full_disk() => {
                 tracing::warn!(%error, "a checkpoint was not written; the next one makes up for it");
             }

@@ -5,7 +5,9 @@ use crate::checkpoint::{CheckpointError, Checkpoints, Loaded, Pick};
 use crate::checkpointer::{self, CheckpointPolicy, Checkpointer, Header, Requests, Trigger};
 use crate::index::{IndexError, IndexStore};
 use crate::io::{DirLock, LogIo};
-use crate::log::{self, Committed, LocalLog, LogError, LogOptions, LogPosition, LogReader, LogThreads, Opening, Parts};
+use crate::log::{
+    self, Committed, LocalLog, LogError, LogOptions, LogPosition, LogReader, LogThreads, Opening, Parts,
+};
 use crate::queue::{QueueError, QueueSpan, QueueStore};
 use parking_lot::Mutex;
 use sluice_core::command::encode_level;
@@ -15,7 +17,7 @@ use sluice_core::state::{LEVEL, RestoreError, ShardKey, State, Tables};
 use smallvec::smallvec;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -101,7 +103,13 @@ impl Store {
     ) -> Result<Self, StoreError> {
         let dir = options.log.dir.clone();
         let opening = Opening::begin(Arc::clone(&io), options.log)?;
-        let Restored { state, queues, index, checkpoints, position } = Restored::newest(&io, &dir, opening.first())?;
+        let Restored {
+            state,
+            queues,
+            index,
+            checkpoints,
+            position,
+        } = Restored::newest(&io, &dir, opening.first())?;
         let trigger = Trigger::new(options.checkpoints, position.physical);
         let mut applier = Applier::new(state, queues.clone(), index.clone(), observer, trigger);
         let opened = opening.replay(position, |frame| Ok(applier.replay(frame)?))?;
@@ -113,18 +121,46 @@ impl Store {
         let tables = Arc::clone(applier.state().tables());
         let level = applier.state().level();
         let (committed, to_apply) = mpsc::sync_channel::<Committed>(COMMITTED_MAX);
-        let Parts { log, mut writer, prefill, lock } =
-            opened.start(applier.state().next_index(), log::ChannelSink(committed));
+        let Parts {
+            log,
+            mut writer,
+            prefill,
+            lock,
+        } = opened.start(applier.state().next_index(), log::ChannelSink(committed));
         let term = writer.lead(now)?;
-        let checkpointer = Checkpointer::new(log.clone(), queues.clone(), index.clone(), checkpoints);
+        let halted = Arc::new(AtomicBool::new(false));
+        let failed = halting(failed, &halted);
+        let checkpointer = Checkpointer::new(
+            log.clone(),
+            queues.clone(),
+            index.clone(),
+            checkpoints,
+            Arc::clone(&halted),
+        );
         let (applier, checkpointer) = start_folding(applier, checkpointer, &log, to_apply, &failed)?;
         let log_failed = Arc::clone(&failed);
         let threads = log::spawn(writer, prefill, move |fatal| log_failed(fatal.to_string()))
             .map_err(|_| StoreError::Thread("log"))?;
         let reader = log.reader();
-        let running = Mutex::new(Some(Running { log: threads, applier, checkpointer, _lock: lock }));
-        let store = Self { inner: Arc::new(Inner { tables, log, reader, queues, index, term, uuid, running }) };
-        store.raise_level(level, now)?;
+        let running = Mutex::new(Some(Running {
+            log: threads,
+            applier,
+            checkpointer,
+            _lock: lock,
+        }));
+        let store = Self {
+            inner: Arc::new(Inner {
+                tables,
+                log,
+                reader,
+                queues,
+                index,
+                term,
+                uuid,
+                running,
+            }),
+        };
+        store.raise_level(level, now, &halted)?;
         Ok(store)
     }
 
@@ -164,13 +200,19 @@ impl Store {
     }
 
     /// Switches on, level by level, what this build knows and the log does not use yet.
-    fn raise_level(&self, present: u32, now: TimeMs) -> Result<(), StoreError> {
+    fn raise_level(&self, present: u32, now: TimeMs, halted: &AtomicBool) -> Result<(), StoreError> {
         for level in present + 1..=LEVEL {
             let (answer, answered) = mpsc::sync_channel(1);
             let done = Box::new(move |outcome| drop(answer.send(outcome)));
             self.log().propose(smallvec![encode_level(now, level)], done);
-            match answered.recv() {
-                Ok(Outcome::Applied(results)) if results.iter().all(Result::is_ok) => {
+            let outcome = loop {
+                match answered.recv_timeout(IDLE_LOOK) {
+                    Err(RecvTimeoutError::Timeout) if !halted.load(Ordering::Acquire) => {}
+                    other => break other.unwrap_or(Outcome::Unknown),
+                }
+            };
+            match outcome {
+                Outcome::Applied(results) if results.iter().all(Result::is_ok) => {
                     tracing::info!(level, "the log's level was raised");
                 }
                 other => return Err(StoreError::NotTaken(format!("{other:?}"))),
@@ -182,18 +224,35 @@ impl Store {
     /// Takes no more proposals, finishes those it has, writes a last checkpoint and lets the folder go. A second call does
     /// nothing.
     pub fn close(&self) -> Result<(), StoreError> {
-        let Some(Running { log, applier, checkpointer, _lock }) = self.inner.running.lock().take() else {
+        let Some(Running {
+            log,
+            applier,
+            checkpointer,
+            _lock,
+        }) = self.inner.running.lock().take()
+        else {
             return Ok(());
         };
         log.stop();
         let applier = applier.join().map_err(|_| StoreError::Thread("apply"))?;
         let last = applier.finish();
-        let mut checkpointer = checkpointer.join().map_err(|_| StoreError::Thread("checkpoint"))?;
+        let mut checkpointer = checkpointer
+            .join()
+            .map_err(|_| StoreError::Thread("checkpoint"))?;
         if let Some(request) = last {
             checkpointer.write(request)?;
         }
         Ok(checkpointer.finish_index()?)
     }
+}
+
+/// `failed`, which first takes note that nothing will be durable any more: whoever waits for that must not wait on.
+fn halting(failed: Failed, halted: &Arc<AtomicBool>) -> Failed {
+    let halted = Arc::clone(halted);
+    Arc::new(move |reason| {
+        halted.store(true, Ordering::Release);
+        failed(reason);
+    })
 }
 
 /// Starts the threads that apply and that write checkpoints.
@@ -206,14 +265,22 @@ fn start_folding(
 ) -> Result<(JoinHandle<Applier>, JoinHandle<Checkpointer>), StoreError> {
     let busy = Arc::new(AtomicBool::new(false));
     let (writer, requests) = mpsc::sync_channel(1);
-    applier.connect(Requests { log: log.clone(), writer, busy: Arc::clone(&busy) });
+    applier.connect(Requests {
+        log: log.clone(),
+        writer,
+        busy: Arc::clone(&busy),
+    });
     let (log, failed) = (log.clone(), Arc::clone(failed));
     let apply = move || apply_all(applier, &to_apply, &log);
     let write = move || checkpointer::run(checkpointer, &requests, &busy, &*failed);
     let thread = |name: &str| std::thread::Builder::new().name(name.to_owned());
     Ok((
-        thread("apply").spawn(apply).map_err(|_| StoreError::Thread("apply"))?,
-        thread("checkpoint").spawn(write).map_err(|_| StoreError::Thread("checkpoint"))?,
+        thread("apply")
+            .spawn(apply)
+            .map_err(|_| StoreError::Thread("apply"))?,
+        thread("checkpoint")
+            .spawn(write)
+            .map_err(|_| StoreError::Thread("checkpoint"))?,
     ))
 }
 
@@ -245,11 +312,13 @@ impl Restored {
     /// new log gets its base.
     fn newest(io: &Arc<dyn LogIo>, dir: &Path, first: LogPosition) -> Result<Self, StoreError> {
         let folder = dir.join("checkpoint");
-        let has_any = io.list(&folder).is_ok_and(|names| !names.is_empty());
-        if !has_any && first == LogPosition::default() {
-            return Self::fresh(io, dir, &folder);
-        }
-        let (checkpoints, loaded) = Checkpoints::open(Arc::clone(io), &folder, Pick::Newest)?;
+        let (checkpoints, loaded) = match Checkpoints::open(Arc::clone(io), &folder, Pick::Newest) {
+            // Where the log still begins at its very start, the base is the empty state, whatever became of its file.
+            Err(CheckpointError::None { .. }) if first == LogPosition::default() => {
+                return Self::fresh(io, dir, &folder);
+            }
+            opened => opened?,
+        };
         match Self::of(io, dir, checkpoints, &loaded) {
             Err(StoreError::Queue(error)) if matches!(error, QueueError::Missing { .. }) => {
                 tracing::warn!(%error, "rebuilding all queue and index files from the log");
@@ -272,13 +341,29 @@ impl Restored {
         let header = Header::decode(&loaded.header).map_err(RestoreError::Header)?;
         let mut parts = Vec::new();
         for (key, bytes) in loaded.parts() {
-            parts.push((ShardKey::from_numbers(key.kind, key.ids).map_err(RestoreError::Header)?, bytes));
+            parts.push((
+                ShardKey::from_numbers(key.kind, key.ids).map_err(RestoreError::Header)?,
+                bytes,
+            ));
         }
         let state = State::restore(header.state, parts)?;
-        let spans: Vec<QueueSpan> = tails(&state).into_iter().map(|(at, end)| QueueSpan { at, end, ..QueueSpan::default() }).collect();
+        let spans: Vec<QueueSpan> = tails(&state)
+            .into_iter()
+            .map(|(at, end)| QueueSpan {
+                at,
+                end,
+                ..QueueSpan::default()
+            })
+            .collect();
         let queues = QueueStore::restore(Arc::clone(io), &dir.join("queue"), &spans)?;
         let index = IndexStore::restore(Arc::clone(io), &dir.join("index"), &header.index)?;
-        Ok(Self { state, queues, index, checkpoints, position: loaded.position })
+        Ok(Self {
+            state,
+            queues,
+            index,
+            checkpoints,
+            position: loaded.position,
+        })
     }
 
     /// A new log: its base is the empty state.
@@ -288,9 +373,18 @@ impl Restored {
         let mut checkpoints = Checkpoints::create(Arc::clone(io), folder)?;
         let mut state = State::new();
         let empty = state.snapshot();
-        let header = Header { state: &empty.header, index: index.position() };
+        let header = Header {
+            state: &empty.header,
+            index: index.position(),
+        };
         let position = LogPosition::default();
         checkpoints.write(position, &header.encode(), true, std::iter::empty())?;
-        Ok(Self { state, queues, index, checkpoints, position })
+        Ok(Self {
+            state,
+            queues,
+            index,
+            checkpoints,
+            position,
+        })
     }
 }

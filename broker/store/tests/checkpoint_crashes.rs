@@ -203,6 +203,16 @@ fn crash_everywhere(growth: Growth, step: usize, seeds: u64) -> u64 {
         let io = FaultyIo::new(0);
         io.plant(Fault::Stop { at: stop });
         let Some(completed) = run_fresh(growth, &io) else {
+            let after = io.crash(stop);
+            if Checkpoints::has_any(&after, &dir("checkpoint")).unwrap() {
+                check(growth, &after, 0, &whole, true);
+            } else {
+                assert_eq!(
+                    run_fresh(growth, &after),
+                    Some(CHECKPOINTS),
+                    "a fresh start over what is left"
+                );
+            }
             continue;
         };
         for seed in 0..seeds {

@@ -221,16 +221,21 @@ fn a_failed_write_is_fatal_and_acknowledges_nothing() {
 
 #[test]
 fn a_full_disk_refuses_whole_groups_and_the_log_goes_on_when_there_is_space() {
-    for after in [
-        0, 1, 39, 40, 41, 500, 3000, 9000, 200_000, 262_144, 300_000, 400_000,
-    ] {
+    let free = [
+        0, 1, 39, 40, 41, 500, 3000, 9000, 70_000, 150_000, 200_000, 262_144, 300_000, 400_000,
+    ];
+    for (after, size) in free
+        .into_iter()
+        .flat_map(|after| [(after, 3000), (after, 25_000)])
+    {
         let io = FaultyIo::new(after);
         let mut bench = open(&io).unwrap();
         io.plant(Fault::NoSpace { after });
         let mut asked = Asked::default();
         for n in 0..200 {
-            asked.answers.push(bench.propose(vec![message(n, 3000)]));
-            if n % 3 == 0 {
+            asked.answers.push(bench.propose(vec![message(n, size)]));
+            // Groups of several frames, so that whole ones of them fit the space that is left.
+            if n % 9 == 0 {
                 bench.run();
             }
         }
@@ -242,7 +247,12 @@ fn a_full_disk_refuses_whole_groups_and_the_log_goes_on_when_there_is_space() {
             200,
             "everybody is answered"
         );
-        let crashed = [io.crash_losing_all(), io.crash_keeping_all(), io.crash(after)];
+        let crashed = [
+            io.crash_losing_all(),
+            io.crash_keeping_all(),
+            io.crash(after),
+            io.crash(after + 1),
+        ];
         for (how, crashed) in crashed.iter().enumerate() {
             crashed.lift_no_space();
             check_after_crash(crashed, &asked, &format!("{after} bytes, crash {how}"));

@@ -173,6 +173,20 @@ impl Checkpoints {
         })
     }
 
+    /// Whether the folder has ever had a checkpoint, whole or damaged: if not, a start may take the data directory for
+    /// fresh, whatever a crash during the very first checkpoint has left.
+    pub fn has_any(io: &dyn LogIo, dir: &Path) -> Result<bool, CheckpointError> {
+        let names = io
+            .list(dir)
+            .map_err(|source| CheckpointError::io("list", dir, source))?;
+        let is_root = |name: &PathBuf| {
+            position_in(name, ROOT_SUFFIX)
+                .or_else(|| position_in(name, DAMAGED_SUFFIX))
+                .is_some()
+        };
+        Ok(names.iter().any(is_root))
+    }
+
     /// The checkpoints that are kept, by rising position: the first is the base, the last the newest.
     pub fn kept(&self) -> impl Iterator<Item = Kept> + '_ {
         self.roots.iter().map(|root| root.kept)

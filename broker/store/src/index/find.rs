@@ -5,6 +5,7 @@ use super::item::Wanted;
 use super::run::{ClosedRun, RunItems};
 use super::{FIND_MAX, IndexError, IndexStore};
 use sluice_core::ids::{PhysicalOffset, TimeMs};
+use std::cmp::Reverse;
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
@@ -15,9 +16,47 @@ const ATTEMPTS: usize = 5;
 
 /// The index at one moment.
 struct View {
-    open: RunItems,
+    open: (u64, RunItems),
     closed: Vec<Arc<ClosedRun>>,
     sorted: Arc<Vec<Arc<SortedFile>>>,
+}
+
+/// A part of the index that is searched by itself.
+enum Source<'a> {
+    Run(&'a RunItems),
+    File(&'a Arc<SortedFile>),
+}
+
+impl View {
+    /// Everything, the newest runs first. While a file is made anew it lies between newer ones.
+    fn newest_first(&self) -> impl Iterator<Item = Source<'_>> {
+        let open = std::iter::once((self.open.0, Source::Run(&self.open.1)));
+        let closed = self
+            .closed
+            .iter()
+            .map(|run| (run.at.run, Source::Run(&run.items)));
+        let files = self
+            .sorted
+            .iter()
+            .map(|file| (file.header.first_run, Source::File(file)));
+        let mut all: Vec<_> = open.chain(closed).chain(files).collect();
+        all.sort_by_key(|(run, _)| Reverse(*run));
+        all.into_iter().map(|(_, source)| source)
+    }
+}
+
+/// Adds what is wanted of a run in memory to `out`, newest first.
+fn take_from(items: &RunItems, wanted: &Wanted, limit: usize, out: &mut Vec<(PhysicalOffset, TimeMs)>) {
+    for item in items.newest_first().filter(|item| wanted.takes(item)) {
+        if out.len() >= limit {
+            return;
+        }
+        let found = (item.physical, item.time);
+        // A key given twice in one message is one find.
+        if out.last() != Some(&found) {
+            out.push(found);
+        }
+    }
 }
 
 impl IndexStore {
@@ -53,7 +92,7 @@ impl IndexStore {
     fn view(&self) -> View {
         let live = self.inner.live.lock();
         View {
-            open: live.open.items(),
+            open: (live.open.at.run, live.open.items()),
             closed: live.closed.iter().cloned().collect(),
             sorted: Arc::clone(&live.sorted),
         }
@@ -66,32 +105,21 @@ impl IndexStore {
         limit: usize,
     ) -> Result<Vec<(PhysicalOffset, TimeMs)>, IndexError> {
         let mut out = Vec::new();
-        let runs = view.closed.iter().rev().map(|run| &run.items);
-        for items in std::iter::once(&view.open).chain(runs) {
-            for item in items.newest_first().filter(|item| wanted.takes(item)) {
-                if out.len() >= limit {
-                    return Ok(out);
-                }
-                let found = (item.physical, item.time);
-                if out.last() != Some(&found) {
-                    out.push(found);
-                }
-            }
-        }
-        for file in view
-            .sorted
-            .iter()
-            .rev()
-            .filter(|file| file.header.may_hold(wanted))
-        {
+        for source in view.newest_first() {
             if out.len() >= limit {
                 break;
             }
-            let mut blocks = self.inner.files.blocks(file)?;
-            let found = blocks.find(wanted, limit, &mut out);
-            self.inner.blocks_read.fetch_add(blocks.read, Ordering::Relaxed);
-            if let Err(error) = found {
-                return Err(self.put_aside_if_damaged(file, error));
+            match source {
+                Source::Run(items) if items.may_hold(wanted) => take_from(items, wanted, limit, &mut out),
+                Source::File(file) if file.header.may_hold(wanted) => {
+                    let mut blocks = self.inner.files.blocks(file)?;
+                    let found = blocks.find(wanted, limit, &mut out);
+                    self.inner.blocks_read.fetch_add(blocks.read, Ordering::Relaxed);
+                    if let Err(error) = found {
+                        return Err(self.put_aside_if_damaged(file, error));
+                    }
+                }
+                Source::Run(_) | Source::File(_) => {}
             }
         }
         Ok(out)

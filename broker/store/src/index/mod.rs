@@ -160,6 +160,7 @@ struct Flushed {
 
 struct Inner {
     files: Files,
+    run_items: u32,
     live: Mutex<Live>,
     flushed: Mutex<Flushed>,
     merge: Mutex<Option<Merge>>,
@@ -176,9 +177,26 @@ pub struct IndexStore {
 impl IndexStore {
     /// The index of a fresh data directory; `dir` is the `index` folder. Files that are there are removed.
     pub fn create(io: Arc<dyn LogIo>, dir: &Path) -> Result<Self, IndexError> {
-        let files = Files::new(Arc::clone(&io), dir);
-        files.remove_all()?;
+        Files::new(Arc::clone(&io), dir).remove_all()?;
         Self::restore(io, dir, &IndexPosition::default())
+    }
+
+    /// The index as of a checkpoint; `dir` is the `index` folder. [`IndexError::Missing`] if runs that the position counts
+    /// on are not there: then restore at the base, and replay makes what is missing anew. Damaged files are put aside
+    /// and count as missing. Whole files beyond the position stay: replay will find their runs covered.
+    pub fn restore(io: Arc<dyn LogIo>, dir: &Path, position: &IndexPosition) -> Result<Self, IndexError> {
+        Self::restore_sized(io, dir, position, RUN_ITEMS)
+    }
+
+    /// Like [`IndexStore::restore`] with runs of `run_items`, at most [`RUN_ITEMS`], so that proofs see many of them. A folder
+    /// is always opened with the same number.
+    pub fn restore_sized(
+        io: Arc<dyn LogIo>,
+        dir: &Path,
+        position: &IndexPosition,
+        run_items: u32,
+    ) -> Result<Self, IndexError> {
+        restore::restore(io, dir, position, run_items.clamp(1, RUN_ITEMS))
     }
 
     /// Adds an item, in memory. Neither place nor time may be less than those of the item before.
@@ -192,7 +210,7 @@ impl IndexStore {
             (live.open.at.slice, live.open.at.slice_start) = (slice, live.open.at.run);
         }
         live.open.push(Item { hash, physical, time });
-        if live.open.at.items == RUN_ITEMS {
+        if live.open.at.items == self.inner.run_items {
             live.close();
         }
     }

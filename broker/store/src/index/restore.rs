@@ -12,50 +12,51 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-impl IndexStore {
-    /// The index as of a checkpoint; `dir` is the `index` folder. [`IndexError::Missing`] if runs that the position counts
-    /// on are not there: then restore at the base, and replay makes what is missing anew. Damaged files are put aside
-    /// and count as missing. Whole files beyond the position stay: replay will find their runs covered.
-    pub fn restore(io: Arc<dyn LogIo>, dir: &Path, position: &IndexPosition) -> Result<Self, IndexError> {
-        io.create_dir(dir)
-            .map_err(|source| IndexError::io("create", dir, source))?;
-        let files = Files::new(io, dir);
-        files.remove_leftovers()?;
-        let (runs, sorted) = files.all()?;
-        let (sorted, superseded) = read_sorted(&files, sorted)?;
-        let closed = read_closed(&files, &runs, &sorted, position.run)?;
-        let open = read_open(&files, &sorted, position)?;
+pub(super) fn restore(
+    io: Arc<dyn LogIo>,
+    dir: &Path,
+    position: &IndexPosition,
+    run_items: u32,
+) -> Result<IndexStore, IndexError> {
+    io.create_dir(dir)
+        .map_err(|source| IndexError::io("create", dir, source))?;
+    let files = Files::new(io, dir);
+    files.remove_leftovers()?;
+    let (runs, sorted) = files.all()?;
+    let (sorted, superseded) = read_sorted(&files, sorted)?;
+    let closed = read_closed(&files, &runs, &sorted, position.run)?;
+    let open = read_open(&files, &sorted, position)?;
 
-        // Nothing is missing. From here on files change.
-        superseded.iter().try_for_each(|file| files.remove(&file.path))?;
-        let needed = |run: &u64| closed.iter().any(|closed| closed.at.run == *run);
-        for run in runs.into_iter().filter(|run| !needed(run)) {
-            if run == position.run && open.at.items > 0 && !open.at.covered {
-                cut(&files, &files.run_path(run), open.at.items)?;
-            } else {
-                files.remove(&files.run_path(run))?;
-            }
+    // Nothing is missing. From here on files change.
+    superseded.iter().try_for_each(|file| files.remove(&file.path))?;
+    let needed = |run: &u64| closed.iter().any(|closed| closed.at.run == *run);
+    for run in runs.into_iter().filter(|run| !needed(run)) {
+        if run == position.run && open.at.items > 0 && !open.at.covered {
+            cut(&files, &files.run_path(run), open.at.items)?;
+        } else {
+            files.remove(&files.run_path(run))?;
         }
-        let mut items: BTreeMap<u64, u32> = closed.iter().map(|run| (run.at.run, run.at.items + 1)).collect();
-        items.insert(position.run, open.at.items);
-        let inner = Inner {
-            files,
-            live: Mutex::new(Live {
-                open,
-                closed,
-                sorted: Arc::new(sorted),
-            }),
-            flushed: Mutex::new(Flushed {
-                items,
-                before: position.run,
-            }),
-            merge: Mutex::new(None),
-            blocks_read: AtomicU64::new(0),
-        };
-        Ok(Self {
-            inner: Arc::new(inner),
-        })
     }
+    let mut items: BTreeMap<u64, u32> = closed.iter().map(|run| (run.at.run, run.at.items + 1)).collect();
+    items.insert(position.run, open.at.items);
+    let inner = Inner {
+        files,
+        run_items,
+        live: Mutex::new(Live {
+            open,
+            closed,
+            sorted: Arc::new(sorted),
+        }),
+        flushed: Mutex::new(Flushed {
+            items,
+            before: position.run,
+        }),
+        merge: Mutex::new(None),
+        blocks_read: AtomicU64::new(0),
+    };
+    Ok(IndexStore {
+        inner: Arc::new(inner),
+    })
 }
 
 /// The sorted files in use, by runs, and those that a file of a higher level has replaced.

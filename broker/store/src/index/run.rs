@@ -5,7 +5,7 @@
 //!                             "SLUICERN" | items u32 | crc32c of the items u32 | first run of the slice u64
 //! ```
 
-use super::item::{ITEM_BYTES, Item};
+use super::item::{ITEM_BYTES, Item, Wanted};
 use super::{IndexError, IndexPosition, RUN_ITEMS};
 use crate::io::{FileHandle, LogIo, read_exact_at, write_all_at};
 use sluice_core::codec::Reader;
@@ -89,6 +89,13 @@ impl OpenRun {
 impl RunItems {
     pub(super) fn oldest_first(&self) -> impl Iterator<Item = &Item> {
         self.chunks.iter().flat_map(|chunk| chunk.iter())
+    }
+
+    /// Whether the first and the last item leave room for something that is wanted.
+    pub(super) fn may_hold(&self, wanted: &Wanted) -> bool {
+        let (oldest, newest) = (self.oldest_first().next(), self.newest_first().next());
+        oldest.is_some_and(|item| item.physical < wanted.before && item.time < wanted.until)
+            && newest.is_some_and(|item| item.time >= wanted.from)
     }
 
     pub(super) fn newest_first(&self) -> impl Iterator<Item = &Item> {

@@ -163,6 +163,9 @@ impl Opening {
                 break;
             }
         }
+        if tail == start {
+            self.check_start(&self.segments[first], start)?;
+        }
         let (at, bad) = end.unwrap_or((self.segments.len() - 1, FrameError::Empty));
         self.durable.offset = self.durable.offset.min(tail.physical);
         let cut = self.cut_behind(at, tail.physical, &bad)?;
@@ -189,6 +192,31 @@ impl Opening {
                 reason: format!("the log does not hold {start}, where the newest checkpoint stands"),
             }),
         }
+    }
+
+    /// With no frame at `start`, makes sure that one ends there: going on behind the log's end would leave a hole, and the next
+    /// start would cut off what follows it. The durable slot is a place between frames.
+    fn check_start(&self, segment: &Segment, start: LogPosition) -> Result<(), LogError> {
+        let from = self.durable.offset.max(segment.base());
+        let seed = segment.header.uuid.into();
+        let mut scanner = Scanner::new(segment, seed, self.limits.frame_bytes(), from, PIECE);
+        while scanner.at() < start.physical {
+            let found = scanner.next().map_err(LogError::io("read", &segment.path))?;
+            if let Found::Bad(_) = found {
+                break;
+            }
+        }
+        if scanner.at() < start.physical {
+            let reason = format!(
+                "the log ends at offset {}, below the newest checkpoint at {start}",
+                scanner.at()
+            );
+            return Err(LogError::Mismatch {
+                path: segment.path.clone(),
+                reason,
+            });
+        }
+        Ok(())
     }
 
     /// Replays one segment. `Some` is the bad frame at `tail`, `None` the end of a sealed segment.

@@ -1,0 +1,390 @@
+//! A seeded workload over a store, which remembers what it was told.
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
+use sluice_core::command::{
+    Change, CreateGroup, CreateTopic, Deliver, NewMessage, Settle, SettleItem, Subscribe, Take, Types,
+};
+use sluice_core::ids::{GroupId, GroupQueueId, QueueId, QueueOffset, TopicId, TopicQueue};
+use sluice_core::log::{Batch, Outcome, ReplicatedLog, Results};
+use sluice_core::record::{NewRecord, property, put_property};
+use sluice_core::state::{Done, Refused};
+use sluice_store::io::LogIo;
+use sluice_store::log::{Identity, LogOptions, ShardUuid};
+use sluice_store::{CheckpointPolicy, Failed, NoObserver, Store, StoreError, StoreOptions};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::time::Duration;
+
+pub const QUEUES: u32 = 3;
+pub const TOPICS: u32 = 2;
+
+/// A small random source: seeds must mean the same everywhere.
+pub struct Dice(pub u64);
+
+impl Dice {
+    pub fn roll(&mut self, sides: u64) -> u64 {
+        self.0 = sluice_core::hash::mix(self.0, 0x5eed);
+        self.0 % sides
+    }
+}
+
+pub struct Opened {
+    pub store: Store,
+    pub failed: Arc<AtomicBool>,
+}
+
+/// Opens a store of the smallest segments, with checkpoints after every `checkpoint_bytes` of log.
+pub fn open(io: Arc<dyn LogIo>, dir: &Path, checkpoint_bytes: u64) -> Result<Opened, StoreError> {
+    let identity = Identity {
+        cluster: "test".into(),
+        shard: "broker-a".into(),
+        node: 1,
+        uuid: ShardUuid([7; 16]),
+        segment_bytes: 256 << 10,
+    };
+    let policy = CheckpointPolicy {
+        bytes: checkpoint_bytes,
+        every: Duration::from_secs(3600),
+    };
+    let options = StoreOptions {
+        log: LogOptions::new(dir.to_owned(), identity),
+        checkpoints: policy,
+        now: 1_000,
+    };
+    let failed = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&failed);
+    let on_failure: Failed = Arc::new(move |_| flag.store(true, Ordering::SeqCst));
+    Ok(Opened {
+        store: Store::open(io, options, Box::new(NoObserver), on_failure)?,
+        failed,
+    })
+}
+
+/// What a message was sent as.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sent {
+    pub at: TopicQueue,
+    pub body: Vec<u8>,
+}
+
+enum Asked {
+    Sent(Sent),
+    Delivered(GroupQueueId),
+    Settled(GroupQueueId, Vec<QueueOffset>),
+}
+
+/// Everything that the store has answered, and what it was asked besides.
+#[derive(Default)]
+pub struct Memory {
+    pub acknowledged: BTreeMap<(TopicQueue, QueueOffset), Vec<u8>>,
+    pub unknown: Vec<Sent>,
+    pub done: Vec<(GroupQueueId, QueueOffset)>,
+    held: Vec<(GroupQueueId, QueueOffset, sluice_core::ids::DeliveryId)>,
+    pub refused_for_space: usize,
+}
+
+pub struct Driver {
+    pub opened: Opened,
+    pub memory: Memory,
+    dice: Dice,
+    sequence: u64,
+    now: u64,
+    waiting: Vec<(Asked, Receiver<Outcome>)>,
+}
+
+impl Driver {
+    pub fn new(opened: Opened, seed: u64) -> Self {
+        Self {
+            opened,
+            memory: Memory::default(),
+            dice: Dice(seed),
+            sequence: 0,
+            now: 2_000,
+            waiting: Vec::new(),
+        }
+    }
+
+    fn has_failed(&self) -> bool {
+        self.opened.failed.load(Ordering::SeqCst)
+    }
+
+    fn start(&self, batch: Batch) -> Receiver<Outcome> {
+        let (answer, answered) = sync_channel(1);
+        self.opened
+            .store
+            .log()
+            .propose(batch, Box::new(move |outcome| drop(answer.send(outcome))));
+        answered
+    }
+
+    /// Waits for an answer; `None` if the store has failed.
+    fn wait(&self, answered: &Receiver<Outcome>) -> Option<Outcome> {
+        loop {
+            match answered.recv_timeout(Duration::from_millis(5)) {
+                Ok(outcome) => return Some(outcome),
+                Err(RecvTimeoutError::Disconnected) => return None,
+                Err(RecvTimeoutError::Timeout) if self.has_failed() => return None,
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+        }
+    }
+
+    fn ask(&self, batch: Batch) -> Option<Results> {
+        match self.wait(&self.start(batch))? {
+            Outcome::Applied(results) => Some(results),
+            _ => None,
+        }
+    }
+
+    /// Makes topics, a FIFO group and a plain one, and subscribes both; `None` if the store failed.
+    pub fn make(&mut self) -> Option<()> {
+        for topic in 0..TOPICS {
+            let spec = CreateTopic {
+                name: format!("topic-{topic}"),
+                queues: QUEUES,
+                types: Types::ALL,
+            };
+            self.ask([spec.encode(self.now)].into_iter().collect())?;
+        }
+        for (name, fifo) in [("plain", false), ("ordered", true)] {
+            let spec = CreateGroup {
+                fifo,
+                ..CreateGroup::on_first_use(name)
+            };
+            self.ask([spec.encode(self.now)].into_iter().collect())?;
+        }
+        for (group, topic) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+            let subscribe = Subscribe {
+                group: GroupId(group),
+                topic: TopicId(topic),
+            };
+            self.ask([subscribe.encode(self.now)].into_iter().collect())?;
+        }
+        Some(())
+    }
+
+    /// One round: a few sends, deliveries and settlements at once; then waits for all of them.
+    pub fn round(&mut self, body_max: u64) -> Option<()> {
+        self.now += self.dice.roll(50);
+        for _ in 0..=self.dice.roll(8) {
+            let (asked, batch) = match self.dice.roll(10) {
+                0..=5 => self.send(body_max),
+                6..=7 => self.deliver(),
+                _ => self.settle(),
+            };
+            let answered = self.start(batch);
+            self.waiting.push((asked, answered));
+        }
+        let mut whole = Some(());
+        for (asked, answered) in std::mem::take(&mut self.waiting) {
+            let outcome = self.wait(&answered);
+            if outcome.is_none() {
+                whole = None;
+            }
+            match outcome {
+                // The answer may still be under way when the store has failed: see `conclude`.
+                None => self.waiting.push((asked, answered)),
+                Some(outcome) => self.learn(asked, outcome),
+            }
+        }
+        whole
+    }
+
+    /// Call after the store's threads have ended: takes in answers that came late.
+    pub fn conclude(&mut self) {
+        for (asked, answered) in std::mem::take(&mut self.waiting) {
+            let outcome = answered.try_recv().unwrap_or(Outcome::Unknown);
+            self.learn(asked, outcome);
+        }
+    }
+
+    fn send(&mut self, body_max: u64) -> (Asked, Batch) {
+        self.sequence += 1;
+        let at = TopicQueue {
+            topic: TopicId(self.dice.roll(u64::from(TOPICS)) as u32),
+            queue: QueueId(self.dice.roll(u64::from(QUEUES)) as u32),
+        };
+        let mut body = format!("{}-{}-", self.sequence, self.dice.0).into_bytes();
+        body.resize(body.len() + self.dice.roll(body_max) as usize, b'x');
+        let mut properties = Vec::new();
+        put_property(
+            &mut properties,
+            property::MESSAGE_ID,
+            &format!("id-{}", self.sequence),
+        );
+        put_property(
+            &mut properties,
+            property::KEYS,
+            &format!("key-{} common", self.sequence % 10),
+        );
+        let group = format!("group-{}", self.dice.roll(5));
+        let host = "127.0.0.1:1".parse().unwrap();
+        let record = NewRecord {
+            topic: &format!("topic-{}", at.topic),
+            queue: at.queue.0,
+            body: &body,
+            properties: &properties,
+            born_ms: self.now,
+            born_host: host,
+            store_ms: self.now,
+            store_host: host,
+        };
+        let message_group = (self.dice.roll(2) == 0).then_some(group.as_str());
+        let tag = (self.dice.roll(3) == 0).then_some("tag");
+        let command = NewMessage {
+            topic: at.topic,
+            tag,
+            message_group,
+            record,
+        }
+        .encode();
+        (Asked::Sent(Sent { at, body }), [command].into_iter().collect())
+    }
+
+    fn shard(&mut self) -> GroupQueueId {
+        let topic = TopicId(self.dice.roll(u64::from(TOPICS)) as u32);
+        let queue = QueueId(self.dice.roll(u64::from(QUEUES)) as u32);
+        GroupQueueId {
+            group: GroupId(self.dice.roll(2) as u32),
+            at: TopicQueue { topic, queue },
+        }
+    }
+
+    fn deliver(&mut self) -> (Asked, Batch) {
+        let id = self.shard();
+        let tables = self.opened.store.tables();
+        let floor = tables.subscription(id.group, id.at.topic).unwrap().shards[id.at.queue.0 as usize]
+            .read(|shard| shard.floor());
+        let first = floor.0 + self.dice.roll(4);
+        let taken = (first..first + 1 + self.dice.roll(6))
+            .map(|offset| Take {
+                offset: QueueOffset(offset),
+                group_hash: (offset % 3) as u32,
+            })
+            .collect();
+        let client = format!("client-{}", self.dice.roll(3));
+        let invisible_ms = 20 + self.dice.roll(500);
+        let (attempt_id, auto_renew) = (self.dice.roll(4), self.dice.roll(2) == 0);
+        let deliver = Deliver {
+            id,
+            client,
+            attempt_id,
+            auto_renew,
+            resume: false,
+            invisible_ms,
+            taken,
+            skipped: Vec::new(),
+        };
+        (
+            Asked::Delivered(id),
+            [deliver.encode(self.now)].into_iter().collect(),
+        )
+    }
+
+    fn settle(&mut self) -> (Asked, Batch) {
+        let Some(place) =
+            (!self.memory.held.is_empty()).then(|| self.dice.roll(self.memory.held.len() as u64))
+        else {
+            return self.deliver();
+        };
+        let (id, offset, delivery) = self.memory.held.swap_remove(place as usize);
+        let done = self.dice.roll(4) > 0;
+        let change = if done {
+            Change::Done
+        } else {
+            Change::VisibleIn(self.dice.roll(100))
+        };
+        let settle = Settle {
+            id,
+            change,
+            items: vec![SettleItem { offset, delivery }],
+        };
+        let offsets = if done { vec![offset] } else { Vec::new() };
+        (
+            Asked::Settled(id, offsets),
+            [settle.encode(self.now)].into_iter().collect(),
+        )
+    }
+
+    fn learn(&mut self, asked: Asked, outcome: Outcome) {
+        let result = match outcome {
+            Outcome::Applied(mut results) => results.pop(),
+            Outcome::NotProposed(_) => {
+                self.memory.refused_for_space += 1;
+                return;
+            }
+            Outcome::NotLeader(_) | Outcome::Unknown => None,
+        };
+        match (asked, result) {
+            (Asked::Sent(sent), Some(Ok(Done::Appended(offset)))) => {
+                let before = self.memory.acknowledged.insert((sent.at, offset), sent.body);
+                assert_eq!(before, None, "an offset is given once");
+            }
+            (Asked::Sent(sent), None) => self.memory.unknown.push(sent),
+            (Asked::Delivered(id), Some(Ok(Done::Delivered(delivered)))) => {
+                let held = delivered
+                    .taken
+                    .iter()
+                    .map(|(offset, _)| (id, *offset, delivered.delivery));
+                self.memory.held.extend(held);
+            }
+            (Asked::Settled(id, offsets), Some(Ok(Done::Settled { accepted, .. }))) if accepted[0] => {
+                self.memory
+                    .done
+                    .extend(offsets.into_iter().map(|offset| (id, offset)));
+            }
+            (_, Some(Err(Refused::NotHeld | Refused::NotSubscribed(..)) | Ok(_)) | None) => {}
+            (_, Some(Err(refused))) => panic!("refused: {refused}"),
+        }
+    }
+}
+
+/// Whether everything that `memory` was told still holds in `store`, and nothing is there that nobody sent.
+pub fn check(store: &Store, memory: &Memory) {
+    let mut found = BTreeMap::new();
+    for topic in store.tables().all_topics() {
+        for queue in (0..topic.spec.queues).map(QueueId) {
+            let at = TopicQueue {
+                topic: topic.id,
+                queue,
+            };
+            let tail = topic.tail(queue).unwrap();
+            let mut entries = Vec::new();
+            store
+                .queues()
+                .read(at, QueueOffset(0), tail.0 as usize, &mut entries)
+                .unwrap();
+            assert_eq!(
+                entries.len() as u64,
+                tail.0,
+                "every offset of {at:?} has an entry"
+            );
+            for (offset, entry) in entries.iter().enumerate() {
+                let command = store.reader().read_command(entry.physical, entry.size).unwrap();
+                let record = &command[sluice_core::command::APPEND_RECORD_AT..];
+                let record = sluice_core::record::Record::parse(record).unwrap();
+                found.insert((at, QueueOffset(offset as u64)), record.body.to_vec());
+            }
+        }
+    }
+    for (place, body) in &memory.acknowledged {
+        assert_eq!(found.get(place), Some(body), "acknowledged at {place:?}");
+    }
+    for (place, body) in &found {
+        let known = memory.acknowledged.get(place) == Some(body)
+            || memory
+                .unknown
+                .iter()
+                .any(|sent| sent.at == place.0 && sent.body == *body);
+        assert!(known, "nobody sent what stands at {place:?}");
+    }
+    for (id, offset) in &memory.done {
+        let shards = store.tables().subscription(id.group, id.at.topic).unwrap().shards;
+        let done = shards[id.at.queue.0 as usize]
+            .read(|shard| !shard.is_fresh(*offset) && shard.pending(*offset).is_none());
+        assert!(done, "acknowledged delivery of {offset} in {id:?} is done");
+    }
+}

@@ -109,3 +109,26 @@ fn an_error_of_the_entries_leaves_nothing_reserved() {
         );
     }
 }
+
+#[test]
+fn the_cursor_says_from_where_entries_are_read() {
+    for (fifo, mut queue) in both() {
+        let reads_from = |queue: &Queue| queue.cursor.reads_from(&queue.view(), queue.clock).0;
+        assert_eq!(reads_from(&queue), 0);
+        let delivered = queue.receive(3);
+        assert_eq!(reads_from(&queue), 3, "fifo {fifo}");
+        queue.settle(Change::VisibleIn(5), 1, delivered.delivery);
+        queue.clock += 5;
+        assert_eq!(reads_from(&queue), 1, "fifo {fifo}: what is visible again");
+    }
+}
+
+#[test]
+fn a_message_group_stays_reserved_until_all_its_offers_are_answered() {
+    let mut queue = Queue::new(true);
+    queue.send_groups(&["a", "a", "a"]);
+    let plan = queue.select(2);
+    assert_eq!(offered(&plan), [0, 1]);
+    queue.cursor.applied(QueueOffset(0));
+    assert!(queue.select(9).is_empty(), "1 is still offered to somebody");
+}

@@ -4,16 +4,24 @@
 //! `PROPTEST_CASES` says how many cases run, `PROPTEST_RNG_SEED` repeats a run: a failure prints its seed.
 #![cfg(test)]
 
+#[path = "model/choice.rs"]
 mod choice;
-#[path = "../common/mod.rs"]
 mod common;
+#[path = "model/compare.rs"]
 mod compare;
+#[path = "model/drain.rs"]
 mod drain;
+#[path = "model/machine.rs"]
 mod machine;
+#[path = "model/node.rs"]
 mod node;
+#[path = "model/receive.rs"]
 mod receive;
+#[path = "model/reference.rs"]
 mod reference;
+#[path = "model/settling.rs"]
 mod settling;
+#[path = "model/steps.rs"]
 mod steps;
 
 use machine::{Fault, Machine};

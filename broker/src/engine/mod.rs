@@ -3,6 +3,7 @@
 //! Whatever changes state is proposed to the log and answered after apply. What depends on connections and
 //! waiting calls (reservations, long polls) is decided here before proposing, and kept in memory only.
 
+mod answers;
 mod clock;
 mod dispatcher;
 mod error;
@@ -22,6 +23,7 @@ pub use receive::{Receive, Received};
 pub use send::Outgoing;
 pub use settle::Settled;
 
+use answers::Answers;
 use dispatcher::Dispatchers;
 use sluice_core::command::EncodedCommand;
 use sluice_core::ids::{Term, TimeMs};
@@ -51,6 +53,7 @@ pub struct Engine {
     clock: Clock,
     options: EngineOptions,
     dispatchers: Arc<Dispatchers>,
+    answers: Arc<Answers>,
     polls: AtomicU64,
     stopping: watch::Sender<bool>,
 }
@@ -59,8 +62,9 @@ impl Engine {
     /// An engine over an open store; `wakes` is what the store was opened with as its observer.
     pub fn new(store: Store, clock: Clock, wakes: &Wakes, options: EngineOptions) -> Arc<Self> {
         clock.not_before(store.tables().now());
-        let dispatchers = wakes.dispatchers();
-        Arc::new(Self { store, clock, options, dispatchers, polls: AtomicU64::new(0), stopping: watch::Sender::new(false) })
+        let (dispatchers, answers) = (wakes.dispatchers(), wakes.answers());
+        let stopping = watch::Sender::new(false);
+        Arc::new(Self { store, clock, options, dispatchers, answers, polls: AtomicU64::new(0), stopping })
     }
 
     /// Topics, groups and what groups hold.
@@ -116,7 +120,12 @@ impl Engine {
     /// Proposes `batch` and waits for its answers.
     async fn propose(&self, batch: Batch) -> Result<Results, EngineError> {
         let (answer, answered) = oneshot::channel();
-        let done = Box::new(move |outcome| drop(answer.send(outcome)));
+        let answers = Arc::clone(&self.answers);
+        let done = Box::new(move |outcome| match outcome {
+            // On the applying thread, which ends its rounds by sending out.
+            Outcome::Applied(_) => answers.gather(answer, outcome),
+            _ => drop(answer.send(outcome)),
+        });
         self.store.log().propose(batch, done);
         match answered.await {
             Ok(Outcome::Applied(results)) => Ok(results),

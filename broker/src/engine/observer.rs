@@ -1,5 +1,6 @@
 //! What the applier tells the dispatchers: there is something to take.
 
+use super::answers::Answers;
 use super::dispatcher::Dispatchers;
 use sluice_core::ids::{GroupId, GroupQueueId, TimeMs, TopicId, TopicQueue};
 use sluice_core::limits;
@@ -11,6 +12,7 @@ use tokio::runtime::Handle;
 /// polls as it takes to carry them, not one a message.
 pub struct Wakes {
     dispatchers: Arc<Dispatchers>,
+    answers: Arc<Answers>,
     appended: Vec<(TopicId, usize)>,
     ready: Vec<(GroupId, TopicId)>,
 }
@@ -18,12 +20,21 @@ pub struct Wakes {
 impl Wakes {
     /// Wakes polls that run on `runtime`.
     pub fn new(runtime: Handle) -> Self {
-        Self { dispatchers: Arc::new(Dispatchers::new(runtime)), appended: Vec::new(), ready: Vec::new() }
+        let answers = Answers::start(&runtime);
+        Self::over(Arc::new(Dispatchers::new(runtime)), answers)
     }
 
     /// A second handle on the same dispatchers: one goes to the store, the other to the engine.
     pub fn share(&self) -> Self {
-        Self { dispatchers: Arc::clone(&self.dispatchers), appended: Vec::new(), ready: Vec::new() }
+        Self::over(Arc::clone(&self.dispatchers), Arc::clone(&self.answers))
+    }
+
+    fn over(dispatchers: Arc<Dispatchers>, answers: Arc<Answers>) -> Self {
+        Self { dispatchers, answers, appended: Vec::new(), ready: Vec::new() }
+    }
+
+    pub(super) fn answers(&self) -> Arc<Answers> {
+        Arc::clone(&self.answers)
     }
 
     pub(super) fn dispatchers(&self) -> Arc<Dispatchers> {
@@ -50,6 +61,7 @@ impl Observer for Wakes {
     }
 
     fn round_applied(&mut self) {
+        self.answers.send_out();
         for (topic, count) in self.appended.drain(..) {
             let polls = count.div_ceil(limits::RECEIVE_MAX);
             self.dispatchers.each(topic, |dispatcher| dispatcher.wake(polls));

@@ -286,31 +286,3 @@ fn a_failed_flush_is_made_good_by_the_next() {
     let lens: Vec<_> = tree(&io, dir).values().map(Vec::len).collect();
     assert_eq!(lens, [FILE_BYTES as usize, 400]);
 }
-
-#[test]
-#[ignore = "a measurement, not a test"]
-fn flushing_8000_queues_takes() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = QueueStore::create(Arc::new(RealIo::new()), folder.path()).unwrap();
-    let queues: Vec<_> = (0..8000).map(|queue| at(queue / 8, queue % 8)).collect();
-    for round in 0..3 {
-        for at in &queues {
-            append(&store, *at, round * 60..round * 60 + 60);
-        }
-        let started = std::time::Instant::now();
-        let ends: Vec<_> = queues.iter().map(|at| (*at, store.span(*at).end)).collect();
-        let snapshotted = started.elapsed();
-        store.flush_tails(&ends).unwrap();
-        let flushed = started.elapsed();
-        RealIo::new().sync_all_files(folder.path()).unwrap();
-        println!(
-            "snapshot {snapshotted:?}, flushed {flushed:?}, synced {:?}",
-            started.elapsed()
-        );
-    }
-    let spans = spans(&store, &queues);
-    drop(store);
-    let started = std::time::Instant::now();
-    QueueStore::restore(Arc::new(RealIo::new()), folder.path(), &spans).unwrap();
-    println!("restored {:?}", started.elapsed());
-}

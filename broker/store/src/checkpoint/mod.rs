@@ -78,7 +78,7 @@ pub enum CheckpointError {
     },
     /// No checkpoint can be used.
     #[error(
-        "{folder} has no whole checkpoint {wanted}: bring the folder back from a backup, or start with an empty data directory"
+        "{folder} has no whole checkpoint {wanted}: bring it back from a backup, or start with an empty data folder"
     )]
     None {
         /// The folder.
@@ -171,20 +171,6 @@ impl Checkpoints {
             live: BTreeMap::new(),
             roots: Vec::new(),
         })
-    }
-
-    /// Whether the folder has ever had a checkpoint, whole or damaged: if not, a start may take the data directory for
-    /// fresh, whatever a crash during the very first checkpoint has left.
-    pub fn has_any(io: &dyn LogIo, dir: &Path) -> Result<bool, CheckpointError> {
-        let names = io
-            .list(dir)
-            .map_err(|source| CheckpointError::io("list", dir, source))?;
-        let is_root = |name: &PathBuf| {
-            position_in(name, ROOT_SUFFIX)
-                .or_else(|| position_in(name, DAMAGED_SUFFIX))
-                .is_some()
-        };
-        Ok(names.iter().any(is_root))
     }
 
     /// The checkpoints that are kept, by rising position: the first is the base, the last the newest.

@@ -1,8 +1,8 @@
 //! The index by message id and key: where in the CommitLog messages with a hash stand.
 //!
 //! Items (hash, physical offset, time) come in the order of apply. They fill a **run**, first in memory, at a checkpoint
-//! in a file that only grows ([`run`]). A run is closed when it has 131,072 items or the time of the log enters
-//! another hour, the **slice**. Steps in the background sort a closed run into a file of level 0 ([`sorted`]), and 16
+//! in a file that only grows (`run`). A run is closed when it has 131,072 items or the time of the log enters
+//! another hour, the **slice**. Steps in the background sort a closed run into a file of level 0 (`sorted`), and 16
 //! neighbouring files of a level and slice into one of the next, up to level 3. What replaces a file is durable before
 //! that goes.
 //!
@@ -188,8 +188,8 @@ impl IndexStore {
         Self::restore_sized(io, dir, position, RUN_ITEMS)
     }
 
-    /// Like [`IndexStore::restore`] with runs of `run_items`, at most [`RUN_ITEMS`], so that proofs see many of them. A folder
-    /// is always opened with the same number.
+    /// Like [`IndexStore::restore`] with runs of `run_items`, at most [`RUN_ITEMS`], so that proofs see many of them. A
+    /// folder is always opened with the same number.
     pub fn restore_sized(
         io: Arc<dyn LogIo>,
         dir: &Path,

@@ -35,8 +35,9 @@ pub enum Fault {
     },
     /// Every write writes only a part (at least one byte) of what it is given.
     ShortWrites,
-    /// The process is killed before it can do operation number `at`, as [`FaultyIo::operations`](super::FaultyIo::operations) counts
-    /// them: that one and everything after fails and does nothing.
+    /// The process is killed before it can do operation number `at`, as
+    /// [`FaultyIo::operations`](super::FaultyIo::operations) counts them: that one and everything after fails and
+    /// does nothing.
     Stop {
         /// The operation, from 0 since the file system was made.
         at: u64,

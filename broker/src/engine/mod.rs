@@ -139,3 +139,6 @@ impl Engine {
         self.propose(smallvec![command]).await?.pop().ok_or(EngineError::Unknown)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -38,7 +38,11 @@ impl Cursor {
 
     /// The lowest offset whose entry choosing from `queue` at `now` would read.
     pub fn reads_from(&self, queue: &GroupQueue, now: TimeMs) -> QueueOffset {
-        let expired = queue.by_visibility().take_while(|(at, _)| *at <= now).map(|(_, offset)| offset).min();
+        let expired = queue
+            .by_visibility()
+            .take_while(|(at, _)| *at <= now)
+            .map(|(_, offset)| offset)
+            .min();
         let fresh = QueueOffset(self.scan_from).max(queue.floor());
         expired.map_or(fresh, |expired| expired.min(fresh))
     }

@@ -45,6 +45,8 @@ pub struct Applier {
     derived: Derived,
     trigger: Trigger,
     results: Results,
+    #[cfg(feature = "planted-faults")]
+    applies_twice: bool,
 }
 
 /// What apply's effects go to.
@@ -86,7 +88,15 @@ impl Applier {
             derived,
             trigger,
             results: Results::new(),
+            #[cfg(feature = "planted-faults")]
+            applies_twice: false,
         }
+    }
+
+    /// Applies every command twice: a fault that the proofs must notice.
+    #[cfg(feature = "planted-faults")]
+    pub fn apply_twice(&mut self) {
+        self.applies_twice = true;
     }
 
     /// The state as far as it is applied.
@@ -130,6 +140,10 @@ impl Applier {
                 self.index(physical, &bytes);
             }
             self.results.push(answer);
+            #[cfg(feature = "planted-faults")]
+            if self.applies_twice {
+                let _ = self.state.apply(at, &bytes, &mut self.derived);
+            }
         }
         self.state.end_frame(frame.header().term, frame.index());
         self.trigger.applied(frame);

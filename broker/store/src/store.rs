@@ -37,6 +37,9 @@ pub struct StoreOptions {
     pub checkpoints: CheckpointPolicy,
     /// The wall clock at the start.
     pub now: TimeMs,
+    /// Applies every command twice: a fault that the proofs must notice.
+    #[cfg(feature = "planted-faults")]
+    pub apply_twice: bool,
 }
 
 /// Why a store could not be opened or closed.
@@ -112,6 +115,10 @@ impl Store {
         } = Restored::newest(&io, &dir, opening.first())?;
         let trigger = Trigger::new(options.checkpoints, position.physical);
         let mut applier = Applier::new(state, queues.clone(), index.clone(), observer, trigger);
+        #[cfg(feature = "planted-faults")]
+        if options.apply_twice {
+            applier.apply_twice();
+        }
         let opened = opening.replay(position, |frame| Ok(applier.replay(frame)?))?;
         if let Some(cut) = opened.cut() {
             tracing::warn!(at = cut.at.0, bytes = cut.bytes, reason = %cut.reason, "cut off what a crash left at the log's end; nobody was told of it");

@@ -204,11 +204,13 @@ fn crash_everywhere(growth: Growth, step: usize, seeds: u64) -> u64 {
         io.plant(Fault::Stop { at: stop });
         let Some(completed) = run_fresh(growth, &io) else {
             let after = io.crash(stop);
-            if restart(growth, &after).is_ok() {
-                check(growth, &after, 0, &whole, true);
-            } else {
+            match restart(growth, &after).err() {
+                None => check(growth, &after, 0, &whole, true),
                 // Nothing was acknowledged yet: a fresh start over what is left.
-                assert_eq!(run_fresh(growth, &after), Some(CHECKPOINTS));
+                Some(CheckpointError::None { .. }) => {
+                    assert_eq!(run_fresh(growth, &after), Some(CHECKPOINTS));
+                }
+                Some(error) => assert_eq!(error.to_string(), "", "stop {stop}"),
             }
             continue;
         };

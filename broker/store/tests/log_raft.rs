@@ -133,6 +133,14 @@ fn workload() -> Vec<Ask> {
     append(&mut asks, 3, Some(20), 5, 50);
     append(&mut asks, 3, None, 50, 9000);
     asks.push(Ask::Purge(40));
+    for _ in 0..4 {
+        append(&mut asks, 3, None, 1, 50);
+    }
+    asks.push(Ask::Truncate(74));
+    append(&mut asks, 3, Some(74), 1, 50);
+    append(&mut asks, 3, None, 1, 50);
+    append(&mut asks, 3, None, 1, 50);
+    asks.push(Ask::Truncate(73));
     asks.push(Ask::Truncate(60));
     asks.push(Ask::Vote(4));
     append(&mut asks, 4, Some(60), 30, 9000);

@@ -5,7 +5,7 @@
 //! - a checkpoint's snapshot is taken between two frames, and always right before the first frame of a segment.
 
 use crate::checkpointer::{CheckpointRequest, Requests, Trigger};
-use crate::index::IndexStore;
+use crate::index::{IndexError, IndexStore};
 use crate::log::{Committed, Frame, Waiting};
 use crate::queue::{QueueError, QueueStore};
 use sluice_core::command::{APPEND_RECORD_AT, Command};
@@ -14,7 +14,8 @@ use sluice_core::hash;
 use sluice_core::ids::{GroupQueueId, PhysicalOffset, QueueId, QueueOffset, TimeMs, TopicId, TopicQueue};
 use sluice_core::log::{Outcome, Results};
 use sluice_core::record::{Record, property};
-use sluice_core::state::{CommandAt, Done, Effects, State};
+use sluice_core::state::{CommandAt, Done, Effects, LEVEL, Refused, State};
+use thiserror::Error;
 
 /// Who wants to hear what apply did, on the applying thread: calls must be short and must not block.
 pub trait Observer: Send {
@@ -36,7 +37,22 @@ impl Observer for NoObserver {
     fn round_applied(&mut self) {}
 }
 
-/// Entries that a replay keeps in memory before it writes them out: a log replayed from its start has any number.
+/// Why a log could not be replayed.
+#[derive(Debug, Error)]
+pub enum ReplayError {
+    /// Queue files could not be written.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+    /// Index files could not be written.
+    #[error(transparent)]
+    Index(#[from] IndexError),
+    /// The log was written by a newer build.
+    #[error("the log goes up to level {0}, and this build knows levels up to {LEVEL}: run a newer version")]
+    Level(u32),
+}
+
+/// Entries, and index items, that a replay keeps in memory before it writes them out: a log replayed from its start has
+/// any number.
 const REPLAYED_ENTRIES_MAX: u64 = 1 << 19;
 
 /// Folds frames into state.
@@ -115,11 +131,21 @@ impl Applier {
     }
 
     /// Applies one frame that stood in the log already; nobody waits for its answers.
-    pub fn replay(&mut self, frame: &Frame) -> Result<(), QueueError> {
+    pub fn replay(&mut self, frame: &Frame) -> Result<(), ReplayError> {
         self.apply(frame);
-        self.results.clear();
+        for answer in self.results.drain(..) {
+            if let Err(Refused::Level { asked, .. }) = answer
+                && asked > LEVEL
+            {
+                return Err(ReplayError::Level(asked));
+            }
+        }
         if self.derived.queues.unflushed_entries() >= REPLAYED_ENTRIES_MAX {
             self.derived.queues.flush_tails(&tails(&self.state))?;
+        }
+        if self.derived.index.items_in_memory() >= REPLAYED_ENTRIES_MAX {
+            self.derived.index.flush(&self.derived.index.position())?;
+            while self.derived.index.background_step()? {}
         }
         Ok(())
     }

@@ -14,11 +14,16 @@ use sluice_core::state::{ShardKey, ShardView, Snapshot};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
 
 /// Queue entries that may wait in memory for a checkpoint before one is due: 40 MB of them.
 const UNFLUSHED_ENTRIES_MAX: u64 = 1 << 20;
+
+/// Between two steps of sorting and merging the index, so that the log's syncs get through.
+const INDEX_PAUSE: Duration = Duration::from_millis(10);
+/// How long a stop goes on sorting and merging: what is left is done after the next start.
+const INDEX_AT_STOP: Duration = Duration::from_secs(5);
 
 /// A snapshot on its way to the disk: state, queues and index between the same two frames.
 pub struct CheckpointRequest {
@@ -234,9 +239,10 @@ impl Checkpointer {
         tails
     }
 
-    /// Sorts and merges what the index has to, until nothing is left.
+    /// Sorts and merges the index until nothing is left or a stop has taken long enough.
     pub fn finish_index(&mut self) -> Result<(), CheckpointError> {
-        while self.index.background_step()? {}
+        let start = Instant::now();
+        while start.elapsed() < INDEX_AT_STOP && self.index.background_step()? {}
         Ok(())
     }
 
@@ -260,20 +266,34 @@ pub fn run(
     busy: &AtomicBool,
     failed: &dyn Fn(String),
 ) -> Checkpointer {
-    while let Ok(request) = requests.recv() {
-        match checkpointer.write(request) {
-            Ok(()) => {}
-            Err(error) if error.is_full_disk() => {
-                tracing::warn!(%error, "a checkpoint was not written; the next one makes up for it");
+    let mut index_has_work = true;
+    loop {
+        let wait = if index_has_work {
+            INDEX_PAUSE
+        } else {
+            Duration::from_secs(3600)
+        };
+        match requests.recv_timeout(wait) {
+            Ok(request) => {
+                match checkpointer.write(request) {
+                    Ok(()) => {}
+                    Err(error) if error.is_full_disk() => {
+                        tracing::warn!(%error, "a checkpoint was not written; the next one makes up for it");
+                    }
+                    Err(error) => failed(error.to_string()),
+                }
+                busy.store(false, Ordering::Release);
+                index_has_work = true;
             }
-            Err(error) => failed(error.to_string()),
-        }
-        busy.store(false, Ordering::Release);
-        if let Err(error) = checkpointer.finish_index() {
-            tracing::warn!(%error, "the key index stays unsorted for now");
+            Err(RecvTimeoutError::Timeout) => {
+                index_has_work = checkpointer.index.background_step().unwrap_or_else(|error| {
+                    tracing::warn!(%error, "the key index stays unsorted until the next checkpoint");
+                    false
+                });
+            }
+            Err(RecvTimeoutError::Disconnected) => return checkpointer,
         }
     }
-    checkpointer
 }
 
 /// What a checkpoint says beside its parts.

@@ -7,8 +7,8 @@ use thiserror::Error;
 /// Why a tag expression is refused.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum FilterError {
-    /// An alternative without a tag.
-    #[error("the tag expression '{0}' has an empty alternative: write tags as a||b, or * for all")]
+    /// Separators without a tag.
+    #[error("the tag expression '{0}' names no tag: write tags as a||b, or * for all")]
     Empty(String),
     /// More alternatives than anyone needs.
     #[error("the tag expression has more than {0} tags")]
@@ -25,21 +25,26 @@ pub struct TagFilter {
 impl TagFilter {
     const TAGS_MAX: usize = 1024;
 
-    /// Reads `a || b`; `*` and the empty expression take everything, with and without a tag.
+    /// Reads `a || b`; `*` and the empty expression take everything, with and without a tag. Like RocketMQ it takes no
+    /// notice of an empty alternative beside others.
     pub fn parse(expression: &str) -> Result<Self, FilterError> {
         let expression = expression.trim();
         if expression.is_empty() || expression == "*" {
             return Ok(Self::default());
         }
         let mut tags = Vec::new();
-        for tag in expression.split("||").map(str::trim) {
-            if tag.is_empty() {
-                return Err(FilterError::Empty(expression.to_owned()));
-            }
+        for tag in expression
+            .split("||")
+            .map(str::trim)
+            .filter(|tag| !tag.is_empty())
+        {
             tags.push((hash::java_string(tag), tag.to_owned()));
             if tags.len() > Self::TAGS_MAX {
                 return Err(FilterError::TooMany(Self::TAGS_MAX));
             }
+        }
+        if tags.is_empty() {
+            return Err(FilterError::Empty(expression.to_owned()));
         }
         Ok(Self { tags })
     }

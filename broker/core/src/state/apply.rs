@@ -74,7 +74,7 @@ impl State {
     }
 
     fn raise_level(&mut self, asked: u32) -> Applied {
-        if asked <= self.level || asked > LEVEL {
+        if asked != self.level + 1 || asked > LEVEL {
             return Err(Refused::Level {
                 asked,
                 present: self.level,

@@ -140,7 +140,7 @@ impl GroupQueue {
                     group_hash,
                     attempt,
                 },
-                template.clone(),
+                template,
             );
         }
         reader.clone().finish()?;

@@ -192,6 +192,12 @@ impl GroupQueue {
         tail: QueueOffset,
     ) -> Vec<(QueueOffset, u16)> {
         let until = now.saturating_add(command.invisible_ms);
+        let delivery = Delivery {
+            client: Arc::from(command.client.as_str()),
+            attempt_id: command.attempt_id,
+            auto_renew: command.auto_renew,
+            left: 0,
+        };
         let mut taken = Vec::with_capacity(command.taken.len());
         for take in &command.taken {
             if take.offset >= tail {
@@ -199,7 +205,7 @@ impl GroupQueue {
             }
             if let Some(attempt) = self.next_attempt(take, command, id, now) {
                 let group_hash = take.group_hash;
-                self.hold(
+                self.put(
                     take.offset.0,
                     Pending {
                         visible_at: until,
@@ -207,7 +213,7 @@ impl GroupQueue {
                         group_hash,
                         attempt,
                     },
-                    command,
+                    &delivery,
                 );
                 taken.push((take.offset, attempt));
             }
@@ -337,21 +343,11 @@ impl GroupQueue {
         };
         pending.visible_at = visible_at;
         pending.delivery = id;
-        self.put(offset, pending, successor);
-    }
-
-    fn hold(&mut self, offset: u64, pending: Pending, command: &Deliver) {
-        let delivery = Delivery {
-            client: Arc::from(command.client.as_str()),
-            attempt_id: command.attempt_id,
-            auto_renew: command.auto_renew,
-            left: 0,
-        };
-        self.put(offset, pending, delivery);
+        self.put(offset, pending, &successor);
     }
 
     /// Makes `pending` what stands at `offset`; its delivery is `template` where it is new.
-    pub(super) fn put(&mut self, offset: u64, mut pending: Pending, template: Delivery) {
+    pub(super) fn put(&mut self, offset: u64, mut pending: Pending, template: &Delivery) {
         if !self.fifo {
             pending.group_hash = 0;
         }
@@ -366,7 +362,7 @@ impl GroupQueue {
                 Delivery {
                     client,
                     left: 0,
-                    ..template
+                    ..template.clone()
                 },
             );
         }

@@ -8,7 +8,7 @@ use sluice_core::entry::QueueEntry;
 use sluice_core::ids::{GroupQueueId, QueueId, QueueOffset, TimeMs, TopicQueue};
 use sluice_core::log::{Batch, Results};
 use sluice_core::plan::{Plan, Want};
-use sluice_core::state::{Delivered, Done};
+use sluice_core::state::{Delivered, Done, Shard};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ pub(super) struct Chosen {
     now: TimeMs,
     plans: Vec<(QueueId, Plan)>,
     /// Messages that a lost answer carried: handed out again, uncounted.
-    resumed: Option<(QueueId, Vec<Take>)>,
+    resumed: Vec<(QueueId, Vec<Take>)>,
 }
 
 impl Engine {
@@ -30,10 +30,10 @@ impl Engine {
     ) -> Result<Option<Chosen>, EngineError> {
         let now = self.now();
         let mut chosen =
-            Chosen { dispatcher: Arc::clone(dispatcher), now, plans: Vec::new(), resumed: None };
+            Chosen { dispatcher: Arc::clone(dispatcher), now, plans: Vec::new(), resumed: Vec::new() };
         if request.attempt_id != 0 {
             chosen.resumed = find_lost(dispatcher, request.attempt_id, now);
-            if chosen.resumed.is_some() {
+            if !chosen.resumed.is_empty() {
                 return Ok(Some(chosen));
             }
         }
@@ -108,13 +108,14 @@ impl Engine {
     }
 }
 
-fn find_lost(dispatcher: &Dispatcher, attempt_id: u64, now: TimeMs) -> Option<(QueueId, Vec<Take>)> {
-    dispatcher.subscription.shards.iter().enumerate().find_map(|(queue, shard)| {
+fn find_lost(dispatcher: &Dispatcher, attempt_id: u64, now: TimeMs) -> Vec<(QueueId, Vec<Take>)> {
+    let held = |(queue, shard): (usize, &Arc<Shard>)| {
         let held = shard.read(|shard| shard.held_by_attempt(attempt_id, now));
         let takes: Vec<Take> =
             held.into_iter().map(|(offset, group_hash)| Take { offset, group_hash }).collect();
         (!takes.is_empty()).then_some((QueueId(queue as u32), takes))
-    })
+    };
+    dispatcher.subscription.shards.iter().enumerate().filter_map(held).collect()
 }
 
 impl Chosen {
@@ -165,7 +166,7 @@ impl Chosen {
             skipped,
         };
         let mut batch = Batch::new();
-        if let Some((queue, takes)) = &self.resumed {
+        for (queue, takes) in &self.resumed {
             batch.push(deliver(*queue, takes.clone(), Vec::new(), true).encode(self.now));
         }
         for (queue, plan) in &self.plans {
@@ -183,9 +184,8 @@ impl Chosen {
     fn conclude(&mut self, results: Results) -> Vec<Got> {
         let mut results = results.into_iter();
         let mut got = Vec::new();
-        if let Some((queue, _)) = self.resumed.take()
-            && let Some(Ok(Done::Delivered(delivered))) = results.next()
-        {
+        for (queue, _) in std::mem::take(&mut self.resumed) {
+            let Some(Ok(Done::Delivered(delivered))) = results.next() else { continue };
             let id = self.id(queue);
             got.extend(delivered.taken.iter().map(|(offset, attempt)| Got::new(id, &delivered, *offset, *attempt)));
         }

@@ -37,10 +37,16 @@ fn expressions_say_which_tags_are_taken() {
 }
 
 #[test]
-fn expressions_with_an_empty_alternative_or_too_many_are_refused() {
-    for expression in ["||", "a||", "||a", "a|| ||b"] {
-        let refused = TagFilter::parse(expression);
-        assert_eq!(refused, Err(FilterError::Empty(expression.to_owned())));
+fn empty_alternatives_are_passed_over_and_expressions_without_a_tag_or_with_too_many_are_refused() {
+    for expression in ["a||", "||a", "a|| || a"] {
+        let filter = TagFilter::parse(expression).unwrap();
+        assert!(filter.takes(Some("a")) && !filter.takes(Some("")) && !filter.takes(None));
+    }
+    for expression in ["||", "|| ||"] {
+        assert_eq!(
+            TagFilter::parse(expression),
+            Err(FilterError::Empty(expression.to_owned()))
+        );
     }
     assert!(TagFilter::parse(&vec!["t"; 1024].join("||")).is_ok());
     assert_eq!(

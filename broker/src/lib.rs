@@ -1,1 +1,19 @@
-//! Broker.
+//! The broker's process: gRPC for clients, HTTP for whoever watches, and the engine between them and the store.
+//!
+//! [`run::Broker`] puts the parts together; everything is handed to who needs it, and nothing is global.
+
+pub mod args;
+mod clients;
+pub mod engine;
+#[cfg(feature = "planted-faults")]
+mod faults;
+mod http;
+mod init;
+mod listener;
+mod metrics;
+mod receipt;
+pub mod run;
+mod service;
+pub mod shutdown;
+mod tls;
+mod units;

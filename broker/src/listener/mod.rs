@@ -1,0 +1,14 @@
+//! The port that clients connect to: TLS and plaintext told apart by the first byte, then HTTP/2 for both.
+
+mod accept;
+mod io;
+
+pub use accept::Listener;
+pub use io::{Connection, Peer};
+
+use std::time::Duration;
+
+/// Connections at one time. What comes beyond waits in the system's queue.
+const CONNECTIONS_MAX: usize = 16_384;
+/// From the first byte to the end of TLS's handshake.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);

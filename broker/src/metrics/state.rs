@@ -1,0 +1,216 @@
+//! What stands in state and memory: backlogs, topics, clients, positions. Looked at when somebody asks.
+
+use super::register;
+use crate::clients::{Clients, Role};
+use crate::engine::Engine;
+use crate::service::validate::is_group_topic;
+use parking_lot::Mutex;
+use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+use sluice_core::ids::{QueueId, QueueOffset, TimeMs, TopicQueue};
+use sluice_core::state::{Group, Lag, Subscription, Topic};
+
+const BACKLOG_LABELS: [&str; 4] = ["consumer_group", "topic", "is_retry", "is_system"];
+
+/// The gauges.
+#[derive(Debug)]
+pub struct StateMetrics {
+    lag: IntGaugeVec,
+    ready: IntGaugeVec,
+    inflight: IntGaugeVec,
+    lag_latency: IntGaugeVec,
+    dead_letters: IntCounterVec,
+    producers: IntGaugeVec,
+    consumers: IntGaugeVec,
+    topics: IntGauge,
+    groups: IntGauge,
+    polls: IntGauge,
+    wakeups: IntCounter,
+    log_bytes: IntGauge,
+    flush_behind: IntGauge,
+    /// Two looks at one time would mix.
+    looking: Mutex<()>,
+}
+
+impl StateMetrics {
+    pub(super) fn new(registry: &Registry) -> prometheus::Result<Self> {
+        let vec = |name: &str, help: &str, labels: &[&str]| {
+            register(registry, IntGaugeVec::new(Opts::new(name, help), labels)?)
+        };
+        let gauge = |name: &str, help: &str| register(registry, IntGauge::new(name, help)?);
+        let dlq = Opts::new(
+            "rocketmq_send_to_dlq_messages_total",
+            "Messages in a group's dead-letter topic, ever",
+        );
+        let wakeups = IntCounter::new("sluice_poll_wakeups_total", "Waiting receives that were woken")?;
+        Ok(Self {
+            lag: vec(
+                "rocketmq_consumer_lag_messages",
+                "Messages not done: ready and in flight",
+                &BACKLOG_LABELS,
+            )?,
+            ready: vec(
+                "rocketmq_consumer_ready_messages",
+                "Messages ready to be delivered",
+                &BACKLOG_LABELS,
+            )?,
+            inflight: vec(
+                "rocketmq_consumer_inflight_messages",
+                "Messages held by clients, or hidden until a retry",
+                &BACKLOG_LABELS,
+            )?,
+            lag_latency: vec(
+                "rocketmq_consumer_lag_latency_milliseconds",
+                "Age of the oldest message that is not done; 0 without one",
+                &BACKLOG_LABELS,
+            )?,
+            dead_letters: register(
+                registry,
+                IntCounterVec::new(dlq, &["consumer_group", "topic", "is_system"])?,
+            )?,
+            producers: vec("rocketmq_producer_connections", "Producers", &["language"])?,
+            consumers: vec(
+                "rocketmq_consumer_connections",
+                "Consumers",
+                &["consumer_group", "language"],
+            )?,
+            topics: gauge("rocketmq_topic_number", "Topics")?,
+            groups: gauge("rocketmq_consumer_group_number", "Consumer groups")?,
+            polls: gauge("sluice_polls", "Receives that wait or are being served")?,
+            wakeups: register(registry, wakeups)?,
+            log_bytes: gauge("sluice_log_written_bytes", "Bytes ever written to the log")?,
+            flush_behind: gauge(
+                "rocketmq_storage_flush_behind_bytes",
+                "Bytes written to the log and not synced",
+            )?,
+            looking: Mutex::new(()),
+        })
+    }
+
+    /// Looks at everything. Reads queue entries from files: not for a worker of the runtime.
+    pub fn refresh(&self, engine: &Engine, clients: &Clients) {
+        let _alone = self.looking.lock();
+        self.backlogs(engine);
+        self.topics(engine);
+        self.clients(clients);
+        self.polls.set(engine.polls() as i64);
+        self.wakeups.reset();
+        self.wakeups.inc_by(engine.poll_wakeups());
+        let positions = engine.store().reader().positions();
+        let (written, durable) = (positions.written().0, positions.durable().0);
+        self.log_bytes.set(written as i64);
+        self.flush_behind.set(written.saturating_sub(durable) as i64);
+    }
+
+    fn backlogs(&self, engine: &Engine) {
+        [&self.lag, &self.ready, &self.inflight, &self.lag_latency]
+            .into_iter()
+            .for_each(IntGaugeVec::reset);
+        let (tables, now) = (engine.tables(), engine.now());
+        for ((group, topic), subscription) in tables.all_subscriptions() {
+            let (Some(group), Some(topic)) = (tables.group_by_id(group), tables.topic_by_id(topic)) else {
+                continue;
+            };
+            let backlog = Backlog::of(engine, &topic, &subscription, now);
+            let labels = labels(&group, &topic);
+            self.ready
+                .with_label_values(&labels)
+                .set(backlog.lag.ready as i64);
+            self.inflight
+                .with_label_values(&labels)
+                .set(backlog.lag.in_flight as i64);
+            self.lag
+                .with_label_values(&labels)
+                .set((backlog.lag.ready + backlog.lag.in_flight) as i64);
+            let age = backlog.oldest_ms.map_or(0, |since| now.saturating_sub(since));
+            self.lag_latency.with_label_values(&labels).set(age as i64);
+        }
+    }
+
+    fn topics(&self, engine: &Engine) {
+        let topics = engine.tables().all_topics();
+        self.dead_letters.reset();
+        for topic in &topics {
+            if let Some(group) = topic.spec.name.strip_prefix("%DLQ%") {
+                let ends = (0..topic.spec.queues).filter_map(|queue| topic.tail(QueueId(queue)));
+                let labels = [group, topic.spec.name.as_str(), "true"];
+                self.dead_letters
+                    .with_label_values(&labels)
+                    .inc_by(ends.map(|end| end.0).sum());
+            }
+        }
+        self.topics.set(topics.len() as i64);
+        self.groups.set(engine.tables().all_groups().len() as i64);
+    }
+
+    fn clients(&self, clients: &Clients) {
+        self.producers.reset();
+        self.consumers.reset();
+        for ((role, group, language), count) in clients.count() {
+            let gauge = match role {
+                Role::Producer => self.producers.with_label_values(&[&language]),
+                Role::Consumer => self.consumers.with_label_values(&[&group, &language]),
+            };
+            gauge.set(count as i64);
+        }
+    }
+
+    /// Makes every metric show itself, so that the test of the documentation sees it.
+    #[cfg(test)]
+    pub(super) fn touch_all(&self) {
+        for vec in [&self.lag, &self.ready, &self.inflight, &self.lag_latency] {
+            vec.with_label_values(&["g", "t", "false", "false"]);
+        }
+        self.dead_letters.with_label_values(&["g", "t", "true"]);
+        self.producers.with_label_values(&["JAVA"]);
+        self.consumers.with_label_values(&["g", "JAVA"]);
+    }
+}
+
+fn labels<'a>(group: &'a Group, topic: &'a Topic) -> [&'a str; 4] {
+    let is_system = if is_group_topic(&topic.spec.name) {
+        "true"
+    } else {
+        "false"
+    };
+    [&group.spec.name, &topic.spec.name, "false", is_system]
+}
+
+/// What a group has not done of a topic.
+#[derive(Default)]
+struct Backlog {
+    lag: Lag,
+    /// Since when the oldest message waits.
+    oldest_ms: Option<TimeMs>,
+}
+
+impl Backlog {
+    fn of(engine: &Engine, topic: &Topic, subscription: &Subscription, now: TimeMs) -> Self {
+        let mut backlog = Self::default();
+        for (queue, shard) in subscription.shards.iter().enumerate() {
+            let queue = QueueId(queue as u32);
+            let tail = topic.tail(queue).unwrap_or_default();
+            let (lag, floor) = shard.read(|held| (held.lag(tail, now), held.floor()));
+            backlog.lag.ready += lag.ready;
+            backlog.lag.in_flight += lag.in_flight;
+            if floor < tail {
+                let since = waiting_since(
+                    engine,
+                    TopicQueue {
+                        topic: topic.id,
+                        queue,
+                    },
+                    floor,
+                );
+                backlog.oldest_ms = backlog.oldest_ms.into_iter().chain(since).min();
+            }
+        }
+        backlog
+    }
+}
+
+fn waiting_since(engine: &Engine, at: TopicQueue, offset: QueueOffset) -> Option<TimeMs> {
+    let mut one = Vec::with_capacity(1);
+    // A file that cannot be read shows where messages are delivered; here it is an age that is not known.
+    engine.store().queues().read(at, offset, 1, &mut one).ok()?;
+    one.first().map(|entry| entry.waiting_since_ms)
+}

@@ -1,0 +1,322 @@
+//! The broker from start to end: what is opened in which order, and closed in the reverse one.
+
+use crate::args::{Config, FlushMode};
+use crate::clients::{self, Clients};
+use crate::engine::{Clock, Engine, EngineOptions, SystemTime, TimeSource as _, Wakes};
+use crate::http::{self, Health};
+use crate::init::Init;
+use crate::listener::Listener;
+use crate::metrics::Metrics;
+use crate::service::{Parts, Service};
+use crate::shutdown::{self, Shutdown};
+use crate::tls::Tls;
+use anyhow::Context as _;
+use sluice_core::limits;
+use sluice_proto::v2::messaging_service_server::MessagingServiceServer;
+use sluice_store::io::RealIo;
+use sluice_store::log::{Flush, Identity, LogOptions, random_uuid};
+use sluice_store::{CheckpointPolicy, Store, StoreOptions};
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::runtime::{Builder, Handle};
+use tokio::task::JoinHandle;
+use tonic::transport::Server;
+use tracing_subscriber::EnvFilter;
+
+const LOG_VARIABLE: &str = "SLUICE_LOG";
+/// Wrong flags; the same as clap's.
+const EXIT_USAGE: u8 = 2;
+/// The store failed; what is durable is safe.
+const EXIT_STORE: u8 = 3;
+/// Running calls may take so long to end when the broker stops.
+const DRAIN_MAX: Duration = Duration::from_secs(10);
+/// Long polls at one time, over all clients.
+const POLLS_MAX: usize = 100_000;
+/// A node's number in its log: the only one there is.
+const NODE: u64 = 1;
+/// What a request may have besides a body of the largest size.
+const REQUEST_EXTRA_BYTES: usize = 4 << 20;
+const STREAM_WINDOW_BYTES: u32 = 1 << 20;
+const CONNECTION_WINDOW_BYTES: u32 = 8 << 20;
+const STREAMS_MAX: u32 = 1024;
+const HEADER_BYTES_MAX: u32 = 16 << 10;
+/// Finds connections whose other end is gone without a word. Clients may ping as often as they like.
+const KEEPALIVE_EVERY: Duration = Duration::from_secs(30);
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// A running broker.
+pub struct Broker {
+    grpc: SocketAddr,
+    http: SocketAddr,
+    engine: Arc<Engine>,
+    health: Arc<Health>,
+    shutdown: Shutdown,
+    server: JoinHandle<Result<(), tonic::transport::Error>>,
+    background: Vec<JoinHandle<()>>,
+}
+
+impl Broker {
+    /// Starts a broker; it is ready when this returns. `failed` hears of what the process must not outlive.
+    pub async fn start(config: Config, failed: sluice_store::Failed) -> anyhow::Result<Self> {
+        let init = config
+            .init
+            .as_deref()
+            .map(Init::read)
+            .transpose()?
+            .unwrap_or_default();
+        let (health, shutdown) = (Arc::new(Health::default()), Shutdown::default());
+        let http = TcpListener::bind(config.http_listen).await;
+        let http = http.with_context(|| format!("cannot listen on {} for HTTP", config.http_listen))?;
+        let http_address = http.local_addr()?;
+        let mut background = vec![tokio::spawn(http::serve(http, Arc::clone(&health)))];
+        // Taken before the store is opened: clients that come early wait for it instead of being turned away.
+        let listener = Listener::bind(config.grpc_listen).await?;
+        let grpc = listener.address();
+        let tls = Tls::open(&config)?;
+        let acceptor = tls.acceptor()?;
+        background.push(tokio::spawn(tls.keep_current()));
+
+        let engine = open_engine(&config, grpc, failed).await?;
+        if let Err(error) = init.apply(&engine).await {
+            engine.close().await?;
+            return Err(error.into());
+        }
+        let clients = Arc::new(Clients::default());
+        let metrics = Arc::new(Metrics::new(&config.cluster_name, &config.broker_name)?);
+        health.observe(Arc::clone(&engine), Arc::clone(&clients), Arc::clone(&metrics));
+        let watch = clients::run(Arc::clone(&clients), Arc::clone(&engine), shutdown.clone());
+        background.push(tokio::spawn(watch));
+        let service = Service::new(Parts {
+            body_max: body_max(&engine),
+            engine: Arc::clone(&engine),
+            clients,
+            metrics,
+            shutdown: shutdown.clone(),
+            broker_name: config.broker_name,
+            advertise: config.advertise,
+        });
+        let incoming = listener.accept_all(acceptor, shutdown.clone());
+        let until = shutdown.clone();
+        let until = async move { until.begun().await };
+        let serving = server().serve_with_incoming_shutdown(grpc_service(service), incoming, until);
+        let server = tokio::spawn(serving);
+        health.set_ready(true);
+        Ok(Self {
+            grpc,
+            http: http_address,
+            engine,
+            health,
+            shutdown,
+            server,
+            background,
+        })
+    }
+
+    /// Where clients connect.
+    pub fn grpc_address(&self) -> SocketAddr {
+        self.grpc
+    }
+
+    /// Where health and metrics are.
+    pub fn http_address(&self) -> SocketAddr {
+        self.http
+    }
+
+    /// Takes no more calls, lets the running ones end, and closes the store.
+    pub async fn stop(self) -> anyhow::Result<()> {
+        self.health.set_ready(false);
+        self.shutdown.begin();
+        self.engine.stop_polls();
+        match tokio::time::timeout(DRAIN_MAX, self.server).await {
+            Ok(ended) => ended
+                .context("the gRPC server panicked")?
+                .context("the gRPC server failed")?,
+            Err(_) => tracing::warn!("calls still run after {DRAIN_MAX:?}: they are cut off"),
+        }
+        self.background.iter().for_each(JoinHandle::abort);
+        self.engine.close().await.context("cannot close the store")
+    }
+}
+
+fn server() -> Server {
+    Server::builder()
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .max_concurrent_streams(STREAMS_MAX)
+        .http2_max_header_list_size(HEADER_BYTES_MAX)
+        .http2_keepalive_interval(Some(KEEPALIVE_EVERY))
+        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+}
+
+fn grpc_service(service: Service) -> MessagingServiceServer<Service> {
+    MessagingServiceServer::new(service)
+        .max_decoding_message_size(limits::BODY_BYTES_MAX + REQUEST_EXTRA_BYTES)
+        .max_encoding_message_size(usize::MAX)
+}
+
+/// The largest body whose command fits the log: smaller than usual where segments are.
+fn body_max(engine: &Engine) -> usize {
+    const COMMAND_EXTRA: usize = 64 << 10;
+    engine
+        .store()
+        .log()
+        .command_bytes_max()
+        .saturating_sub(COMMAND_EXTRA)
+        .min(limits::BODY_BYTES_MAX)
+}
+
+/// Opens the store, which reads what the last run left, and the engine over it.
+async fn open_engine(
+    config: &Config,
+    grpc: SocketAddr,
+    failed: sluice_store::Failed,
+) -> anyhow::Result<Arc<Engine>> {
+    let dir = config.data_dir.join(&config.broker_name);
+    std::fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
+    let identity = Identity {
+        cluster: config.cluster_name.clone(),
+        shard: config.broker_name.clone(),
+        node: NODE,
+        uuid: random_uuid().context("cannot read random bytes")?,
+        segment_bytes: config.segment_bytes,
+    };
+    let flush = match config.flush {
+        FlushMode::Sync => Flush::Sync,
+        FlushMode::Async => Flush::asynchronous(),
+    };
+    let time = SystemTime::default();
+    let options = StoreOptions {
+        log: LogOptions {
+            flush,
+            ..LogOptions::new(dir.clone(), identity)
+        },
+        checkpoints: CheckpointPolicy {
+            bytes: config.checkpoint_bytes,
+            every: config.checkpoint_every,
+        },
+        now: time.wall_ms(),
+        #[cfg(feature = "planted-faults")]
+        apply_twice: crate::faults::applies_twice(),
+    };
+    let wakes = Wakes::new(Handle::current());
+    let observer = Box::new(wakes.share());
+    #[cfg(not(feature = "planted-faults"))]
+    let io = Arc::new(RealIo::new());
+    #[cfg(feature = "planted-faults")]
+    let io = crate::faults::io(RealIo::new());
+    let opened = tokio::task::spawn_blocking(move || Store::open(io, options, observer, failed));
+    let store = opened
+        .await?
+        .with_context(|| format!("cannot open the store in {}", dir.display()))?;
+    let options = EngineOptions {
+        auto_create_topics: config.auto_create_topics,
+        store_host: store_host(config, grpc),
+        polls_max: POLLS_MAX,
+    };
+    Ok(Engine::new(store, Clock::new(Box::new(time)), &wakes, options))
+}
+
+/// The address that messages carry as the one of their broker.
+fn store_host(config: &Config, grpc: SocketAddr) -> SocketAddr {
+    let advertised = config.advertise.as_ref();
+    let advertised = advertised.and_then(|at| Some(SocketAddr::new(at.host.parse().ok()?, at.port)));
+    let outward = || {
+        // Connecting a datagram socket sends nothing: it asks the system which address it would send from.
+        let socket = std::net::UdpSocket::bind(SocketAddr::new(grpc.ip(), 0)).ok()?;
+        let documentation: SocketAddr = match grpc {
+            SocketAddr::V4(_) => ([192, 0, 2, 1], 9).into(),
+            SocketAddr::V6(_) => ([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1], 9).into(),
+        };
+        socket.connect(documentation).ok()?;
+        Some(SocketAddr::new(socket.local_addr().ok()?.ip(), grpc.port()))
+    };
+    match advertised {
+        Some(address) => address,
+        None if grpc.ip().is_unspecified() => outward().unwrap_or(grpc),
+        None => grpc,
+    }
+}
+
+/// Logs to standard error: `info` and above, unless the environment says otherwise.
+pub fn start_logging() {
+    let filter = EnvFilter::try_from_env(LOG_VARIABLE).unwrap_or_else(|_| EnvFilter::new("info"));
+    let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(colours)
+        .init();
+}
+
+/// A panic anywhere ends the process: half a broker would be worse than none.
+pub fn abort_on_panic() {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        report(info);
+        std::process::abort();
+    }));
+}
+
+/// Says why the broker does not start.
+pub fn refuse(error: &dyn std::error::Error) -> ExitCode {
+    eprintln!("sluice-broker: {error}");
+    ExitCode::from(EXIT_USAGE)
+}
+
+/// Runs a broker until it is told to stop.
+pub fn to_the_end(config: Config) -> ExitCode {
+    let runtime = Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("serve")
+        .build();
+    let ended = match runtime {
+        Ok(runtime) => runtime.block_on(Box::pin(until_told(config))),
+        Err(error) => Err(error.into()),
+    };
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn until_told(config: Config) -> anyhow::Result<()> {
+    let mut told = std::pin::pin!(shutdown::requested());
+    let data = config.data_dir.join(&config.broker_name);
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), data = %data.display(), "starting");
+    let mut broker = tokio::select! {
+        // What was opened is as it would be after a crash, and the next start takes care of that.
+        signal = &mut told => {
+            tracing::info!(signal = signal?, "told to stop before it was ready");
+            return Ok(());
+        }
+        started = Broker::start(config, Arc::new(die)) => started?,
+    };
+    tracing::info!(
+        "ready: clients connect to {} with TLS or in plaintext; health and metrics are at http://{}; data is in {}",
+        broker.grpc,
+        broker.http,
+        data.display()
+    );
+    tokio::select! {
+        signal = &mut told => tracing::info!(signal = signal?, "stopping: running calls end"),
+        ended = &mut broker.server => {
+            ended.context("the gRPC server panicked")?.context("the gRPC server failed")?;
+            anyhow::bail!("the gRPC server ended by itself");
+        }
+    }
+    broker.stop().await?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// The log cannot go on. Nothing is acknowledged from here on, and the next start finds out what is durable.
+fn die(reason: String) {
+    tracing::error!(%reason, "the store has failed: the process ends");
+    std::process::exit(i32::from(EXIT_STORE));
+}

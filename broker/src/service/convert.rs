@@ -1,0 +1,127 @@
+//! Small values from the protocol's types to ours and back.
+
+use prost_types::{Duration as ProtoDuration, Timestamp};
+use sluice_core::command::{MessageKind, Types};
+use sluice_core::ids::TimeMs;
+use sluice_proto::v2::{self, MessageType};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// Milliseconds since the epoch as the protocol has them.
+pub fn timestamp(ms: TimeMs) -> Timestamp {
+    Timestamp {
+        seconds: (ms / 1000) as i64,
+        nanos: (ms % 1000 * 1_000_000) as i32,
+    }
+}
+
+/// Milliseconds since the epoch; `None` before it.
+pub fn time_ms(timestamp: &Timestamp) -> Option<TimeMs> {
+    let seconds = u64::try_from(timestamp.seconds).ok()?;
+    let nanos = u64::try_from(timestamp.nanos).ok()?;
+    Some(seconds.checked_mul(1000)? + nanos / 1_000_000)
+}
+
+/// A duration as the protocol has it.
+pub fn proto_duration(ms: u64) -> ProtoDuration {
+    ProtoDuration {
+        seconds: (ms / 1000) as i64,
+        nanos: (ms % 1000 * 1_000_000) as i32,
+    }
+}
+
+/// A duration; `None` if it is negative or malformed.
+pub fn duration(duration: &ProtoDuration) -> Option<Duration> {
+    let seconds = u64::try_from(duration.seconds).ok()?;
+    let nanos = u32::try_from(duration.nanos)
+        .ok()
+        .filter(|nanos| *nanos < 1_000_000_000)?;
+    Some(Duration::new(seconds, nanos))
+}
+
+/// A duration in milliseconds; `None` if it is negative or malformed.
+pub fn duration_ms(value: &ProtoDuration) -> Option<u64> {
+    u64::try_from(duration(value)?.as_millis()).ok()
+}
+
+/// What a route says that a topic takes: never nothing, and never "unspecified".
+pub fn accepted(types: Types) -> Vec<i32> {
+    [
+        (MessageKind::Normal, MessageType::Normal),
+        (MessageKind::Fifo, MessageType::Fifo),
+    ]
+    .into_iter()
+    .filter(|(kind, _)| types.take(*kind))
+    .map(|(_, accepted)| accepted.into())
+    .collect()
+}
+
+/// An address as it stands in a message.
+pub fn host(address: SocketAddr) -> String {
+    let ip = address.ip().to_canonical();
+    if address.port() == 0 {
+        ip.to_string()
+    } else {
+        SocketAddr::new(ip, address.port()).to_string()
+    }
+}
+
+/// The name of a code for labels; the number of one that this build does not know is not one.
+pub fn code_name(code: i32) -> &'static str {
+    v2::Code::try_from(code).map_or("UNKNOWN", |code| code.as_str_name())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_come_back_to_the_millisecond() {
+        for ms in [0, 1, 999, 1000, 1_700_000_000_123] {
+            assert_eq!(time_ms(&timestamp(ms)), Some(ms));
+            assert_eq!(duration_ms(&proto_duration(ms)), Some(ms));
+        }
+        assert_eq!(
+            time_ms(&Timestamp {
+                seconds: -1,
+                nanos: 0
+            }),
+            None
+        );
+        assert_eq!(
+            duration(&ProtoDuration {
+                seconds: -1,
+                nanos: 0
+            }),
+            None
+        );
+        assert_eq!(
+            duration(&ProtoDuration {
+                seconds: 0,
+                nanos: 1_000_000_000
+            }),
+            None
+        );
+    }
+
+    #[test]
+    fn a_route_names_just_what_the_topic_takes() {
+        assert_eq!(accepted(Types::NORMAL), [MessageType::Normal as i32]);
+        assert_eq!(accepted(Types::FIFO), [MessageType::Fifo as i32]);
+        assert_eq!(
+            accepted(Types::ALL),
+            [MessageType::Normal as i32, MessageType::Fifo as i32]
+        );
+    }
+
+    #[test]
+    fn hosts_are_written_as_clients_know_them() {
+        for (address, text) in [
+            ("10.0.0.1:80", "10.0.0.1:80"),
+            ("[::ffff:10.0.0.1]:80", "10.0.0.1:80"),
+            ("[::1]:9", "[::1]:9"),
+        ] {
+            assert_eq!(host(address.parse().unwrap()), text);
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! RocketMQ's gRPC service: each call decodes and checks, has the engine do it, and encodes the answer. One call a file.
+
+mod ack_message;
+mod admission;
+mod answer;
+mod change_invisible_duration;
+pub mod convert;
+mod delivery;
+mod digest;
+mod endpoints;
+mod forward_to_dlq;
+mod frames;
+mod handles;
+mod heartbeat;
+mod metadata;
+mod notify_client_termination;
+mod properties;
+mod query_assignment;
+mod query_route;
+mod receive_message;
+mod reserved;
+mod send_message;
+mod settings;
+mod status;
+mod telemetry;
+mod turns;
+pub mod validate;
+
+use crate::args::HostPort;
+use crate::clients::Clients;
+use crate::engine::Engine;
+use crate::metrics::{Metrics, Rpc};
+use crate::receipt::Receipts;
+use crate::shutdown::Shutdown;
+use admission::Admission;
+use answer::Answer;
+use frames::Frames;
+use sluice_proto::v2::messaging_service_server::MessagingService;
+use sluice_proto::v2::*;
+use std::sync::Arc;
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_stream::{Once, once};
+use tonic::{Request, Response, Status as Refusal, Streaming};
+use turns::Turns;
+use validate::Invalid;
+
+type Answered<T> = Result<Response<T>, Refusal>;
+
+/// What the service is made from.
+pub struct Parts {
+    /// The use cases.
+    pub engine: Arc<Engine>,
+    /// The clients.
+    pub clients: Arc<Clients>,
+    /// The counters.
+    pub metrics: Arc<Metrics>,
+    /// The switch that ends telemetry streams.
+    pub shutdown: Shutdown,
+    /// The broker's name in routes.
+    pub broker_name: String,
+    /// The address in routes, if it is fixed.
+    pub advertise: Option<HostPort>,
+    /// Bytes of the largest body that the log takes.
+    pub body_max: usize,
+}
+
+/// What all calls share.
+struct Shared {
+    engine: Arc<Engine>,
+    clients: Arc<Clients>,
+    metrics: Arc<Metrics>,
+    shutdown: Shutdown,
+    broker_name: String,
+    advertise: Option<Endpoints>,
+    body_max: usize,
+    receipts: Receipts,
+    turns: Turns,
+    admission: Arc<Admission>,
+}
+
+/// The service; clones share everything.
+#[derive(Clone)]
+pub struct Service(Arc<Shared>);
+
+impl Service {
+    /// The service over these parts.
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(Shared {
+            receipts: Receipts::new(parts.engine.shard_uuid()),
+            engine: parts.engine,
+            clients: parts.clients,
+            metrics: parts.metrics,
+            shutdown: parts.shutdown,
+            broker_name: parts.broker_name,
+            advertise: parts.advertise.as_ref().map(endpoints::of),
+            body_max: parts.body_max,
+            turns: Turns::default(),
+            admission: Arc::default(),
+        }))
+    }
+
+    /// Observes a call and turns its failure into the call's own answer.
+    async fn answer<A: Answer>(
+        &self,
+        rpc: Rpc,
+        work: impl Future<Output = Result<A, status::Failure>>,
+    ) -> Answered<A> {
+        let call = self.0.metrics.rpc.begin(rpc);
+        let answer = work.await.unwrap_or_else(|failure| {
+            tracing::debug!(call = rpc.name(), code = failure.code.as_str_name(), reason = %failure.message, "refused");
+            A::refused(failure.into_status())
+        });
+        call.finish(answer.code());
+        Ok(Response::new(answer))
+    }
+
+    async fn not_implemented<A: Answer>(&self, rpc: Rpc) -> Answered<A> {
+        self.answer(rpc, async { Err(Invalid::NotImplemented(rpc.name()).into()) })
+            .await
+    }
+}
+
+#[tonic::async_trait]
+impl MessagingService for Service {
+    type ReceiveMessageStream = Frames;
+    type PullMessageStream = Once<Result<PullMessageResponse, Refusal>>;
+    type TelemetryStream = ReceiverStream<Result<TelemetryCommand, Refusal>>;
+
+    async fn query_route(&self, request: Request<QueryRouteRequest>) -> Answered<QueryRouteResponse> {
+        self.answer(Rpc::QueryRoute, query_route::handle(&self.0, request))
+            .await
+    }
+
+    async fn query_assignment(
+        &self,
+        request: Request<QueryAssignmentRequest>,
+    ) -> Answered<QueryAssignmentResponse> {
+        self.answer(Rpc::QueryAssignment, query_assignment::handle(&self.0, request))
+            .await
+    }
+
+    async fn heartbeat(&self, request: Request<HeartbeatRequest>) -> Answered<HeartbeatResponse> {
+        self.answer(Rpc::Heartbeat, heartbeat::handle(&self.0, request))
+            .await
+    }
+
+    async fn send_message(&self, request: Request<SendMessageRequest>) -> Answered<SendMessageResponse> {
+        self.answer(Rpc::SendMessage, send_message::handle(&self.0, request))
+            .await
+    }
+
+    async fn receive_message(&self, request: Request<ReceiveMessageRequest>) -> Answered<Frames> {
+        self.answer(Rpc::ReceiveMessage, receive_message::handle(&self.0, request))
+            .await
+    }
+
+    async fn ack_message(&self, request: Request<AckMessageRequest>) -> Answered<AckMessageResponse> {
+        self.answer(Rpc::AckMessage, ack_message::handle(&self.0, request))
+            .await
+    }
+
+    async fn change_invisible_duration(
+        &self,
+        request: Request<ChangeInvisibleDurationRequest>,
+    ) -> Answered<ChangeInvisibleDurationResponse> {
+        self.answer(
+            Rpc::ChangeInvisibleDuration,
+            change_invisible_duration::handle(&self.0, request),
+        )
+        .await
+    }
+
+    async fn forward_message_to_dead_letter_queue(
+        &self,
+        request: Request<ForwardMessageToDeadLetterQueueRequest>,
+    ) -> Answered<ForwardMessageToDeadLetterQueueResponse> {
+        self.answer(
+            Rpc::ForwardMessageToDeadLetterQueue,
+            forward_to_dlq::handle(&self.0, request),
+        )
+        .await
+    }
+
+    async fn notify_client_termination(
+        &self,
+        request: Request<NotifyClientTerminationRequest>,
+    ) -> Answered<NotifyClientTerminationResponse> {
+        self.answer(
+            Rpc::NotifyClientTermination,
+            notify_client_termination::handle(&self.0, request),
+        )
+        .await
+    }
+
+    async fn telemetry(
+        &self,
+        request: Request<Streaming<TelemetryCommand>>,
+    ) -> Answered<Self::TelemetryStream> {
+        let call = self.0.metrics.rpc.begin(Rpc::Telemetry);
+        match telemetry::open(&self.0, request) {
+            Ok(stream) => {
+                call.finish(Code::Ok.into());
+                Ok(Response::new(stream))
+            }
+            Err(failure) => {
+                call.finish(failure.code.into());
+                Err(failure.into_refusal())
+            }
+        }
+    }
+
+    async fn pull_message(&self, _: Request<PullMessageRequest>) -> Answered<Self::PullMessageStream> {
+        self.0
+            .metrics
+            .rpc
+            .begin(Rpc::PullMessage)
+            .finish(Code::NotImplemented.into());
+        let failure = status::Failure::from(Invalid::NotImplemented(Rpc::PullMessage.name()));
+        let content = pull_message_response::Content::Status(failure.into_status());
+        Ok(Response::new(once(Ok(PullMessageResponse {
+            content: Some(content),
+        }))))
+    }
+
+    async fn update_offset(&self, _: Request<UpdateOffsetRequest>) -> Answered<UpdateOffsetResponse> {
+        self.not_implemented(Rpc::UpdateOffset).await
+    }
+
+    async fn get_offset(&self, _: Request<GetOffsetRequest>) -> Answered<GetOffsetResponse> {
+        self.not_implemented(Rpc::GetOffset).await
+    }
+
+    async fn query_offset(&self, _: Request<QueryOffsetRequest>) -> Answered<QueryOffsetResponse> {
+        self.not_implemented(Rpc::QueryOffset).await
+    }
+
+    async fn end_transaction(&self, _: Request<EndTransactionRequest>) -> Answered<EndTransactionResponse> {
+        self.not_implemented(Rpc::EndTransaction).await
+    }
+
+    async fn recall_message(&self, _: Request<RecallMessageRequest>) -> Answered<RecallMessageResponse> {
+        self.not_implemented(Rpc::RecallMessage).await
+    }
+
+    async fn sync_lite_subscription(
+        &self,
+        _: Request<SyncLiteSubscriptionRequest>,
+    ) -> Answered<SyncLiteSubscriptionResponse> {
+        self.not_implemented(Rpc::SyncLiteSubscription).await
+    }
+}

@@ -1,0 +1,242 @@
+//! `ReceiveMessage`: messages of a topic for a group, after a wait if there are none yet.
+//!
+//! The queue in the request is not looked at: a receive takes from all queues of the broker. Clients that know one
+//! queue only depend on it.
+
+use super::Shared;
+use super::convert;
+use super::delivery::{self, Frame};
+use super::frames::Frames;
+use super::metadata::Caller;
+use super::status::{self, Failure};
+use super::validate::Invalid;
+use crate::engine::{Receive, Received};
+use sluice_core::command::{Change, SettleItem};
+use sluice_core::hash;
+use sluice_core::limits;
+use sluice_core::plan::TagFilter;
+use sluice_proto::v2::{Code, FilterExpression, FilterType, ReceiveMessageRequest};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+use tonic::Request;
+
+/// The longest wait, and the one of clients that ask for none.
+const POLL_MAX: Duration = Duration::from_secs(20);
+/// The answer is under way that long before the client gives up: some clients wait no longer than they poll.
+const MARGIN: Duration = Duration::from_millis(500);
+/// What clients wait for an answer beyond their poll, unless they announced otherwise.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(3);
+/// The shortest time that a client may hide messages for.
+const INVISIBLE_MS_MIN: u64 = 10_000;
+/// What clients are told whose deliveries the broker renews.
+const RENEWED_INVISIBLE_MS: u64 = 60_000;
+
+pub(super) async fn handle(
+    shared: &Shared,
+    request: Request<ReceiveMessageRequest>,
+) -> Result<Frames, Failure> {
+    let arrived = Instant::now();
+    let (metadata, extensions, mut request) = request.into_parts();
+    let caller = Caller::of(&metadata, &extensions)?;
+    let group = caller.group(request.group.as_ref())?;
+    let queue = request
+        .message_queue
+        .take()
+        .ok_or(Invalid::Request("the message queue is missing"))?;
+    let topic = caller.readable_topic(queue.topic.as_ref())?;
+    let broker = queue.broker.as_ref().map_or("", |broker| broker.name.as_str());
+    if !broker.trim().is_empty() && broker != shared.broker_name {
+        return Err(Invalid::Broker(broker.to_owned()).into());
+    }
+    let filter = Arc::new(filter(request.filter_expression.as_ref())?);
+    let (invisible_ms, told_ms) = invisible(&request)?;
+    let client = shared.clients.touch(caller.client_id, caller.connection())?;
+    let wait = wait(
+        request.long_polling_timeout.as_ref().and_then(convert::duration),
+        caller.timeout(),
+        || shared.clients.request_timeout(caller.client_id),
+    );
+    let receive = Receive {
+        topic: shared.engine.topic(&topic).await?,
+        group: shared.engine.group(&group).await?,
+        client,
+        filter,
+        max: usize::try_from(request.batch_size)
+            .unwrap_or(0)
+            .clamp(1, limits::RECEIVE_MAX),
+        invisible_ms,
+        auto_renew: request.auto_renew,
+        attempt_id: hash::attempt_id(request.attempt_id.as_deref().unwrap_or_default()),
+        deadline: arrived + wait,
+    };
+    drop(topic);
+    let received = receive_matching(shared, &receive).await?;
+    if received.is_empty() {
+        return Ok(Frames::only(status::plain(Code::MessageNotFound)));
+    }
+    let bytes = received.iter().map(|message| message.command.len() as u64).sum();
+    shared
+        .metrics
+        .traffic
+        .out_of(&receive.topic, &receive.group)
+        .count(received.len() as u64, bytes);
+    let topic = queue.topic.unwrap_or_default();
+    let namespace = caller.namespace(&topic).to_owned();
+    let frame = Frame {
+        topic,
+        namespace,
+        invisible_ms: told_ms,
+        term: shared.engine.term(),
+    };
+    Ok(Frames::new(shared, received, frame))
+}
+
+/// Receives until there is a message whose tag matches, and not its hash alone.
+async fn receive_matching(shared: &Shared, receive: &Receive) -> Result<Vec<Received>, Failure> {
+    loop {
+        let mut received = shared.engine.receive(receive.clone()).await?;
+        if receive.filter.takes_all() || received.is_empty() {
+            return Ok(received);
+        }
+        // A record that cannot be read is left to the frames, which say so.
+        let matches =
+            |message: &mut Received| delivery::tag(message).is_ok_and(|tag| !receive.filter.takes(tag));
+        let others: Vec<Received> = received.extract_if(.., matches).collect();
+        for other in others {
+            let item = SettleItem {
+                offset: other.offset,
+                delivery: other.delivery,
+            };
+            // Where it fails the message comes again, and is left out again.
+            if let Err(error) = shared.engine.settle(other.id, Change::Done, vec![item]).await {
+                tracing::debug!(%error, "a message of another tag stays for now");
+            }
+        }
+        if !received.is_empty() {
+            return Ok(received);
+        }
+    }
+}
+
+fn filter(expression: Option<&FilterExpression>) -> Result<TagFilter, Invalid> {
+    let Some(expression) = expression else {
+        return Ok(TagFilter::default());
+    };
+    match FilterType::try_from(expression.r#type) {
+        Ok(FilterType::Tag | FilterType::Unspecified) => Ok(TagFilter::parse(&expression.expression)?),
+        Ok(FilterType::Sql) | Err(_) => Err(Invalid::FilterType),
+    }
+}
+
+/// For how long messages are hidden, and for how long the client is told.
+fn invisible(request: &ReceiveMessageRequest) -> Result<(u64, u64), Invalid> {
+    if request.auto_renew {
+        return Ok((limits::AUTO_RENEW_MS_MAX, RENEWED_INVISIBLE_MS));
+    }
+    request
+        .invisible_duration
+        .as_ref()
+        .and_then(convert::duration_ms)
+        .filter(|ms| (INVISIBLE_MS_MIN..=limits::INVISIBLE_MS_MAX).contains(ms))
+        .map(|ms| (ms, ms))
+        .ok_or(Invalid::Invisible {
+            min_ms: INVISIBLE_MS_MIN,
+        })
+}
+
+/// How long to wait: as asked for, else what the deadline leaves; never beyond the deadline, whatever was asked for.
+fn wait(
+    asked: Option<Duration>,
+    deadline: Option<Duration>,
+    request_timeout: impl FnOnce() -> Option<Duration>,
+) -> Duration {
+    let wait = match (asked, deadline) {
+        (Some(asked), _) => asked,
+        (None, Some(deadline)) => deadline.saturating_sub(request_timeout().unwrap_or(REQUEST_TIMEOUT) / 2),
+        (None, None) => POLL_MAX,
+    };
+    let latest = deadline.map_or(POLL_MAX, |deadline| deadline.saturating_sub(MARGIN));
+    wait.min(latest).min(POLL_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seconds(seconds: u64) -> Option<Duration> {
+        Some(Duration::from_secs(seconds))
+    }
+
+    #[test]
+    fn the_answer_comes_before_the_client_gives_up() {
+        for (asked, deadline, request_timeout, expected_ms) in [
+            (seconds(15), seconds(18), None, 15_000),
+            (seconds(30), seconds(33), None, 20_000),
+            (seconds(20), seconds(20), None, 19_500),
+            (seconds(0), seconds(3), None, 0),
+            (seconds(5), Some(Duration::from_millis(300)), None, 0),
+            (None, seconds(3), seconds(3), 1500),
+            (None, seconds(3), None, 1500),
+            (None, seconds(30), seconds(4), 20_000),
+            (None, None, None, 20_000),
+            (seconds(7), None, None, 7000),
+        ] {
+            let waited = wait(asked, deadline, || request_timeout);
+            assert_eq!(
+                waited.as_millis(),
+                expected_ms,
+                "{asked:?} {deadline:?} {request_timeout:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_invisible_duration_is_ten_seconds_to_twelve_hours() {
+        let request = |ms: Option<u64>| ReceiveMessageRequest {
+            invisible_duration: ms.map(convert::proto_duration),
+            ..Default::default()
+        };
+        for ms in [10_000, 30_000, 12 * 3600 * 1000] {
+            assert_eq!(invisible(&request(Some(ms))), Ok((ms, ms)));
+        }
+        for ms in [None, Some(0), Some(9999), Some(12 * 3600 * 1000 + 1)] {
+            assert!(
+                matches!(invisible(&request(ms)), Err(Invalid::Invisible { .. })),
+                "{ms:?}"
+            );
+        }
+        let renewed = ReceiveMessageRequest {
+            auto_renew: true,
+            ..Default::default()
+        };
+        assert_eq!(invisible(&renewed), Ok((limits::AUTO_RENEW_MS_MAX, 60_000)));
+    }
+
+    #[test]
+    fn filters_are_by_tag() {
+        let expression = |kind: FilterType, text: &str| FilterExpression {
+            r#type: kind.into(),
+            expression: text.to_owned(),
+        };
+        assert!(filter(None).unwrap().takes_all());
+        assert!(
+            filter(Some(&expression(FilterType::Tag, "*")))
+                .unwrap()
+                .takes_all()
+        );
+        assert!(
+            filter(Some(&expression(FilterType::Unspecified, "a||b")))
+                .unwrap()
+                .takes(Some("b"))
+        );
+        assert!(matches!(
+            filter(Some(&expression(FilterType::Tag, "||"))),
+            Err(Invalid::Filter(_))
+        ));
+        assert_eq!(
+            filter(Some(&expression(FilterType::Sql, "a > 1"))),
+            Err(Invalid::FilterType)
+        );
+    }
+}

@@ -1,0 +1,161 @@
+//! `SendMessage`: messages of one topic, each into a queue of the broker's choice. This is the hottest call: nothing is
+//! copied but into the command, and nothing is looked up twice.
+
+use super::metadata::Caller;
+use super::status::{self, Failure};
+use super::turns::Turn;
+use super::validate::{self, Invalid};
+use super::{Shared, convert, digest, properties};
+use crate::engine::Outgoing;
+use sluice_core::command::MessageKind;
+use sluice_core::state::Topic;
+use sluice_proto::v2::{
+    Message, MessageType, SendMessageRequest, SendMessageResponse, SendResultEntry, SystemProperties,
+};
+use tonic::Request;
+
+pub(super) async fn handle(
+    shared: &Shared,
+    request: Request<SendMessageRequest>,
+) -> Result<SendMessageResponse, Failure> {
+    let (metadata, extensions, request) = request.into_parts();
+    let caller = Caller::of(&metadata, &extensions)?;
+    send(shared, &caller, request)
+        .await
+        .map_err(|failure| failure.known_to(caller.language()))
+}
+
+async fn send(
+    shared: &Shared,
+    caller: &Caller<'_>,
+    request: SendMessageRequest,
+) -> Result<SendMessageResponse, Failure> {
+    let mut messages = request.messages;
+    let Some((first, others)) = messages.split_first() else {
+        return Err(Invalid::Corrupted("the request has no messages").into());
+    };
+    if others.iter().any(|other| other.topic != first.topic) {
+        return Err(Invalid::Corrupted("the messages are of several topics").into());
+    }
+    let name = caller.topic(first.topic.as_ref())?;
+    for message in &messages {
+        check(message, shared.body_max)?;
+    }
+    let _admitted = shared
+        .admission
+        .admit(messages.iter().map(|message| message.body.len()).sum())?;
+    let topic = shared.engine.topic(&name).await?;
+    for message in &messages {
+        check_type(message, &topic)?;
+    }
+    drop(name);
+    let turn = shared.turns.of(&topic, &shared.metrics.traffic);
+    let sending = Sending {
+        shared,
+        caller,
+        topic: &topic,
+        turn: &turn,
+    };
+    let entries = if messages.len() == 1 {
+        vec![sending.one(messages.remove(0)).await]
+    } else {
+        futures::future::join_all(messages.into_iter().map(|message| sending.one(message))).await
+    };
+    let status = status::over(entries.iter().map(|entry| &entry.status));
+    Ok(SendMessageResponse {
+        status: Some(status),
+        entries,
+    })
+}
+
+fn check(message: &Message, body_max: usize) -> Result<(), Invalid> {
+    validate::message(message, body_max)?;
+    match system(message).and_then(|system| system.body_digest.as_ref()) {
+        Some(given) => digest::verify(given, &message.body),
+        None => Ok(()),
+    }
+}
+
+/// The type follows from what the message has, transaction before delay before order, as in RocketMQ.
+fn check_type(message: &Message, topic: &Topic) -> Result<(), Invalid> {
+    let system = system(message);
+    let has = |part: fn(&SystemProperties) -> bool| system.is_some_and(part);
+    let refuse = |kind| {
+        Err(Invalid::Type {
+            topic: topic.spec.name.clone(),
+            kind,
+        })
+    };
+    if has(|system| system.message_type == MessageType::Transaction as i32) {
+        return refuse("TRANSACTION");
+    }
+    if has(|system| system.delivery_timestamp.is_some()) {
+        return refuse("DELAY");
+    }
+    if has(|system| system.lite_topic.is_some()) {
+        return refuse("LITE");
+    }
+    if has(|system| system.priority.is_some()) {
+        return refuse("PRIORITY");
+    }
+    let fifo = has(|system| system.message_group.is_some());
+    let (kind, name) = if fifo {
+        (MessageKind::Fifo, "FIFO")
+    } else {
+        (MessageKind::Normal, "NORMAL")
+    };
+    if topic.spec.types.take(kind) {
+        Ok(())
+    } else {
+        refuse(name)
+    }
+}
+
+fn system(message: &Message) -> Option<&SystemProperties> {
+    message.system_properties.as_ref()
+}
+
+/// What the messages of one request have in common.
+struct Sending<'a> {
+    shared: &'a Shared,
+    caller: &'a Caller<'a>,
+    topic: &'a Topic,
+    turn: &'a Turn,
+}
+
+impl Sending<'_> {
+    async fn one(&self, mut message: Message) -> SendResultEntry {
+        let system = message.system_properties.take().unwrap_or_default();
+        let (status, offset) = match self.append(&message, &system).await {
+            Ok(offset) => {
+                self.turn
+                    .count(system.message_group.is_some(), message.body.len());
+                (status::ok(), offset)
+            }
+            Err(failure) => (failure.into_status(), 0),
+        };
+        SendResultEntry {
+            status: Some(status),
+            message_id: system.message_id,
+            offset,
+            ..Default::default()
+        }
+    }
+
+    async fn append(&self, message: &Message, system: &SystemProperties) -> Result<i64, Failure> {
+        let properties = properties::encode(message, system)?;
+        let message_group = system.message_group.as_deref();
+        let queue = self.turn.queue(self.topic, message_group);
+        let engine = &self.shared.engine;
+        let born_ms = system.born_timestamp.as_ref().and_then(convert::time_ms);
+        let outgoing = Outgoing {
+            tag: system.tag.as_deref(),
+            message_group,
+            properties: &properties,
+            body: &message.body,
+            born_ms: born_ms.unwrap_or_else(|| engine.now()),
+            born_host: self.caller.remote(),
+        };
+        Ok(engine.send(self.topic, queue, outgoing).await?.0 as i64)
+    }
+}

@@ -1,0 +1,198 @@
+//! The server's side of TLS: which certificate it shows, and how it comes to another one without a restart.
+
+mod files;
+mod self_signed;
+
+pub use files::TlsError;
+
+use crate::args::{Config, HostPort, TlsFiles};
+use arc_swap::ArcSwap;
+use files::Stamp;
+use rustls::ServerConfig;
+use rustls::crypto::CryptoProvider;
+use rustls::crypto::ring::default_provider;
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_rustls::TlsAcceptor;
+
+/// How often the files are looked at.
+const RELOAD_EVERY: Duration = Duration::from_secs(5);
+/// gRPC speaks HTTP/2 and nothing else.
+const ALPN: &[u8] = b"h2";
+
+/// The certificate that connections get from now on.
+struct Current(ArcSwap<CertifiedKey>);
+
+impl fmt::Debug for Current {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Current")
+    }
+}
+
+impl ResolvesServerCert for Current {
+    fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.0.load_full())
+    }
+}
+
+/// A certificate in two files, read again when they change.
+#[derive(Debug)]
+pub struct Tls {
+    files: TlsFiles,
+    stamp: Stamp,
+    provider: Arc<CryptoProvider>,
+    current: Arc<Current>,
+}
+
+impl Tls {
+    /// With the user's files, or with a certificate that the broker makes itself once.
+    pub fn open(config: &Config) -> Result<Self, TlsError> {
+        let files = match &config.tls {
+            Some(files) => files.clone(),
+            None => self_signed::get_or_make(
+                &config.data_dir,
+                &subject_names(config.advertise.as_ref(), config.grpc_listen),
+            )?,
+        };
+        let provider = Arc::new(default_provider());
+        let stamp = Stamp::of(&files);
+        let current = Arc::new(Current(ArcSwap::from_pointee(files::load(&files, &provider)?)));
+        Ok(Self {
+            files,
+            stamp,
+            provider,
+            current,
+        })
+    }
+
+    /// Accepts connections with whatever certificate is current.
+    pub fn acceptor(&self) -> Result<TlsAcceptor, TlsError> {
+        let builder = ServerConfig::builder_with_provider(Arc::clone(&self.provider))
+            .with_safe_default_protocol_versions()
+            .map_err(TlsError::Rustls)?;
+        let resolver = Arc::clone(&self.current) as Arc<dyn ResolvesServerCert>;
+        let mut config = builder.with_no_client_auth().with_cert_resolver(resolver);
+        config.alpn_protocols = vec![ALPN.to_vec()];
+        Ok(TlsAcceptor::from(Arc::new(config)))
+    }
+
+    /// Looks at the files until the end of the process. Files that cannot be used, such as a pair half replaced, leave
+    /// the present certificate in place until the next look.
+    pub async fn keep_current(mut self) {
+        let mut look = tokio::time::interval(RELOAD_EVERY);
+        loop {
+            look.tick().await;
+            match tokio::task::spawn_blocking(move || self.look()).await {
+                Ok(same) => self = same,
+                Err(error) => {
+                    tracing::error!(%error, "the certificate is no longer read again");
+                    return;
+                }
+            }
+        }
+    }
+
+    fn look(mut self) -> Self {
+        let stamp = Stamp::of(&self.files);
+        if stamp != self.stamp {
+            match files::load(&self.files, &self.provider) {
+                Ok(certified) => {
+                    self.current.0.store(Arc::new(certified));
+                    self.stamp = stamp;
+                    tracing::info!(cert = %self.files.cert.display(), "new connections get the changed certificate");
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "the changed certificate cannot be used; the old one stays")
+                }
+            }
+        }
+        self
+    }
+}
+
+/// The names under which clients may reach this broker.
+fn subject_names(advertise: Option<&HostPort>, listen: SocketAddr) -> Vec<String> {
+    let mut names: Vec<String> = ["localhost", "127.0.0.1", "::1"].map(str::to_owned).into();
+    let hostname = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let listened = (!listen.ip().is_unspecified()).then(|| listen.ip().to_string());
+    let advertised = advertise.map(|address| address.host.clone());
+    for name in [Some(hostname), listened, advertised].into_iter().flatten() {
+        if !name.is_empty() && name.is_ascii() && !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    fn names() -> Vec<String> {
+        subject_names(
+            Some(&HostPort {
+                host: "broker.test".into(),
+                port: 1,
+            }),
+            "10.0.0.9:1".parse().unwrap(),
+        )
+    }
+
+    fn open(files: TlsFiles) -> Tls {
+        let provider = Arc::new(default_provider());
+        let stamp = Stamp::of(&files);
+        let current = Arc::new(Current(ArcSwap::from_pointee(
+            files::load(&files, &provider).unwrap(),
+        )));
+        Tls {
+            files,
+            stamp,
+            provider,
+            current,
+        }
+    }
+
+    #[test]
+    fn the_names_are_those_under_which_the_broker_is_reached() {
+        let names = names();
+        for name in ["localhost", "127.0.0.1", "::1", "10.0.0.9", "broker.test"] {
+            assert!(names.iter().any(|other| other == name), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_certificate_is_made_once_and_its_key_is_private() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("data");
+        let files = self_signed::get_or_make(&folder, &names()).unwrap();
+        let mode = std::fs::metadata(&files.key).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let first = std::fs::read(&files.cert).unwrap();
+        self_signed::get_or_make(&folder, &names()).unwrap();
+        assert_eq!(std::fs::read(&files.cert).unwrap(), first);
+        open(files).acceptor().unwrap();
+    }
+
+    #[test]
+    fn a_changed_certificate_is_taken_and_a_broken_one_is_not() {
+        let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let files = self_signed::get_or_make(here.path(), &names()).unwrap();
+        let other = self_signed::get_or_make(there.path(), &names()).unwrap();
+        let tls = open(files.clone());
+        let shown = |tls: &Tls| tls.current.0.load().cert.clone();
+        let first = shown(&tls);
+        std::fs::copy(&other.cert, &files.cert).unwrap();
+        let tls = tls.look();
+        assert_eq!(shown(&tls), first, "the key does not fit the certificate yet");
+        std::fs::copy(&other.key, &files.key).unwrap();
+        let tls = tls.look();
+        assert_ne!(shown(&tls), first);
+        std::fs::write(&files.cert, "nothing").unwrap();
+        assert_ne!(shown(&tls.look()), first, "the last good one stays");
+    }
+}

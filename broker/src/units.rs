@@ -1,0 +1,89 @@
+//! Sizes and durations as people write them: `256KiB`, `1GiB`, `500ms`, `10m`.
+
+use std::time::Duration;
+
+const SIZES: [(&str, u64); 11] = [
+    ("", 1),
+    ("B", 1),
+    ("K", 1 << 10),
+    ("KiB", 1 << 10),
+    ("KB", 1000),
+    ("M", 1 << 20),
+    ("MiB", 1 << 20),
+    ("MB", 1_000_000),
+    ("G", 1 << 30),
+    ("GiB", 1 << 30),
+    ("GB", 1_000_000_000),
+];
+
+const TIMES_MS: [(&str, u64); 5] = [
+    ("", 1000),
+    ("ms", 1),
+    ("s", 1000),
+    ("m", 60 * 1000),
+    ("h", 3600 * 1000),
+];
+
+/// Reads a size in bytes.
+pub fn size(text: &str) -> Result<u64, String> {
+    read(text, &SIZES).ok_or_else(|| {
+        format!("'{text}' is no size: write a whole number and B, KiB, MiB or GiB, such as 256KiB or 1GiB")
+    })
+}
+
+/// Reads a duration; a bare number is in seconds.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    read(text, &TIMES_MS).map(Duration::from_millis).ok_or_else(|| {
+        format!("'{text}' is no duration: write a whole number and ms, s, m or h, such as 500ms or 10s")
+    })
+}
+
+fn read(text: &str, units: &[(&str, u64)]) -> Option<u64> {
+    let text = text.trim();
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let number: u64 = number.parse().ok()?;
+    let unit = unit.trim();
+    let (_, factor) = units.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit))?;
+    number.checked_mul(*factor)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_read_with_their_units() {
+        for (text, bytes) in [
+            ("0", 0),
+            ("4096", 4096),
+            ("256KiB", 256 << 10),
+            ("256 kib", 256 << 10),
+            ("512MiB", 512 << 20),
+            ("1GiB", 1 << 30),
+            ("2G", 2 << 30),
+            ("1MB", 1_000_000),
+        ] {
+            assert_eq!(size(text), Ok(bytes), "{text}");
+        }
+        for text in ["", "GiB", "1.5GiB", "-1", "1TiBs", "99999999999GiB"] {
+            assert!(size(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn durations_are_read_with_their_units() {
+        for (text, ms) in [
+            ("5", 5000),
+            ("500ms", 500),
+            ("10s", 10_000),
+            ("2m", 120_000),
+            ("1h", 3_600_000),
+        ] {
+            assert_eq!(duration(text), Ok(Duration::from_millis(ms)), "{text}");
+        }
+        for text in ["", "s", "1.5s", "3 days"] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+    }
+}

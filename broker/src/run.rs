@@ -136,8 +136,10 @@ impl Broker {
                 .context("the gRPC server failed")?,
             Err(_) => tracing::warn!("calls still run after {DRAIN_MAX:?}: they are cut off"),
         }
+        let closed = self.engine.close().await.context("cannot close the store");
+        // Last of all the one that says to the end that this broker is not ready.
         self.background.iter().for_each(JoinHandle::abort);
-        self.engine.close().await.context("cannot close the store")
+        closed
     }
 }
 

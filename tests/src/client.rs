@@ -1,6 +1,7 @@
 //! A thin client of the gRPC protocol, for tests that need what the SDKs hide: raw codes, handles, concurrency.
 
 mod calls;
+mod held;
 mod session;
 mod tls;
 
@@ -17,6 +18,7 @@ use tonic::metadata::MetadataMap;
 use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
 
 pub use calls::{Receive, Received};
+pub use held::HeldSend;
 pub use session::{Session, producer_settings, push_consumer_settings, simple_consumer_settings};
 
 use crate::seed;
@@ -38,6 +40,7 @@ pub enum Transport {
 #[derive(Debug, Clone)]
 pub struct Client {
     stub: MessagingServiceClient<Channel>,
+    channel: Channel,
     headers: Arc<MetadataMap>,
     endpoint: String,
 }
@@ -57,11 +60,12 @@ impl Client {
     /// When the endpoint is malformed.
     pub fn with(endpoint: &str, transport: Transport) -> Result<Self> {
         let channel = channel(endpoint, transport)?.connect_lazy();
-        let stub = MessagingServiceClient::new(channel)
+        let stub = MessagingServiceClient::new(channel.clone())
             .max_decoding_message_size(MESSAGE_BYTES_MAX)
             .max_encoding_message_size(MESSAGE_BYTES_MAX);
         Ok(Self {
             stub,
+            channel,
             headers: Arc::new(headers(&format!("tests@{:016x}", seed::entropy()))?),
             endpoint: endpoint.to_owned(),
         })

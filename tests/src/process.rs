@@ -256,6 +256,17 @@ impl Broker {
         is_ready(self.http_port)
     }
 
+    /// Tells whether the process has not ended.
+    ///
+    /// # Errors
+    /// When the system does not say.
+    pub fn runs(&mut self) -> Result<bool> {
+        match &mut self.child {
+            Some(child) => Ok(child.try_wait()?.is_none()),
+            None => Ok(false),
+        }
+    }
+
     /// Kills the process as `kill -9` does, and waits until it is gone.
     ///
     /// # Errors

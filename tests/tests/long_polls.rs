@@ -11,8 +11,8 @@ use sluice_tests::wait;
 const POLLS: usize = 1000;
 /// Few enough on each for any limit of streams.
 const CONNECTIONS: usize = 20;
-const WAKEUPS: &str = "sluice_long_poll_wakeups_total";
-const WAITING: &str = "sluice_long_polls";
+const WAKEUPS: &str = "sluice_poll_wakeups_total";
+const WAITING: &str = "sluice_polls";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_waiting_receives_and_one_message_are_one_delivery_and_at_most_two_wakeups() {

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use sluice_proto::v2::Code;
 use sluice_tests::client::{Client, Receive, code, message};
-use sluice_tests::http;
 use sluice_tests::process::{Broker, Setup};
+use sluice_tests::wait;
 
 use crate::traffic::{SOON, bodies, consume, nothing, numbered, offsets, receive, send};
 
@@ -44,7 +44,7 @@ async fn a_stopping_broker_answers_the_calls_it_has_and_keeps_what_it_acknowledg
             ))
         })
         .collect();
-    sluice_tests::wait::until_true("the senders are at work", SOON, || {
+    wait::until_true("the senders are at work", SOON, || {
         broker
             .metric("rocketmq_messages_in_total")
             .is_ok_and(|count| count > 500.0)
@@ -95,27 +95,25 @@ async fn send_until_stopped(endpoint: String, sender: usize, stopping: Arc<Atomi
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_stopping_broker_is_not_ready() {
+async fn a_stopping_broker_is_not_ready_and_waits_for_the_call_it_has() {
     let mut broker = Setup::new().start().unwrap();
     let client = Client::new(&broker.endpoint()).unwrap();
     send(&client, "orders", &numbered(0..1)).await;
+    let call = client.begin_send(vec![message("orders", "m-001")]).await.unwrap();
+
     broker.signal_term().unwrap();
-    let port = broker.http_port();
-    let answers = std::thread::spawn(move || {
-        let mut answers = Vec::new();
-        while let Ok(answer) = http::get(port, "/readyz") {
-            answers.push(answer.status);
-        }
-        answers
-    });
+    until(&broker, "readiness turns false", |broker| Ok(!broker.is_ready()?));
+    assert!(broker.runs().unwrap(), "the broker ended with a call under way");
+    let response = call.complete().await.unwrap();
+
+    assert_eq!(code(response.status.as_ref()), Some(Code::Ok), "{response:?}");
     assert!(broker.wait_for_end().unwrap().success());
-    let answers = answers.join().unwrap();
-    let turned = answers.iter().position(|status| *status == 503);
-    let turned = turned.unwrap_or_else(|| panic!("no 503 among {answers:?}"));
-    assert!(
-        answers[turned..].iter().all(|status| *status == 503),
-        "{answers:?}"
-    );
+    broker.restart().unwrap();
+    assert_eq!(consume(&client, "readers", "orders", 2).await, numbered(0..2));
+}
+
+fn until(broker: &Broker, what: &str, holds: impl Fn(&Broker) -> anyhow::Result<bool>) {
+    wait::until(what, SOON, || Ok(holds(broker)?.then_some(()))).unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

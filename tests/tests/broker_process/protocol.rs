@@ -104,7 +104,8 @@ async fn sends_that_cannot_be_taken_are_refused_by_their_code() {
     let large = vec![7; (4 << 20) + 1];
     for (what, messages, expected) in [
         ("no message", vec![], Code::MessageCorrupted),
-        ("no body", vec![message("orders", "")], Code::MessageBodyEmpty),
+        // The code made for it is newer than some clients, which stumble over numbers they do not know.
+        ("no body", vec![message("orders", "")], Code::BadRequest),
         (
             "a topic with a blank",
             vec![message("or ders", "x")],

@@ -33,6 +33,7 @@ fn go_on_after(restart: impl FnOnce(&mut Stage)) {
     let before = names("before");
     stage.send_bodies("orders", &before);
     stage.handled("worker", before.len(), RECOVERED_WITHIN);
+    stage.settled();
 
     restart(&mut stage);
 

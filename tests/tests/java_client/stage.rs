@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use sluice_tests::java::{Driver, Event};
 use sluice_tests::process::{Broker, Setup};
+use sluice_tests::wait;
 
 /// Long enough for a busy machine; nothing waits as long when all is well.
 pub const SOON: Duration = Duration::from_secs(30);
@@ -109,6 +110,15 @@ impl Stage {
         self.driver
             .call(json!({"do": "ack", "name": name, "ref": message["ref"]}))
             .unwrap();
+    }
+
+    /// Waits until everything sent was acknowledged: clients do that behind their handlers.
+    pub fn settled(&self) {
+        wait::until("everything is acknowledged", SOON, || {
+            let waiting = self.broker.metric("rocketmq_consumer_lag_messages")?;
+            Ok((waiting == 0.0).then_some(()))
+        })
+        .unwrap();
     }
 
     /// Waits until a push consumer has handled so many messages successfully; returns all events of it so far.

@@ -103,3 +103,17 @@ fn a_quiet_log_catches_its_slot_up() {
     drop(bench);
     assert_eq!(Bench::begin(io, dir.path()).unwrap().durable(), end);
 }
+
+#[test]
+fn an_empty_log_of_the_usual_size_takes_less_than_64_mib() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut options = log_bench::options(dir.path());
+    options.identity.segment_bytes = 1 << 30;
+    let mut bench = Bench::open_with(Arc::new(RealIo::default()), options).unwrap();
+    bench.prefill().unwrap();
+    let files = ["", "log"]
+        .iter()
+        .flat_map(|folder| std::fs::read_dir(dir.path().join(folder)).unwrap());
+    let bytes: u64 = files.map(|file| file.unwrap().metadata().unwrap().len()).sum();
+    assert!((16 << 20..64 << 20).contains(&bytes), "{bytes} bytes");
+}

@@ -71,7 +71,7 @@ pub(super) const SEGMENT_BYTES_MIN: u64 = 256 << 10;
 pub(super) const SEGMENT_BYTES_MAX: u64 = 2 << 30;
 /// Frames written with one call and one sync, unless one frame is larger.
 pub(super) const GROUP_BYTES: usize = 1 << 20;
-/// Zero-filled at a time.
+/// Zero-filled of the next segment before it is needed.
 const PREFILL_BYTES: u64 = 16 << 20;
 /// What a command may have besides a body of the largest size: the record's own fields, properties and names.
 const COMMAND_EXTRA: usize = 64 << 10;
@@ -87,7 +87,7 @@ pub struct SegmentLimits {
     pub batch_bytes: usize,
     /// The largest command, and the largest batch of one proposer.
     pub command_bytes: usize,
-    /// Zero-filled at a time.
+    /// Zero-filled of the next segment before it is needed.
     pub prefill_bytes: u64,
 }
 

@@ -10,7 +10,8 @@ use crate::io::{FileHandle, write_all_at};
 use sluice_core::ids::PhysicalOffset;
 use std::sync::Arc;
 
-/// Written at a time, and at most waited for by the writer.
+/// Written and synced at a time. The log thread's sync of the same file has to wait for what is unsynced of it: with
+/// 16 MiB at a time the slowest groups took 12 to 28 ms, with 256 KiB 3 ms.
 const CHUNK: usize = 256 << 10;
 /// Zero-filling begins when less than this is left ahead of the writer.
 const LOW: u64 = 24 << 20;
@@ -64,7 +65,10 @@ impl Prefill {
         match &result {
             Ok(Prefilled::NoSpace) => self.shared.inbox.set_full(self.reserve() < self.reserve_wanted()),
             Ok(_) => self.shared.inbox.set_full(false),
-            Err(fatal) => *self.shared.poison.lock() = Some(fatal.clone()),
+            Err(fatal) => {
+                self.shared.positions.set_failed();
+                *self.shared.poison.lock() = Some(fatal.clone());
+            }
         }
         result
     }
@@ -102,15 +106,9 @@ impl Prefill {
             }
         };
         let zeros = vec![0; CHUNK];
-        let mut left = self.shared.limits.prefill_bytes;
-        while left > 0 {
-            let want = zeros.len().min(left as usize);
-            let filled = active.zero_fill(&file, &zeros[..want]);
-            match filled.map_err(LogError::io("zero-fill", &active.path))? {
-                0 => break,
-                n => left -= n,
-            }
-        }
+        active
+            .zero_fill(&file, &zeros)
+            .map_err(LogError::io("zero-fill", &active.path))?;
         file.sync_data().map_err(Fatal::new("sync", &active.path))?;
         Ok(())
     }
@@ -136,9 +134,9 @@ impl Prefill {
                     source,
                 });
             }
+            file.sync_data().map_err(Fatal::new("sync", &path))?;
             filled += n;
         }
-        file.sync_data().map_err(Fatal::new("sync", &path))?;
         *self.shared.spare.lock() = Some(Spare { file, filled });
         Ok(())
     }

@@ -239,15 +239,15 @@ impl Segment {
         }
     }
 
-    /// Fills with zeros what lies behind the zero-filled and written part, through `file`; answers the bytes filled,
-    /// 0 at the segment's end.
-    pub(super) fn zero_fill(&self, file: &FileHandle, zeros: &[u8]) -> std::io::Result<u64> {
+    /// Fills with zeros what lies behind the zero-filled and written part, through `file`, up to the
+    /// segment's end.
+    pub(super) fn zero_fill(&self, file: &FileHandle, zeros: &[u8]) -> std::io::Result<()> {
         let _zeroing = self.zeroing.lock();
         let at = self.zeroed();
         let room = (self.limit().0 - at.0).min(zeros.len() as u64);
         write_all_at(file.as_ref(), &zeros[..room as usize], self.file_offset(at))?;
         self.zeroed.store(at.0 + room, Ordering::Release);
-        Ok(room)
+        Ok(())
     }
 
     /// Writes a slot; it is durable with the file's next sync.

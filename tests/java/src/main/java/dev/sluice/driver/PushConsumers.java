@@ -25,6 +25,7 @@ final class PushConsumers {
                 .setConsumerGroup(command.get("group").getAsString())
                 .setSubscriptionExpressions(Settings.subscriptions(command))
                 .setConsumptionThreadCount(Settings.number(command, "threads", 8))
+                .setEnableFifoConsumeAccelerator(command.has("accelerated"))
                 .setMessageListener(message -> handle(name, command, message))
                 .build();
         return consumers.put(name, consumer);

@@ -58,7 +58,6 @@ pub struct Opening {
     meta: MetaStore,
     segments: Vec<Arc<Segment>>,
     durable: DurableSlot,
-    positions: Arc<Positions>,
 }
 
 impl Opening {
@@ -90,8 +89,6 @@ impl Opening {
             reason: format!("segments of {} bytes are not supported", identity.segment_bytes),
         })?;
         let (segments, durable) = open_segments(io.as_ref(), &log_dir, meta.meta(), files)?;
-        let positions = Arc::new(Positions::default());
-        positions.set_segments(&segments);
         Ok(Self {
             io,
             options,
@@ -100,13 +97,7 @@ impl Opening {
             meta,
             segments,
             durable,
-            positions,
         })
-    }
-
-    /// How far the log has come: still at zero, and moving as soon as the log is [started](Opened::start).
-    pub fn positions(&self) -> Arc<Positions> {
-        self.positions.clone()
     }
 
     /// What follows from the segments' size.
@@ -379,9 +370,7 @@ impl Opened {
             meta,
             segments,
             durable,
-            positions,
         } = self.opening;
-        positions.set_segments(&segments);
         let inbox = Inbox::new(
             limits,
             Load {
@@ -401,14 +390,13 @@ impl Opened {
             .max(meta.meta().purged);
         tail.term = tail.term.max(last.map_or(Term(0), |last| last.term));
         let active = segments[segments.len() - 1].clone();
-        positions.begin(&tail, applied);
         let shared = Arc::new(Shared {
             io,
             log_dir: options.dir.join("log"),
             seed: meta.meta().identity.uuid.into(),
             limits,
             inbox,
-            positions,
+            positions: Arc::new(Positions::new(&tail, applied)),
             ring: Ring::new(options.ring_bytes),
             segments: RwLock::new(segments),
             mapped: Mutex::new(VecDeque::new()),

@@ -25,26 +25,18 @@ pub struct Positions {
     committed: AtomicU64,
     applied: AtomicU64,
     failed: AtomicBool,
-    /// The segments' bases, rising.
-    starts: RwLock<Vec<PhysicalOffset>>,
 }
 
 impl Positions {
-    /// Where an opened log goes on.
-    pub(super) fn begin(&self, tail: &LogPosition, applied: LogIndex) {
-        self.written.store(tail.physical.0, Ordering::Release);
-        self.durable.store(tail.physical.0, Ordering::Release);
-        self.committed.store(applied.0, Ordering::Release);
-        self.applied.store(applied.0, Ordering::Release);
-    }
-
-    /// Whether a segment begins at `offset`.
-    pub fn is_segment_start(&self, offset: PhysicalOffset) -> bool {
-        self.starts.read().binary_search(&offset).is_ok()
-    }
-
-    pub(super) fn set_segments(&self, segments: &[Arc<Segment>]) {
-        *self.starts.write() = segments.iter().map(|segment| segment.base()).collect();
+    /// An opened log's, which goes on at `tail`.
+    pub(super) fn new(tail: &LogPosition, applied: LogIndex) -> Self {
+        Self {
+            written: AtomicU64::new(tail.physical.0),
+            durable: AtomicU64::new(tail.physical.0),
+            committed: AtomicU64::new(applied.0),
+            applied: AtomicU64::new(applied.0),
+            failed: AtomicBool::new(false),
+        }
     }
 
     /// Whether the log has failed: nothing more will become durable, and the process is about to end.
@@ -162,10 +154,7 @@ pub(super) struct Shared {
 impl Shared {
     /// Changes the list of segments.
     pub(super) fn change_segments<T>(&self, change: impl FnOnce(&mut Vec<Arc<Segment>>) -> T) -> T {
-        let mut segments = self.segments.write();
-        let result = change(&mut segments);
-        self.positions.set_segments(&segments);
-        result
+        change(&mut self.segments.write())
     }
 
     /// The segment that is written.

@@ -61,6 +61,16 @@ pub fn message(n: u32, size: usize) -> EncodedCommand {
     .encode()
 }
 
+/// A seeded generator, so that a failure says how to come again.
+pub struct Random(pub u64);
+
+impl Random {
+    pub fn below(&mut self, n: u64) -> u64 {
+        self.0 = sluice_core::hash::mix(self.0, 1);
+        self.0 % n
+    }
+}
+
 /// What a proposer was told so far.
 pub fn outcome(answer: &Answer) -> Option<Outcome> {
     answer.try_recv().ok()

@@ -1,0 +1,241 @@
+//! Damaged files: whole frames are found, damage below the durable slot is refused, and nothing damaged is ever served.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
+
+mod log_bench;
+
+use log_bench::{Bench, Random, SEGMENT, message};
+use sluice_core::ids::PhysicalOffset;
+use sluice_store::io::{Fault, FaultyIo, LogIo, read_exact_at, write_all_at};
+use sluice_store::log::{Frame, LogError};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+fn dir() -> &'static Path {
+    Path::new("/data/broker-a")
+}
+
+fn open(io: &FaultyIo) -> Result<Bench, LogError> {
+    Bench::open(Arc::new(io.clone()), dir())
+}
+
+/// One segment whose last 8 KiB are many small frames, as it is on the disk; what was acknowledged by then, and the
+/// durable slot that a start would find.
+fn torn_base(catch_up: bool) -> (FaultyIo, Vec<Frame>, PhysicalOffset) {
+    let io = FaultyIo::new(11);
+    let mut bench = open(&io).unwrap();
+    for n in 0..60 {
+        bench.propose(vec![message(n, 40 + n as usize * 7)]);
+        bench.run();
+    }
+    // The last group, which the slot does not cover yet.
+    bench.propose((0..10).map(|m| message(60 + m, 200)).collect());
+    bench.run();
+    if catch_up {
+        bench.now += Duration::from_millis(60);
+        bench.run();
+    }
+    let frames = bench.all();
+    drop(bench);
+    let io = io.crash_losing_all();
+    let durable = Bench::begin(Arc::new(io.clone()), dir()).unwrap().durable();
+    (io, frames, durable)
+}
+
+fn segment_path() -> PathBuf {
+    dir().join("log").join(format!("{:020}.seg", 0))
+}
+
+fn cut_at_every_byte(cut: impl Fn(&FaultyIo, u64), leaves_zeros: bool) {
+    for catch_up in [false, true] {
+        let (base, frames, durable) = torn_base(catch_up);
+        let end = frames.last().unwrap().end();
+        assert!(end.0 > 10_000 && end.0 < SEGMENT);
+        assert_eq!(catch_up, durable == end);
+        let (mut recovered, mut refused) = (0, 0);
+        for keep in end.0 - 8192..end.0 {
+            let io = base.crash_losing_all();
+            cut(&io, 4096 + keep);
+            // A frame that ends in zeros does not notice when zeros take their place.
+            let is_whole = |frame: &&Frame| {
+                let kept = (keep.saturating_sub(frame.start().0) as usize).min(frame.bytes().len());
+                let rest = &frame.bytes()[kept..];
+                rest.is_empty() || (leaves_zeros && kept > 0 && rest.iter().all(|byte| *byte == 0))
+            };
+            let whole: Vec<Frame> = frames.iter().take_while(is_whole).cloned().collect();
+            let kept_to = whole.last().unwrap().end();
+            match open(&io) {
+                Ok(bench) => {
+                    assert!(
+                        kept_to >= durable,
+                        "cut at {keep}: acknowledged frames are gone in silence"
+                    );
+                    assert!(bench.replayed == whole, "cut at {keep}: not the whole frames");
+                    recovered += 1;
+                }
+                Err(LogError::Corruption { file, offset, .. }) => {
+                    assert!(
+                        kept_to < durable,
+                        "cut at {keep}: {kept_to} is not below {durable}"
+                    );
+                    assert_eq!((file, offset), (segment_path(), 4096 + kept_to.0));
+                    refused += 1;
+                }
+                Err(other) => panic!("cut at {keep}: {other}"),
+            }
+        }
+        assert!(
+            refused > 0 && (recovered > 0 || catch_up),
+            "{recovered} recovered, {refused} refused"
+        );
+    }
+}
+
+#[test]
+fn a_file_cut_at_any_byte_of_its_last_8_kib_gives_the_whole_frames_or_is_refused_below_the_slot() {
+    cut_at_every_byte(
+        |io, len| {
+            let file = io.open(&segment_path()).unwrap();
+            file.set_len(len).unwrap();
+            file.sync_data().unwrap();
+        },
+        false,
+    );
+}
+
+#[test]
+fn a_file_of_zeros_from_any_byte_of_its_last_8_kib_gives_the_whole_frames_or_is_refused_below_the_slot() {
+    cut_at_every_byte(
+        |io, from| {
+            let file = io.open(&segment_path()).unwrap();
+            let len = file.len().unwrap();
+            write_all_at(file.as_ref(), &vec![0; (len - from) as usize], from).unwrap();
+            file.sync_data().unwrap();
+        },
+        true,
+    );
+}
+
+#[test]
+fn a_flipped_bit_is_never_served_and_never_cut_off_below_the_slot() {
+    let (base, frames, durable) = torn_base(true);
+    let mut random = Random(5);
+    let end = frames.last().unwrap().end();
+    assert_eq!(durable, end);
+    for _ in 0..3000 {
+        let io = base.crash_losing_all();
+        let at = 4096 + random.below(end.0);
+        let file = io.open(&segment_path()).unwrap();
+        let mut byte = [0];
+        read_exact_at(file.as_ref(), &mut byte, at).unwrap();
+        byte[0] ^= 1 << random.below(8);
+        write_all_at(file.as_ref(), &byte, at).unwrap();
+        file.sync_data().unwrap();
+        match open(&io) {
+            Err(LogError::Corruption { .. }) => {}
+            Err(other) => panic!("byte {at}: {other}"),
+            // Only padding is covered by no checksum, and nothing depends on it.
+            Ok(bench) => assert!(bench.replayed == frames, "byte {at}"),
+        }
+    }
+}
+
+#[test]
+fn a_record_that_rots_after_the_start_is_refused_by_every_read() {
+    let io = FaultyIo::new(2);
+    let mut bench = open(&io).unwrap();
+    let mut old = Vec::new();
+    for n in 0..500 {
+        bench.propose(vec![message(n, 1000)]);
+        bench.run();
+        old = bench.committed();
+    }
+    let reader = bench.parts.log.reader();
+    let (_, at, command) = old[2].commands().next().unwrap();
+    assert!(!reader.is_hot(at));
+    let path = segment_path();
+    let file = io.open(&path).unwrap();
+    let place = 4096 + at.0 + 100;
+    write_all_at(file.as_ref(), &[0xee], place).unwrap();
+    let error = reader.read_command(at, command.len() as u32).unwrap_err();
+    assert!(error.to_string().contains(&path.display().to_string()), "{error}");
+    let (_, next, command) = old[3].commands().next().unwrap();
+    assert_eq!(
+        reader.read_command(next, command.len() as u32).unwrap(),
+        command,
+        "the next one is whole"
+    );
+}
+
+#[test]
+fn a_read_error_while_opening_refuses_and_changes_nothing() {
+    let (base, frames, _) = torn_base(true);
+    let io = base.crash_losing_all();
+    let at = 4096 + frames[5].start().0;
+    io.plant(Fault::ReadError {
+        path: segment_path(),
+        range: at..at + 1,
+    });
+    assert!(matches!(open(&io), Err(LogError::Io { .. })));
+    assert_eq!(open(&io.crash_losing_all()).unwrap().replayed, frames);
+}
+
+#[test]
+fn a_damaged_header_never_costs_frames() {
+    let (base, _, _) = torn_base(true);
+    for at in (0..60).chain(512..532).chain(1024..1044) {
+        let io = base.crash_losing_all();
+        let file = io.open(&segment_path()).unwrap();
+        let mut byte = [0];
+        read_exact_at(file.as_ref(), &mut byte, at).unwrap();
+        write_all_at(file.as_ref(), &[byte[0] ^ 8], at).unwrap();
+        file.sync_data().unwrap();
+        let before = file.len().unwrap();
+        match open(&io) {
+            Ok(_) => assert!(at >= 512 || (12..16).contains(&at), "byte {at}"),
+            Err(LogError::Corruption { .. } | LogError::Mismatch { .. }) => {
+                assert_eq!(file.len().unwrap(), before);
+                assert_eq!(
+                    io.open(&segment_path()).unwrap().len().unwrap(),
+                    before,
+                    "byte {at}"
+                );
+            }
+            Err(other) => panic!("byte {at}: {other}"),
+        }
+    }
+}
+
+#[test]
+fn what_is_cut_off_is_saved_and_no_more_than_four_cuts_are_kept() {
+    let io = FaultyIo::new(9);
+    for start in 0..8_u64 {
+        let mut bench = open(&io).unwrap();
+        bench.propose(vec![message(1, 500)]);
+        bench.run();
+        let tail = bench.parts.writer.tail().physical;
+        drop(bench);
+        let file = io.open(&segment_path()).unwrap();
+        write_all_at(
+            file.as_ref(),
+            b"half a frame that a crash has left",
+            4096 + tail.0,
+        )
+        .unwrap();
+        let bench = open(&io).unwrap();
+        let cut = bench.cut.clone().unwrap();
+        assert_eq!((cut.at, cut.bytes), (tail, 34), "start {start}");
+        let saved = io.open_read(&cut.saved.unwrap()).unwrap();
+        let mut bytes = vec![0; 34];
+        read_exact_at(saved.as_ref(), &mut bytes, 0).unwrap();
+        assert_eq!(bytes, b"half a frame that a crash has left");
+    }
+    let names = io.list(&dir().join("log")).unwrap();
+    assert_eq!(
+        names
+            .iter()
+            .filter(|name| name.to_string_lossy().contains("cut-"))
+            .count(),
+        4
+    );
+}

@@ -1,0 +1,8 @@
+//! The gRPC service over a real store, in this process: each call's answers, by their codes.
+#![cfg(test)]
+
+mod routes;
+mod sends;
+mod sessions;
+mod settling;
+mod support;

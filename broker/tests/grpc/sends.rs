@@ -1,0 +1,194 @@
+//! `SendMessage`.
+
+use crate::support::*;
+use sluice_proto::v2::*;
+use std::collections::BTreeSet;
+
+const INIT: &str = "topics: [{name: normal, types: normal}, {name: fifo, types: fifo}]\n";
+
+#[tokio::test]
+async fn each_message_of_a_request_has_an_entry_in_its_place() {
+    let fixture = Fixture::new().await;
+    let messages: Vec<_> = (0..8).map(|n| message("t", &n.to_string())).collect();
+    let ids: Vec<_> = messages
+        .iter()
+        .map(|message| system(message).message_id.clone())
+        .collect();
+    let sent = fixture.send(messages).await;
+    assert_eq!(code(&sent.status), Code::Ok);
+    assert_eq!(
+        sent.entries
+            .iter()
+            .map(|entry| entry.message_id.clone())
+            .collect::<Vec<_>>(),
+        ids
+    );
+    assert!(sent.entries.iter().all(|entry| code(&entry.status) == Code::Ok));
+    let mut offsets: Vec<_> = sent.entries.iter().map(|entry| entry.offset).collect();
+    offsets.sort_unstable();
+    assert_eq!(offsets, [0, 0, 0, 0, 1, 1, 1, 1], "in turn over four queues");
+}
+
+#[tokio::test]
+async fn a_message_group_stays_on_one_queue_and_in_order() {
+    let fixture = Fixture::with("groups: [{name: g, fifo: true}]\n", &[]).await;
+    for n in 0..10 {
+        fixture
+            .send_ok(with(message("t", &n.to_string()), |s| {
+                s.message_group = Some("a".into())
+            }))
+            .await;
+    }
+    let received = fixture.receive(|_| {}).await;
+    assert_eq!(
+        received.bodies(),
+        (0..10).map(|n| n.to_string()).collect::<Vec<_>>()
+    );
+    let queues: BTreeSet<_> = received
+        .messages
+        .iter()
+        .map(|message| system(message).queue_id)
+        .collect();
+    assert_eq!(queues.len(), 1);
+    assert!(
+        received
+            .messages
+            .iter()
+            .all(|m| system(m).message_type() == MessageType::Fifo)
+    );
+}
+
+#[tokio::test]
+async fn what_cannot_be_taken_is_refused_by_its_code() {
+    let fixture = Fixture::with(INIT, &[]).await;
+    let m = || message("t", "x");
+    let mut property = m();
+    property.user_properties.insert("UNIQ_KEY".into(), "1".into());
+    let mut many = m();
+    many.user_properties = (0..129).map(|n| (format!("p{n}"), String::new())).collect();
+    let digest = Digest {
+        r#type: DigestType::Md5.into(),
+        checksum: "00".into(),
+    };
+    let other_topic = [m(), message("other", "x")];
+    for (messages, expected) in [
+        (vec![], Code::MessageCorrupted),
+        (other_topic.into(), Code::MessageCorrupted),
+        (
+            vec![with(m(), |s| s.body_digest = Some(digest))],
+            Code::MessageCorrupted,
+        ),
+        (vec![message("a b", "x")], Code::IllegalTopic),
+        (vec![message("%DLQ%g", "x")], Code::IllegalTopic),
+        (vec![message("TBW102", "x")], Code::IllegalTopic),
+        (vec![with(m(), |s| s.message_id.clear())], Code::IllegalMessageId),
+        (vec![message("t", "")], Code::MessageBodyEmpty),
+        (
+            vec![message("t", &"x".repeat((4 << 20) + 1))],
+            Code::MessageBodyTooLarge,
+        ),
+        (
+            vec![with(m(), |s| s.tag = Some("a|b".into()))],
+            Code::IllegalMessageTag,
+        ),
+        (
+            vec![with(m(), |s| s.keys = vec![" ".into()])],
+            Code::IllegalMessageKey,
+        ),
+        (
+            vec![with(m(), |s| s.message_group = Some("g".repeat(64)))],
+            Code::IllegalMessageGroup,
+        ),
+        (vec![property], Code::IllegalMessagePropertyKey),
+        (vec![many], Code::MessagePropertiesTooLarge),
+        (
+            vec![with(message("normal", "x"), |s| {
+                s.message_group = Some("g".into())
+            })],
+            Code::MessagePropertyConflictWithType,
+        ),
+        (vec![message("fifo", "x")], Code::MessagePropertyConflictWithType),
+        (
+            vec![with(m(), |s| s.delivery_timestamp = Some(Default::default()))],
+            Code::MessagePropertyConflictWithType,
+        ),
+        (
+            vec![with(m(), |s| s.set_message_type(MessageType::Transaction))],
+            Code::MessagePropertyConflictWithType,
+        ),
+    ] {
+        let sent = fixture.send(messages.clone()).await;
+        assert_eq!(
+            code(&sent.status),
+            expected,
+            "{:?}",
+            messages.first().map(|message| &message.system_properties)
+        );
+        assert!(sent.entries.is_empty());
+    }
+    assert_eq!(
+        fixture.receive(|_| {}).await.messages.len(),
+        0,
+        "nothing of it was taken"
+    );
+}
+
+#[tokio::test]
+async fn the_largest_body_goes_through_and_comes_back() {
+    let fixture = Fixture::new().await;
+    let body = "x".repeat(4 << 20);
+    fixture.send_ok(message("t", &body)).await;
+    assert_eq!(fixture.receive(|_| {}).await.bodies(), [body]);
+}
+
+#[tokio::test]
+async fn small_segments_take_smaller_bodies_and_say_so() {
+    let fixture = Fixture::with("", &["--segment-size", "256KiB"]).await;
+    fixture.send_ok(message("t", &"x".repeat(32 << 10))).await;
+    let sent = fixture
+        .send(vec![message("t", &"x".repeat((32 << 10) + 1))])
+        .await;
+    assert_eq!(code(&sent.status), Code::MessageBodyTooLarge);
+}
+
+#[tokio::test]
+async fn a_message_is_delivered_with_all_that_it_was_sent_with() {
+    let fixture = Fixture::new().await;
+    let sent = with(message("t", "body"), |system| {
+        system.tag = Some("red".into());
+        system.keys = vec!["k1".into(), "k2".into()];
+        system.trace_context = Some("00-1-2-01".into());
+        system.born_host = "laptop".into();
+        system.born_timestamp = Some(prost_types::Timestamp {
+            seconds: 1_700_000_000,
+            nanos: 5_000_000,
+        });
+    });
+    let mut sent = sent;
+    sent.user_properties.insert("colour".into(), "grün".into());
+    fixture.send_ok(sent.clone()).await;
+    let received = fixture.receive(|_| {}).await;
+    let message = &received.messages[0];
+    assert_eq!((&message.topic, &message.body), (&sent.topic, &sent.body));
+    assert_eq!(message.user_properties, sent.user_properties);
+    let (was, is) = (system(&sent), system(message));
+    assert_eq!(
+        (&is.message_id, &is.tag, &is.keys),
+        (&was.message_id, &was.tag, &was.keys)
+    );
+    assert_eq!(
+        (&is.trace_context, &is.born_host, is.born_timestamp),
+        (&was.trace_context, &was.born_host, was.born_timestamp)
+    );
+    assert_eq!(
+        is.body_digest.as_ref().unwrap().checksum,
+        "841A2D689AD86BD1611447453C22C6FC"
+    );
+    assert_eq!(
+        (is.body_encoding(), is.message_type()),
+        (Encoding::Identity, MessageType::Normal)
+    );
+    assert_eq!((is.delivery_attempt, is.queue_offset), (Some(1), Some(0)));
+    assert!(is.store_timestamp.is_some() && !is.store_host.is_empty() && is.receipt_handle.is_some());
+    assert!(is.dead_letter_queue.is_none());
+}

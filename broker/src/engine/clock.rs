@@ -20,7 +20,9 @@ pub struct SystemTime {
 
 impl Default for SystemTime {
     fn default() -> Self {
-        Self { start: Instant::now() }
+        Self {
+            start: Instant::now(),
+        }
     }
 }
 
@@ -45,7 +47,10 @@ pub struct Clock {
 impl Clock {
     /// A clock over `source`.
     pub fn new(source: Box<dyn TimeSource>) -> Self {
-        Self { source, lead_ms: AtomicU64::new(0) }
+        Self {
+            source,
+            lead_ms: AtomicU64::new(0),
+        }
     }
 
     /// The time now.
@@ -93,7 +98,11 @@ mod tests {
         };
         assert_eq!(set(1_000_000, 5), 1_000_000);
         assert_eq!(set(4_600_000, 10), 4_600_000, "an hour ahead");
-        assert_eq!(set(1_000_010, 30), 4_600_020, "back again: it goes on at its own pace");
+        assert_eq!(
+            set(1_000_010, 30),
+            4_600_020,
+            "back again: it goes on at its own pace"
+        );
         clock.not_before(9_000_000);
         assert_eq!(set(1_000_010, 40), 9_000_010);
     }

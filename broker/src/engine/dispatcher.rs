@@ -56,7 +56,11 @@ impl Dispatcher {
             tokio::time::sleep(wait).await;
             let Some(this) = this.upgrade() else { return };
             // An earlier alarm set meanwhile has a task of its own, and the poll it wakes sets the next one.
-            if this.alarm_at.compare_exchange(when, NO_ALARM, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
+            if this
+                .alarm_at
+                .compare_exchange(when, NO_ALARM, Ordering::SeqCst, Ordering::SeqCst)
+                .is_ok()
+            {
                 this.wake(1);
             }
         });
@@ -80,7 +84,11 @@ pub(super) struct Dispatchers {
 
 impl Dispatchers {
     pub(super) fn new(runtime: Handle) -> Self {
-        Self { by_topic: RwLock::default(), runtime, wakeups: Arc::default() }
+        Self {
+            by_topic: RwLock::default(),
+            runtime,
+            wakeups: Arc::default(),
+        }
     }
 
     pub(super) fn wakeups(&self) -> u64 {
@@ -89,7 +97,12 @@ impl Dispatchers {
 
     /// The dispatcher of `group` at `topic`, if there is one.
     pub(super) fn find(&self, group: GroupId, topic: TopicId) -> Option<Arc<Dispatcher>> {
-        self.by_topic.read().get(&topic)?.iter().find(|dispatcher| dispatcher.group.id == group).cloned()
+        self.by_topic
+            .read()
+            .get(&topic)?
+            .iter()
+            .find(|dispatcher| dispatcher.group.id == group)
+            .cloned()
     }
 
     /// Does something with each dispatcher of a topic.

@@ -16,7 +16,11 @@ impl Engine {
         if !self.options.auto_create_topics || name.contains("%DLQ%") {
             return Err(EngineError::TopicNotFound(name.to_owned()));
         }
-        let spec = CreateTopic { name: name.to_owned(), queues: limits::QUEUES_DEFAULT, types: Types::ALL };
+        let spec = CreateTopic {
+            name: name.to_owned(),
+            queues: limits::QUEUES_DEFAULT,
+            types: Types::ALL,
+        };
         self.create_topic(spec).await
     }
 
@@ -27,7 +31,9 @@ impl Engine {
             Ok(_) => return Err(EngineError::Unknown),
             Err(refused) => return Err(refused.into()),
         };
-        self.tables().topic_by_id(id).ok_or(EngineError::TopicNotFound(spec.name))
+        self.tables()
+            .topic_by_id(id)
+            .ok_or(EngineError::TopicNotFound(spec.name))
     }
 
     /// The consumer group of this name; made on first use.
@@ -49,12 +55,21 @@ impl Engine {
     }
 
     /// What the group holds of the topic; its first receive fixes where it starts.
-    pub(super) async fn subscription(&self, group: &Group, topic: &Topic) -> Result<Subscription, EngineError> {
+    pub(super) async fn subscription(
+        &self,
+        group: &Group,
+        topic: &Topic,
+    ) -> Result<Subscription, EngineError> {
         if let Some(subscription) = self.tables().subscription(group.id, topic.id) {
             return Ok(subscription);
         }
-        let command = Subscribe { group: group.id, topic: topic.id };
+        let command = Subscribe {
+            group: group.id,
+            topic: topic.id,
+        };
         self.propose_one(command.encode(self.now())).await??;
-        self.tables().subscription(group.id, topic.id).ok_or(EngineError::Unknown)
+        self.tables()
+            .subscription(group.id, topic.id)
+            .ok_or(EngineError::Unknown)
     }
 }

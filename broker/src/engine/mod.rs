@@ -64,7 +64,15 @@ impl Engine {
         clock.not_before(store.tables().now());
         let (dispatchers, answers) = (wakes.dispatchers(), wakes.answers());
         let stopping = watch::Sender::new(false);
-        Arc::new(Self { store, clock, options, dispatchers, answers, polls: AtomicU64::new(0), stopping })
+        Arc::new(Self {
+            store,
+            clock,
+            options,
+            dispatchers,
+            answers,
+            polls: AtomicU64::new(0),
+            stopping,
+        })
     }
 
     /// Topics, groups and what groups hold.
@@ -136,7 +144,10 @@ impl Engine {
     }
 
     async fn propose_one(&self, command: EncodedCommand) -> Result<Applied, EngineError> {
-        self.propose(smallvec![command]).await?.pop().ok_or(EngineError::Unknown)
+        self.propose(smallvec![command])
+            .await?
+            .pop()
+            .ok_or(EngineError::Unknown)
     }
 }
 

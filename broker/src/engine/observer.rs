@@ -30,7 +30,12 @@ impl Wakes {
     }
 
     fn over(dispatchers: Arc<Dispatchers>, answers: Arc<Answers>) -> Self {
-        Self { dispatchers, answers, appended: Vec::new(), ready: Vec::new() }
+        Self {
+            dispatchers,
+            answers,
+            appended: Vec::new(),
+            ready: Vec::new(),
+        }
     }
 
     pub(super) fn answers(&self) -> Arc<Answers> {

@@ -17,7 +17,10 @@ impl EntrySource for Entries<'_> {
     type Error = EngineError;
 
     fn entries(&self, from: QueueOffset, max: usize, out: &mut Vec<QueueEntry>) -> Result<(), EngineError> {
-        self.store.queues().read(self.at, from, max, out).map_err(|error| EngineError::Read(error.to_string()))?;
+        self.store
+            .queues()
+            .read(self.at, from, max, out)
+            .map_err(|error| EngineError::Read(error.to_string()))?;
         Ok(())
     }
 }
@@ -30,7 +33,9 @@ pub(super) async fn where_it_may_block<T: Send + 'static>(
     if hot {
         return Ok(work());
     }
-    tokio::task::spawn_blocking(work).await.map_err(|error| EngineError::Read(error.to_string()))
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| EngineError::Read(error.to_string()))
 }
 
 /// The entry at `offset`, if there is one.

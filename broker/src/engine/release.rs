@@ -13,7 +13,11 @@ impl Engine {
     pub async fn release_client(&self, client: &str, visible_in_ms: u64) -> Result<(), EngineError> {
         let holds = |shard: &Shard| shard.read(|queue| queue.clients().any(|name| &**name == client));
         for id in self.shards_where(holds) {
-            let command = Release { id, client: client.to_owned(), visible_in_ms };
+            let command = Release {
+                id,
+                client: client.to_owned(),
+                visible_in_ms,
+            };
             self.propose(smallvec![command.encode(self.now())]).await?;
         }
         Ok(())
@@ -41,7 +45,10 @@ impl Engine {
         for ((group, topic), subscription) in self.tables().all_subscriptions() {
             for (queue, shard) in subscription.shards.iter().enumerate() {
                 if wanted(shard) {
-                    let at = TopicQueue { topic, queue: QueueId(queue as u32) };
+                    let at = TopicQueue {
+                        topic,
+                        queue: QueueId(queue as u32),
+                    };
                     ids.push(GroupQueueId { group, at });
                 }
             }

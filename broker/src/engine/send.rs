@@ -42,8 +42,16 @@ impl Engine {
             store_ms: self.now(),
             store_host: self.options.store_host,
         };
-        let Outgoing { tag, message_group, .. } = message;
-        let command = NewMessage { topic: topic.id, tag, message_group, record }.encode();
+        let Outgoing {
+            tag, message_group, ..
+        } = message;
+        let command = NewMessage {
+            topic: topic.id,
+            tag,
+            message_group,
+            record,
+        }
+        .encode();
         match self.propose_one(command).await?? {
             Done::Appended(offset) => Ok(offset),
             _ => Err(EngineError::Unknown),

@@ -24,7 +24,10 @@ impl Engine {
     ) -> Result<Settled, EngineError> {
         let command = Settle { id, change, items };
         match self.propose_one(command.encode(self.now())).await?? {
-            Done::Settled { delivery, accepted } => Ok(Settled { delivery, accepted: accepted.into_vec() }),
+            Done::Settled { delivery, accepted } => Ok(Settled {
+                delivery,
+                accepted: accepted.into_vec(),
+            }),
             _ => Err(EngineError::Unknown),
         }
     }
@@ -36,8 +39,15 @@ impl Engine {
         offset: QueueOffset,
         delivery: DeliveryId,
     ) -> Result<(), EngineError> {
-        let entry = records::entry(&self.store, id.at, offset).await?.ok_or(Refused::NotHeld)?;
-        let command = DeadLetter { id, offset, delivery: Some(delivery), entry };
+        let entry = records::entry(&self.store, id.at, offset)
+            .await?
+            .ok_or(Refused::NotHeld)?;
+        let command = DeadLetter {
+            id,
+            offset,
+            delivery: Some(delivery),
+            entry,
+        };
         self.propose_one(command.encode(self.now())).await??;
         Ok(())
     }

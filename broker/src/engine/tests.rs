@@ -38,23 +38,54 @@ async fn fixture(fifo: bool, max_attempts: u16) -> Fixture {
         uuid: ShardUuid([1; 16]),
         segment_bytes: 1 << 20,
     };
-    let checkpoints = CheckpointPolicy { bytes: 1 << 20, every: Duration::from_secs(3600) };
-    let options = StoreOptions { log: LogOptions::new("/data/broker-a".into(), identity), checkpoints, now: 1 };
+    let checkpoints = CheckpointPolicy {
+        bytes: 1 << 20,
+        every: Duration::from_secs(3600),
+    };
+    let options = StoreOptions {
+        log: LogOptions::new("/data/broker-a".into(), identity),
+        checkpoints,
+        now: 1,
+    };
     let wakes = Wakes::new(Handle::current());
     let failed = Arc::new(|reason| panic!("the store failed: {reason}"));
-    let store = Store::open(Arc::new(FaultyIo::new(1)), options, Box::new(wakes.share()), failed).unwrap();
+    let store = Store::open(
+        Arc::new(FaultyIo::new(1)),
+        options,
+        Box::new(wakes.share()),
+        failed,
+    )
+    .unwrap();
     let clock = Arc::new(Hand::new(1_000_000));
     let options = EngineOptions {
         auto_create_topics: true,
         store_host: "127.0.0.1:8081".parse().unwrap(),
         polls_max: 2_000,
     };
-    let engine = Engine::new(store, Clock::new(Box::new(Hands(Arc::clone(&clock)))), &wakes, options);
-    let topic = CreateTopic { name: "t".into(), queues: 1, types: Types::ALL };
+    let engine = Engine::new(
+        store,
+        Clock::new(Box::new(Hands(Arc::clone(&clock)))),
+        &wakes,
+        options,
+    );
+    let topic = CreateTopic {
+        name: "t".into(),
+        queues: 1,
+        types: Types::ALL,
+    };
     let topic = engine.create_topic(topic).await.unwrap();
-    let group = CreateGroup { fifo, max_attempts, ..CreateGroup::on_first_use("g") };
+    let group = CreateGroup {
+        fifo,
+        max_attempts,
+        ..CreateGroup::on_first_use("g")
+    };
     let group = engine.create_group(group).await.unwrap();
-    Fixture { engine, clock, topic, group }
+    Fixture {
+        engine,
+        clock,
+        topic,
+        group,
+    }
 }
 
 impl Fixture {
@@ -89,8 +120,15 @@ impl Fixture {
     }
 
     async fn settle(&self, message: &Received, change: Change) -> bool {
-        let items = vec![SettleItem { offset: message.offset, delivery: message.delivery }];
-        self.engine.settle(message.id, change, items).await.unwrap().accepted[0]
+        let items = vec![SettleItem {
+            offset: message.offset,
+            delivery: message.delivery,
+        }];
+        self.engine
+            .settle(message.id, change, items)
+            .await
+            .unwrap()
+            .accepted[0]
     }
 
     fn pass(&self, ms: u64) {
@@ -101,7 +139,10 @@ impl Fixture {
 fn bodies(messages: &[Received]) -> Vec<String> {
     let record = |message: &Received| message.command.slice(sluice_core::command::APPEND_RECORD_AT..);
     let body = |bytes: bytes::Bytes| sluice_core::record::Record::parse(&bytes).unwrap().body.to_vec();
-    messages.iter().map(|message| String::from_utf8(body(record(message))).unwrap()).collect()
+    messages
+        .iter()
+        .map(|message| String::from_utf8(body(record(message))).unwrap())
+        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -112,7 +153,10 @@ async fn a_message_sent_is_received_once_and_gone_after_its_acknowledgement() {
     assert_eq!((bodies(&got), got[0].attempt), (vec!["one".to_owned()], 1));
     assert!(at.receive().await.is_empty(), "it is held");
     assert!(at.settle(&got[0], Change::Done).await);
-    assert!(!at.settle(&got[0], Change::Done).await, "a second acknowledgement is refused");
+    assert!(
+        !at.settle(&got[0], Change::Done).await,
+        "a second acknowledgement is refused"
+    );
     at.pass(10_000_000);
     assert!(at.receive().await.is_empty());
 }
@@ -135,7 +179,11 @@ async fn a_thousand_polls_and_one_message_make_one_delivery_and_at_most_two_wake
         delivered += poll.await.unwrap().len();
     }
     assert_eq!(delivered, 1);
-    assert!(at.engine.poll_wakeups() <= 2, "{} wake-ups", at.engine.poll_wakeups());
+    assert!(
+        at.engine.poll_wakeups() <= 2,
+        "{} wake-ups",
+        at.engine.poll_wakeups()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -173,7 +221,13 @@ async fn what_a_caller_that_has_gone_was_given_is_visible_again() {
     // Whatever the moment of each abort: every message is either given now or was given to a call that ended whole.
     let deadline = Instant::now() + Duration::from_secs(10);
     loop {
-        let shard = at.engine.tables().subscription(at.group.id, at.topic.id).unwrap().shards[0].clone();
+        let shard = at
+            .engine
+            .tables()
+            .subscription(at.group.id, at.topic.id)
+            .unwrap()
+            .shards[0]
+            .clone();
         let held = shard.read(|shard| shard.lag(at.topic.tail(QueueId(0)).unwrap(), at.engine.now()));
         let got = at.receive().await.len() as u64;
         if held.ready == got || Instant::now() > deadline {
@@ -225,7 +279,10 @@ async fn a_lost_answer_is_given_again_uncounted_to_the_same_attempt_id() {
     let first = at.engine.receive(ask.clone()).await.unwrap();
     let again = at.engine.receive(ask).await.unwrap();
     assert_eq!((bodies(&again), again[0].attempt), (bodies(&first), 1));
-    assert!(!at.settle(&first[0], Change::Done).await, "the first handle is followed by a newer one");
+    assert!(
+        !at.settle(&first[0], Change::Done).await,
+        "the first handle is followed by a newer one"
+    );
     assert!(at.settle(&again[0], Change::Done).await);
 }
 

@@ -36,7 +36,12 @@ impl Waiters {
         queue.next_ticket += 1;
         queue.waiting.push_back((ticket, baton));
         self.len.store(queue.waiting.len(), Ordering::SeqCst);
-        Waiting { waiters: Arc::clone(self), ticket, woken, place: Place::Parked }
+        Waiting {
+            waiters: Arc::clone(self),
+            ticket,
+            woken,
+            place: Place::Parked,
+        }
     }
 
     /// Wakes the poll that has waited longest; answers whether there was one.
@@ -101,10 +106,10 @@ impl Drop for Waiting {
             Place::Done => {}
             Place::HoldsBaton => {
                 self.waiters.wake_one();
-            },
+            }
             Place::Parked if self.woken.try_recv().is_ok() => {
                 self.waiters.wake_one();
-            },
+            }
             Place::Parked => self.waiters.leave(self.ticket),
         }
     }

@@ -64,7 +64,9 @@ impl Engine {
             return Ok(dispatcher);
         }
         let subscription = self.subscription(&request.group, &request.topic).await?;
-        Ok(self.dispatchers.get_or_make(&request.group, &request.topic, subscription))
+        Ok(self
+            .dispatchers
+            .get_or_make(&request.group, &request.topic, subscription))
     }
 
     /// Takes what is ready now. The work goes on in a task of its own when the caller is dropped: reservations are

@@ -29,8 +29,12 @@ impl Engine {
         request: &Arc<Receive>,
     ) -> Result<Option<Chosen>, EngineError> {
         let now = self.now();
-        let mut chosen =
-            Chosen { dispatcher: Arc::clone(dispatcher), now, plans: Vec::new(), resumed: Vec::new() };
+        let mut chosen = Chosen {
+            dispatcher: Arc::clone(dispatcher),
+            now,
+            plans: Vec::new(),
+            resumed: Vec::new(),
+        };
         if request.attempt_id != 0 {
             chosen.resumed = find_lost(dispatcher, request.attempt_id, now);
             if !chosen.resumed.is_empty() {
@@ -64,7 +68,10 @@ impl Engine {
         room: usize,
         now: TimeMs,
     ) -> Result<Plan, EngineError> {
-        let at = TopicQueue { topic: dispatcher.topic.id, queue };
+        let at = TopicQueue {
+            topic: dispatcher.topic.id,
+            queue,
+        };
         let index = queue.0 as usize;
         let tail = dispatcher.topic.tail(queue).unwrap_or_default();
         let reads_from = {
@@ -77,9 +84,18 @@ impl Engine {
         let hot = self.store.queues().hot_from(at) <= reads_from;
         let (engine, dispatcher, request) = (Arc::clone(self), Arc::clone(dispatcher), Arc::clone(request));
         records::where_it_may_block(hot, move || {
-            let entries = records::Entries { store: &engine.store, at };
+            let entries = records::Entries {
+                store: &engine.store,
+                at,
+            };
             let max_attempts = dispatcher.group.spec.max_attempts;
-            let want = Want { max: room, now, tail, filter: &request.filter, max_attempts };
+            let want = Want {
+                max: room,
+                now,
+                tail,
+                filter: &request.filter,
+                max_attempts,
+            };
             let mut cursor = dispatcher.cursors[index].lock();
             let shard = &dispatcher.subscription.shards[index];
             if hot {
@@ -96,9 +112,16 @@ impl Engine {
     pub(super) async fn hand_back(&self, taken: Vec<Received>) {
         let mut by_queue: BTreeMap<(u32, u64), (GroupQueueId, Vec<SettleItem>)> = BTreeMap::new();
         for message in taken {
-            let item = SettleItem { offset: message.offset, delivery: message.delivery };
+            let item = SettleItem {
+                offset: message.offset,
+                delivery: message.delivery,
+            };
             let key = (message.id.at.queue.0, message.delivery.0);
-            by_queue.entry(key).or_insert_with(|| (message.id, Vec::new())).1.push(item);
+            by_queue
+                .entry(key)
+                .or_insert_with(|| (message.id, Vec::new()))
+                .1
+                .push(item);
         }
         for (id, items) in by_queue.into_values() {
             if let Err(error) = self.settle(id, Change::VisibleIn(0), items).await {
@@ -111,11 +134,19 @@ impl Engine {
 fn find_lost(dispatcher: &Dispatcher, attempt_id: u64, now: TimeMs) -> Vec<(QueueId, Vec<Take>)> {
     let held = |(queue, shard): (usize, &Arc<Shard>)| {
         let held = shard.read(|shard| shard.held_by_attempt(attempt_id, now));
-        let takes: Vec<Take> =
-            held.into_iter().map(|(offset, group_hash)| Take { offset, group_hash }).collect();
+        let takes: Vec<Take> = held
+            .into_iter()
+            .map(|(offset, group_hash)| Take { offset, group_hash })
+            .collect();
         (!takes.is_empty()).then_some((QueueId(queue as u32), takes))
     };
-    dispatcher.subscription.shards.iter().enumerate().filter_map(held).collect()
+    dispatcher
+        .subscription
+        .shards
+        .iter()
+        .enumerate()
+        .filter_map(held)
+        .collect()
 }
 
 impl Chosen {
@@ -150,8 +181,14 @@ impl Chosen {
     }
 
     fn id(&self, queue: QueueId) -> GroupQueueId {
-        let at = TopicQueue { topic: self.dispatcher.topic.id, queue };
-        GroupQueueId { group: self.dispatcher.group.id, at }
+        let at = TopicQueue {
+            topic: self.dispatcher.topic.id,
+            queue,
+        };
+        GroupQueueId {
+            group: self.dispatcher.group.id,
+            at,
+        }
     }
 
     fn commands(&self, request: &Receive) -> Batch {
@@ -174,7 +211,15 @@ impl Chosen {
             batch.push(deliver(*queue, taken, plan.skipped.clone(), false).encode(self.now));
             for dead in &plan.dead {
                 let (id, offset) = (self.id(*queue), dead.take.offset);
-                batch.push(DeadLetter { id, offset, delivery: None, entry: dead.entry }.encode(self.now));
+                batch.push(
+                    DeadLetter {
+                        id,
+                        offset,
+                        delivery: None,
+                        entry: dead.entry,
+                    }
+                    .encode(self.now),
+                );
             }
         }
         batch
@@ -185,9 +230,16 @@ impl Chosen {
         let mut results = results.into_iter();
         let mut got = Vec::new();
         for (queue, _) in std::mem::take(&mut self.resumed) {
-            let Some(Ok(Done::Delivered(delivered))) = results.next() else { continue };
+            let Some(Ok(Done::Delivered(delivered))) = results.next() else {
+                continue;
+            };
             let id = self.id(queue);
-            got.extend(delivered.taken.iter().map(|(offset, attempt)| Got::new(id, &delivered, *offset, *attempt)));
+            got.extend(
+                delivered
+                    .taken
+                    .iter()
+                    .map(|(offset, attempt)| Got::new(id, &delivered, *offset, *attempt)),
+            );
         }
         for (queue, plan) in std::mem::take(&mut self.plans) {
             let id = self.id(queue);
@@ -200,15 +252,22 @@ impl Chosen {
                             Some((offset, attempt)) => {
                                 cursor.applied(*offset);
                                 let one = Got::new(id, &delivered, *offset, *attempt);
-                                got.push(Got { entry: Some(offer.entry), ..one });
+                                got.push(Got {
+                                    entry: Some(offer.entry),
+                                    ..one
+                                });
                             }
                             None => cursor.give_back(offer.take.offset),
                         }
                     }
                 }
                 _ => {
-                    plan.offers.iter().for_each(|offer| cursor.give_back(offer.take.offset));
-                    plan.skipped.iter().for_each(|span| cursor.look_again_from(span.start));
+                    plan.offers
+                        .iter()
+                        .for_each(|offer| cursor.give_back(offer.take.offset));
+                    plan.skipped
+                        .iter()
+                        .for_each(|span| cursor.look_again_from(span.start));
                 }
             }
             for dead in &plan.dead {
@@ -245,11 +304,30 @@ struct Got {
 
 impl Got {
     fn new(id: GroupQueueId, delivered: &Delivered, offset: QueueOffset, attempt: u16) -> Self {
-        Self { id, offset, delivery: delivered.delivery, attempt, entry: None }
+        Self {
+            id,
+            offset,
+            delivery: delivered.delivery,
+            attempt,
+            entry: None,
+        }
     }
 
     fn with(self, entry: QueueEntry, command: bytes::Bytes) -> Received {
-        let Self { id, offset, delivery, attempt, .. } = self;
-        Received { id, offset, delivery, attempt, entry, command }
+        let Self {
+            id,
+            offset,
+            delivery,
+            attempt,
+            ..
+        } = self;
+        Received {
+            id,
+            offset,
+            delivery,
+            attempt,
+            entry,
+            command,
+        }
     }
 }

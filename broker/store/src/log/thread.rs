@@ -59,10 +59,17 @@ pub fn spawn(
 
 fn run(mut writer: LogWriter) -> Result<(), Fatal> {
     let start = Instant::now();
+    let mut gave_way = false;
     loop {
         match writer.step(start.elapsed())? {
-            Progress::Worked => {}
+            Progress::Worked => gave_way = false,
+            // Whoever is about to propose gets the processor once: larger groups, and fewer sleeps and wake-ups.
+            Progress::Idle(_) if !gave_way => {
+                gave_way = true;
+                std::thread::yield_now();
+            }
             Progress::Idle(due) => {
+                gave_way = false;
                 let inbox = writer.shared.inbox.clone();
                 inbox.wait(due.map(|due| due.saturating_sub(start.elapsed())));
             }

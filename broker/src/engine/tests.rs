@@ -206,6 +206,7 @@ async fn a_waiting_poll_gets_what_is_sent_and_what_becomes_visible() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_caller_that_has_gone_was_given_is_visible_again() {
     let at = Arc::new(fixture(false, 17).await);
+    assert!(at.receive().await.is_empty(), "the first receive subscribes");
     for round in 0..200 {
         at.send(&format!("{round}"), None).await;
         let call = tokio::spawn({

@@ -6,7 +6,8 @@
 //! - a queue's offset names one message, in every group and at all times, restarts included; an acknowledged send,
 //!   never repeated by its producer, has one place, and it is at the offset its producer was told;
 //! - first deliveries of a lane (one producer's messages of one message group) come in the order of sending;
-//! - what a consumer acknowledged successfully is not delivered to its group again;
+//! - what a consumer acknowledged successfully is not delivered to its group again, and the acknowledgement of a
+//!   delivery that has hardly begun is not refused;
 //! - a send that began after another had been acknowledged stands behind it where both share a queue (known at the
 //!   end).
 //!
@@ -223,6 +224,11 @@ impl Oracle {
             .entry((group, place.topic, place.queue))
             .or_default();
         offsets.set(place.offset);
+    }
+
+    /// A consumer's acknowledgement was refused though its delivery had time left: the broker forgot the delivery.
+    pub fn delivery_forgotten(&mut self, group: Group, place: Place) {
+        self.verdict.add(Violation::DeliveryForgotten { group, place });
     }
 
     /// How it stands.

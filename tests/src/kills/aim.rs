@@ -9,7 +9,7 @@ use tokio::time::sleep;
 
 use crate::seed::Chance;
 
-const LOOK_EVERY: Duration = Duration::from_millis(1);
+const LOOK_EVERY: Duration = Duration::from_micros(200);
 /// With small segments and checkpoints all the time, both happen about once a second.
 const HAPPENS_WITHIN: Duration = Duration::from_secs(3);
 /// A segment is being begun for as long.
@@ -52,14 +52,14 @@ impl Aim {
         match self {
             Self::Anywhen => sleep(Duration::from_micros(chance.below(150_000))).await,
             Self::Checkpoint => {
-                watch(|| is_unfinished(&checkpoint).unwrap_or(false)).await;
-                sleep(Duration::from_micros(chance.below(8_000))).await;
+                watch(|| is_unfinished(&checkpoint).unwrap_or(false));
+                std::thread::sleep(Duration::from_micros(chance.below(2_000)));
             }
             Self::Roll => {
                 let log = shard.join("log");
-                watch(|| newest(&log, "seg").is_ok_and(|newest| newest != before)).await;
+                watch(|| newest(&log, "seg").is_ok_and(|newest| newest != before));
                 moment.segment_seen = Some(Instant::now());
-                sleep(Duration::from_micros(chance.below(4_000))).await;
+                std::thread::sleep(Duration::from_micros(chance.below(2_000)));
             }
         }
         Ok(moment)
@@ -75,11 +75,11 @@ pub(super) fn evidence(shard: &Path, moment: &Moment) -> Result<Evidence> {
     })
 }
 
-/// Looks until it holds, or until a moment like any other has to do.
-async fn watch(mut holds: impl FnMut() -> bool) {
+/// Looks until it holds, or until a moment like any other has to do. Keeps its thread: the moments are short.
+fn watch(mut holds: impl FnMut() -> bool) {
     let deadline = Instant::now() + HAPPENS_WITHIN;
     while !holds() && Instant::now() < deadline {
-        sleep(LOOK_EVERY).await;
+        std::thread::sleep(LOOK_EVERY);
     }
 }
 

@@ -260,6 +260,16 @@ fn a_delivery_after_its_acknowledgement_is_found() {
 }
 
 #[test]
+fn a_delivery_that_the_broker_forgot_is_found() {
+    let found = kinds(|oracle| {
+        send(oracle, 0, None, 0);
+        deliver(oracle, 0, 0);
+        oracle.delivery_forgotten(FIRST, place(0));
+    });
+    assert_eq!(found, ["DeliveryForgotten"]);
+}
+
+#[test]
 fn a_later_send_in_front_of_an_acknowledged_one_is_found() {
     let found = kinds(|oracle| {
         send(oracle, 0, None, 1);

@@ -63,6 +63,10 @@ pub enum Violation {
         number: Number,
         place: Place,
     },
+    DeliveryForgotten {
+        group: Group,
+        place: Place,
+    },
     AgainstTime {
         topic: Topic,
         queue: u16,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sluice_proto::v2;
 use tokio::time::sleep;
@@ -42,12 +42,14 @@ impl Consumer {
                     messages.push(message);
                 })
                 .await;
-            let settled = if self.acknowledges_one_by_one {
-                self.acknowledge_each(&messages).await
+            let at_a_time = if self.acknowledges_one_by_one {
+                1
             } else {
-                messages.is_empty() || self.acknowledge(&messages).await
+                messages.len().max(1)
             };
-            if received.is_err() || !settled {
+            let settled = self.acknowledge_all(&messages, at_a_time).await;
+            let served = matches!(received, Ok(Some(v2::Code::Ok | v2::Code::MessageNotFound)));
+            if !(served && settled) {
                 sleep(AFTER_FAILURE).await;
             }
         }
@@ -64,25 +66,32 @@ impl Consumer {
         self.shared.meter.receives.fetch_add(1, Ordering::Relaxed);
     }
 
-    async fn acknowledge_each(&self, messages: &[v2::Message]) -> bool {
-        let mut settled = true;
-        for message in messages {
-            settled &= self.acknowledge(std::slice::from_ref(message)).await;
+    /// Acknowledges what was received just now. Tells whether there were answers.
+    async fn acknowledge_all(&self, messages: &[v2::Message], at_a_time: usize) -> bool {
+        let received = Instant::now();
+        let mut answered = true;
+        for some in messages.chunks(at_a_time) {
+            answered &= self.acknowledge(some, received).await;
         }
-        settled
+        answered
     }
 
-    /// Tells whether there was an answer.
-    async fn acknowledge(&self, messages: &[v2::Message]) -> bool {
+    async fn acknowledge(&self, messages: &[v2::Message], received: Instant) -> bool {
         let (group, topic) = (GROUPS[self.group].name, TOPICS[self.topic].name);
         let Ok(response) = self.client.ack(group, topic, messages).await else {
             return false;
         };
         let mut oracle = self.shared.oracle.lock();
         for (message, entry) in messages.iter().zip(&response.entries) {
-            if code(entry.status.as_ref()) == Some(v2::Code::Ok) {
-                oracle.delivery_acknowledged(self.group, self.place(message));
-                self.shared.meter.acknowledgements.fetch_add(1, Ordering::Relaxed);
+            match code(entry.status.as_ref()) {
+                Some(v2::Code::Ok) => {
+                    oracle.delivery_acknowledged(self.group, self.place(message));
+                    self.shared.meter.acknowledgements.fetch_add(1, Ordering::Relaxed);
+                }
+                Some(v2::Code::InvalidReceiptHandle) if received.elapsed() < INVISIBLE / 2 => {
+                    oracle.delivery_forgotten(self.group, self.place(message));
+                }
+                _ => {}
             }
         }
         true

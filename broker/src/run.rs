@@ -1,6 +1,6 @@
 //! The broker from start to end: what is opened in which order, and closed in the reverse one.
 
-use crate::args::{Config, FlushMode};
+use crate::args::{Args, Config, FlushMode};
 use crate::clients::{self, Clients};
 use crate::engine::{Clock, Engine, EngineOptions, SystemTime, TimeSource as _, Wakes};
 use crate::http::{self, Health};
@@ -11,6 +11,7 @@ use crate::service::{Parts, Service};
 use crate::shutdown::{self, Shutdown};
 use crate::tls::Tls;
 use anyhow::Context as _;
+use clap::Parser as _;
 use sluice_core::limits;
 use sluice_proto::v2::messaging_service_server::MessagingServiceServer;
 use sluice_store::io::RealIo;
@@ -243,7 +244,7 @@ fn store_host(config: &Config, grpc: SocketAddr) -> SocketAddr {
 }
 
 /// Logs to standard error: `info` and above, unless the environment says otherwise.
-pub fn start_logging() {
+fn start_logging() {
     let filter = EnvFilter::try_from_env(LOG_VARIABLE).unwrap_or_else(|_| EnvFilter::new("info"));
     let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
     tracing_subscriber::fmt()
@@ -254,7 +255,7 @@ pub fn start_logging() {
 }
 
 /// A panic anywhere ends the process: half a broker would be worse than none.
-pub fn abort_on_panic() {
+fn abort_on_panic() {
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
         report(info);
@@ -263,13 +264,24 @@ pub fn abort_on_panic() {
 }
 
 /// Says why the broker does not start.
-pub fn refuse(error: &dyn std::error::Error) -> ExitCode {
+fn refuse(error: &dyn std::error::Error) -> ExitCode {
     eprintln!("sluice-broker: {error}");
     ExitCode::from(EXIT_USAGE)
 }
 
+/// Runs the broker that the command line describes.
+pub fn from_command_line() -> ExitCode {
+    let args = Args::parse();
+    start_logging();
+    abort_on_panic();
+    match args.check() {
+        Ok(config) => to_the_end(config),
+        Err(error) => refuse(&error),
+    }
+}
+
 /// Runs a broker until it is told to stop.
-pub fn to_the_end(config: Config) -> ExitCode {
+fn to_the_end(config: Config) -> ExitCode {
     let runtime = Builder::new_multi_thread()
         .enable_all()
         .thread_name("serve")

@@ -6,7 +6,7 @@ mod rpc;
 mod state;
 mod traffic;
 
-pub use rpc::{Rpc, RpcMetrics};
+pub use rpc::{Call, Rpc, RpcMetrics};
 pub use state::StateMetrics;
 pub use traffic::{Flow, TrafficMetrics};
 

@@ -146,6 +146,11 @@ pub struct Call<'a> {
 }
 
 impl Call<'_> {
+    /// Which call it is.
+    pub fn rpc(&self) -> Rpc {
+        self.rpc
+    }
+
     /// The call is answered with this code.
     pub fn finish(mut self, code: i32) {
         self.code = Some(code);

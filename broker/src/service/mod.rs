@@ -29,7 +29,7 @@ pub mod validate;
 use crate::args::HostPort;
 use crate::clients::Clients;
 use crate::engine::Engine;
-use crate::metrics::{Metrics, Rpc};
+use crate::metrics::{Call, Metrics, Rpc};
 use crate::receipt::Receipts;
 use crate::shutdown::Shutdown;
 use admission::Admission;
@@ -99,25 +99,25 @@ impl Service {
         }))
     }
 
-    /// Observes a call and turns its failure into the call's own answer.
-    async fn answer<A: Answer>(
-        &self,
-        rpc: Rpc,
-        work: impl Future<Output = Result<A, status::Failure>>,
-    ) -> Answered<A> {
-        let call = self.0.metrics.rpc.begin(rpc);
-        let answer = work.await.unwrap_or_else(|failure| {
-            tracing::debug!(call = rpc.name(), code = failure.code.as_str_name(), reason = %failure.message, "refused");
-            A::refused(failure.into_status())
-        });
-        call.finish(answer.code());
-        Ok(Response::new(answer))
+    fn begin(&self, rpc: Rpc) -> Call<'_> {
+        self.0.metrics.rpc.begin(rpc)
     }
 
-    async fn not_implemented<A: Answer>(&self, rpc: Rpc) -> Answered<A> {
-        self.answer(rpc, async { Err(Invalid::NotImplemented(rpc.name()).into()) })
-            .await
+    fn not_implemented<A: Answer>(&self, rpc: Rpc) -> Answered<A> {
+        answer(self.begin(rpc), Err(Invalid::NotImplemented(rpc.name()).into()))
     }
+}
+
+/// Observes a call and turns its failure into the call's own answer. It takes what came out and not the work itself: a
+/// future handed on is kept twice, and copied with each call.
+fn answer<A: Answer>(call: Call<'_>, result: Result<A, status::Failure>) -> Answered<A> {
+    let answer = result.unwrap_or_else(|failure| {
+        let (name, code) = (call.rpc().name(), failure.code.as_str_name());
+        tracing::debug!(call = name, code, reason = %failure.message, "refused");
+        A::refused(failure.into_status())
+    });
+    call.finish(answer.code());
+    Ok(Response::new(answer))
 }
 
 #[tonic::async_trait]
@@ -127,76 +127,67 @@ impl MessagingService for Service {
     type TelemetryStream = ReceiverStream<Result<TelemetryCommand, Refusal>>;
 
     async fn query_route(&self, request: Request<QueryRouteRequest>) -> Answered<QueryRouteResponse> {
-        self.answer(Rpc::QueryRoute, query_route::handle(&self.0, request))
-            .await
+        let call = self.begin(Rpc::QueryRoute);
+        answer(call, query_route::handle(&self.0, request).await)
     }
 
     async fn query_assignment(
         &self,
         request: Request<QueryAssignmentRequest>,
     ) -> Answered<QueryAssignmentResponse> {
-        self.answer(Rpc::QueryAssignment, query_assignment::handle(&self.0, request))
-            .await
+        let call = self.begin(Rpc::QueryAssignment);
+        answer(call, query_assignment::handle(&self.0, request).await)
     }
 
     async fn heartbeat(&self, request: Request<HeartbeatRequest>) -> Answered<HeartbeatResponse> {
-        self.answer(Rpc::Heartbeat, heartbeat::handle(&self.0, request))
-            .await
+        let call = self.begin(Rpc::Heartbeat);
+        answer(call, heartbeat::handle(&self.0, request).await)
     }
 
     async fn send_message(&self, request: Request<SendMessageRequest>) -> Answered<SendMessageResponse> {
-        self.answer(Rpc::SendMessage, send_message::handle(&self.0, request))
-            .await
+        let call = self.begin(Rpc::SendMessage);
+        answer(call, send_message::handle(&self.0, request).await)
     }
 
     async fn receive_message(&self, request: Request<ReceiveMessageRequest>) -> Answered<Frames> {
-        self.answer(Rpc::ReceiveMessage, receive_message::handle(&self.0, request))
-            .await
+        let call = self.begin(Rpc::ReceiveMessage);
+        answer(call, receive_message::handle(&self.0, request).await)
     }
 
     async fn ack_message(&self, request: Request<AckMessageRequest>) -> Answered<AckMessageResponse> {
-        self.answer(Rpc::AckMessage, ack_message::handle(&self.0, request))
-            .await
+        let call = self.begin(Rpc::AckMessage);
+        answer(call, ack_message::handle(&self.0, request).await)
     }
 
     async fn change_invisible_duration(
         &self,
         request: Request<ChangeInvisibleDurationRequest>,
     ) -> Answered<ChangeInvisibleDurationResponse> {
-        self.answer(
-            Rpc::ChangeInvisibleDuration,
-            change_invisible_duration::handle(&self.0, request),
-        )
-        .await
+        let call = self.begin(Rpc::ChangeInvisibleDuration);
+        answer(call, change_invisible_duration::handle(&self.0, request).await)
     }
 
     async fn forward_message_to_dead_letter_queue(
         &self,
         request: Request<ForwardMessageToDeadLetterQueueRequest>,
     ) -> Answered<ForwardMessageToDeadLetterQueueResponse> {
-        self.answer(
-            Rpc::ForwardMessageToDeadLetterQueue,
-            forward_to_dlq::handle(&self.0, request),
-        )
-        .await
+        let call = self.begin(Rpc::ForwardMessageToDeadLetterQueue);
+        answer(call, forward_to_dlq::handle(&self.0, request).await)
     }
 
     async fn notify_client_termination(
         &self,
         request: Request<NotifyClientTerminationRequest>,
     ) -> Answered<NotifyClientTerminationResponse> {
-        self.answer(
-            Rpc::NotifyClientTermination,
-            notify_client_termination::handle(&self.0, request),
-        )
-        .await
+        let call = self.begin(Rpc::NotifyClientTermination);
+        answer(call, notify_client_termination::handle(&self.0, request).await)
     }
 
     async fn telemetry(
         &self,
         request: Request<Streaming<TelemetryCommand>>,
     ) -> Answered<Self::TelemetryStream> {
-        let call = self.0.metrics.rpc.begin(Rpc::Telemetry);
+        let call = self.begin(Rpc::Telemetry);
         match telemetry::open(&self.0, request) {
             Ok(stream) => {
                 call.finish(Code::Ok.into());
@@ -223,29 +214,29 @@ impl MessagingService for Service {
     }
 
     async fn update_offset(&self, _: Request<UpdateOffsetRequest>) -> Answered<UpdateOffsetResponse> {
-        self.not_implemented(Rpc::UpdateOffset).await
+        self.not_implemented(Rpc::UpdateOffset)
     }
 
     async fn get_offset(&self, _: Request<GetOffsetRequest>) -> Answered<GetOffsetResponse> {
-        self.not_implemented(Rpc::GetOffset).await
+        self.not_implemented(Rpc::GetOffset)
     }
 
     async fn query_offset(&self, _: Request<QueryOffsetRequest>) -> Answered<QueryOffsetResponse> {
-        self.not_implemented(Rpc::QueryOffset).await
+        self.not_implemented(Rpc::QueryOffset)
     }
 
     async fn end_transaction(&self, _: Request<EndTransactionRequest>) -> Answered<EndTransactionResponse> {
-        self.not_implemented(Rpc::EndTransaction).await
+        self.not_implemented(Rpc::EndTransaction)
     }
 
     async fn recall_message(&self, _: Request<RecallMessageRequest>) -> Answered<RecallMessageResponse> {
-        self.not_implemented(Rpc::RecallMessage).await
+        self.not_implemented(Rpc::RecallMessage)
     }
 
     async fn sync_lite_subscription(
         &self,
         _: Request<SyncLiteSubscriptionRequest>,
     ) -> Answered<SyncLiteSubscriptionResponse> {
-        self.not_implemented(Rpc::SyncLiteSubscription).await
+        self.not_implemented(Rpc::SyncLiteSubscription)
     }
 }

@@ -56,10 +56,10 @@ async fn send(
         topic: &topic,
         turn: &turn,
     };
-    let entries = if messages.len() == 1 {
-        vec![sending.one(messages.remove(0)).await]
-    } else {
-        futures::future::join_all(messages.into_iter().map(|message| sending.one(message))).await
+    let entries = match messages.as_mut_slice() {
+        // Nearly always: no need to gather futures.
+        [message] => vec![sending.one(message).await],
+        messages => futures::future::join_all(messages.iter_mut().map(|message| sending.one(message))).await,
     };
     let status = status::over(entries.iter().map(|entry| &entry.status));
     Ok(SendMessageResponse {
@@ -124,25 +124,26 @@ struct Sending<'a> {
 }
 
 impl Sending<'_> {
-    async fn one(&self, mut message: Message) -> SendResultEntry {
-        let system = message.system_properties.take().unwrap_or_default();
-        let (status, offset) = match self.append(&message, &system).await {
-            Ok(offset) => {
-                self.turn
-                    .count(system.message_group.is_some(), message.body.len());
-                (status::ok(), offset)
-            }
+    /// Takes the message's id along.
+    async fn one(&self, message: &mut Message) -> SendResultEntry {
+        let (status, offset) = match self.append(message).await {
+            Ok(offset) => (status::ok(), offset),
             Err(failure) => (failure.into_status(), 0),
         };
+        let system = message.system_properties.as_mut();
+        let message_id = system
+            .map(|system| std::mem::take(&mut system.message_id))
+            .unwrap_or_default();
         SendResultEntry {
             status: Some(status),
-            message_id: system.message_id,
+            message_id,
             offset,
             ..Default::default()
         }
     }
 
-    async fn append(&self, message: &Message, system: &SystemProperties) -> Result<i64, Failure> {
+    async fn append(&self, message: &Message) -> Result<i64, Failure> {
+        let system = system(message).ok_or(Invalid::MessageId)?;
         let properties = properties::encode(message, system)?;
         let message_group = system.message_group.as_deref();
         let queue = self.turn.queue(self.topic, message_group);
@@ -156,6 +157,8 @@ impl Sending<'_> {
             born_ms: born_ms.unwrap_or_else(|| engine.now()),
             born_host: self.caller.remote(),
         };
-        Ok(engine.send(self.topic, queue, outgoing).await?.0 as i64)
+        let offset = engine.send(self.topic, queue, outgoing).await?;
+        self.turn.count(message_group.is_some(), message.body.len());
+        Ok(offset.0 as i64)
     }
 }

@@ -28,43 +28,42 @@ pub fn scratch() -> PathBuf {
 /// When it is not there, or cannot be built.
 pub fn broker() -> Result<PathBuf> {
     static BROKER: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    let found = BROKER.get_or_init(|| {
-        let folder = match std::env::var_os(VARIABLE) {
-            Some(folder) => Ok(PathBuf::from(folder)),
-            None => build(&[], &scratch()),
-        };
-        folder
-            .and_then(|folder| executable(&folder))
-            .map_err(|error| format!("{error:#}"))
-    });
-    found.clone().map_err(|error| anyhow!(error))
+    const NAME: &str = "sluice-broker";
+    once(&BROKER, || match std::env::var_os(VARIABLE) {
+        Some(folder) => executable(&PathBuf::from(folder), NAME),
+        None => build(&["--bin", NAME]).and_then(|folder| executable(&folder, NAME)),
+    })
 }
 
-/// The broker with faults that its environment can switch on; built here, since nobody ships it.
+/// The broker with faults that its environment can switch on; built here, since nobody ships it. It shares what it is
+/// made of with the real one, so little is compiled anew.
 ///
 /// # Errors
 /// When it cannot be built.
 pub fn faulty_broker() -> Result<PathBuf> {
     static BROKER: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    let built = BROKER.get_or_init(|| {
-        build(&["--features", "planted-faults"], &scratch().join("planted"))
-            .and_then(|folder| executable(&folder))
-            .map_err(|error| format!("{error:#}"))
-    });
-    built.clone().map_err(|error| anyhow!(error))
+    const NAME: &str = "sluice-broker-faulty";
+    once(&BROKER, || {
+        let folder = build(&["--bin", NAME, "--features", "planted-faults"])?;
+        executable(&folder, NAME)
+    })
 }
 
-fn build(arguments: &[&str], target: &Path) -> Result<PathBuf> {
-    println!(
-        "building sluice-broker {} into {}",
-        arguments.join(" "),
-        target.display()
-    );
+fn once(
+    known: &OnceLock<Result<PathBuf, String>>,
+    find: impl FnOnce() -> Result<PathBuf>,
+) -> Result<PathBuf> {
+    let found = known.get_or_init(|| find().map_err(|error| format!("{error:#}")));
+    found.clone().map_err(|error| anyhow!(error))
+}
+
+fn build(arguments: &[&str]) -> Result<PathBuf> {
+    println!("building sluice-broker {}", arguments.join(" "));
     let status = Command::new("cargo")
         .args(["build", "--quiet", "--locked", "--release", "-p", "sluice-broker"])
         .args(arguments)
         .arg("--target-dir")
-        .arg(target)
+        .arg(scratch())
         .current_dir(workspace())
         .stdin(Stdio::null())
         .status()
@@ -73,11 +72,11 @@ fn build(arguments: &[&str], target: &Path) -> Result<PathBuf> {
         status.success(),
         "cargo build of sluice-broker ended with {status}"
     );
-    Ok(target.join("release"))
+    Ok(scratch().join("release"))
 }
 
-fn executable(folder: &Path) -> Result<PathBuf> {
-    let path = folder.join("sluice-broker");
+fn executable(folder: &Path, name: &str) -> Result<PathBuf> {
+    let path = folder.join(name);
     ensure!(path.is_file(), "there is no {}", path.display());
     path.canonicalize()
         .with_context(|| format!("cannot resolve {}", path.display()))

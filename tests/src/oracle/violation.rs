@@ -1,9 +1,11 @@
 //! What the checker found.
 
+use std::collections::BTreeMap;
+
 use super::{Group, Lane, Number, Place, Topic};
 
 /// How many violations are described; all are counted.
-const DESCRIBED_MAX: usize = 50;
+const DESCRIBED_MAX: usize = 20;
 
 /// A rule that was broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,6 +77,14 @@ pub enum Violation {
     },
 }
 
+impl Violation {
+    /// The name of the rule that was broken.
+    fn kind(&self) -> String {
+        let text = format!("{self:?}");
+        text.split(' ').next().unwrap_or_default().to_owned()
+    }
+}
+
 /// What was heard.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Count {
@@ -105,6 +115,8 @@ pub struct Verdict {
     pub violations: Vec<Violation>,
     /// How many there are.
     pub violation_count: u64,
+    /// How many of each kind.
+    pub kinds: BTreeMap<String, u64>,
 }
 
 impl Verdict {
@@ -116,6 +128,7 @@ impl Verdict {
 
     pub(super) fn add(&mut self, violation: Violation) {
         self.violation_count += 1;
+        *self.kinds.entry(violation.kind()).or_default() += 1;
         if self.violations.len() < DESCRIBED_MAX {
             self.violations.push(violation);
         }
@@ -141,6 +154,9 @@ impl std::fmt::Display for Verdict {
              {undelivered} undelivered, {} violations",
             self.violation_count
         )?;
+        for (kind, count) in &self.kinds {
+            writeln!(f, "{kind}: {count}")?;
+        }
         for violation in &self.violations {
             writeln!(f, "- {violation:?}")?;
         }

@@ -12,6 +12,7 @@ use crate::shutdown::{self, Shutdown};
 use crate::tls::Tls;
 use anyhow::Context as _;
 use clap::Parser as _;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sluice_core::limits;
 use sluice_proto::v2::messaging_service_server::MessagingServiceServer;
 use sluice_store::io::RealIo;
@@ -254,6 +255,20 @@ fn start_logging() {
         .init();
 }
 
+/// Connections, segments and queue files are open files; many systems grant 1,024 unless asked for what they allow.
+fn raise_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(
+        Resource::Nofile,
+        Rlimit {
+            current: limit.maximum,
+            ..limit
+        },
+    ) {
+        tracing::warn!(%error, "the limit on open files stays as it is");
+    }
+}
+
 /// A panic anywhere ends the process: half a broker would be worse than none.
 fn abort_on_panic() {
     let report = std::panic::take_hook();
@@ -274,6 +289,7 @@ pub fn from_command_line() -> ExitCode {
     let args = Args::parse();
     start_logging();
     abort_on_panic();
+    raise_open_files();
     match args.check() {
         Ok(config) => to_the_end(config),
         Err(error) => refuse(&error),

@@ -38,8 +38,8 @@ pub struct Announced {
     pub role: Role,
     /// Its group, as the broker has it, if it is a consumer.
     pub group: Option<String>,
-    /// Its language, as its headers have it.
-    pub language: String,
+    /// Its language.
+    pub language: &'static str,
     /// The settings that it was told to use.
     pub settings: Arc<v2::Settings>,
     /// Whether it needs the settings again after its first heartbeat.
@@ -159,7 +159,7 @@ impl Clients {
     }
 
     /// How many clients there are of each role, group and language.
-    pub fn count(&self) -> BTreeMap<(Role, String, String), u64> {
+    pub fn count(&self) -> BTreeMap<(Role, String, &'static str), u64> {
         let mut counts = BTreeMap::new();
         for announced in self
             .by_id
@@ -169,7 +169,7 @@ impl Clients {
         {
             let group = announced.group.clone().unwrap_or_default();
             *counts
-                .entry((announced.role, group, announced.language.clone()))
+                .entry((announced.role, group, announced.language))
                 .or_default() += 1;
         }
         counts
@@ -250,7 +250,7 @@ mod tests {
         Announced {
             role: Role::Consumer,
             group: Some("g".to_owned()),
-            language: "JAVA".to_owned(),
+            language: "JAVA",
             settings: Arc::default(),
             wants_repeat,
         }
@@ -297,7 +297,7 @@ mod tests {
             clients.announce(id, None, announced(false), &stream).unwrap();
         }
         clients.touch("silent", None).unwrap();
-        let key = (Role::Consumer, "g".to_owned(), "JAVA".to_owned());
+        let key = (Role::Consumer, "g".to_owned(), "JAVA");
         assert_eq!(clients.count(), BTreeMap::from([(key, 2)]));
     }
 }

@@ -74,8 +74,7 @@ impl Health {
         // Looking at backlogs reads files.
         let encoded = tokio::task::spawn_blocking(move || {
             let running = self.running.get()?;
-            running.metrics.state.refresh(&running.engine, &running.clients);
-            Some(running.metrics.encode())
+            Some(running.metrics.tell(&running.engine, &running.clients))
         });
         match encoded.await {
             Ok(Some(Ok(page))) => with_type(StatusCode::OK, page, prometheus::TEXT_FORMAT),

@@ -7,11 +7,14 @@ mod state;
 mod traffic;
 
 pub use rpc::{Call, Rpc, RpcMetrics};
-pub use state::StateMetrics;
 pub use traffic::{Flow, TrafficMetrics};
 
+use crate::clients::Clients;
+use crate::engine::Engine;
+use parking_lot::Mutex;
 use prometheus::core::Collector;
 use prometheus::{Registry, TextEncoder};
+use state::StateMetrics;
 use std::collections::HashMap;
 
 /// All metrics of one broker.
@@ -22,8 +25,9 @@ pub struct Metrics {
     pub rpc: RpcMetrics,
     /// Messages in and out.
     pub traffic: TrafficMetrics,
-    /// What stands in state and memory, looked at when asked for.
-    pub state: StateMetrics,
+    state: StateMetrics,
+    /// What one look has set another must not reset before it is told.
+    telling: Mutex<()>,
 }
 
 impl Metrics {
@@ -40,12 +44,19 @@ impl Metrics {
             rpc: RpcMetrics::new(&registry)?,
             traffic: TrafficMetrics::new(&registry)?,
             state: StateMetrics::new(&registry)?,
+            telling: Mutex::new(()),
             registry,
         })
     }
 
-    /// Everything in Prometheus's text format.
-    pub fn encode(&self) -> prometheus::Result<String> {
+    /// Everything, as it is now, in Prometheus's text format. Reads files: not for a worker of the runtime.
+    pub fn tell(&self, engine: &Engine, clients: &Clients) -> prometheus::Result<String> {
+        let _alone = self.telling.lock();
+        self.state.refresh(engine, clients);
+        self.encode()
+    }
+
+    fn encode(&self) -> prometheus::Result<String> {
         TextEncoder::new().encode_to_string(&self.registry.gather())
     }
 }

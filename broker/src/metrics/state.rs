@@ -4,7 +4,6 @@ use super::register;
 use crate::clients::{Clients, Role};
 use crate::engine::Engine;
 use crate::service::validate::is_group_topic;
-use parking_lot::Mutex;
 use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 use sluice_core::ids::{QueueId, QueueOffset, TimeMs, TopicQueue};
 use sluice_core::state::{Group, Lag, Subscription, Topic};
@@ -27,8 +26,6 @@ pub struct StateMetrics {
     wakeups: IntCounter,
     log_bytes: IntGauge,
     flush_behind: IntGauge,
-    /// Two looks at one time would mix.
-    looking: Mutex<()>,
 }
 
 impl StateMetrics {
@@ -82,13 +79,11 @@ impl StateMetrics {
                 "rocketmq_storage_flush_behind_bytes",
                 "Bytes written to the log and not synced",
             )?,
-            looking: Mutex::new(()),
         })
     }
 
-    /// Looks at everything. Reads queue entries from files: not for a worker of the runtime.
+    /// Looks at everything.
     pub fn refresh(&self, engine: &Engine, clients: &Clients) {
-        let _alone = self.looking.lock();
         self.backlogs(engine);
         self.topics(engine);
         self.clients(clients);
@@ -147,8 +142,8 @@ impl StateMetrics {
         self.consumers.reset();
         for ((role, group, language), count) in clients.count() {
             let gauge = match role {
-                Role::Producer => self.producers.with_label_values(&[&language]),
-                Role::Consumer => self.consumers.with_label_values(&[&group, &language]),
+                Role::Producer => self.producers.with_label_values(&[language]),
+                Role::Consumer => self.consumers.with_label_values(&[group.as_str(), language]),
             };
             gauge.set(count as i64);
         }

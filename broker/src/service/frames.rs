@@ -6,6 +6,7 @@ use super::convert;
 use super::delivery::{self, Frame};
 use super::status;
 use crate::engine::{Engine, Received};
+use crate::metrics::Flow;
 use crate::receipt::Receipts;
 use sluice_core::command::{Change, SettleItem};
 use sluice_core::ids::{GroupQueueId, TimeMs};
@@ -32,6 +33,7 @@ struct Messages {
     engine: Arc<Engine>,
     receipts: Receipts,
     frame: Frame,
+    flow: Arc<Flow>,
     left: vec::IntoIter<Received>,
 }
 
@@ -46,11 +48,13 @@ impl Frames {
         }
     }
 
-    pub(super) fn new(shared: &Shared, received: Vec<Received>, frame: Frame) -> Self {
+    /// The messages, counted into `flow` as they go.
+    pub(super) fn new(shared: &Shared, received: Vec<Received>, frame: Frame, flow: Arc<Flow>) -> Self {
         let messages = Messages {
             engine: Arc::clone(&shared.engine),
             receipts: shared.receipts.clone(),
             frame,
+            flow,
             left: received.into_iter(),
         };
         Self {
@@ -80,7 +84,10 @@ impl Messages {
     fn next(&mut self) -> Option<Content> {
         for received in self.left.by_ref() {
             match delivery::message(&received, &self.frame, &self.receipts) {
-                Ok(message) => return Some(Content::Message(message)),
+                Ok(message) => {
+                    self.flow.count(1, message.body.len() as u64);
+                    return Some(Content::Message(message));
+                }
                 Err(error) => {
                     let (at, offset) = (received.id.at, received.offset.0);
                     tracing::error!(topic = at.topic.0, queue = at.queue.0, offset, %error, "a record is damaged: the message is left out");

@@ -11,6 +11,23 @@ use std::time::Duration;
 use tonic::Extensions;
 use tonic::metadata::MetadataMap;
 
+/// As clients have them in their headers; the one for Node.js says HTTP.
+const LANGUAGES: [&str; 14] = [
+    "JAVA",
+    "CPP",
+    "DOT_NET",
+    "GO",
+    "GOLANG",
+    "RUST",
+    "PYTHON",
+    "PHP",
+    "HTTP",
+    "NODE_JS",
+    "RUBY",
+    "OBJECTIVE_C",
+    "DART",
+    "KOTLIN",
+];
 const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 
 /// Who calls, and how.
@@ -44,6 +61,14 @@ impl<'a> Caller<'a> {
     /// `JAVA`, `GO`, … as the client has it.
     pub fn language(&self) -> &'a str {
         header(self.metadata, "x-mq-language")
+    }
+
+    /// The language under which the client is counted: clients make up names, and each would be a series.
+    pub fn counted_language(&self) -> &'static str {
+        let known = LANGUAGES
+            .into_iter()
+            .find(|known| known.eq_ignore_ascii_case(self.language()));
+        known.unwrap_or("OTHER")
     }
 
     /// How long the caller waits for the answer.

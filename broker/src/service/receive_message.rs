@@ -75,12 +75,6 @@ pub(super) async fn handle(
     if received.is_empty() {
         return Ok(Frames::only(status::plain(Code::MessageNotFound)));
     }
-    let bytes = received.iter().map(|message| message.command.len() as u64).sum();
-    shared
-        .metrics
-        .traffic
-        .out_of(&receive.topic, &receive.group)
-        .count(received.len() as u64, bytes);
     let topic = queue.topic.unwrap_or_default();
     let namespace = caller.namespace(&topic).to_owned();
     let frame = Frame {
@@ -89,7 +83,8 @@ pub(super) async fn handle(
         invisible_ms: told_ms,
         term: shared.engine.term(),
     };
-    Ok(Frames::new(shared, received, frame))
+    let flow = shared.metrics.traffic.out_of(&receive.topic, &receive.group);
+    Ok(Frames::new(shared, received, frame, flow))
 }
 
 /// Receives until there is a message whose tag matches, and not its hash alone.

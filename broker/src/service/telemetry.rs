@@ -98,7 +98,7 @@ impl Session {
                 Role::Producer
             },
             group,
-            language: caller.language().to_owned(),
+            language: caller.counted_language(),
             settings: Arc::new(merged.clone()),
             wants_repeat: node,
         };

@@ -259,7 +259,7 @@ fn built() -> Result<PathBuf> {
 fn build() -> Result<PathBuf> {
     let folder = binaries::scratch().join("java");
     let status = Command::new("mvn")
-        .args(["-q", "-B", "process-classes"])
+        .args(["-q", "-B", "-Dstyle.color=never", "process-classes"])
         .arg(format!("-Ddriver.directory={}", folder.display()))
         .current_dir(binaries::workspace().join("tests/java"))
         .stdin(Stdio::null())

@@ -21,13 +21,47 @@ pub(super) struct Dispatcher {
     /// By queue. Held while choosing from that queue; the applier never takes it.
     pub(super) cursors: Vec<Mutex<Cursor>>,
     pub(super) waiters: Arc<Waiters>,
+    /// By queue, on their way from the applier to the cursor.
+    unlocked: Vec<Mutex<Unlocked>>,
     next_queue: AtomicUsize,
     alarm_at: AtomicU64,
     runtime: Handle,
     wakeups: Arc<AtomicU64>,
 }
 
+/// Message groups that may go on, until a receive looks.
+#[derive(Default)]
+struct Unlocked {
+    groups: Vec<u32>,
+    /// There were too many to name.
+    all: bool,
+}
+
+/// Message groups that are named; beyond it all are looked at.
+const UNLOCKED_MAX: usize = 4096;
+
 impl Dispatcher {
+    /// A message of this message group is done.
+    pub(super) fn unlocked(&self, queue: QueueId, group_hash: u32) {
+        if let Some(unlocked) = self.unlocked.get(queue.0 as usize) {
+            let mut unlocked = unlocked.lock();
+            if unlocked.groups.len() < UNLOCKED_MAX {
+                unlocked.groups.push(group_hash);
+            } else {
+                unlocked.all = true;
+            }
+        }
+    }
+
+    /// Tells the queue's cursor which message groups may go on.
+    pub(super) fn pass_on_unlocked(&self, queue: QueueId, cursor: &mut Cursor) {
+        let Unlocked { groups, all } = std::mem::take(&mut *self.unlocked[queue.0 as usize].lock());
+        groups.into_iter().for_each(|group_hash| cursor.unlock(group_hash));
+        if all {
+            cursor.unlock_all();
+        }
+    }
+
     /// The order in which this receive looks at the queues: each receive starts one further.
     pub(super) fn rotation(&self) -> impl Iterator<Item = QueueId> + use<> {
         let queues = self.cursors.len();
@@ -128,6 +162,7 @@ impl Dispatchers {
             group: Arc::clone(group),
             topic: Arc::clone(topic),
             cursors: subscription.shards.iter().map(|_| Mutex::default()).collect(),
+            unlocked: subscription.shards.iter().map(|_| Mutex::default()).collect(),
             subscription,
             waiters: Arc::default(),
             next_queue: AtomicUsize::new(0),

@@ -65,6 +65,12 @@ impl Observer for Wakes {
         }
     }
 
+    fn unlocked(&mut self, id: GroupQueueId, group_hash: u32) {
+        if let Some(dispatcher) = self.dispatchers.find(id.group, id.at.topic) {
+            dispatcher.unlocked(id.at.queue, group_hash);
+        }
+    }
+
     fn round_applied(&mut self) {
         self.answers.send_out();
         for (topic, count) in self.appended.drain(..) {

@@ -23,6 +23,8 @@ pub trait Observer: Send {
     fn appended(&mut self, at: TopicQueue);
     /// From `when` on, messages of this queue may be ready for this group that were not before; `now` is state's time.
     fn ready(&mut self, id: GroupQueueId, when: TimeMs, now: TimeMs);
+    /// A message of this message group is done in a FIFO group: what waits for the message group may go on.
+    fn unlocked(&mut self, id: GroupQueueId, group_hash: u32);
     /// Everything committed so far is applied.
     fn round_applied(&mut self);
 }
@@ -34,6 +36,7 @@ pub struct NoObserver;
 impl Observer for NoObserver {
     fn appended(&mut self, _: TopicQueue) {}
     fn ready(&mut self, _: GroupQueueId, _: TimeMs, _: TimeMs) {}
+    fn unlocked(&mut self, _: GroupQueueId, _: u32) {}
     fn round_applied(&mut self) {}
 }
 
@@ -77,6 +80,10 @@ impl Effects for Derived {
     fn entry(&mut self, at: TopicQueue, offset: QueueOffset, entry: &QueueEntry) {
         self.queues.append(at, offset, *entry);
         self.observer.appended(at);
+    }
+
+    fn unlocked(&mut self, id: GroupQueueId, group_hash: u32) {
+        self.observer.unlocked(id, group_hash);
     }
 
     fn ready(&mut self, id: GroupQueueId, when: TimeMs) {

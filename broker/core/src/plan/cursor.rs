@@ -1,5 +1,6 @@
 //! The leader's memory of one group's place in one queue, lost with the process and rebuilt by looking again.
 
+use super::parked::Parked;
 use crate::ids::{QueueOffset, TimeMs};
 use crate::state::GroupQueue;
 use std::collections::{BTreeMap, HashMap};
@@ -7,8 +8,12 @@ use std::collections::{BTreeMap, HashMap};
 /// Where the next look into the queue starts, and what is offered at the moment.
 #[derive(Debug, Default)]
 pub struct Cursor {
-    /// Below this offset only what expires or is handed back can be offered.
+    /// Below this offset only what expires, is handed back or is parked can be offered.
     pub(super) scan_from: u64,
+    /// Whether the group is FIFO, as the last choice from the queue has seen.
+    pub(super) fifo: bool,
+    /// In a FIFO group: what waits for its message group.
+    pub(super) parked: Parked,
     /// Offset to message group.
     reserved: BTreeMap<u64, u32>,
     reserved_groups: HashMap<u32, usize>,
@@ -44,7 +49,8 @@ impl Cursor {
             .map(|(_, offset)| offset)
             .min();
         let fresh = QueueOffset(self.scan_from).max(queue.floor());
-        expired.map_or(fresh, |expired| expired.min(fresh))
+        let parked = self.parked.lowest_unlocked().map(QueueOffset);
+        [expired, parked].into_iter().flatten().fold(fresh, QueueOffset::min)
     }
 
     /// State now says what became of the offer: forget it. Call only after the command was applied.
@@ -56,14 +62,40 @@ impl Cursor {
             *count -= 1;
             if *count == 0 {
                 self.reserved_groups.remove(&group_hash);
+                // Whatever unlocked the message group while it was reserved went unnoticed.
+                if self.parked.has(group_hash) {
+                    self.parked.unlock(group_hash);
+                }
             }
         }
     }
 
     /// The offer came to nothing, or nobody knows: forget it and look at the message again.
     pub fn give_back(&mut self, offset: QueueOffset) {
+        match self.reserved.get(&offset.0) {
+            // The look into the queue is past it and does not come back: others wait behind.
+            Some(group_hash) if self.fifo && offset.0 < self.scan_from => self.parked.park(*group_hash, offset.0),
+            Some(_) => self.look_again_from(offset),
+            None => {}
+        }
         self.applied(offset);
-        self.look_again_from(offset);
+    }
+
+    /// A message of this message group is done: what waits for it may go on.
+    pub fn unlock(&mut self, group_hash: u32) {
+        if self.parked.has(group_hash) {
+            self.parked.unlock(group_hash);
+        }
+    }
+
+    /// Too many message groups were unlocked to name them: look at all that have messages waiting.
+    pub fn unlock_all(&mut self) {
+        self.parked.unlock_all();
+    }
+
+    /// Whether something waits that may go on: somebody should choose from the queue.
+    pub fn has_unlocked(&self) -> bool {
+        self.parked.unlocked_len() > 0
     }
 
     /// Looks at everything from `offset` on again.

@@ -6,6 +6,7 @@
 
 mod cursor;
 mod filter;
+mod parked;
 mod select;
 
 pub use cursor::Cursor;

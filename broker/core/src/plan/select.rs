@@ -8,7 +8,8 @@ use crate::entry::QueueEntry;
 use crate::ids::{QueueOffset, TimeMs};
 use crate::limits;
 use crate::state::GroupQueue;
-use std::collections::HashSet;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashSet};
 
 /// Entries read at once.
 const CHUNK: usize = 64;
@@ -62,6 +63,7 @@ impl Plan {
         entries: &S,
         want: Want<'_>,
     ) -> Result<Self, S::Error> {
+        cursor.fifo = queue.is_fifo();
         let mut selection = Selection {
             queue,
             cursor,
@@ -79,11 +81,12 @@ impl Plan {
         let Selection { cursor, mut plan, .. } = selection;
         match found {
             Ok(()) => {
-                plan.offers.sort_unstable_by_key(|offer| offer.take.offset);
+                plan.in_rising_order();
                 Ok(plan)
             }
             Err(error) => {
                 plan.give_back(cursor);
+                cursor.unlock_all();
                 Err(error)
             }
         }
@@ -105,6 +108,23 @@ impl Plan {
             .for_each(|span| cursor.look_again_from(span.start));
     }
 
+    /// Like [`Self::skip`], for offsets in any order; [`Self::in_rising_order`] mends it.
+    fn skip_any(&mut self, offset: u64) {
+        self.skipped.push(Span { start: QueueOffset(offset), len: 1 });
+    }
+
+    fn in_rising_order(&mut self) {
+        self.offers.sort_unstable_by_key(|offer| offer.take.offset);
+        let mut spans = std::mem::take(&mut self.skipped);
+        spans.sort_unstable_by_key(|span| span.start);
+        for span in spans {
+            match self.skipped.last_mut() {
+                Some(last) if last.start.0 + last.len == span.start.0 => last.len += span.len,
+                _ => self.skipped.push(span),
+            }
+        }
+    }
+
     fn skip(&mut self, offset: u64) {
         match self.skipped.last_mut() {
             Some(span) if span.start.0 + span.len == offset => span.len += 1,
@@ -122,7 +142,7 @@ struct Selection<'a, S> {
     entries: &'a S,
     want: Want<'a>,
     plan: Plan,
-    /// Message groups with an earlier message that cannot go now.
+    /// Message groups with an earlier message on its way to the dead-letter topic.
     passed: HashSet<u32>,
     /// Message groups that this selection itself offers messages of.
     own: HashSet<u32>,
@@ -209,19 +229,63 @@ impl<S: EntrySource> Selection<'_, S> {
         Ok(())
     }
 
-    /// FIFO: in order of offsets; a message group is passed over from its first message on that cannot go now.
+    /// FIFO: in order of offsets what waits no longer, then what was never looked at.
     fn in_order(&mut self) -> Result<(), S::Error> {
-        let expired = self
-            .queue
-            .by_visibility()
-            .take_while(|(at, _)| *at <= self.want.now);
-        if let Some(lowest) = expired.map(|(_, offset)| offset).min() {
-            self.cursor.look_again_from(lowest);
+        let expired = self.queue.by_visibility().take_while(|(at, _)| *at <= self.want.now);
+        for (_, offset) in expired.take(SCAN_MAX as usize) {
+            if let Some(pending) = self.queue.pending(offset)
+                && offset.0 < self.cursor.scan_from
+            {
+                self.cursor.parked.unlock(pending.group_hash);
+            }
         }
+        self.waits_no_longer()?;
+        self.beyond()
+    }
+
+    /// Offers, in order, messages of unlocked message groups that are visible again or parked.
+    fn waits_no_longer(&mut self) -> Result<(), S::Error> {
+        let mut next = BinaryHeap::new();
+        while let Some(hash) = self.cursor.parked.next_unlocked() {
+            // Whoever holds or offers a message of it unlocks it again.
+            if !self.cursor.is_group_reserved(hash) && !self.queue.is_locked(hash, self.want.now) {
+                next.extend(self.next_waiting(hash, 0).map(|at| Reverse((at, hash))));
+            }
+        }
+        let mut one = Vec::with_capacity(1);
+        while let Some(Reverse((at, hash))) = next.pop() {
+            let offset = QueueOffset(at);
+            let is_pending = self.queue.pending(offset).is_some();
+            if self.full() || !is_pending && !self.has_room() {
+                self.cursor.parked.unlock(hash);
+                self.plan.more |= self.full();
+                continue;
+            }
+            one.clear();
+            self.entries.entries(offset, 1, &mut one)?;
+            self.cursor.parked.unpark(hash, at);
+            let goes_on = one.first().is_none_or(|entry| self.consider(offset, entry));
+            if goes_on {
+                next.extend(self.next_waiting(hash, at + 1).map(|at| Reverse((at, hash))));
+            }
+        }
+        Ok(())
+    }
+
+    /// The first message of a message group from `from` on that was looked at before: pending or parked.
+    fn next_waiting(&self, hash: u32, from: u64) -> Option<u64> {
+        let pending = self.queue.pending_of_message_group(hash, QueueOffset(from));
+        let pending = pending.map(|offset| offset.0).find(|offset| *offset < self.cursor.scan_from);
+        let parked = self.cursor.parked.offsets(hash, from).next();
+        pending.into_iter().chain(parked).min()
+    }
+
+    /// Looks at messages that were never looked at, offering or parking them.
+    fn beyond(&mut self) -> Result<(), S::Error> {
         let mut chunk = Vec::with_capacity(CHUNK);
         let mut at = self.cursor.scan_from.max(self.queue.floor().0);
         let (tail, mut looked_at) = (self.want.tail.0, 0);
-        let mut first_waiting = None;
+        let mut stuck = false;
         'scan: while at < tail && looked_at < SCAN_MAX {
             if let Some(end) = self.queue.settled().end_of(at) {
                 at = end;
@@ -229,8 +293,7 @@ impl<S: EntrySource> Selection<'_, S> {
             }
             chunk.clear();
             let most = (tail - at).min(SCAN_MAX - looked_at);
-            self.entries
-                .entries(QueueOffset(at), CHUNK.min(most as usize), &mut chunk)?;
+            self.entries.entries(QueueOffset(at), CHUNK.min(most as usize), &mut chunk)?;
             if chunk.is_empty() {
                 break;
             }
@@ -239,58 +302,47 @@ impl<S: EntrySource> Selection<'_, S> {
                 if self.full() {
                     break 'scan;
                 }
-                if self.consider(QueueOffset(at), entry) == Seen::Waits {
-                    first_waiting.get_or_insert(at);
+                if !self.has_room() || self.cursor.parked.is_full() {
+                    stuck = true;
+                    break 'scan;
                 }
+                self.consider(QueueOffset(at), entry);
                 at += 1;
             }
         }
-        // Where messages wait at the front and nothing was found behind them, looking again finds nothing either.
-        let gets_further = self.full() || first_waiting.is_none() || !self.plan.is_empty();
-        self.plan.more = at < tail && gets_further;
-        self.cursor.scan_from = first_waiting.unwrap_or(at);
+        self.cursor.scan_from = at;
+        self.plan.more |= at < tail && !stuck;
         Ok(())
     }
 
-    fn consider(&mut self, offset: QueueOffset, entry: &QueueEntry) -> Seen {
+    /// Looks at one message: offers it, passes it by for good, or parks it. Answers whether its message group goes on.
+    fn consider(&mut self, offset: QueueOffset, entry: &QueueEntry) -> bool {
         let hash = entry.group_hash;
-        let pending = self.queue.pending(offset);
-        if pending.is_none() && !self.queue.is_fresh(offset) {
-            return Seen::Passed;
+        let is_pending = self.queue.pending(offset).is_some();
+        if !is_pending && !self.queue.is_fresh(offset) || self.cursor.is_reserved(offset.0) {
+            return true;
         }
-        let held = pending.is_some_and(|pending| pending.visible_at > self.want.now);
-        if held || self.cursor.is_reserved(offset.0) {
-            self.passed.insert(hash);
-            return Seen::Passed;
-        }
-        if pending.is_none() && !self.want.filter.may_take(entry) {
-            self.plan.skip(offset.0);
-            return Seen::Passed;
+        if !is_pending && !self.want.filter.may_take(entry) {
+            self.plan.skip_any(offset.0);
+            return true;
         }
         let others_hold = !self.own.contains(&hash)
             && (self.cursor.is_group_reserved(hash) || self.queue.is_locked(hash, self.want.now));
-        if self.passed.contains(&hash) || others_hold || (pending.is_none() && !self.has_room()) {
-            self.passed.insert(hash);
-            return Seen::Waits;
+        // What is parked comes before what was never looked at.
+        let others_wait = offset.0 >= self.cursor.scan_from && self.cursor.parked.has(hash);
+        if others_hold || others_wait || self.passed.contains(&hash) {
+            if !is_pending {
+                self.cursor.parked.park(hash, offset.0);
+            }
+            return false;
         }
-        let exhausted = self
-            .queue
-            .is_exhausted(offset, self.want.max_attempts, self.want.now);
+        let exhausted = self.queue.is_exhausted(offset, self.want.max_attempts, self.want.now);
+        self.own.insert(hash);
+        self.offer(offset, *entry, exhausted);
         if exhausted {
             // Its message group goes on once the dead-letter topic has this message.
             self.passed.insert(hash);
         }
-        self.own.insert(hash);
-        self.offer(offset, *entry, exhausted);
-        Seen::Passed
+        !exhausted
     }
-}
-
-/// What looking at a message in order came to.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Seen {
-    /// Need not be looked at again, unless it expires or is handed back.
-    Passed,
-    /// Waits for its message group or for room: look again.
-    Waits,
 }

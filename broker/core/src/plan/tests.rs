@@ -28,6 +28,8 @@ const MAX_ATTEMPTS: u16 = 3;
 #[derive(Default)]
 struct Entries {
     all: Vec<QueueEntry>,
+    /// Message groups that may go on.
+    unlocked: Vec<u32>,
     reads: Cell<usize>,
     /// The read that fails, counted from 1.
     fails_at: Cell<usize>,
@@ -55,6 +57,10 @@ impl Effects for Entries {
     }
 
     fn ready(&mut self, _: GroupQueueId, _: TimeMs) {}
+
+    fn unlocked(&mut self, _: GroupQueueId, group_hash: u32) {
+        self.unlocked.push(group_hash);
+    }
 }
 
 /// One queue of one group.
@@ -111,6 +117,7 @@ impl Queue {
         };
         let answer = self.state.apply(at, command.as_bytes(), &mut self.entries);
         self.state.end_frame(Term(1), at.index);
+        self.entries.unlocked.drain(..).for_each(|group_hash| self.cursor.unlock(group_hash));
         answer
     }
 

@@ -245,16 +245,18 @@ impl State {
 
     fn settle(&mut self, at: CommandAt, command: &Settle, effects: &mut impl Effects) -> Applied {
         let delivery = DeliveryId::new(at.index, at.place);
+        let mut unlocked = Vec::new();
         let (accepted, may_unblock) = self.with_shard(command.id, |shard, now| {
+            if shard.is_fifo() && command.change == Change::Done {
+                let held = command.items.iter().filter(|item| shard.is_held(item.offset, item.delivery, now));
+                unlocked.extend(held.filter_map(|item| shard.pending(item.offset)).map(|pending| pending.group_hash));
+            }
             // What waited for its message group, or for room among those in flight, may go now.
             let may_unblock = shard.is_fifo() || shard.pending_len() > limits::IN_FLIGHT_MAX / 2;
-            (
-                shard
-                    .settle(&command.items, command.change, delivery, now)
-                    .collect(),
-                may_unblock,
-            )
+            let accepted = shard.settle(&command.items, command.change, delivery, now).collect();
+            (accepted, may_unblock)
         })?;
+        unlocked.into_iter().for_each(|group_hash| effects.unlocked(command.id, group_hash));
         match command.change {
             Change::Done if may_unblock => effects.ready(command.id, self.now),
             Change::Done => {}
@@ -298,10 +300,13 @@ impl State {
             queue: crate::ids::QueueId(0),
         };
         let offset = self.push_entry(&topic, at, &entry, effects)?;
-        self.with_shard(command.id, |shard, _| {
+        let unlocked = self.with_shard(command.id, |shard, _| {
+            let group_hash = shard.pending(command.offset).map(|pending| pending.group_hash);
             shard.finish(command.offset.0);
             shard.raise_floor();
+            group_hash.filter(|_| shard.is_fifo())
         })?;
+        unlocked.into_iter().for_each(|group_hash| effects.unlocked(command.id, group_hash));
         effects.ready(command.id, self.now);
         Ok(Done::DeadLettered {
             topic: topic.id,

@@ -164,6 +164,16 @@ impl GroupQueue {
                 })
     }
 
+    /// The pending messages of a message group in a FIFO group from `from` on, in order.
+    pub fn pending_of_message_group(
+        &self,
+        group_hash: u32,
+        from: QueueOffset,
+    ) -> impl Iterator<Item = QueueOffset> + '_ {
+        let range = (group_hash, from.0)..=(group_hash, u64::MAX);
+        self.by_message_group.range(range).map(|(_, offset)| QueueOffset(*offset))
+    }
+
     /// Whether `offset` was never delivered and is not done.
     pub fn is_fresh(&self, offset: QueueOffset) -> bool {
         offset.0 >= self.floor && !self.settled.contains(offset.0) && !self.pending.contains_key(&offset.0)

@@ -51,6 +51,8 @@ pub trait Effects {
     fn entry(&mut self, at: TopicQueue, offset: QueueOffset, entry: &QueueEntry);
     /// From `when` on, messages of this queue may be ready for this group that were not before.
     fn ready(&mut self, id: GroupQueueId, when: TimeMs);
+    /// A message of this message group is done in a FIFO group: what waits for the message group may go on.
+    fn unlocked(&mut self, id: GroupQueueId, group_hash: u32);
 }
 
 /// All state of one log.

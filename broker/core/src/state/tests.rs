@@ -25,6 +25,7 @@ const HIDDEN: TimeMs = 60_000;
 struct Seen {
     entries: Vec<(TopicQueue, QueueOffset, QueueEntry)>,
     ready: Vec<(GroupQueueId, TimeMs)>,
+    unlocked: Vec<(GroupQueueId, u32)>,
 }
 
 impl Effects for Seen {
@@ -34,6 +35,10 @@ impl Effects for Seen {
 
     fn ready(&mut self, id: GroupQueueId, when: TimeMs) {
         self.ready.push((id, when));
+    }
+
+    fn unlocked(&mut self, id: GroupQueueId, group_hash: u32) {
+        self.unlocked.push((id, group_hash));
     }
 }
 

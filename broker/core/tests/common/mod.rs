@@ -56,6 +56,8 @@ impl Effects for Queues {
     }
 
     fn ready(&mut self, _: GroupQueueId, _: TimeMs) {}
+
+    fn unlocked(&mut self, _: GroupQueueId, _: u32) {}
 }
 
 /// Every part of state in bytes.

@@ -3,8 +3,8 @@
 use super::common::{Queues, encoded};
 use sluice_core::command::EncodedCommand;
 use sluice_core::entry::QueueEntry;
-use sluice_core::ids::{PhysicalOffset, Term, TopicQueue};
-use sluice_core::state::{Applied, CommandAt, ShardKey, Snapshot, State};
+use sluice_core::ids::{GroupQueueId, PhysicalOffset, QueueOffset, Term, TimeMs, TopicQueue};
+use sluice_core::state::{Applied, CommandAt, Effects, ShardKey, Snapshot, State};
 use std::collections::BTreeMap;
 
 impl Queues {
@@ -20,9 +20,29 @@ struct Frame {
     commands: Vec<(CommandAt, EncodedCommand)>,
 }
 
+/// The queues, and the message groups that may go on.
+struct Watched<'a> {
+    queues: &'a mut Queues,
+    unlocked: &'a mut Vec<(GroupQueueId, u32)>,
+}
+
+impl Effects for Watched<'_> {
+    fn entry(&mut self, at: TopicQueue, offset: QueueOffset, entry: &QueueEntry) {
+        self.queues.entry(at, offset, entry);
+    }
+
+    fn ready(&mut self, _: GroupQueueId, _: TimeMs) {}
+
+    fn unlocked(&mut self, id: GroupQueueId, group_hash: u32) {
+        self.unlocked.push((id, group_hash));
+    }
+}
+
 pub struct Node {
     pub state: State,
     pub queues: Queues,
+    /// Message groups that may go on, until the cursors hear of it.
+    pub unlocked: Vec<(GroupQueueId, u32)>,
     twin: State,
     term: Term,
     physical: u64,
@@ -41,6 +61,7 @@ impl Node {
         Self {
             state: State::new(),
             queues: Queues::default(),
+            unlocked: Vec::new(),
             twin: State::new(),
             term: Term(1),
             physical: 0,
@@ -74,7 +95,8 @@ impl Node {
             term: self.term,
             commands: placed,
         };
-        let answers = frame.apply(&mut self.state, &mut self.queues);
+        let (queues, unlocked) = (&mut self.queues, &mut self.unlocked);
+        let answers = frame.apply(&mut self.state, &mut Watched { queues, unlocked });
         if !self.forgets {
             assert_eq!(frame.apply(&mut self.twin, &mut self.queues), answers);
             assert_eq!(self.twin.digest(), self.state.digest(), "the twin's digest");
@@ -135,11 +157,11 @@ impl Node {
 }
 
 impl Frame {
-    fn apply(&self, state: &mut State, queues: &mut Queues) -> Vec<Applied> {
+    fn apply(&self, state: &mut State, effects: &mut impl Effects) -> Vec<Applied> {
         let answers = self
             .commands
             .iter()
-            .map(|(at, command)| state.apply(*at, command.as_bytes(), queues));
+            .map(|(at, command)| state.apply(*at, command.as_bytes(), effects));
         let answers = answers.collect();
         state.end_frame(self.term, state.next_index());
         answers

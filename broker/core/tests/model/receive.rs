@@ -89,6 +89,9 @@ impl<const FAULT: u8> Machine<FAULT> {
         let entries = Entries(self.node.queues.of(id.at));
         let tables = self.node.state.tables();
         let shards = tables.subscription(id.group, id.at.topic).unwrap().shards;
+        for (of, group_hash) in self.node.unlocked.drain(..) {
+            self.cursors.entry(of).or_default().unlock(group_hash);
+        }
         let cursor = self.cursors.entry(id).or_default();
         if FAULT == Fault::RESERVATION_FORGOTTEN {
             *cursor = Cursor::default();

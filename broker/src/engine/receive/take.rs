@@ -75,7 +75,8 @@ impl Engine {
         let index = queue.0 as usize;
         let tail = dispatcher.topic.tail(queue).unwrap_or_default();
         let reads_from = {
-            let cursor = dispatcher.cursors[index].lock();
+            let mut cursor = dispatcher.cursors[index].lock();
+            dispatcher.pass_on_unlocked(queue, &mut cursor);
             dispatcher.subscription.shards[index].read(|shard| cursor.reads_from(shard, now))
         };
         if reads_from >= tail {
@@ -228,7 +229,7 @@ impl Chosen {
     /// Tells the cursors what apply answered; what it did not take is looked at again.
     fn conclude(&mut self, results: Results) -> Vec<Got> {
         let mut results = results.into_iter();
-        let mut got = Vec::new();
+        let (mut got, mut others_may_go) = (Vec::new(), false);
         for (queue, _) in std::mem::take(&mut self.resumed) {
             let Some(Ok(Done::Delivered(delivered))) = results.next() else {
                 continue;
@@ -257,17 +258,17 @@ impl Chosen {
                                     ..one
                                 });
                             }
-                            None => cursor.give_back(offer.take.offset),
+                            None => {
+                                cursor.give_back(offer.take.offset);
+                                others_may_go = true;
+                            }
                         }
                     }
                 }
                 _ => {
-                    plan.offers
-                        .iter()
-                        .for_each(|offer| cursor.give_back(offer.take.offset));
-                    plan.skipped
-                        .iter()
-                        .for_each(|span| cursor.look_again_from(span.start));
+                    plan.offers.iter().for_each(|offer| cursor.give_back(offer.take.offset));
+                    plan.skipped.iter().for_each(|span| cursor.look_again_from(span.start));
+                    others_may_go = true;
                 }
             }
             for dead in &plan.dead {
@@ -276,6 +277,11 @@ impl Chosen {
                     _ => cursor.give_back(dead.take.offset),
                 }
             }
+            others_may_go |= cursor.has_unlocked();
+        }
+        // Whoever looked while these were reserved has passed them by.
+        if others_may_go {
+            self.dispatcher.wake(1);
         }
         got
     }

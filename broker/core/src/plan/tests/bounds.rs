@@ -43,15 +43,37 @@ fn one_selection_looks_through_a_bounded_part_and_says_that_there_is_more() {
 }
 
 #[test]
-fn a_blocked_front_ends_a_fifo_scan_without_asking_for_another() {
+fn other_message_groups_flow_on_behind_any_number_of_messages_that_wait() {
     let mut queue = Queue::new(true);
-    queue.send_groups(&vec!["a"; SCAN_MAX + 10]);
+    let waiting = 3 * SCAN_MAX;
+    queue.send_groups(&vec!["a"; waiting]);
     queue.send_groups(&["b"]);
-    queue.receive(1);
-    queue.entries.reads.set(0);
-    let plan = queue.select(1);
-    assert!(plan.is_empty() && !plan.more, "looking again would find the same");
-    assert!(queue.entries.reads.get() <= SCAN_MAX / 64 + 1);
+    let first = queue.receive(1);
+    let mut found = Vec::new();
+    for _ in 0..4 {
+        queue.entries.reads.set(0);
+        let plan = queue.select(1);
+        assert!(queue.entries.reads.get() <= SCAN_MAX / 64 + 1);
+        queue.deliver(&plan);
+        found.extend(offered(&plan));
+    }
+    assert_eq!(found, [waiting as u64], "b");
+    assert!(queue.select(1).is_empty(), "a waits for its first message");
+    queue.settle(Change::Done, 0, first.delivery);
+    assert_eq!(offered(&queue.select(3)), [1, 2, 3]);
+}
+
+#[test]
+fn no_more_is_parked_than_there_is_room_for_and_nothing_is_lost() {
+    let mut queue = Queue::new(true);
+    queue.send_groups(&vec!["a"; 70_000]);
+    queue.send_groups(&["b"]);
+    let first = queue.receive(1);
+    while queue.select(1).more {}
+    assert!(queue.select(32).is_empty(), "b waits for room behind a");
+    queue.settle(Change::Done, 0, first.delivery);
+    let plan = queue.select(32);
+    assert_eq!(offered(&plan), (1..33).collect::<Vec<_>>());
 }
 
 #[test]

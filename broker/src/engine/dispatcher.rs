@@ -56,7 +56,9 @@ impl Dispatcher {
     /// Tells the queue's cursor which message groups may go on.
     pub(super) fn pass_on_unlocked(&self, queue: QueueId, cursor: &mut Cursor) {
         let Unlocked { groups, all } = std::mem::take(&mut *self.unlocked[queue.0 as usize].lock());
-        groups.into_iter().for_each(|group_hash| cursor.unlock(group_hash));
+        groups
+            .into_iter()
+            .for_each(|group_hash| cursor.unlock(group_hash));
         if all {
             cursor.unlock_all();
         }

@@ -50,7 +50,10 @@ impl Cursor {
             .min();
         let fresh = QueueOffset(self.scan_from).max(queue.floor());
         let parked = self.parked.lowest_unlocked().map(QueueOffset);
-        [expired, parked].into_iter().flatten().fold(fresh, QueueOffset::min)
+        [expired, parked]
+            .into_iter()
+            .flatten()
+            .fold(fresh, QueueOffset::min)
     }
 
     /// State now says what became of the offer: forget it. Call only after the command was applied.
@@ -74,7 +77,9 @@ impl Cursor {
     pub fn give_back(&mut self, offset: QueueOffset) {
         match self.reserved.get(&offset.0) {
             // The look into the queue is past it and does not come back: others wait behind.
-            Some(group_hash) if self.fifo && offset.0 < self.scan_from => self.parked.park(*group_hash, offset.0),
+            Some(group_hash) if self.fifo && offset.0 < self.scan_from => {
+                self.parked.park(*group_hash, offset.0)
+            }
             Some(_) => self.look_again_from(offset),
             None => {}
         }

@@ -36,7 +36,9 @@ impl Parked {
     }
 
     pub(super) fn unpark(&mut self, group_hash: u32, offset: u64) {
-        let Some(offsets) = self.by_group.get_mut(&group_hash) else { return };
+        let Some(offsets) = self.by_group.get_mut(&group_hash) else {
+            return;
+        };
         if offsets.remove(&offset) {
             self.len -= 1;
         }
@@ -47,7 +49,11 @@ impl Parked {
 
     /// The parked messages of a message group from `from` on, in order.
     pub(super) fn offsets(&self, group_hash: u32, from: u64) -> impl Iterator<Item = u64> + '_ {
-        self.by_group.get(&group_hash).into_iter().flat_map(move |offsets| offsets.range(from..)).copied()
+        self.by_group
+            .get(&group_hash)
+            .into_iter()
+            .flat_map(move |offsets| offsets.range(from..))
+            .copied()
     }
 
     /// The message group may go on: it is to be looked at.
@@ -78,6 +84,9 @@ impl Parked {
 
     /// The lowest parked message of those to look at.
     pub(super) fn lowest_unlocked(&self) -> Option<u64> {
-        self.unlocked.iter().filter_map(|group_hash| self.offsets(*group_hash, 0).next()).min()
+        self.unlocked
+            .iter()
+            .filter_map(|group_hash| self.offsets(*group_hash, 0).next())
+            .min()
     }
 }

@@ -110,7 +110,10 @@ impl Plan {
 
     /// Like [`Self::skip`], for offsets in any order; [`Self::in_rising_order`] mends it.
     fn skip_any(&mut self, offset: u64) {
-        self.skipped.push(Span { start: QueueOffset(offset), len: 1 });
+        self.skipped.push(Span {
+            start: QueueOffset(offset),
+            len: 1,
+        });
     }
 
     fn in_rising_order(&mut self) {
@@ -231,7 +234,10 @@ impl<S: EntrySource> Selection<'_, S> {
 
     /// FIFO: in order of offsets what waits no longer, then what was never looked at.
     fn in_order(&mut self) -> Result<(), S::Error> {
-        let expired = self.queue.by_visibility().take_while(|(at, _)| *at <= self.want.now);
+        let expired = self
+            .queue
+            .by_visibility()
+            .take_while(|(at, _)| *at <= self.want.now);
         for (_, offset) in expired.take(SCAN_MAX as usize) {
             if let Some(pending) = self.queue.pending(offset)
                 && offset.0 < self.cursor.scan_from
@@ -275,7 +281,9 @@ impl<S: EntrySource> Selection<'_, S> {
     /// The first message of a message group from `from` on that was looked at before: pending or parked.
     fn next_waiting(&self, hash: u32, from: u64) -> Option<u64> {
         let pending = self.queue.pending_of_message_group(hash, QueueOffset(from));
-        let pending = pending.map(|offset| offset.0).find(|offset| *offset < self.cursor.scan_from);
+        let pending = pending
+            .map(|offset| offset.0)
+            .find(|offset| *offset < self.cursor.scan_from);
         let parked = self.cursor.parked.offsets(hash, from).next();
         pending.into_iter().chain(parked).min()
     }
@@ -293,7 +301,8 @@ impl<S: EntrySource> Selection<'_, S> {
             }
             chunk.clear();
             let most = (tail - at).min(SCAN_MAX - looked_at);
-            self.entries.entries(QueueOffset(at), CHUNK.min(most as usize), &mut chunk)?;
+            self.entries
+                .entries(QueueOffset(at), CHUNK.min(most as usize), &mut chunk)?;
             if chunk.is_empty() {
                 break;
             }
@@ -336,7 +345,9 @@ impl<S: EntrySource> Selection<'_, S> {
             }
             return false;
         }
-        let exhausted = self.queue.is_exhausted(offset, self.want.max_attempts, self.want.now);
+        let exhausted = self
+            .queue
+            .is_exhausted(offset, self.want.max_attempts, self.want.now);
         self.own.insert(hash);
         self.offer(offset, *entry, exhausted);
         if exhausted {

@@ -117,7 +117,10 @@ impl Queue {
         };
         let answer = self.state.apply(at, command.as_bytes(), &mut self.entries);
         self.state.end_frame(Term(1), at.index);
-        self.entries.unlocked.drain(..).for_each(|group_hash| self.cursor.unlock(group_hash));
+        self.entries
+            .unlocked
+            .drain(..)
+            .for_each(|group_hash| self.cursor.unlock(group_hash));
         answer
     }
 

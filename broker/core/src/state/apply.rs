@@ -248,15 +248,25 @@ impl State {
         let mut unlocked = Vec::new();
         let (accepted, may_unblock) = self.with_shard(command.id, |shard, now| {
             if shard.is_fifo() && command.change == Change::Done {
-                let held = command.items.iter().filter(|item| shard.is_held(item.offset, item.delivery, now));
-                unlocked.extend(held.filter_map(|item| shard.pending(item.offset)).map(|pending| pending.group_hash));
+                let held = command
+                    .items
+                    .iter()
+                    .filter(|item| shard.is_held(item.offset, item.delivery, now));
+                unlocked.extend(
+                    held.filter_map(|item| shard.pending(item.offset))
+                        .map(|pending| pending.group_hash),
+                );
             }
             // What waited for its message group, or for room among those in flight, may go now.
             let may_unblock = shard.is_fifo() || shard.pending_len() > limits::IN_FLIGHT_MAX / 2;
-            let accepted = shard.settle(&command.items, command.change, delivery, now).collect();
+            let accepted = shard
+                .settle(&command.items, command.change, delivery, now)
+                .collect();
             (accepted, may_unblock)
         })?;
-        unlocked.into_iter().for_each(|group_hash| effects.unlocked(command.id, group_hash));
+        unlocked
+            .into_iter()
+            .for_each(|group_hash| effects.unlocked(command.id, group_hash));
         match command.change {
             Change::Done if may_unblock => effects.ready(command.id, self.now),
             Change::Done => {}
@@ -306,7 +316,9 @@ impl State {
             shard.raise_floor();
             group_hash.filter(|_| shard.is_fifo())
         })?;
-        unlocked.into_iter().for_each(|group_hash| effects.unlocked(command.id, group_hash));
+        unlocked
+            .into_iter()
+            .for_each(|group_hash| effects.unlocked(command.id, group_hash));
         effects.ready(command.id, self.now);
         Ok(Done::DeadLettered {
             topic: topic.id,

@@ -171,7 +171,9 @@ impl GroupQueue {
         from: QueueOffset,
     ) -> impl Iterator<Item = QueueOffset> + '_ {
         let range = (group_hash, from.0)..=(group_hash, u64::MAX);
-        self.by_message_group.range(range).map(|(_, offset)| QueueOffset(*offset))
+        self.by_message_group
+            .range(range)
+            .map(|(_, offset)| QueueOffset(*offset))
     }
 
     /// Whether `offset` was never delivered and is not done.

@@ -266,8 +266,12 @@ impl Chosen {
                     }
                 }
                 _ => {
-                    plan.offers.iter().for_each(|offer| cursor.give_back(offer.take.offset));
-                    plan.skipped.iter().for_each(|span| cursor.look_again_from(span.start));
+                    plan.offers
+                        .iter()
+                        .for_each(|offer| cursor.give_back(offer.take.offset));
+                    plan.skipped
+                        .iter()
+                        .for_each(|span| cursor.look_again_from(span.start));
                     others_may_go = true;
                 }
             }

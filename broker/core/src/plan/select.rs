@@ -108,14 +108,18 @@ impl Plan {
             .for_each(|span| cursor.look_again_from(span.start));
     }
 
-    /// Like [`Self::skip`], for offsets in any order; [`Self::in_rising_order`] mends it.
-    fn skip_any(&mut self, offset: u64) {
-        self.skipped.push(Span {
-            start: QueueOffset(offset),
-            len: 1,
-        });
+    /// Takes note in the order of looking, which in a FIFO group is not that of offsets.
+    fn skip(&mut self, offset: u64) {
+        match self.skipped.last_mut() {
+            Some(span) if span.start.0 + span.len == offset => span.len += 1,
+            _ => self.skipped.push(Span {
+                start: QueueOffset(offset),
+                len: 1,
+            }),
+        }
     }
 
+    /// Puts offers and skipped spans into the order that commands have them in.
     fn in_rising_order(&mut self) {
         self.offers.sort_unstable_by_key(|offer| offer.take.offset);
         let mut spans = std::mem::take(&mut self.skipped);
@@ -125,16 +129,6 @@ impl Plan {
                 Some(last) if last.start.0 + last.len == span.start.0 => last.len += span.len,
                 _ => self.skipped.push(span),
             }
-        }
-    }
-
-    fn skip(&mut self, offset: u64) {
-        match self.skipped.last_mut() {
-            Some(span) if span.start.0 + span.len == offset => span.len += 1,
-            _ => self.skipped.push(Span {
-                start: QueueOffset(offset),
-                len: 1,
-            }),
         }
     }
 }
@@ -332,7 +326,7 @@ impl<S: EntrySource> Selection<'_, S> {
             return true;
         }
         if !is_pending && !self.want.filter.may_take(entry) {
-            self.plan.skip_any(offset.0);
+            self.plan.skip(offset.0);
             return true;
         }
         let others_hold = !self.own.contains(&hash)

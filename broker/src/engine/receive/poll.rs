@@ -3,6 +3,7 @@
 use super::{Receive, Received};
 use crate::engine::dispatcher::Dispatcher;
 use crate::engine::{Engine, EngineError};
+use sluice_core::command::SettleItem;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use tokio::sync::oneshot;
@@ -85,7 +86,11 @@ impl Engine {
         tokio::spawn(async move {
             let taken = chosen.deliver(&engine, &request).await;
             if let Err(Ok(taken)) = answer.send(taken) {
-                engine.hand_back(taken).await;
+                let held = |message: &Received| {
+                    let (offset, delivery) = (message.offset, message.delivery);
+                    (message.id, SettleItem { offset, delivery })
+                };
+                engine.hand_back(taken.iter().map(held), 0).await;
             }
         });
         answered.await.unwrap_or(Err(EngineError::Unknown))

@@ -3,14 +3,18 @@
 use super::{Receive, Received};
 use crate::engine::dispatcher::Dispatcher;
 use crate::engine::{Engine, EngineError, records};
+use bytes::Bytes;
 use sluice_core::command::{Change, DeadLetter, Deliver, SettleItem, Take};
 use sluice_core::entry::QueueEntry;
 use sluice_core::ids::{GroupQueueId, QueueId, QueueOffset, TimeMs, TopicQueue};
 use sluice_core::log::{Batch, Results};
 use sluice_core::plan::{Plan, Want};
 use sluice_core::state::{Delivered, Done, Shard};
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::sync::Arc;
+
+/// When a message that cannot be read is tried again. It goes to the dead-letter topic when its attempts are used up.
+const UNREADABLE_RETRY_MS: u64 = 60_000;
 
 /// What was chosen from the queues; its reservations stand until [`Chosen::deliver`] has run, or it is dropped.
 pub(super) struct Chosen {
@@ -109,24 +113,19 @@ impl Engine {
         .await?
     }
 
-    /// Makes visible again what was delivered to a caller that has gone.
-    pub(super) async fn hand_back(&self, taken: Vec<Received>) {
-        let mut by_queue: BTreeMap<(u32, u64), (GroupQueueId, Vec<SettleItem>)> = BTreeMap::new();
-        for message in taken {
-            let item = SettleItem {
-                offset: message.offset,
-                delivery: message.delivery,
-            };
-            let key = (message.id.at.queue.0, message.delivery.0);
-            by_queue
-                .entry(key)
-                .or_insert_with(|| (message.id, Vec::new()))
-                .1
-                .push(item);
+    /// Makes visible again, after `ms` milliseconds, what was delivered and reaches nobody.
+    pub(super) async fn hand_back(
+        &self,
+        undelivered: impl IntoIterator<Item = (GroupQueueId, SettleItem)>,
+        ms: u64,
+    ) {
+        let mut by_queue: HashMap<GroupQueueId, Vec<SettleItem>> = HashMap::new();
+        for (id, item) in undelivered {
+            by_queue.entry(id).or_default().push(item);
         }
-        for (id, items) in by_queue.into_values() {
-            if let Err(error) = self.settle(id, Change::VisibleIn(0), items).await {
-                tracing::warn!(group = id.group.0, topic = id.at.topic.0, %error, "messages of a caller that has gone stay hidden until they expire");
+        for (id, items) in by_queue {
+            if let Err(error) = self.settle(id, Change::VisibleIn(ms), items).await {
+                tracing::warn!(group = id.group.0, topic = id.at.topic.0, %error, "messages that reached nobody stay hidden until they expire");
             }
         }
     }
@@ -159,26 +158,30 @@ impl Chosen {
     ) -> Result<Vec<Received>, EngineError> {
         let results = engine.propose(self.commands(request)).await?;
         let got = self.conclude(results);
-        let mut entries = Vec::with_capacity(got.len());
-        for message in &got {
-            entries.push(match message.entry {
-                Some(entry) => entry,
-                None => records::entry(&engine.store, message.id.at, message.offset)
-                    .await?
-                    .ok_or(EngineError::Unknown)?,
-            });
-        }
-        let commands = records::commands(&engine.store, entries.clone()).await?;
-        let mut received = Vec::with_capacity(got.len());
-        for ((message, entry), command) in got.into_iter().zip(entries).zip(commands) {
-            match command {
-                Ok(command) => received.push(message.with(entry, command)),
-                Err(error) => {
-                    tracing::error!(topic = %self.dispatcher.topic.spec.name, queue = message.id.at.queue.0, offset = message.offset.0, %error, "a message cannot be read and is left out");
+        let read = read(engine, &got).await;
+        let (mut received, mut unreadable) = (Vec::with_capacity(got.len()), Vec::new());
+        match read {
+            Ok(read) => {
+                for (message, (entry, command)) in got.into_iter().zip(read) {
+                    match command {
+                        Ok(command) => received.push(message.with(entry, command)),
+                        Err(error) => {
+                            let (at, offset) = (message.id.at, message.offset.0);
+                            tracing::error!(topic = at.topic.0, queue = at.queue.0, offset, %error, "a message cannot be read and is left out");
+                            unreadable.push(message.held());
+                        }
+                    }
                 }
+                engine.hand_back(unreadable, UNREADABLE_RETRY_MS).await;
+                Ok(received)
+            }
+            Err(error) => {
+                engine
+                    .hand_back(got.iter().map(Got::held), UNREADABLE_RETRY_MS)
+                    .await;
+                Err(error)
             }
         }
-        Ok(received)
     }
 
     fn id(&self, queue: QueueId) -> GroupQueueId {
@@ -303,6 +306,23 @@ impl Drop for Chosen {
     }
 }
 
+/// Reads what was got: the entries that are not known yet, and all commands.
+async fn read(
+    engine: &Engine,
+    got: &[Got],
+) -> Result<Vec<(QueueEntry, Result<Bytes, EngineError>)>, EngineError> {
+    let mut entries = Vec::with_capacity(got.len());
+    for message in got {
+        let entry = match message.entry {
+            Some(entry) => Some(entry),
+            None => records::entry(&engine.store, message.id.at, message.offset).await?,
+        };
+        entries.push(entry.ok_or(EngineError::Unknown)?);
+    }
+    let commands = records::commands(&engine.store, entries.clone()).await?;
+    Ok(entries.into_iter().zip(commands).collect())
+}
+
 /// A message that apply gave to this receive.
 struct Got {
     id: GroupQueueId,
@@ -323,7 +343,17 @@ impl Got {
         }
     }
 
-    fn with(self, entry: QueueEntry, command: bytes::Bytes) -> Received {
+    fn held(&self) -> (GroupQueueId, SettleItem) {
+        (
+            self.id,
+            SettleItem {
+                offset: self.offset,
+                delivery: self.delivery,
+            },
+        )
+    }
+
+    fn with(self, entry: QueueEntry, command: Bytes) -> Received {
         let Self {
             id,
             offset,

@@ -6,25 +6,20 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, ensure};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{
-    CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature,
-};
+use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{DigitallySignedStruct, SignatureScheme};
 use sluice_proto::v2;
 use sluice_proto::v2::messaging_service_client::MessagingServiceClient;
 use tonic::Request;
 use tonic::metadata::{AsciiMetadataValue, MetadataMap};
-use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
 
 use crate::args::Target;
+use crate::channel::{Channel, Deadline};
 
-const STREAM_WINDOW_BYTES: u32 = 4 << 20;
-const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
 const MESSAGE_BYTES_MAX: usize = 16 << 20;
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The generated client over tonic's channel.
+/// The generated client over one connection.
 pub type Stub = MessagingServiceClient<Channel>;
 
 /// One connection of one client instance; cheap to clone.
@@ -47,6 +42,7 @@ impl Client {
     pub fn request<T>(&self, body: T, deadline: Duration) -> Request<T> {
         let mut request = self.endless(body);
         request.set_timeout(deadline);
+        request.extensions_mut().insert(Deadline(deadline));
         request
     }
 
@@ -77,8 +73,8 @@ pub async fn connect(target: &Target) -> Result<Vec<Client>> {
     });
     let mut clients = Vec::with_capacity(target.connections);
     for _ in 0..target.connections {
-        let channel = channel(&target.endpoint, target.tls)?
-            .connect()
+        let verifier = target.tls.then(any_certificate);
+        let channel = Channel::connect(&target.endpoint, verifier)
             .await
             .with_context(|| {
                 format!(
@@ -102,23 +98,9 @@ pub async fn connect(target: &Target) -> Result<Vec<Client>> {
     Ok(clients)
 }
 
-fn channel(endpoint: &str, tls: bool) -> Result<Endpoint> {
-    let scheme = if tls { "https" } else { "http" };
-    let channel = Endpoint::from_shared(format!("{scheme}://{endpoint}"))
-        .with_context(|| format!("endpoint {endpoint:?} is not HOST:PORT"))?
-        .connect_timeout(CONNECT_TIMEOUT)
-        .tcp_nodelay(true)
-        .initial_stream_window_size(STREAM_WINDOW_BYTES)
-        .initial_connection_window_size(CONNECTION_WINDOW_BYTES);
-    if !tls {
-        return Ok(channel);
-    }
-    let verifier = AnyCertificate(rustls::crypto::ring::default_provider().signature_verification_algorithms);
-    // The provider is the process's; a second installation changes nothing.
-    let _ = CryptoProvider::install_default(rustls::crypto::ring::default_provider());
-    channel
-        .tls_config_with_verifier(ClientTlsConfig::new(), Arc::new(verifier))
-        .with_context(|| format!("cannot use TLS with endpoint {endpoint:?}"))
+fn any_certificate() -> Arc<dyn ServerCertVerifier> {
+    let algorithms = rustls::crypto::ring::default_provider().signature_verification_algorithms;
+    Arc::new(AnyCertificate(algorithms))
 }
 
 fn headers(client_id: &str) -> Result<MetadataMap> {

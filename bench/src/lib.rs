@@ -7,6 +7,7 @@
 mod acknowledge;
 pub mod args;
 pub mod bare;
+pub mod channel;
 pub mod client;
 pub mod consume;
 pub mod h2load;

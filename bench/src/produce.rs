@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
+use parking_lot::Mutex;
 use sluice_proto::v2;
 use tokio::task::JoinSet;
 
@@ -44,21 +45,31 @@ impl Sender {
     pub async fn run(&self, plan: &Arc<Plan>) -> Result<Recorder> {
         ensure!(self.in_flight > 0, "--in-flight 0 sends nothing: take 1 at least");
         plan.spawn_pacer().context("cannot start the pacing thread")?;
+        // One recorder a connection: one a worker would be megabytes of histograms that a cache cannot hold.
+        let mut connections = Vec::new();
+        for client in &self.clients {
+            connections.push((client, Arc::new(Mutex::new(Recorder::new()?))));
+        }
         let mut workers = JoinSet::new();
         for _ in 0..self.in_flight {
-            for client in &self.clients {
-                workers.spawn(self.clone().work(client.clone(), Arc::clone(plan)));
+            for (client, recorder) in &connections {
+                let work = self
+                    .clone()
+                    .work((*client).clone(), Arc::clone(plan), Arc::clone(recorder));
+                workers.spawn(work);
             }
         }
-        let mut all = Recorder::new()?;
         while let Some(worker) = workers.join_next().await {
-            all.merge(worker.context("a sender panicked")??)?;
+            worker.context("a sender panicked")?;
+        }
+        let mut all = Recorder::new()?;
+        for (_, recorder) in connections {
+            all.merge(&recorder.lock())?;
         }
         Ok(all)
     }
 
-    async fn work(self, mut client: Client, plan: Arc<Plan>) -> Result<Recorder> {
-        let mut recorder = Recorder::new()?;
+    async fn work(self, mut client: Client, plan: Arc<Plan>, recorder: Arc<Mutex<Recorder>>) {
         while let Some(slot) = plan.next().await {
             let stamp = self.stamped.then(|| slot.due.duration_since(plan.start()));
             let request = self.maker.make(slot.number, stamp);
@@ -66,17 +77,16 @@ impl Sender {
                 Ok(_) => {
                     Live::add(&self.live.sent, 1);
                     if slot.measured {
-                        recorder.record(slot.due.elapsed());
+                        recorder.lock().record(slot.due.elapsed());
                     }
                 }
                 Err(failure) => {
                     self.live.fail("send", &failure);
-                    recorder.fail(failure.key);
+                    recorder.lock().fail(failure.key);
                     tokio::time::sleep(AFTER_FAILURE).await;
                 }
             }
         }
-        Ok(recorder)
     }
 }
 

@@ -48,10 +48,10 @@ impl Recorder {
     ///
     /// # Errors
     /// When the values do not fit.
-    pub fn merge(&mut self, other: Self) -> Result<()> {
-        self.histogram.add(other.histogram)?;
-        for (fault, count) in other.errors {
-            *self.errors.entry(fault).or_default() += count;
+    pub fn merge(&mut self, other: &Self) -> Result<()> {
+        self.histogram.add(&other.histogram)?;
+        for (fault, count) in &other.errors {
+            *self.errors.entry(fault.clone()).or_default() += count;
         }
         Ok(())
     }
@@ -233,7 +233,7 @@ mod tests {
         let mut two = recorder([3].into_iter());
         one.fail("X".to_owned());
         two.fail("X".to_owned());
-        one.merge(two).unwrap();
+        one.merge(&two).unwrap();
         assert_eq!(one.summary().count, 3);
         assert_eq!(one.errors()["X"], 2);
     }

@@ -25,7 +25,6 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Handle};
 use tokio::task::JoinHandle;
-use tonic::transport::Server;
 use tracing_subscriber::EnvFilter;
 
 const LOG_VARIABLE: &str = "SLUICE_LOG";
@@ -41,13 +40,6 @@ const POLLS_MAX: usize = 100_000;
 const NODE: u64 = 1;
 /// What a request may have besides a body of the largest size.
 const REQUEST_EXTRA_BYTES: usize = 4 << 20;
-const STREAM_WINDOW_BYTES: u32 = 1 << 20;
-const CONNECTION_WINDOW_BYTES: u32 = 8 << 20;
-const STREAMS_MAX: u32 = 1024;
-const HEADER_BYTES_MAX: u32 = 16 << 10;
-/// Finds connections whose other end is gone without a word. Clients may ping as often as they like.
-const KEEPALIVE_EVERY: Duration = Duration::from_secs(30);
-const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A running broker.
 pub struct Broker {
@@ -56,7 +48,7 @@ pub struct Broker {
     engine: Arc<Engine>,
     health: Arc<Health>,
     shutdown: Shutdown,
-    server: JoinHandle<Result<(), tonic::transport::Error>>,
+    server: JoinHandle<()>,
     background: Vec<JoinHandle<()>>,
 }
 
@@ -100,10 +92,7 @@ impl Broker {
             broker_name: config.broker_name,
             advertise: config.advertise,
         });
-        let incoming = listener.accept_all(acceptor, shutdown.clone());
-        let until = shutdown.clone();
-        let until = async move { until.begun().await };
-        let serving = server().serve_with_incoming_shutdown(grpc_service(service), incoming, until);
+        let serving = listener.serve(acceptor, grpc_service(service), shutdown.clone());
         let server = tokio::spawn(serving);
         health.set_ready(true);
         Ok(Self {
@@ -133,9 +122,7 @@ impl Broker {
         self.shutdown.begin();
         self.engine.stop_polls();
         match tokio::time::timeout(DRAIN_MAX, self.server).await {
-            Ok(ended) => ended
-                .context("the gRPC server panicked")?
-                .context("the gRPC server failed")?,
+            Ok(ended) => ended.context("the gRPC server panicked")?,
             Err(_) => tracing::warn!("calls still run after {DRAIN_MAX:?}: they are cut off"),
         }
         let closed = self.engine.close().await.context("cannot close the store");
@@ -143,16 +130,6 @@ impl Broker {
         self.background.iter().for_each(JoinHandle::abort);
         closed
     }
-}
-
-fn server() -> Server {
-    Server::builder()
-        .initial_stream_window_size(STREAM_WINDOW_BYTES)
-        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-        .max_concurrent_streams(STREAMS_MAX)
-        .http2_max_header_list_size(HEADER_BYTES_MAX)
-        .http2_keepalive_interval(Some(KEEPALIVE_EVERY))
-        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
 }
 
 fn grpc_service(service: Service) -> MessagingServiceServer<Service> {
@@ -336,7 +313,7 @@ async fn until_told(config: Config) -> anyhow::Result<()> {
     tokio::select! {
         signal = &mut told => tracing::info!(signal = signal?, "stopping: running calls end"),
         ended = &mut broker.server => {
-            ended.context("the gRPC server panicked")?.context("the gRPC server failed")?;
+            ended.context("the gRPC server panicked")?;
             anyhow::bail!("the gRPC server ended by itself");
         }
     }

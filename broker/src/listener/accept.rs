@@ -1,6 +1,7 @@
-//! Accepting connections. Each is looked at in a task of its own, so that a silent one holds up nobody.
+//! Accepting connections. Each has a task of its own from its first byte on, so that a silent one holds up nobody.
 
 use super::io::{ClientIo, Ends};
+use super::serve::{self, Answers};
 use super::{CONNECTIONS_MAX, HANDSHAKE_TIMEOUT};
 use crate::shutdown::Shutdown;
 use std::io;
@@ -9,14 +10,11 @@ use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_rustls::TlsAcceptor;
-use tokio_stream::wrappers::ReceiverStream;
 
 /// The first byte of a TLS record that begins a handshake. HTTP/2 begins with a 'P'.
 const TLS_HANDSHAKE: u8 = 0x16;
-/// Connections whose handshake is done, on their way to HTTP/2.
-const READY_MAX: usize = 64;
 /// After a failure to accept, such as too many open files: trying at once would fail at once.
 const RETRY_AFTER: Duration = Duration::from_millis(100);
 
@@ -51,35 +49,39 @@ impl Listener {
         self.address
     }
 
-    /// Accepts until the shutdown begins; then the port is closed.
-    pub fn accept_all(self, tls: TlsAcceptor, shutdown: Shutdown) -> ReceiverStream<io::Result<ClientIo>> {
-        let (ready, connections) = mpsc::channel(READY_MAX);
-        tokio::spawn(async move {
-            let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-            tokio::select! {
-                () = shutdown.begun() => {}
-                () = self.accept(&tls, &places, &ready) => {}
-            }
-        });
-        ReceiverStream::new(connections)
+    /// Serves until the shutdown begins; then the port is closed, and this ends when the last connection has.
+    pub async fn serve(self, tls: TlsAcceptor, service: impl Answers, shutdown: Shutdown) {
+        let places = Arc::new(Semaphore::new(CONNECTIONS_MAX as usize));
+        tokio::select! {
+            () = shutdown.begun() => {}
+            () = self.accept(&tls, &places, &service, &shutdown) => {}
+        }
+        drop(self);
+        // Each connection has a place for as long as it stands. The semaphore is never closed.
+        let _ = places.acquire_many(CONNECTIONS_MAX).await;
     }
 
     async fn accept(
         &self,
         tls: &TlsAcceptor,
         places: &Arc<Semaphore>,
-        ready: &mpsc::Sender<io::Result<ClientIo>>,
+        service: &impl Answers,
+        shutdown: &Shutdown,
     ) {
         while let Ok(place) = Arc::clone(places).acquire_owned().await {
             match self.tcp.accept().await {
                 Ok((stream, remote)) => {
-                    let (tls, ready) = (tls.clone(), ready.clone());
+                    let (tls, service, shutdown) = (tls.clone(), service.clone(), shutdown.clone());
                     tokio::spawn(async move {
                         let opened =
                             tokio::time::timeout(HANDSHAKE_TIMEOUT, open(stream, remote, &tls, place));
-                        match opened.await {
-                            // The server is gone when this fails: the connection goes too.
-                            Ok(Ok(client)) => drop(ready.send(Ok(client)).await),
+                        let opened = tokio::select! {
+                            opened = opened => opened,
+                            // Who has not asked anything yet is not waited for.
+                            () = shutdown.begun() => return,
+                        };
+                        match opened {
+                            Ok(Ok(client)) => serve::connection(client, service, shutdown).await,
                             Ok(Err(error)) => {
                                 tracing::debug!(%remote, %error, "a connection came to nothing")
                             }

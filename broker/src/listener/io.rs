@@ -9,7 +9,6 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_rustls::server::TlsStream;
-use tonic::transport::server::Connected;
 
 /// Lives as long as its connection: whoever keeps a [`std::sync::Weak`] to it can tell whether that stands.
 #[derive(Debug)]
@@ -55,6 +54,11 @@ impl ClientIo {
             peer: ends.peer(place),
         }
     }
+
+    /// What calls know of this connection.
+    pub(super) fn peer(&self) -> Peer {
+        self.peer.clone()
+    }
 }
 
 /// Both ends of a connection.
@@ -72,14 +76,6 @@ impl Ends {
             local: self.local,
             connection,
         }
-    }
-}
-
-impl Connected for ClientIo {
-    type ConnectInfo = Peer;
-
-    fn connect_info(&self) -> Peer {
-        self.peer.clone()
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod accept;
 mod io;
+mod serve;
 
 pub use accept::Listener;
 pub use io::{Connection, Peer};
@@ -9,6 +10,6 @@ pub use io::{Connection, Peer};
 use std::time::Duration;
 
 /// Connections at one time. What comes beyond waits in the system's queue.
-const CONNECTIONS_MAX: usize = 16_384;
+const CONNECTIONS_MAX: u32 = 16_384;
 /// From the first byte to the end of TLS's handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);

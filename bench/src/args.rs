@@ -48,6 +48,9 @@ pub enum Command {
     Latency(LatencyArgs),
     /// Serve SendMessage with nothing but decoding, framing, writing and syncing: the ceiling
     Bare(BareArgs),
+    /// Look up keys in the data folder of a stopped broker
+    #[command(name = "look-up")]
+    LookUp(LookUpArgs),
     /// Write a SendMessage request for h2load and print the command line that uses it
     ///
     /// h2load is the leanest load there is, but it cannot see grpc-status or the status in a response: a server that
@@ -245,6 +248,29 @@ pub struct BareArgs {
     /// Print a line a second while there is traffic
     #[arg(long)]
     pub stats: bool,
+}
+
+/// Options of `look-up`.
+#[derive(Debug, Clone, Args)]
+pub struct LookUpArgs {
+    /// The stopped broker's own folder: DATA-DIR/BROKER-NAME
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: PathBuf,
+    /// The cluster that it belongs to
+    #[arg(long, default_value = "DefaultCluster", value_name = "NAME")]
+    pub cluster_name: String,
+    /// The topic
+    #[arg(long, default_value = "bench")]
+    pub topic: String,
+    /// Ask for key-0 to key-(N-1), which is what `produce --keys N` sends
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub keys: u64,
+    /// How many look-ups
+    #[arg(long, default_value_t = 10_000, value_name = "N")]
+    pub look_ups: u64,
+    /// At most so many messages each, the newest
+    #[arg(long, default_value_t = 32, value_name = "N")]
+    pub limit: usize,
 }
 
 /// Options of `h2load-data`.

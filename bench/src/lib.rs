@@ -2,7 +2,8 @@
 //!
 //! [`produce`], [`consume`] and [`latency`] are runs over [`client`] connections in a [`session`] as an official
 //! client has it; [`pace`] decides when each send is due and [`report`] what is printed. [`bare`] is the ceiling:
-//! a server that only writes and syncs. [`h2load`] serves a leaner load than this one.
+//! a server that only writes and syncs. [`h2load`] serves a leaner load than this one; [`look_up`] reads a stopped
+//! broker's index.
 
 mod acknowledge;
 pub mod args;
@@ -12,6 +13,7 @@ pub mod client;
 pub mod consume;
 pub mod h2load;
 pub mod latency;
+pub mod look_up;
 pub mod message;
 pub mod pace;
 pub mod produce;
@@ -37,6 +39,7 @@ pub async fn run(cli: &Cli) -> Result<bool> {
         Command::Consume(args) => consume::run(args).await?,
         Command::Latency(args) => latency::run(args).await?,
         Command::H2loadReport(args) => h2load::report(args)?,
+        Command::LookUp(args) => look_up::run(args)?,
         Command::Bare(args) => return bare::run(args).await.map(|()| true),
         Command::H2loadData(args) => return h2load::write_request(args).await.map(|()| true),
     };

@@ -1,9 +1,9 @@
-//! `cargo xtask`: the project's checks and tests behind one command.
+//! `cargo xtask`: the project's checks, tests and measurements behind one command.
 //!
-//! `verify` only reads, `fix` is its writing twin, `test` is everything and is what continuous integration
-//! runs.
+//! `verify` only reads, `fix` is its writing twin, and `test` is everything that continuous integration runs.
 
 mod deny;
+mod figures;
 mod fix;
 mod prerequisites;
 mod process;
@@ -36,6 +36,8 @@ enum Command {
     Fix,
     /// Run everything: verify, dependencies, integration tests and the system suites
     Test(test::TestArgs),
+    /// Measure what docs/benchmarks.md shows, on this machine
+    Figures(figures::FiguresArgs),
     /// Check only the rules of the house (a part of verify)
     Tidy,
     /// Check only licences, bans and sources of the dependencies (a part of test)
@@ -47,6 +49,7 @@ fn main() -> ExitCode {
         Command::Verify => verify::verify(),
         Command::Fix => fix::fix(),
         Command::Test(args) => test::test(&args),
+        Command::Figures(args) => figures::figures(&args),
         Command::Tidy => tidy::tidy(),
         Command::Deny => deny::deny(),
     };

@@ -29,3 +29,8 @@ pub fn metadata() -> Result<Metadata> {
         .exec()
         .context("cannot read the workspace; `cargo metadata --locked` tells more")
 }
+
+/// Where cargo puts what it builds.
+pub fn target() -> Result<PathBuf> {
+    Ok(metadata()?.target_directory.into_std_path_buf())
+}

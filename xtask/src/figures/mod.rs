@@ -1,0 +1,99 @@
+//! `cargo xtask figures`: makes the tables of docs/benchmarks.md on the machine that it runs on.
+
+mod load;
+mod sections;
+mod server;
+mod table;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result};
+use clap::{Args, ValueEnum};
+
+use crate::{prerequisites, process, workspace};
+
+/// What to measure, and how often.
+#[derive(Args)]
+pub struct FiguresArgs {
+    /// What to measure; everything without it
+    #[arg(value_enum)]
+    sections: Vec<Section>,
+    /// How often each figure is taken; the tables show all and their median
+    #[arg(long, default_value_t = 5, value_name = "N")]
+    runs: usize,
+    /// Requests of each run that sends as fast as it can
+    #[arg(long, default_value_t = 1_200_000, value_name = "N")]
+    requests: u64,
+    /// Messages that are kept for the section `kept`
+    #[arg(long, default_value_t = 10_000_000, value_name = "N")]
+    messages: u64,
+    /// Where servers keep their data: the disk that is measured; target/figures without it
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+}
+
+/// A table, or a few that belong together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Section {
+    /// Sends as fast as they go, broker and bare in turns, with synchronous flush
+    Sync,
+    /// The same with asynchronous flush
+    Async,
+    /// One message id and key over and over against different ones, and looking them up
+    Index,
+    /// Receiving and acknowledging, one by one and in batches
+    Consume,
+    /// Latency of sends and deliveries at 10,000 a second
+    Paced,
+    /// Starting empty, starting after kill -9 under full load, and what an idle broker needs
+    Starts,
+    /// Starting with ten million messages kept
+    Kept,
+}
+
+/// What all sections need.
+pub struct Setup {
+    /// Figures are taken so often.
+    pub runs: usize,
+    pub requests: u64,
+    pub messages: u64,
+    /// Wiped between runs.
+    pub dir: PathBuf,
+    /// Where the programs are.
+    pub programs: PathBuf,
+}
+
+/// Measures, and prints the tables as Markdown.
+pub fn figures(args: &FiguresArgs) -> Result<ExitCode> {
+    prerequisites::install()?;
+    process::check(&mut process::cargo(&[
+        "build",
+        "--locked",
+        "--release",
+        "-p",
+        "sluice-broker",
+        "-p",
+        "sluice-bench",
+    ]))?;
+    let target = workspace::target()?;
+    let dir = args.dir.clone().unwrap_or_else(|| target.join("figures"));
+    std::fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
+    let setup = Setup {
+        runs: args.runs.max(1),
+        requests: args.requests,
+        messages: args.messages,
+        dir,
+        programs: target.join("release"),
+    };
+    let chosen = match args.sections.as_slice() {
+        [] => Section::value_variants(),
+        some => some,
+    };
+    for section in chosen {
+        eprintln!("measuring: {section:?}");
+        let tables = sections::measure(*section, &setup).with_context(|| format!("section {section:?}"))?;
+        tables.iter().for_each(|table| println!("{table}"));
+    }
+    Ok(ExitCode::SUCCESS)
+}

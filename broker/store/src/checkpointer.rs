@@ -5,7 +5,7 @@
 //! that has its name is whole, and so is everything it counts on.
 
 use crate::checkpoint::{CheckpointError, Checkpoints, PartKey};
-use crate::index::{IndexPosition, IndexStore};
+use crate::index::{IndexError, IndexPosition, IndexStore};
 use crate::log::{Frame, LocalLog, LogPosition};
 use crate::queue::QueueStore;
 use sluice_core::codec::{Malformed, Reader, put_bytes};
@@ -142,7 +142,7 @@ pub struct Checkpointer {
     held_over: BTreeMap<ShardKey, Option<ShardView>>,
     /// Set when the log has failed: then nothing becomes durable any more.
     halted: Arc<AtomicBool>,
-    /// A sync or a write has failed, not for want of space: a later sync may claim success for what is lost.
+    /// A sync has failed, or a write, not for want of space: a later sync may claim success for what is lost.
     broken: bool,
 }
 
@@ -239,10 +239,21 @@ impl Checkpointer {
         tails
     }
 
+    /// Does a bounded piece of sorting and merging the index; answers whether there is more. After a failed sync nothing
+    /// is done any more, and the process must end.
+    fn index_step(&mut self) -> Result<bool, IndexError> {
+        if self.broken {
+            return Ok(false);
+        }
+        let stepped = self.index.background_step();
+        self.broken = stepped.as_ref().is_err_and(IndexError::is_failed_sync);
+        stepped
+    }
+
     /// Sorts and merges the index until nothing is left or a stop has taken long enough.
     pub fn finish_index(&mut self) -> Result<(), CheckpointError> {
         let start = Instant::now();
-        while start.elapsed() < INDEX_AT_STOP && self.index.background_step()? {}
+        while start.elapsed() < INDEX_AT_STOP && self.index_step()? {}
         Ok(())
     }
 
@@ -286,8 +297,12 @@ pub fn run(
                 index_has_work = true;
             }
             Err(RecvTimeoutError::Timeout) => {
-                index_has_work = checkpointer.index.background_step().unwrap_or_else(|error| {
-                    tracing::warn!(%error, "the key index stays unsorted until the next checkpoint");
+                index_has_work = checkpointer.index_step().unwrap_or_else(|error| {
+                    if error.is_failed_sync() {
+                        failed(error.to_string());
+                    } else {
+                        tracing::warn!(%error, "the key index stays unsorted until the next checkpoint");
+                    }
                     false
                 });
             }

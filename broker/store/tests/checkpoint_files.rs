@@ -234,6 +234,21 @@ fn without_a_whole_checkpoint_the_error_names_the_folder() {
 }
 
 #[test]
+fn a_sync_that_finds_no_space_is_no_full_disk_but_a_failed_sync() {
+    let (io, shared) = faulty();
+    let mut model = Model::new(&shared, Path::new(DIR));
+    io.plant(Fault::SyncNoSpace {
+        below: DIR.into(),
+        nth: 1,
+    });
+    let error = model.write(1000, false, &[1, 2], &[]).unwrap_err();
+    assert!(!error.is_full_disk(), "{error}");
+    assert!(error.to_string().contains("cannot sync"), "{error}");
+    let (_, loaded) = open(&io.crash_keeping_all(), Pick::Newest).unwrap();
+    assert_eq!(loaded.position, position(0), "no root counts on what is lost");
+}
+
+#[test]
 fn a_full_disk_costs_nothing_but_the_attempt() {
     let (io, shared) = faulty();
     let mut model = Model::new(&shared, Path::new(DIR));

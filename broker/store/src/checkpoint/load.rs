@@ -116,10 +116,7 @@ impl Checkpoints {
             checkpoints.remove(&checkpoints.path(position, ROOT_SUFFIX))?;
         }
         // Also makes durable the name of the checkpoint that was picked, which the caller now builds on.
-        checkpoints
-            .io
-            .sync_dir(dir)
-            .map_err(|source| CheckpointError::io("sync", dir, source))?;
+        checkpoints.io.sync_dir(dir).map_err(CheckpointError::sync(dir))?;
         checkpoints.sweep()?;
         Ok((checkpoints, loaded))
     }

@@ -66,6 +66,14 @@ pub enum CheckpointError {
         /// The system's reason.
         source: io::Error,
     },
+    /// A sync failed, for whatever reason: what was written since the last one may be lost, and no later sync will say so.
+    #[error("cannot sync {path}: {source}; what is on the disk is unknown, so the process must end")]
+    Sync {
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
     /// A file of a checkpoint is damaged.
     #[error("{path} is damaged: wrong {what} at byte {offset}")]
     Damaged {
@@ -121,15 +129,23 @@ impl CheckpointError {
         }
     }
 
-    /// Whether the disk is full: then nothing is lost, and a later checkpoint makes up for this one.
+    fn sync(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_path_buf();
+        move |source| Self::Sync { path, source }
+    }
+
+    /// Whether the disk is full: then nothing is lost, and a later checkpoint makes up for this one. A failed sync is
+    /// none, even if the system calls it so: what it was to make durable is lost already.
     pub fn is_full_disk(&self) -> bool {
         match self {
             Self::Io { source, .. } => source.kind() == io::ErrorKind::StorageFull,
             Self::Queue(error) => error.is_full_disk(),
             Self::Index(error) => error.is_full_disk(),
-            Self::Damaged { .. } | Self::None { .. } | Self::TooLarge { .. } | Self::Backwards { .. } => {
-                false
-            }
+            Self::Sync { .. }
+            | Self::Damaged { .. }
+            | Self::None { .. }
+            | Self::TooLarge { .. }
+            | Self::Backwards { .. } => false,
         }
     }
 }

@@ -114,7 +114,7 @@ impl Checkpoints {
 
         self.io
             .sync_all_files(&self.dir)
-            .map_err(|source| CheckpointError::io("sync", &self.dir, source))?;
+            .map_err(CheckpointError::sync(&self.dir))?;
 
         let name = self.path(position, ROOT_SUFFIX);
         self.io
@@ -124,7 +124,7 @@ impl Checkpoints {
             // There is none to come back to yet: without a name the base would be lost, and the log could not be used.
             self.io
                 .sync_dir(&self.dir)
-                .map_err(|source| CheckpointError::io("sync", &self.dir, source))?;
+                .map_err(CheckpointError::sync(&self.dir))?;
         }
         let known = known_root(root);
         stats.packs = known.packs.len();

@@ -107,7 +107,7 @@ impl Driver {
         }
     }
 
-    fn has_failed(&self) -> bool {
+    pub fn has_failed(&self) -> bool {
         self.opened.failed.load(Ordering::SeqCst)
     }
 
@@ -164,6 +164,11 @@ impl Driver {
             self.ask([subscribe.encode(self.now)].into_iter().collect())?;
         }
         Some(())
+    }
+
+    /// The next commands come this much later.
+    pub fn pass_time(&mut self, ms: u64) {
+        self.now += ms;
     }
 
     /// One round: a few sends, deliveries and settlements at once; then waits for all of them.

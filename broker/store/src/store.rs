@@ -113,7 +113,7 @@ impl Store {
             checkpoints,
             position,
         } = Restored::newest(&io, &dir, opening.first())?;
-        let trigger = Trigger::new(options.checkpoints, position.physical);
+        let trigger = Trigger::new(options.checkpoints, position.physical, opening.segment_starts());
         let mut applier = Applier::new(state, queues.clone(), index.clone(), observer, trigger);
         #[cfg(feature = "planted-faults")]
         if options.apply_twice {
@@ -246,7 +246,7 @@ impl Store {
         let mut checkpointer = checkpointer
             .join()
             .map_err(|_| StoreError::Thread("checkpoint"))?;
-        if let Some(request) = last {
+        for request in last {
             checkpointer.write(request)?;
         }
         Ok(checkpointer.finish_index()?)
@@ -385,7 +385,7 @@ impl Restored {
             index: index.position(),
         };
         let position = LogPosition::default();
-        checkpoints.write(position, &header.encode(), true, std::iter::empty())?;
+        checkpoints.write(position, &header.encode(), &|_| true, std::iter::empty())?;
         Ok(Self {
             state,
             queues,

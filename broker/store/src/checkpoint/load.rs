@@ -3,7 +3,7 @@
 use super::pack::PackReader;
 use super::root::{BYTES_MAX, BlobRef, Root};
 use super::{
-    CheckpointError, Checkpoints, DAMAGED_SUFFIX, Kept, KnownRoot, PACK_SUFFIX, PartKey, ROOT_SUFFIX,
+    CheckpointError, Checkpoints, DAMAGED_SUFFIX, KnownRoot, PACK_SUFFIX, PartKey, ROOT_SUFFIX,
     TEMPORARY_SUFFIX, position_in,
 };
 use crate::io::{LogIo, read_exact_at};
@@ -30,8 +30,6 @@ pub enum Pick {
 pub struct Loaded {
     /// Where replay starts.
     pub position: LogPosition,
-    /// Whether a segment starts there.
-    pub at_segment_start: bool,
     /// The caller's header.
     pub header: Vec<u8>,
     parts: Parts,
@@ -84,15 +82,9 @@ impl Checkpoints {
                     }
                     if wanted {
                         checkpoints.live = root.parts.clone();
-                        let Root {
-                            position,
-                            at_segment_start,
-                            header,
-                            ..
-                        } = root;
+                        let Root { position, header, .. } = root;
                         loaded = Some(Loaded {
                             position,
-                            at_segment_start,
                             header,
                             parts,
                         });
@@ -110,7 +102,7 @@ impl Checkpoints {
             folder: dir.to_path_buf(),
             wanted,
         })?;
-        known.sort_unstable_by_key(|root: &KnownRoot| root.kept.position.physical);
+        known.sort_unstable_by_key(|root: &KnownRoot| root.position.physical);
         checkpoints.roots = known;
         for position in passed_over {
             checkpoints.remove(&checkpoints.path(position, ROOT_SUFFIX))?;
@@ -210,12 +202,8 @@ impl Checkpoints {
 }
 
 pub(super) fn known_root(root: &Root) -> KnownRoot {
-    let kept = Kept {
-        position: root.position,
-        at_segment_start: root.at_segment_start,
-    };
     KnownRoot {
-        kept,
+        position: root.position,
         packs: root.packs(),
     }
 }

@@ -150,18 +150,9 @@ impl CheckpointError {
     }
 }
 
-/// A checkpoint that is kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Kept {
-    /// Its position.
-    pub position: LogPosition,
-    /// Whether a segment starts there: retention may end there.
-    pub at_segment_start: bool,
-}
-
 #[derive(Debug)]
 struct KnownRoot {
-    kept: Kept,
+    position: LogPosition,
     packs: BTreeSet<u64>,
 }
 
@@ -190,8 +181,8 @@ impl Checkpoints {
     }
 
     /// The checkpoints that are kept, by rising position: the first is the base, the last the newest.
-    pub fn kept(&self) -> impl Iterator<Item = Kept> + '_ {
-        self.roots.iter().map(|root| root.kept)
+    pub fn kept(&self) -> impl Iterator<Item = LogPosition> + '_ {
+        self.roots.iter().map(|root| root.position)
     }
 
     fn path(&self, position: u64, suffix: &str) -> PathBuf {

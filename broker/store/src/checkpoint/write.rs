@@ -10,6 +10,7 @@ use super::{
 };
 use crate::io::write_all_at;
 use crate::log::LogPosition;
+use sluice_core::ids::PhysicalOffset;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -38,6 +39,7 @@ pub struct WriteStats {
 impl Checkpoints {
     /// Writes the checkpoint at `position`: the parts that changed since the last one, `None` for those that are gone.
     /// Queue tails and index must be flushed up to there before; the one sync here makes them durable too.
+    /// `starts_segment` is asked of every root, for that a segment starts where one stands may come out later.
     ///
     /// At the newest checkpoint's position there is nothing to do. After an error nothing has changed, and the
     /// same parts must be given to the next one; but after a failed sync the process must end.
@@ -45,11 +47,11 @@ impl Checkpoints {
         &mut self,
         position: LogPosition,
         header: &[u8],
-        at_segment_start: bool,
+        starts_segment: &dyn Fn(PhysicalOffset) -> bool,
         parts: impl IntoIterator<Item = (PartKey, Option<Vec<u8>>)>,
     ) -> Result<WriteStats, CheckpointError> {
         let started = Instant::now();
-        if let Some(newest) = self.kept().last().map(|kept| kept.position.physical) {
+        if let Some(newest) = self.kept().last().map(|newest| newest.physical) {
             if position.physical == newest {
                 return Ok(WriteStats::default());
             }
@@ -62,11 +64,10 @@ impl Checkpoints {
         }
         let mut root = Root {
             position,
-            at_segment_start,
             header: header.to_vec(),
             parts: self.live.clone(),
         };
-        let written = self.write_files(&mut root, parts);
+        let written = self.write_files(&mut root, starts_segment, parts);
         if written.is_err() {
             // A full disk gets its space back at once. What fails here goes with the next attempt or start.
             let _ = self.io.remove(&self.path(position.physical.0, PACK_SUFFIX));
@@ -81,6 +82,7 @@ impl Checkpoints {
     fn write_files(
         &mut self,
         root: &mut Root,
+        starts_segment: &dyn Fn(PhysicalOffset) -> bool,
         parts: impl IntoIterator<Item = (PartKey, Option<Vec<u8>>)>,
     ) -> Result<WriteStats, CheckpointError> {
         let mut stats = WriteStats::default();
@@ -129,17 +131,17 @@ impl Checkpoints {
         let known = known_root(root);
         stats.packs = known.packs.len();
         self.roots.push(known);
-        if let Err(error) = self.remove_old() {
+        if let Err(error) = self.remove_old(starts_segment) {
             tracing::warn!(%error, "old checkpoints stay for now");
         }
         Ok(stats)
     }
 
     /// Keeps what may still be needed, now that the checkpoint before the newest has a durable name.
-    fn remove_old(&mut self) -> Result<(), CheckpointError> {
+    fn remove_old(&mut self, starts_segment: &dyn Fn(PhysicalOffset) -> bool) -> Result<(), CheckpointError> {
         let roots: Vec<_> = self
             .kept()
-            .map(|kept| (kept.position.physical.0, kept.at_segment_start))
+            .map(|LogPosition { physical, .. }| (physical.0, starts_segment(physical)))
             .collect();
         let stay = kept(&roots);
         let gone = roots
@@ -148,8 +150,7 @@ impl Checkpoints {
             .filter(|position| !stay.contains(position));
         for position in gone.collect::<Vec<_>>() {
             self.remove(&self.path(position, ROOT_SUFFIX))?;
-            self.roots
-                .retain(|root| root.kept.position.physical.0 != position);
+            self.roots.retain(|root| root.position.physical.0 != position);
         }
         self.sweep()
     }

@@ -176,7 +176,7 @@ fn old_packs_are_emptied_bit_by_bit_and_few_files_stay() {
         assert_eq!(loaded.position, *kept);
         model.assert_is(&loaded);
     }
-    let (base, loaded) = open(&io, Pick::Base).unwrap();
+    let (base, loaded) = open(&io, Pick::Base(PhysicalOffset(0))).unwrap();
     assert_eq!(
         (loaded.position, loaded.parts().count(), base.kept().count()),
         (position(0), 0, 1)
@@ -208,6 +208,23 @@ fn a_checkpoint_stays_when_a_segment_turns_out_to_start_where_it_stands() {
     }
     let kept: Vec<u64> = model.checkpoints.kept().map(|kept| kept.physical.0).collect();
     assert_eq!(kept, [0, 1000, 4000, 5000]);
+}
+
+#[test]
+fn without_the_base_another_is_not_taken_for_it_and_stays() {
+    let (io, shared) = faulty();
+    let mut model = Model::new(&shared, Path::new(DIR));
+    for at in [1000, 2000] {
+        model.write(at, false, &[1], &[]).unwrap();
+    }
+    io.open(&name(0, ".root")).unwrap().set_len(30).unwrap();
+    assert!(matches!(
+        open(&io, Pick::Base(PhysicalOffset(0))),
+        Err(CheckpointError::None { .. })
+    ));
+    let (_, loaded) = open(&io, Pick::Newest).unwrap();
+    assert_eq!(loaded.position, position(2000));
+    model.assert_is(&loaded);
 }
 
 #[test]

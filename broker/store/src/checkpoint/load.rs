@@ -21,8 +21,9 @@ pub enum Pick {
     Newest,
     /// The newest whole one before this position: when queue or index files lack what a newer one counts on.
     Before(PhysicalOffset),
-    /// The oldest: replay from there rebuilds every queue file and index.
-    Base,
+    /// The one here, at the log's start: replay from there rebuilds every queue file and index, from any other it does
+    /// not.
+    Base(PhysicalOffset),
 }
 
 /// A checkpoint, read and checked.
@@ -56,26 +57,19 @@ impl Checkpoints {
     /// newer than the picked one are removed, durably, before this returns: queue files are going to be cut and
     /// written again without a sync, so what newer checkpoints count on will not be there for a while.
     pub fn open(io: Arc<dyn LogIo>, dir: &Path, pick: Pick) -> Result<(Self, Loaded), CheckpointError> {
-        let mut checkpoints = Self::create(io, dir)?;
-        let names = checkpoints.list()?;
-        let mut found: Vec<u64> = names
-            .iter()
-            .filter_map(|name| position_in(name, ROOT_SUFFIX))
-            .collect();
-        found.sort_unstable();
+        let mut checkpoints = Self::none(io, dir)?;
         let (mut loaded, mut known, mut passed_over) = (None, Vec::new(), Vec::new());
-        let from_the_base = pick == Pick::Base;
-        let order: Vec<u64> = if from_the_base {
-            found
-        } else {
-            found.into_iter().rev().collect()
-        };
-        for position in order {
-            let wanted = loaded.is_none() && !matches!(pick, Pick::Before(limit) if position >= limit.0);
+        for position in checkpoints.positions()?.into_iter().rev() {
+            let fits = match pick {
+                Pick::Newest => true,
+                Pick::Before(limit) => position < limit.0,
+                Pick::Base(start) => position == start.0,
+            };
+            let wanted = loaded.is_none() && fits;
             match checkpoints.read(position, wanted) {
                 Ok((root, parts)) => {
                     // The chosen one and those before it stay.
-                    if wanted || (loaded.is_some() && !from_the_base) {
+                    if wanted || loaded.is_some() {
                         known.push(known_root(&root));
                     } else {
                         passed_over.push(position);
@@ -96,7 +90,7 @@ impl Checkpoints {
         let wanted = match pick {
             Pick::Newest => "at all",
             Pick::Before(_) => "old enough",
-            Pick::Base => "to be the base",
+            Pick::Base(_) => "at the log's start, to rebuild queue and index files from",
         };
         let loaded = loaded.ok_or_else(|| CheckpointError::None {
             folder: dir.to_path_buf(),

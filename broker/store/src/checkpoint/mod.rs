@@ -167,9 +167,22 @@ pub struct Checkpoints {
 }
 
 impl Checkpoints {
-    /// The checkpoints of a fresh data directory, none yet: the caller writes the base first. `dir` is the
-    /// `checkpoint` folder.
+    /// No checkpoints yet: the caller writes the base first. `dir` is the `checkpoint` folder. Those that are there are
+    /// removed, durably, for the files that they count on are going to be made again.
     pub fn create(io: Arc<dyn LogIo>, dir: &Path) -> Result<Self, CheckpointError> {
+        let checkpoints = Self::none(io, dir)?;
+        let roots = checkpoints.positions()?;
+        for position in &roots {
+            checkpoints.remove(&checkpoints.path(*position, ROOT_SUFFIX))?;
+        }
+        if !roots.is_empty() {
+            checkpoints.io.sync_dir(dir).map_err(CheckpointError::sync(dir))?;
+        }
+        checkpoints.sweep()?;
+        Ok(checkpoints)
+    }
+
+    fn none(io: Arc<dyn LogIo>, dir: &Path) -> Result<Self, CheckpointError> {
         io.create_dir(dir)
             .map_err(|source| CheckpointError::io("create", dir, source))?;
         Ok(Self {
@@ -193,6 +206,17 @@ impl Checkpoints {
         self.io
             .list(&self.dir)
             .map_err(|source| CheckpointError::io("list", &self.dir, source))
+    }
+
+    /// Where roots stand, in rising order.
+    fn positions(&self) -> Result<Vec<u64>, CheckpointError> {
+        let names = self.list()?;
+        let mut found: Vec<u64> = names
+            .iter()
+            .filter_map(|name| position_in(name, ROOT_SUFFIX))
+            .collect();
+        found.sort_unstable();
+        Ok(found)
     }
 
     fn remove(&self, path: &Path) -> Result<(), CheckpointError> {

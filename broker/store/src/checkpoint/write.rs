@@ -105,8 +105,26 @@ impl Checkpoints {
             });
         }
         stats.bytes = pack.finish()?;
+        stats.bytes += self.write_root(root)?;
+        if self.roots.is_empty() {
+            // There is none to come back to yet: without a name the base would be lost, and the log could not be used.
+            self.io
+                .sync_dir(&self.dir)
+                .map_err(CheckpointError::sync(&self.dir))?;
+        }
+        let known = known_root(root);
+        stats.packs = known.packs.len();
+        self.roots.push(known);
+        if let Err(error) = self.remove_old(starts_segment) {
+            tracing::warn!(%error, "old checkpoints stay for now");
+        }
+        Ok(stats)
+    }
+
+    /// Writes a root, makes it and all it counts on durable, and gives it its name.
+    fn write_root(&self, root: &Root) -> Result<u64, CheckpointError> {
+        let position = root.position.physical.0;
         let bytes = root.encode();
-        stats.bytes += bytes.len() as u64;
         let temporary = self.path(position, TEMPORARY_SUFFIX);
         let failed = |source| CheckpointError::io("write", &temporary, source);
         self.io.remove(&temporary).map_err(failed)?;
@@ -122,19 +140,23 @@ impl Checkpoints {
         self.io
             .rename(&temporary, &name)
             .map_err(|source| CheckpointError::io("rename", &temporary, source))?;
-        if self.roots.is_empty() {
-            // There is none to come back to yet: without a name the base would be lost, and the log could not be used.
-            self.io
-                .sync_dir(&self.dir)
-                .map_err(CheckpointError::sync(&self.dir))?;
-        }
-        let known = known_root(root);
-        stats.packs = known.packs.len();
-        self.roots.push(known);
-        if let Err(error) = self.remove_old(starts_segment) {
-            tracing::warn!(%error, "old checkpoints stay for now");
-        }
-        Ok(stats)
+        Ok(bytes.len() as u64)
+    }
+
+    /// Writes the base anew, durably, before all others: state without any part, at the log's start.
+    pub fn put_base_back(&mut self, position: LogPosition, header: &[u8]) -> Result<(), CheckpointError> {
+        debug_assert!(self.kept().all(|kept| kept.physical > position.physical));
+        let root = Root {
+            position,
+            header: header.to_vec(),
+            ..Root::default()
+        };
+        self.write_root(&root)?;
+        self.io
+            .sync_dir(&self.dir)
+            .map_err(CheckpointError::sync(&self.dir))?;
+        self.roots.insert(0, known_root(&root));
+        Ok(())
     }
 
     /// Keeps what may still be needed, now that the checkpoint before the newest has a durable name.

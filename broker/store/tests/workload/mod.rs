@@ -171,8 +171,12 @@ impl Driver {
         self.now += ms;
     }
 
-    /// One round: a few sends, deliveries and settlements at once; then waits for all of them.
+    /// One round: a few sends, deliveries and settlements at once; then waits for all of them. `None` if the store has
+    /// failed, which need not leave an answer open: a log that failed while it was idle refuses at once.
     pub fn round(&mut self, body_max: u64) -> Option<()> {
+        if self.has_failed() {
+            return None;
+        }
         self.now += self.dice.roll(50);
         for _ in 0..=self.dice.roll(8) {
             let (asked, batch) = match self.dice.roll(10) {

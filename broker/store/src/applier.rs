@@ -2,7 +2,8 @@
 //!
 //! A plain object: a thread is a loop around [`Applier::step`], and so is a simulator. What must hold:
 //! - an entry is in its queue before state's tail moves past it, and state has changed before a caller is answered;
-//! - a checkpoint's snapshot is taken between two frames, and always right before the first frame of a segment.
+//! - a checkpoint's snapshot is taken between two frames, and always right before the first frame of a segment, in a
+//!   replay too.
 
 use crate::checkpointer::{CheckpointRequest, Requests, Trigger};
 use crate::index::{IndexError, IndexStore};
@@ -159,7 +160,7 @@ impl Applier {
 
     fn apply(&mut self, frame: &Frame) {
         if self.trigger.starts_segment(frame) {
-            let request = self.snapshot(frame.start(), true);
+            let request = self.snapshot(frame.start());
             self.trigger.request(request);
         }
         for (place, physical, bytes) in frame.commands() {
@@ -211,20 +212,20 @@ impl Applier {
         }
     }
 
-    /// Takes a snapshot for a checkpoint, if one is due.
+    /// Hands on the snapshot that waits for the writer of checkpoints, or takes one if one is due.
     pub fn checkpoint_if_due(&mut self) {
+        self.trigger.send_waiting();
         if self.trigger.is_due(self.derived.queues.unflushed_entries()) {
-            let request = self.snapshot(self.trigger.applied_to(), false);
+            let request = self.snapshot(self.trigger.applied_to());
             self.trigger.request(request);
         }
     }
 
     /// A checkpoint of everything applied so far, `physical` being where the next frame starts.
-    pub fn snapshot(&mut self, physical: PhysicalOffset, at_segment_start: bool) -> CheckpointRequest {
+    pub fn snapshot(&mut self, physical: PhysicalOffset) -> CheckpointRequest {
         CheckpointRequest {
             physical,
             term: self.state.term(),
-            at_segment_start,
             state: self.state.snapshot(),
             index: self.derived.index.position(),
         }
@@ -235,12 +236,15 @@ impl Applier {
         self.trigger.connect(requests);
     }
 
-    /// Ends the applier, and with it the way to the checkpoint thread; answers the last snapshot to write, if anything was
-    /// applied since the last one.
-    pub fn finish(mut self) -> Option<CheckpointRequest> {
-        self.trigger
+    /// Ends the applier, and with it the way to the checkpoint thread; answers the snapshots that are still to be written,
+    /// in order: one that waits for the writer, and the last one if anything was applied since.
+    pub fn finish(mut self) -> Vec<CheckpointRequest> {
+        let waiting = self.trigger.take_waiting();
+        let last = self
+            .trigger
             .is_behind()
-            .then(|| self.snapshot(self.trigger.applied_to(), false))
+            .then(|| self.snapshot(self.trigger.applied_to()));
+        waiting.into_iter().chain(last).collect()
     }
 }
 

@@ -1,136 +1,30 @@
-//! Writing checkpoints: when one is due, and the thread that writes it beside the applier.
+//! Writing checkpoints, on a thread beside the applier. When one is due is `trigger`'s subject.
 //!
 //! Order, which makes one `syncfs` enough: the log is durable up to the snapshot; then queue tails, index and the
 //! checkpoint's parts are written; then one sync of the file system; then the checkpoint gets its name. A checkpoint
 //! that has its name is whole, and so is everything it counts on.
 
+mod trigger;
+
+pub use trigger::{CheckpointPolicy, CheckpointRequest, Requests, Trigger};
+
 use crate::checkpoint::{CheckpointError, Checkpoints, PartKey};
-use crate::index::{IndexPosition, IndexStore};
-use crate::log::{Frame, LocalLog, LogPosition};
+use crate::index::{IndexError, IndexPosition, IndexStore};
+use crate::log::{LocalLog, LogPosition};
 use crate::queue::QueueStore;
 use sluice_core::codec::{Malformed, Reader, put_bytes};
-use sluice_core::ids::{PhysicalOffset, QueueId, QueueOffset, Term, TopicQueue};
-use sluice_core::state::{ShardKey, ShardView, Snapshot};
+use sluice_core::ids::{PhysicalOffset, QueueId, QueueOffset, TopicQueue};
+use sluice_core::state::{ShardKey, ShardView};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
-
-/// Queue entries that may wait in memory for a checkpoint before one is due: 40 MB of them.
-const UNFLUSHED_ENTRIES_MAX: u64 = 1 << 20;
 
 /// Between two steps of sorting and merging the index, so that the log's syncs get through.
 const INDEX_PAUSE: Duration = Duration::from_millis(10);
 /// How long a stop goes on sorting and merging: what is left is done after the next start.
 const INDEX_AT_STOP: Duration = Duration::from_secs(5);
-
-/// A snapshot on its way to the disk: state, queues and index between the same two frames.
-pub struct CheckpointRequest {
-    /// Where the next frame starts.
-    pub physical: PhysicalOffset,
-    /// The term of the frame before.
-    pub term: Term,
-    /// Whether the next frame is the first of its segment: then retention may end here.
-    pub at_segment_start: bool,
-    /// State.
-    pub state: Snapshot,
-    /// How far the index is.
-    pub index: IndexPosition,
-}
-
-/// When a checkpoint is due.
-#[derive(Clone, Copy, Debug)]
-pub struct CheckpointPolicy {
-    /// After this many bytes of log.
-    pub bytes: u64,
-    /// After this long, if anything was applied.
-    pub every: Duration,
-}
-
-/// Hands snapshots to the thread that writes them.
-pub struct Requests {
-    /// Which segments there are.
-    pub log: LocalLog,
-    /// The thread's queue.
-    pub writer: SyncSender<CheckpointRequest>,
-    /// Set here with each request, cleared by the thread when it is done.
-    pub busy: Arc<AtomicBool>,
-}
-
-/// Says when a checkpoint is due.
-pub struct Trigger {
-    policy: CheckpointPolicy,
-    applied_to: PhysicalOffset,
-    requested_at: PhysicalOffset,
-    requested: Instant,
-    requests: Option<Requests>,
-}
-
-impl Trigger {
-    /// A trigger for a state that stands at `applied_to`. Until it is [connected](Self::connect) nothing is due.
-    pub fn new(policy: CheckpointPolicy, applied_to: PhysicalOffset) -> Self {
-        let requested = Instant::now();
-        Self {
-            policy,
-            applied_to,
-            requested_at: applied_to,
-            requested,
-            requests: None,
-        }
-    }
-
-    /// From now on requests go there.
-    pub fn connect(&mut self, requests: Requests) {
-        self.requests = Some(requests);
-    }
-
-    /// Where the next frame to apply starts.
-    pub fn applied_to(&self) -> PhysicalOffset {
-        self.applied_to
-    }
-
-    /// Whether anything was applied since the last request.
-    pub fn is_behind(&self) -> bool {
-        self.applied_to > self.requested_at
-    }
-
-    pub(crate) fn applied(&mut self, frame: &Frame) {
-        self.applied_to = frame.end();
-    }
-
-    pub(crate) fn starts_segment(&self, frame: &Frame) -> bool {
-        let idle = self.idle();
-        self.is_behind() && idle.is_some_and(|requests| requests.log.reader().starts_segment(frame.start()))
-    }
-
-    pub(crate) fn is_due(&self, unflushed_entries: u64) -> bool {
-        let bytes = self.applied_to.0 - self.requested_at.0;
-        self.is_behind()
-            && self.idle().is_some()
-            && (bytes >= self.policy.bytes
-                || unflushed_entries >= UNFLUSHED_ENTRIES_MAX
-                || self.requested.elapsed() >= self.policy.every)
-    }
-
-    /// The way to the writer, unless it is still at work: a snapshot that waits would hold what it shares with state.
-    fn idle(&self) -> Option<&Requests> {
-        self.requests
-            .as_ref()
-            .filter(|requests| !requests.busy.load(Ordering::Acquire))
-    }
-
-    pub(crate) fn request(&mut self, request: CheckpointRequest) {
-        self.requested_at = request.physical;
-        self.requested = Instant::now();
-        if let Some(requests) = &self.requests {
-            requests.busy.store(true, Ordering::Release);
-            if requests.writer.send(request).is_err() {
-                tracing::error!("the checkpoint thread has ended before the applier");
-            }
-        }
-    }
-}
 
 /// Writes checkpoints.
 pub struct Checkpointer {
@@ -142,7 +36,7 @@ pub struct Checkpointer {
     held_over: BTreeMap<ShardKey, Option<ShardView>>,
     /// Set when the log has failed: then nothing becomes durable any more.
     halted: Arc<AtomicBool>,
-    /// A sync or a write has failed, not for want of space: a later sync may claim success for what is lost.
+    /// A sync has failed, or a write, not for want of space: a later sync may claim success for what is lost.
     broken: bool,
 }
 
@@ -181,7 +75,6 @@ impl Checkpointer {
         let CheckpointRequest {
             physical,
             term,
-            at_segment_start,
             state,
             index,
         } = request;
@@ -204,9 +97,11 @@ impl Checkpointer {
             .held_over
             .iter()
             .map(|(key, view)| (part_key(*key), view.as_ref().map(encode)));
+        let reader = self.log.reader();
+        let starts_segment = |offset| reader.starts_segment(offset);
         let stats = self
             .checkpoints
-            .write(position, &header.encode(), at_segment_start, parts)?;
+            .write(position, &header.encode(), &starts_segment, parts)?;
         self.held_over.clear();
         self.queues.checkpoint_done()?;
         tracing::info!(
@@ -239,10 +134,21 @@ impl Checkpointer {
         tails
     }
 
+    /// Does a bounded piece of sorting and merging the index; answers whether there is more. After a failed sync nothing
+    /// is done any more, and the process must end.
+    fn index_step(&mut self) -> Result<bool, IndexError> {
+        if self.broken {
+            return Ok(false);
+        }
+        let stepped = self.index.background_step();
+        self.broken = stepped.as_ref().is_err_and(IndexError::is_failed_sync);
+        stepped
+    }
+
     /// Sorts and merges the index until nothing is left or a stop has taken long enough.
     pub fn finish_index(&mut self) -> Result<(), CheckpointError> {
         let start = Instant::now();
-        while start.elapsed() < INDEX_AT_STOP && self.index.background_step()? {}
+        while start.elapsed() < INDEX_AT_STOP && self.index_step()? {}
         Ok(())
     }
 
@@ -286,8 +192,12 @@ pub fn run(
                 index_has_work = true;
             }
             Err(RecvTimeoutError::Timeout) => {
-                index_has_work = checkpointer.index.background_step().unwrap_or_else(|error| {
-                    tracing::warn!(%error, "the key index stays unsorted until the next checkpoint");
+                index_has_work = checkpointer.index_step().unwrap_or_else(|error| {
+                    if error.is_failed_sync() {
+                        failed(error.to_string());
+                    } else {
+                        tracing::warn!(%error, "the key index stays unsorted until the next checkpoint");
+                    }
                     false
                 });
             }

@@ -11,6 +11,7 @@ pub mod io;
 pub mod log;
 mod mmap;
 pub mod queue;
+mod restored;
 mod store;
 
 pub use applier::{NoObserver, Observer};

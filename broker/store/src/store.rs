@@ -1,21 +1,19 @@
 //! A store: the log and all that is derived from it, opened, running, and closed.
 
-use crate::applier::{Applier, Observer, tails};
-use crate::checkpoint::{CheckpointError, Checkpoints, Loaded, Pick};
-use crate::checkpointer::{self, CheckpointPolicy, Checkpointer, Header, Requests, Trigger};
+use crate::applier::{Applier, Observer};
+use crate::checkpoint::CheckpointError;
+use crate::checkpointer::{self, CheckpointPolicy, Checkpointer, Requests, Trigger};
 use crate::index::{IndexError, IndexStore};
 use crate::io::{DirLock, LogIo};
-use crate::log::{
-    self, Committed, LocalLog, LogError, LogOptions, LogPosition, LogReader, LogThreads, Opening, Parts,
-};
-use crate::queue::{QueueError, QueueSpan, QueueStore};
+use crate::log::{self, Committed, LocalLog, LogError, LogOptions, LogReader, LogThreads, Opening, Parts};
+use crate::queue::{QueueError, QueueStore};
+use crate::restored::{self, Restored};
 use parking_lot::Mutex;
 use sluice_core::command::encode_level;
 use sluice_core::ids::{Term, TimeMs};
 use sluice_core::log::{Outcome, ReplicatedLog};
-use sluice_core::state::{LEVEL, RestoreError, ShardKey, State, Tables};
+use sluice_core::state::{LEVEL, RestoreError, Tables};
 use smallvec::smallvec;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
@@ -112,8 +110,8 @@ impl Store {
             index,
             checkpoints,
             position,
-        } = Restored::newest(&io, &dir, opening.first())?;
-        let trigger = Trigger::new(options.checkpoints, position.physical);
+        } = restored::newest(&io, &dir, opening.first())?;
+        let trigger = Trigger::new(options.checkpoints, position.physical, opening.segment_starts());
         let mut applier = Applier::new(state, queues.clone(), index.clone(), observer, trigger);
         #[cfg(feature = "planted-faults")]
         if options.apply_twice {
@@ -246,7 +244,7 @@ impl Store {
         let mut checkpointer = checkpointer
             .join()
             .map_err(|_| StoreError::Thread("checkpoint"))?;
-        if let Some(request) = last {
+        for request in last {
             checkpointer.write(request)?;
         }
         Ok(checkpointer.finish_index()?)
@@ -302,96 +300,5 @@ fn apply_all(mut applier: Applier, to_apply: &Receiver<Committed>, log: &LocalLo
             Err(RecvTimeoutError::Timeout) => applier.checkpoint_if_due(),
             Err(RecvTimeoutError::Disconnected) => return applier,
         }
-    }
-}
-
-/// Everything as of one checkpoint.
-struct Restored {
-    state: State,
-    queues: QueueStore,
-    index: IndexStore,
-    checkpoints: Checkpoints,
-    position: LogPosition,
-}
-
-impl Restored {
-    /// As of the newest checkpoint that holds; of the base when queue files or index files are missing that it counts on. A
-    /// new log gets its base.
-    fn newest(io: &Arc<dyn LogIo>, dir: &Path, first: LogPosition) -> Result<Self, StoreError> {
-        let folder = dir.join("checkpoint");
-        let (checkpoints, loaded) = match Checkpoints::open(Arc::clone(io), &folder, Pick::Newest) {
-            // Where the log still begins at its very start, the base is the empty state, whatever became of its file.
-            Err(CheckpointError::None { .. }) if first == LogPosition::default() => {
-                return Self::fresh(io, dir, &folder);
-            }
-            opened => opened?,
-        };
-        match Self::of(io, dir, checkpoints, &loaded) {
-            Err(StoreError::Queue(error)) if matches!(error, QueueError::Missing { .. }) => {
-                tracing::warn!(%error, "rebuilding all queue and index files from the log");
-            }
-            Err(StoreError::Index(error)) if error.is_missing() => {
-                tracing::warn!(%error, "rebuilding all queue and index files from the log");
-            }
-            other => return other,
-        }
-        let (checkpoints, loaded) = Checkpoints::open(Arc::clone(io), &folder, Pick::Base)?;
-        Self::of(io, dir, checkpoints, &loaded)
-    }
-
-    fn of(
-        io: &Arc<dyn LogIo>,
-        dir: &Path,
-        checkpoints: Checkpoints,
-        loaded: &Loaded,
-    ) -> Result<Self, StoreError> {
-        let header = Header::decode(&loaded.header).map_err(RestoreError::Header)?;
-        let mut parts = Vec::new();
-        for (key, bytes) in loaded.parts() {
-            parts.push((
-                ShardKey::from_numbers(key.kind, key.ids).map_err(RestoreError::Header)?,
-                bytes,
-            ));
-        }
-        let state = State::restore(header.state, parts)?;
-        let spans: Vec<QueueSpan> = tails(&state)
-            .into_iter()
-            .map(|(at, end)| QueueSpan {
-                at,
-                end,
-                ..QueueSpan::default()
-            })
-            .collect();
-        let queues = QueueStore::restore(Arc::clone(io), &dir.join("queue"), &spans)?;
-        let index = IndexStore::restore(Arc::clone(io), &dir.join("index"), &header.index)?;
-        Ok(Self {
-            state,
-            queues,
-            index,
-            checkpoints,
-            position: loaded.position,
-        })
-    }
-
-    /// A new log: its base is the empty state.
-    fn fresh(io: &Arc<dyn LogIo>, dir: &Path, folder: &Path) -> Result<Self, StoreError> {
-        let queues = QueueStore::create(Arc::clone(io), &dir.join("queue"))?;
-        let index = IndexStore::create(Arc::clone(io), &dir.join("index"))?;
-        let mut checkpoints = Checkpoints::create(Arc::clone(io), folder)?;
-        let mut state = State::new();
-        let empty = state.snapshot();
-        let header = Header {
-            state: &empty.header,
-            index: index.position(),
-        };
-        let position = LogPosition::default();
-        checkpoints.write(position, &header.encode(), true, std::iter::empty())?;
-        Ok(Self {
-            state,
-            queues,
-            index,
-            checkpoints,
-            position,
-        })
     }
 }

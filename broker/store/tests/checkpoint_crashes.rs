@@ -108,7 +108,7 @@ fn run(
             .map(|n| (key(n), Some(part(position, n))));
         let write = || -> Result<_, CheckpointError> {
             queues.flush_tails(&ends)?;
-            checkpoints.write(log_position(position), b"header", position % 4 == 0, parts)
+            checkpoints.write(log_position(position), b"header", &|at| at.0 % 4 == 0, parts)
         };
         match write() {
             Ok(_) => completed = Some(position),
@@ -124,7 +124,9 @@ fn run_fresh(growth: Growth, io: &FaultyIo) -> Option<u64> {
     io.create_dir(Path::new("/data")).ok()?;
     let mut checkpoints = Checkpoints::create(Arc::clone(&shared), &dir("checkpoint")).ok()?;
     let queues = QueueStore::create(shared, &dir("queue")).ok()?;
-    checkpoints.write(log_position(0), b"header", true, []).ok()?;
+    checkpoints
+        .write(log_position(0), b"header", &|_| true, [])
+        .ok()?;
     Some(run(growth, &queues, &mut checkpoints, 0).0.unwrap_or(0))
 }
 

@@ -6,7 +6,7 @@ use sluice_core::ids::{LogIndex, PhysicalOffset, Term};
 use sluice_store::checkpoint::{CheckpointError, Checkpoints, Loaded, PartKey, Pick};
 use sluice_store::io::{Fault, FaultyIo, LogIo, RealIo, write_all_at};
 use sluice_store::log::LogPosition;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -41,6 +41,7 @@ struct Model {
     checkpoints: Checkpoints,
     parts: Parts,
     history: BTreeMap<u64, Parts>,
+    segment_starts: BTreeSet<u64>,
 }
 
 impl Model {
@@ -50,6 +51,7 @@ impl Model {
             checkpoints,
             parts: Parts::new(),
             history: BTreeMap::new(),
+            segment_starts: BTreeSet::new(),
         };
         model.write(0, true, &[], &[]).unwrap();
         model
@@ -71,8 +73,12 @@ impl Model {
             };
         }
         self.history.insert(at, self.parts.clone());
+        if segment_start {
+            self.segment_starts.insert(at);
+        }
+        let starts = |at: PhysicalOffset| self.segment_starts.contains(&at.0);
         self.checkpoints
-            .write(position(at), &at.to_le_bytes(), segment_start, changes)
+            .write(position(at), &at.to_le_bytes(), &starts, changes)
     }
 
     fn assert_is(&self, loaded: &Loaded) {
@@ -122,12 +128,11 @@ fn a_checkpoint_comes_back_with_what_changed_and_what_did_not() {
     assert!(stats.bytes < 200_000);
     let (checkpoints, loaded) = Checkpoints::open(real(), folder.path(), Pick::Newest).unwrap();
     assert_eq!(loaded.position, position(2000));
-    assert!(!loaded.at_segment_start);
     model.assert_is(&loaded);
     model.checkpoints = checkpoints;
     model.write(3000, true, &[8], &[]).unwrap();
     let (_, loaded) = Checkpoints::open(real(), folder.path(), Pick::Newest).unwrap();
-    assert_eq!((loaded.position, loaded.at_segment_start), (position(3000), true));
+    assert_eq!(loaded.position, position(3000));
     model.assert_is(&loaded);
     assert_eq!(
         model.write(3000, false, &[8], &[]).unwrap(),
@@ -155,19 +160,23 @@ fn old_packs_are_emptied_bit_by_bit_and_few_files_stay() {
     assert!(most_moved > 0 && most_moved < 2000 / 4, "{most_moved}");
     let kept: Vec<_> = model.checkpoints.kept().collect();
     assert_eq!(kept.len(), 8);
-    assert!(kept[1..6].iter().all(|kept| kept.at_segment_start));
+    assert!(
+        kept[1..6]
+            .iter()
+            .all(|kept| model.segment_starts.contains(&kept.physical.0))
+    );
     let names = names(&io, ".root");
     assert_eq!(names.len(), 8);
     for kept in kept.iter().rev().skip(1) {
         let (_, loaded) = open(
             &io.crash_keeping_all(),
-            Pick::Before(PhysicalOffset(kept.position.physical.0 + 1)),
+            Pick::Before(PhysicalOffset(kept.physical.0 + 1)),
         )
         .unwrap();
-        assert_eq!(loaded.position, kept.position);
+        assert_eq!(loaded.position, *kept);
         model.assert_is(&loaded);
     }
-    let (base, loaded) = open(&io, Pick::Base).unwrap();
+    let (base, loaded) = open(&io, Pick::Base(PhysicalOffset(0))).unwrap();
     assert_eq!(
         (loaded.position, loaded.parts().count(), base.kept().count()),
         (position(0), 0, 1)
@@ -181,6 +190,41 @@ fn old_packs_are_emptied_bit_by_bit_and_few_files_stay() {
         open(&io.crash_losing_all(), Pick::Newest).unwrap().1.position,
         position(0)
     );
+}
+
+#[test]
+fn a_checkpoint_stays_when_a_segment_turns_out_to_start_where_it_stands() {
+    let (io, shared) = faulty();
+    let mut model = Model::new(&shared, Path::new(DIR));
+    for at in [1000, 2000] {
+        model.write(at, false, &[1], &[]).unwrap();
+    }
+    // It was written at the log's end, before there was a next frame that did not fit.
+    model.segment_starts.insert(1000);
+    let (checkpoints, _) = open(&io, Pick::Newest).unwrap();
+    model.checkpoints = checkpoints;
+    for at in [3000, 4000, 5000] {
+        model.write(at, false, &[1], &[]).unwrap();
+    }
+    let kept: Vec<u64> = model.checkpoints.kept().map(|kept| kept.physical.0).collect();
+    assert_eq!(kept, [0, 1000, 4000, 5000]);
+}
+
+#[test]
+fn without_the_base_another_is_not_taken_for_it_and_stays() {
+    let (io, shared) = faulty();
+    let mut model = Model::new(&shared, Path::new(DIR));
+    for at in [1000, 2000] {
+        model.write(at, false, &[1], &[]).unwrap();
+    }
+    io.open(&name(0, ".root")).unwrap().set_len(30).unwrap();
+    assert!(matches!(
+        open(&io, Pick::Base(PhysicalOffset(0))),
+        Err(CheckpointError::None { .. })
+    ));
+    let (_, loaded) = open(&io, Pick::Newest).unwrap();
+    assert_eq!(loaded.position, position(2000));
+    model.assert_is(&loaded);
 }
 
 #[test]
@@ -231,6 +275,21 @@ fn without_a_whole_checkpoint_the_error_names_the_folder() {
         open(&FaultyIo::new(0), Pick::Newest),
         Err(CheckpointError::None { .. })
     ));
+}
+
+#[test]
+fn a_sync_that_finds_no_space_is_no_full_disk_but_a_failed_sync() {
+    let (io, shared) = faulty();
+    let mut model = Model::new(&shared, Path::new(DIR));
+    io.plant(Fault::SyncNoSpace {
+        below: DIR.into(),
+        nth: 1,
+    });
+    let error = model.write(1000, false, &[1, 2], &[]).unwrap_err();
+    assert!(!error.is_full_disk(), "{error}");
+    assert!(error.to_string().contains("cannot sync"), "{error}");
+    let (_, loaded) = open(&io.crash_keeping_all(), Pick::Newest).unwrap();
+    assert_eq!(loaded.position, position(0), "no root counts on what is lost");
 }
 
 #[test]

@@ -360,6 +360,25 @@ fn a_crash_at_every_operation_costs_no_item() {
 }
 
 #[test]
+fn a_failed_sync_of_a_sorted_file_or_its_name_is_told_apart_from_a_full_disk() {
+    for nth in [1, 2] {
+        let io = FaultyIo::new(0);
+        let index = restore(&io, &IndexPosition::default()).unwrap();
+        append(&index, 0..1000);
+        index.flush(&index.position()).unwrap();
+        io.plant(Fault::SyncNoSpace {
+            below: DIR.into(),
+            nth,
+        });
+        let error = index.background_step().unwrap_err();
+        assert!(
+            error.is_failed_sync() && !error.is_full_disk(),
+            "sync {nth}: {error}"
+        );
+    }
+}
+
+#[test]
 fn a_full_disk_puts_off_and_loses_nothing() {
     let end = 4000;
     let io = FaultyIo::new(0);

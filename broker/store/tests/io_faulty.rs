@@ -115,6 +115,24 @@ fn a_failed_sync_loses_what_is_still_read() {
 }
 
 #[test]
+fn a_failed_sync_of_everything_is_told_to_each_file_that_lost_something() {
+    let (io, file) = disk_with_file(b"old");
+    let other = io.create(Path::new("/d/b")).unwrap();
+    write_all_at(&*file, b"new", 0).unwrap();
+    io.plant(Fault::SyncNoSpace {
+        below: "/d".into(),
+        nth: 1,
+    });
+    let error = io.sync_all_files(Path::new("/d")).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::StorageFull);
+    assert_eq!(file.sync_data().unwrap_err().raw_os_error(), EIO);
+    other.sync_data().unwrap();
+    file.sync_data().unwrap();
+    assert_eq!(content(&io.crash_keeping_all(), "/d/a").unwrap(), b"new");
+    assert_eq!(content(&io.crash_losing_all(), "/d/a").unwrap(), b"old");
+}
+
+#[test]
 fn writes_fail_and_fall_short_as_planned() {
     let (io, file) = disk_with_file(b"");
     io.plant(Fault::WriteError { nth: 2 });

@@ -70,13 +70,43 @@ fn a_failed_sync_fails_the_store_and_acknowledges_nothing_after_it() {
         let mut driver = Driver::new(open(Arc::new(io.clone()), dir, 20_000).unwrap(), nth);
         driver.make().unwrap();
         io.plant(Fault::SyncError { nth });
-        while driver.round(500).is_some() {}
-        drop(driver.opened.store.close());
-        assert!(driver.opened.failed.load(std::sync::atomic::Ordering::SeqCst));
-        driver.conclude();
-        // What the failed sync was to make durable is gone; what was acknowledged is not among it.
-        let opened = open(Arc::new(io.crash_losing_all()), dir, 20_000).unwrap();
-        check(&opened.store, &driver.memory);
-        opened.store.close().unwrap();
+        fails_and_loses_nothing(driver, &io, &format!("sync {nth}"));
     }
+}
+
+#[test]
+fn a_sync_that_finds_no_space_fails_the_store_like_any_other() {
+    let dir = Path::new("/data/broker-a");
+    // The log's, a checkpoint's sync of everything, and that of a file into which a run of the index is sorted.
+    for below in ["log", "checkpoint", "index"] {
+        let io = FaultyIo::new(1);
+        let mut driver = Driver::new(open(Arc::new(io.clone()), dir, 20_000).unwrap(), 1);
+        driver.make().unwrap();
+        (0..10).for_each(|_| driver.round(500).unwrap());
+        let below = dir.join(below);
+        io.plant(Fault::SyncNoSpace {
+            below: below.clone(),
+            nth: 1,
+        });
+        // Another hour closes the index's run, which the next checkpoint allows to be sorted.
+        driver.pass_time(3_600_000);
+        fails_and_loses_nothing(driver, &io, &below.display().to_string());
+    }
+}
+
+/// Goes on until a planted fault of a sync is hit; then the store must have failed, and what it acknowledged be durable.
+fn fails_and_loses_nothing(mut driver: Driver, io: &FaultyIo, what: &str) {
+    for _ in 0..3000 {
+        if driver.round(500).is_none() {
+            break;
+        }
+    }
+    drop(driver.opened.store.close());
+    assert!(driver.has_failed(), "{what}: the process goes on");
+    driver.conclude();
+    // What the failed sync was to make durable is gone; what was acknowledged is not among it.
+    let dir = Path::new("/data/broker-a");
+    let opened = open(Arc::new(io.crash_losing_all()), dir, 20_000).unwrap();
+    check(&opened.store, &driver.memory);
+    opened.store.close().unwrap();
 }

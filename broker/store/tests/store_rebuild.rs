@@ -91,7 +91,7 @@ fn replica(dir: &Path, frames: &[sluice_store::log::Frame], flush_every: usize) 
         bytes: u64::MAX,
         every: Duration::from_secs(3600),
     };
-    let trigger = Trigger::new(policy, sluice_core::ids::PhysicalOffset(0));
+    let trigger = Trigger::new(policy, sluice_core::ids::PhysicalOffset(0), Vec::new());
     let state = sluice_core::state::State::new();
     let mut applier = Applier::new(
         state,

@@ -3,7 +3,7 @@
 use super::pack::PackReader;
 use super::root::{BYTES_MAX, BlobRef, Root};
 use super::{
-    CheckpointError, Checkpoints, DAMAGED_SUFFIX, Kept, KnownRoot, PACK_SUFFIX, PartKey, ROOT_SUFFIX,
+    CheckpointError, Checkpoints, DAMAGED_SUFFIX, KnownRoot, PACK_SUFFIX, PartKey, ROOT_SUFFIX,
     TEMPORARY_SUFFIX, position_in,
 };
 use crate::io::{LogIo, read_exact_at};
@@ -21,8 +21,9 @@ pub enum Pick {
     Newest,
     /// The newest whole one before this position: when queue or index files lack what a newer one counts on.
     Before(PhysicalOffset),
-    /// The oldest: replay from there rebuilds every queue file and index.
-    Base,
+    /// The one here, at the log's start: replay from there rebuilds every queue file and index, from any other it does
+    /// not.
+    Base(PhysicalOffset),
 }
 
 /// A checkpoint, read and checked.
@@ -30,8 +31,6 @@ pub enum Pick {
 pub struct Loaded {
     /// Where replay starts.
     pub position: LogPosition,
-    /// Whether a segment starts there.
-    pub at_segment_start: bool,
     /// The caller's header.
     pub header: Vec<u8>,
     parts: Parts,
@@ -58,41 +57,28 @@ impl Checkpoints {
     /// newer than the picked one are removed, durably, before this returns: queue files are going to be cut and
     /// written again without a sync, so what newer checkpoints count on will not be there for a while.
     pub fn open(io: Arc<dyn LogIo>, dir: &Path, pick: Pick) -> Result<(Self, Loaded), CheckpointError> {
-        let mut checkpoints = Self::create(io, dir)?;
-        let names = checkpoints.list()?;
-        let mut found: Vec<u64> = names
-            .iter()
-            .filter_map(|name| position_in(name, ROOT_SUFFIX))
-            .collect();
-        found.sort_unstable();
+        let mut checkpoints = Self::none(io, dir)?;
         let (mut loaded, mut known, mut passed_over) = (None, Vec::new(), Vec::new());
-        let from_the_base = pick == Pick::Base;
-        let order: Vec<u64> = if from_the_base {
-            found
-        } else {
-            found.into_iter().rev().collect()
-        };
-        for position in order {
-            let wanted = loaded.is_none() && !matches!(pick, Pick::Before(limit) if position >= limit.0);
+        for position in checkpoints.positions()?.into_iter().rev() {
+            let fits = match pick {
+                Pick::Newest => true,
+                Pick::Before(limit) => position < limit.0,
+                Pick::Base(start) => position == start.0,
+            };
+            let wanted = loaded.is_none() && fits;
             match checkpoints.read(position, wanted) {
                 Ok((root, parts)) => {
                     // The chosen one and those before it stay.
-                    if wanted || (loaded.is_some() && !from_the_base) {
+                    if wanted || loaded.is_some() {
                         known.push(known_root(&root));
                     } else {
                         passed_over.push(position);
                     }
                     if wanted {
                         checkpoints.live = root.parts.clone();
-                        let Root {
-                            position,
-                            at_segment_start,
-                            header,
-                            ..
-                        } = root;
+                        let Root { position, header, .. } = root;
                         loaded = Some(Loaded {
                             position,
-                            at_segment_start,
                             header,
                             parts,
                         });
@@ -104,22 +90,19 @@ impl Checkpoints {
         let wanted = match pick {
             Pick::Newest => "at all",
             Pick::Before(_) => "old enough",
-            Pick::Base => "to be the base",
+            Pick::Base(_) => "at the log's start, to rebuild queue and index files from",
         };
         let loaded = loaded.ok_or_else(|| CheckpointError::None {
             folder: dir.to_path_buf(),
             wanted,
         })?;
-        known.sort_unstable_by_key(|root: &KnownRoot| root.kept.position.physical);
+        known.sort_unstable_by_key(|root: &KnownRoot| root.position.physical);
         checkpoints.roots = known;
         for position in passed_over {
             checkpoints.remove(&checkpoints.path(position, ROOT_SUFFIX))?;
         }
         // Also makes durable the name of the checkpoint that was picked, which the caller now builds on.
-        checkpoints
-            .io
-            .sync_dir(dir)
-            .map_err(|source| CheckpointError::io("sync", dir, source))?;
+        checkpoints.io.sync_dir(dir).map_err(CheckpointError::sync(dir))?;
         checkpoints.sweep()?;
         Ok((checkpoints, loaded))
     }
@@ -213,12 +196,8 @@ impl Checkpoints {
 }
 
 pub(super) fn known_root(root: &Root) -> KnownRoot {
-    let kept = Kept {
-        position: root.position,
-        at_segment_start: root.at_segment_start,
-    };
     KnownRoot {
-        kept,
+        position: root.position,
         packs: root.packs(),
     }
 }

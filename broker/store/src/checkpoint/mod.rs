@@ -66,6 +66,14 @@ pub enum CheckpointError {
         /// The system's reason.
         source: io::Error,
     },
+    /// A sync failed, for whatever reason: what was written since the last one may be lost, and no later sync will say so.
+    #[error("cannot sync {path}: {source}; what is on the disk is unknown, so the process must end")]
+    Sync {
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
     /// A file of a checkpoint is damaged.
     #[error("{path} is damaged: wrong {what} at byte {offset}")]
     Damaged {
@@ -121,31 +129,30 @@ impl CheckpointError {
         }
     }
 
-    /// Whether the disk is full: then nothing is lost, and a later checkpoint makes up for this one.
+    fn sync(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_path_buf();
+        move |source| Self::Sync { path, source }
+    }
+
+    /// Whether the disk is full: then nothing is lost, and a later checkpoint makes up for this one. A failed sync is
+    /// none, even if the system calls it so: what it was to make durable is lost already.
     pub fn is_full_disk(&self) -> bool {
         match self {
             Self::Io { source, .. } => source.kind() == io::ErrorKind::StorageFull,
             Self::Queue(error) => error.is_full_disk(),
             Self::Index(error) => error.is_full_disk(),
-            Self::Damaged { .. } | Self::None { .. } | Self::TooLarge { .. } | Self::Backwards { .. } => {
-                false
-            }
+            Self::Sync { .. }
+            | Self::Damaged { .. }
+            | Self::None { .. }
+            | Self::TooLarge { .. }
+            | Self::Backwards { .. } => false,
         }
     }
 }
 
-/// A checkpoint that is kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Kept {
-    /// Its position.
-    pub position: LogPosition,
-    /// Whether a segment starts there: retention may end there.
-    pub at_segment_start: bool,
-}
-
 #[derive(Debug)]
 struct KnownRoot {
-    kept: Kept,
+    position: LogPosition,
     packs: BTreeSet<u64>,
 }
 
@@ -160,9 +167,22 @@ pub struct Checkpoints {
 }
 
 impl Checkpoints {
-    /// The checkpoints of a fresh data directory, none yet: the caller writes the base first. `dir` is the
-    /// `checkpoint` folder.
+    /// No checkpoints yet: the caller writes the base first. `dir` is the `checkpoint` folder. Those that are there are
+    /// removed, durably, for the files that they count on are going to be made again.
     pub fn create(io: Arc<dyn LogIo>, dir: &Path) -> Result<Self, CheckpointError> {
+        let checkpoints = Self::none(io, dir)?;
+        let roots = checkpoints.positions()?;
+        for position in &roots {
+            checkpoints.remove(&checkpoints.path(*position, ROOT_SUFFIX))?;
+        }
+        if !roots.is_empty() {
+            checkpoints.io.sync_dir(dir).map_err(CheckpointError::sync(dir))?;
+        }
+        checkpoints.sweep()?;
+        Ok(checkpoints)
+    }
+
+    fn none(io: Arc<dyn LogIo>, dir: &Path) -> Result<Self, CheckpointError> {
         io.create_dir(dir)
             .map_err(|source| CheckpointError::io("create", dir, source))?;
         Ok(Self {
@@ -174,8 +194,8 @@ impl Checkpoints {
     }
 
     /// The checkpoints that are kept, by rising position: the first is the base, the last the newest.
-    pub fn kept(&self) -> impl Iterator<Item = Kept> + '_ {
-        self.roots.iter().map(|root| root.kept)
+    pub fn kept(&self) -> impl Iterator<Item = LogPosition> + '_ {
+        self.roots.iter().map(|root| root.position)
     }
 
     fn path(&self, position: u64, suffix: &str) -> PathBuf {
@@ -186,6 +206,17 @@ impl Checkpoints {
         self.io
             .list(&self.dir)
             .map_err(|source| CheckpointError::io("list", &self.dir, source))
+    }
+
+    /// Where roots stand, in rising order.
+    fn positions(&self) -> Result<Vec<u64>, CheckpointError> {
+        let names = self.list()?;
+        let mut found: Vec<u64> = names
+            .iter()
+            .filter_map(|name| position_in(name, ROOT_SUFFIX))
+            .collect();
+        found.sort_unstable();
+        Ok(found)
     }
 
     fn remove(&self, path: &Path) -> Result<(), CheckpointError> {

@@ -1,7 +1,7 @@
 //! Roots: which blob of which pack each part of a checkpoint is.
 //!
 //! ```text
-//! "SLUICERT" | version u32 | flags u32 (1: at a segment's start) | physical u64 | index u64 | term u64 |
+//! "SLUICERT" | version u32 | zero u32 | physical u64 | index u64 | term u64 |
 //! header len u32 | parts u32 | header | parts × (kind u8 | ids 3 × u32 | pack u64 | offset u64 | len u32 | crc32c u32) |
 //! crc32c u32 of all before
 //! ```
@@ -15,7 +15,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 const MAGIC: &[u8; 8] = b"SLUICERT";
 const VERSION: u32 = 1;
-const AT_SEGMENT_START: u32 = 1;
 const FIXED_BYTES: usize = 8 + 4 + 4 + 24 + 4 + 4;
 const PART_BYTES: usize = 1 + 12 + 8 + 8 + 4 + 4;
 const CRC_BYTES: usize = 4;
@@ -41,7 +40,6 @@ impl BlobRef {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Root {
     pub(super) position: LogPosition,
-    pub(super) at_segment_start: bool,
     pub(super) header: Vec<u8>,
     pub(super) parts: BTreeMap<PartKey, BlobRef>,
 }
@@ -56,7 +54,7 @@ impl Root {
         let mut out = Vec::with_capacity(bytes);
         out.extend_from_slice(MAGIC);
         out.extend_from_slice(&VERSION.to_le_bytes());
-        out.extend_from_slice(&(u32::from(self.at_segment_start) * AT_SEGMENT_START).to_le_bytes());
+        out.extend_from_slice(&[0; 4]);
         out.extend_from_slice(&self.position.physical.0.to_le_bytes());
         out.extend_from_slice(&self.position.index.0.to_le_bytes());
         out.extend_from_slice(&self.position.term.0.to_le_bytes());
@@ -88,7 +86,7 @@ impl Root {
         if reader.u32()? != VERSION {
             return Err(Malformed::Range("version"));
         }
-        let at_segment_start = reader.u32()? & AT_SEGMENT_START != 0;
+        reader.u32()?;
         let position = LogPosition {
             physical: PhysicalOffset(reader.u64()?),
             index: LogIndex(reader.u64()?),
@@ -104,7 +102,6 @@ impl Root {
             .collect::<Result<_, _>>()?;
         Ok(Self {
             position,
-            at_segment_start,
             header,
             parts,
         })
@@ -145,7 +142,6 @@ mod tests {
                 index: LogIndex(2),
                 term: Term(3),
             },
-            at_segment_start: true,
             header: b"header".to_vec(),
             parts: (0..20)
                 .map(|n| {

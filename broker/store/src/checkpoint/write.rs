@@ -10,6 +10,7 @@ use super::{
 };
 use crate::io::write_all_at;
 use crate::log::LogPosition;
+use sluice_core::ids::PhysicalOffset;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -38,6 +39,7 @@ pub struct WriteStats {
 impl Checkpoints {
     /// Writes the checkpoint at `position`: the parts that changed since the last one, `None` for those that are gone.
     /// Queue tails and index must be flushed up to there before; the one sync here makes them durable too.
+    /// `starts_segment` is asked of every root, for that a segment starts where one stands may come out later.
     ///
     /// At the newest checkpoint's position there is nothing to do. After an error nothing has changed, and the
     /// same parts must be given to the next one; but after a failed sync the process must end.
@@ -45,11 +47,11 @@ impl Checkpoints {
         &mut self,
         position: LogPosition,
         header: &[u8],
-        at_segment_start: bool,
+        starts_segment: &dyn Fn(PhysicalOffset) -> bool,
         parts: impl IntoIterator<Item = (PartKey, Option<Vec<u8>>)>,
     ) -> Result<WriteStats, CheckpointError> {
         let started = Instant::now();
-        if let Some(newest) = self.kept().last().map(|kept| kept.position.physical) {
+        if let Some(newest) = self.kept().last().map(|newest| newest.physical) {
             if position.physical == newest {
                 return Ok(WriteStats::default());
             }
@@ -62,11 +64,10 @@ impl Checkpoints {
         }
         let mut root = Root {
             position,
-            at_segment_start,
             header: header.to_vec(),
             parts: self.live.clone(),
         };
-        let written = self.write_files(&mut root, parts);
+        let written = self.write_files(&mut root, starts_segment, parts);
         if written.is_err() {
             // A full disk gets its space back at once. What fails here goes with the next attempt or start.
             let _ = self.io.remove(&self.path(position.physical.0, PACK_SUFFIX));
@@ -81,6 +82,7 @@ impl Checkpoints {
     fn write_files(
         &mut self,
         root: &mut Root,
+        starts_segment: &dyn Fn(PhysicalOffset) -> bool,
         parts: impl IntoIterator<Item = (PartKey, Option<Vec<u8>>)>,
     ) -> Result<WriteStats, CheckpointError> {
         let mut stats = WriteStats::default();
@@ -103,8 +105,26 @@ impl Checkpoints {
             });
         }
         stats.bytes = pack.finish()?;
+        stats.bytes += self.write_root(root)?;
+        if self.roots.is_empty() {
+            // There is none to come back to yet: without a name the base would be lost, and the log could not be used.
+            self.io
+                .sync_dir(&self.dir)
+                .map_err(CheckpointError::sync(&self.dir))?;
+        }
+        let known = known_root(root);
+        stats.packs = known.packs.len();
+        self.roots.push(known);
+        if let Err(error) = self.remove_old(starts_segment) {
+            tracing::warn!(%error, "old checkpoints stay for now");
+        }
+        Ok(stats)
+    }
+
+    /// Writes a root, makes it and all it counts on durable, and gives it its name.
+    fn write_root(&self, root: &Root) -> Result<u64, CheckpointError> {
+        let position = root.position.physical.0;
         let bytes = root.encode();
-        stats.bytes += bytes.len() as u64;
         let temporary = self.path(position, TEMPORARY_SUFFIX);
         let failed = |source| CheckpointError::io("write", &temporary, source);
         self.io.remove(&temporary).map_err(failed)?;
@@ -114,32 +134,36 @@ impl Checkpoints {
 
         self.io
             .sync_all_files(&self.dir)
-            .map_err(|source| CheckpointError::io("sync", &self.dir, source))?;
+            .map_err(CheckpointError::sync(&self.dir))?;
 
         let name = self.path(position, ROOT_SUFFIX);
         self.io
             .rename(&temporary, &name)
             .map_err(|source| CheckpointError::io("rename", &temporary, source))?;
-        if self.roots.is_empty() {
-            // There is none to come back to yet: without a name the base would be lost, and the log could not be used.
-            self.io
-                .sync_dir(&self.dir)
-                .map_err(|source| CheckpointError::io("sync", &self.dir, source))?;
-        }
-        let known = known_root(root);
-        stats.packs = known.packs.len();
-        self.roots.push(known);
-        if let Err(error) = self.remove_old() {
-            tracing::warn!(%error, "old checkpoints stay for now");
-        }
-        Ok(stats)
+        Ok(bytes.len() as u64)
+    }
+
+    /// Writes the base anew, durably, before all others: state without any part, at the log's start.
+    pub fn put_base_back(&mut self, position: LogPosition, header: &[u8]) -> Result<(), CheckpointError> {
+        debug_assert!(self.kept().all(|kept| kept.physical > position.physical));
+        let root = Root {
+            position,
+            header: header.to_vec(),
+            ..Root::default()
+        };
+        self.write_root(&root)?;
+        self.io
+            .sync_dir(&self.dir)
+            .map_err(CheckpointError::sync(&self.dir))?;
+        self.roots.insert(0, known_root(&root));
+        Ok(())
     }
 
     /// Keeps what may still be needed, now that the checkpoint before the newest has a durable name.
-    fn remove_old(&mut self) -> Result<(), CheckpointError> {
+    fn remove_old(&mut self, starts_segment: &dyn Fn(PhysicalOffset) -> bool) -> Result<(), CheckpointError> {
         let roots: Vec<_> = self
             .kept()
-            .map(|kept| (kept.position.physical.0, kept.at_segment_start))
+            .map(|LogPosition { physical, .. }| (physical.0, starts_segment(physical)))
             .collect();
         let stay = kept(&roots);
         let gone = roots
@@ -148,8 +172,7 @@ impl Checkpoints {
             .filter(|position| !stay.contains(position));
         for position in gone.collect::<Vec<_>>() {
             self.remove(&self.path(position, ROOT_SUFFIX))?;
-            self.roots
-                .retain(|root| root.kept.position.physical.0 != position);
+            self.roots.retain(|root| root.position.physical.0 != position);
         }
         self.sweep()
     }

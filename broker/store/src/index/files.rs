@@ -114,9 +114,7 @@ impl Files {
         self.io
             .rename(&from, &path)
             .map_err(|source| IndexError::io("rename", &from, source))?;
-        self.io
-            .sync_dir(&self.dir)
-            .map_err(|source| IndexError::io("sync", &self.dir, source))?;
+        self.io.sync_dir(&self.dir).map_err(IndexError::sync(&self.dir))?;
         Ok(SortedFile { header, path })
     }
 

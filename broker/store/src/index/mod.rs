@@ -54,6 +54,14 @@ pub enum IndexError {
         /// The system's reason.
         source: io::Error,
     },
+    /// A sync failed, for whatever reason: what was written since the last one may be lost, and no later sync will say so.
+    #[error("cannot sync {path}: {source}; what is on the disk is unknown, so the process must end")]
+    Sync {
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
     /// A checkpoint counts on a run that is not there whole: replay from the base rebuilds it.
     #[error("{folder} lacks run {run}, on which the checkpoint counts: replay from the base rebuilds it")]
     Missing {
@@ -81,12 +89,22 @@ impl IndexError {
         }
     }
 
+    fn sync(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_path_buf();
+        move |source| Self::Sync { path, source }
+    }
+
     /// Whether replay from the base is needed, and enough.
     pub fn is_missing(&self) -> bool {
         matches!(self, Self::Missing { .. })
     }
 
-    /// Whether the disk is full: then nothing is lost, and a later attempt makes up for this one.
+    /// Whether a sync failed: then the process must end.
+    pub fn is_failed_sync(&self) -> bool {
+        matches!(self, Self::Sync { .. })
+    }
+
+    /// Whether the disk is full: then nothing is lost, and a later attempt makes up for this one. A failed sync is none.
     pub fn is_full_disk(&self) -> bool {
         matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull)
     }

@@ -236,9 +236,7 @@ impl Builder {
         self.write_out()?;
         let failed = |source| IndexError::io("write", &self.path, source);
         write_all_at(&*self.file, &self.header.encode(), 0).map_err(failed)?;
-        self.file
-            .sync_data()
-            .map_err(|source| IndexError::io("sync", &self.path, source))?;
+        self.file.sync_data().map_err(IndexError::sync(&self.path))?;
         Ok(self.header)
     }
 }

@@ -186,13 +186,13 @@ impl LogIo for FaultyIo {
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        self.plan.lock().begin(Kind::Sync)?;
+        self.plan.lock().begin(Kind::Sync(path))?;
         self.disk().sync_dir(path)
     }
 
     fn sync_all_files(&self, path: &Path) -> io::Result<()> {
         let mut plan = self.plan.lock();
-        let begun = plan.begin(Kind::Sync);
+        let begun = plan.begin(Kind::Sync(path));
         if begun.is_err() && plan.alive().is_ok() {
             self.disk().lose_unsynced();
         }
@@ -237,13 +237,14 @@ struct FaultyFile {
 
 impl FaultyFile {
     /// Counts a change and fails it where planned; nothing else happens to any file meanwhile.
-    fn change<T>(&self, kind: Kind, change: impl FnOnce(&mut Plan) -> io::Result<T>) -> io::Result<T> {
-        if !self.writable && kind != Kind::Sync {
+    fn change<T>(&self, kind: Kind<'_>, change: impl FnOnce(&mut Plan) -> io::Result<T>) -> io::Result<T> {
+        let sync = matches!(kind, Kind::Sync(_));
+        if !self.writable && !sync {
             return Err(io::ErrorKind::PermissionDenied.into());
         }
         let mut plan = self.plan.lock();
         if let Err(error) = plan.begin(kind) {
-            if kind == Kind::Sync && plan.alive().is_ok() {
+            if sync && plan.alive().is_ok() {
                 self.file.lose_unsynced();
             }
             return Err(error);
@@ -272,7 +273,7 @@ impl LogFile for FaultyFile {
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.change(Kind::Sync, |_| self.file.sync_data())
+        self.change(Kind::Sync(&self.path), |_| self.file.sync_data())
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {

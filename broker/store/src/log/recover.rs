@@ -129,6 +129,11 @@ impl Opening {
         }
     }
 
+    /// Where the kept segments start, in order.
+    pub fn segment_starts(&self) -> Vec<PhysicalOffset> {
+        self.segments.iter().map(|segment| segment.base()).collect()
+    }
+
     /// Everything below was durable when the log was last written.
     pub fn durable(&self) -> PhysicalOffset {
         self.durable.offset

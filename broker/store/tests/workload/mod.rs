@@ -107,7 +107,7 @@ impl Driver {
         }
     }
 
-    fn has_failed(&self) -> bool {
+    pub fn has_failed(&self) -> bool {
         self.opened.failed.load(Ordering::SeqCst)
     }
 
@@ -166,8 +166,17 @@ impl Driver {
         Some(())
     }
 
-    /// One round: a few sends, deliveries and settlements at once; then waits for all of them.
+    /// The next commands come this much later.
+    pub fn pass_time(&mut self, ms: u64) {
+        self.now += ms;
+    }
+
+    /// One round: a few sends, deliveries and settlements at once; then waits for all of them. `None` if the store has
+    /// failed, which need not leave an answer open: a log that failed while it was idle refuses at once.
     pub fn round(&mut self, body_max: u64) -> Option<()> {
+        if self.has_failed() {
+            return None;
+        }
         self.now += self.dice.roll(50);
         for _ in 0..=self.dice.roll(8) {
             let (asked, batch) = match self.dice.roll(10) {

@@ -8,6 +8,7 @@
 
 use super::disk::{Disk, DiskFile};
 use parking_lot::Mutex;
+use rustix::io::Errno;
 use sluice_core::hash::mix;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -32,6 +33,8 @@ struct Content {
     durable: Vec<u8>,
     current: Vec<u8>,
     pending: Vec<Change>,
+    /// A sync of everything has lost what was pending, and no sync of this file has told of it yet.
+    lost: bool,
 }
 
 #[derive(Clone)]
@@ -111,6 +114,7 @@ impl MemoryDisk {
                 durable: content.clone(),
                 current: content,
                 pending: Vec::new(),
+                lost: false,
             }));
             after
                 .folders
@@ -364,7 +368,9 @@ impl Disk for MemoryDisk {
 
     fn lose_unsynced(&self) {
         for file in self.names.lock().current.values() {
-            file.lock().pending.clear();
+            let mut file = file.lock();
+            file.lost |= !file.pending.is_empty();
+            file.pending.clear();
         }
     }
 }
@@ -391,7 +397,13 @@ impl DiskFile for MemoryFile {
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.file.lock().sync();
+        let mut file = self.file.lock();
+        // Who syncs the file itself hears of what a sync of everything has lost: the system tells each descriptor.
+        if std::mem::take(&mut file.lost) {
+            file.pending.clear();
+            return Err(Errno::IO.into());
+        }
+        file.sync();
         Ok(())
     }
 

@@ -26,6 +26,14 @@ pub enum Fault {
         /// Which sync, from 1.
         nth: u64,
     },
+    /// The nth sync of what is at or below this folder fails with `ENOSPC`, as that of a system that finds room for what
+    /// is written only when it writes it back; all else is as with [`Fault::SyncError`].
+    SyncNoSpace {
+        /// The folder.
+        below: PathBuf,
+        /// Which sync, from 1.
+        nth: u64,
+    },
     /// Reads of this file that touch these bytes fail with `EIO`; maps too.
     ReadError {
         /// The file.
@@ -46,9 +54,10 @@ pub enum Fault {
 
 /// Which fault an operation may run into.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum Kind<'a> {
     Write,
-    Sync,
+    /// Of this file, this folder, or the file system that holds it.
+    Sync(&'a Path),
     Other,
 }
 
@@ -59,6 +68,7 @@ pub(super) struct Plan {
     stopped: bool,
     write_error: Option<u64>,
     sync_error: Option<u64>,
+    sync_no_space: Option<(PathBuf, u64)>,
     space: Option<u64>,
     short_writes: bool,
     bad: Vec<(PathBuf, Range<u64>)>,
@@ -82,6 +92,7 @@ impl Plan {
             Fault::WriteError { nth } => self.write_error = Some(nth),
             Fault::NoSpace { after } => self.space = Some(after),
             Fault::SyncError { nth } => self.sync_error = Some(nth),
+            Fault::SyncNoSpace { below, nth } => self.sync_no_space = Some((below, nth)),
             Fault::ReadError { path, range } => self.bad.push((path, range)),
             Fault::ShortWrites => self.short_writes = true,
             Fault::Stop { at } => self.stop_at = Some(at),
@@ -101,16 +112,37 @@ impl Plan {
     }
 
     /// Counts an operation that changes something, and fails it where planned.
-    pub(super) fn begin(&mut self, kind: Kind) -> io::Result<()> {
+    pub(super) fn begin(&mut self, kind: Kind<'_>) -> io::Result<()> {
         self.stopped |= self.stop_at.is_some_and(|at| self.operations >= at);
         self.alive()?;
         self.operations += 1;
         let hit = match kind {
             Kind::Write => count_down(&mut self.write_error),
-            Kind::Sync => count_down(&mut self.sync_error),
+            Kind::Sync(path) => {
+                if self.sync_finds_no_space(path) {
+                    return Err(Errno::NOSPC.into());
+                }
+                count_down(&mut self.sync_error)
+            }
             Kind::Other => false,
         };
         if hit { Err(Errno::IO.into()) } else { Ok(()) }
+    }
+
+    fn sync_finds_no_space(&mut self, path: &Path) -> bool {
+        let Some((_, nth)) = self
+            .sync_no_space
+            .as_mut()
+            .filter(|(below, _)| path.starts_with(below))
+        else {
+            return false;
+        };
+        *nth -= 1;
+        let hit = *nth == 0;
+        if hit {
+            self.sync_no_space = None;
+        }
+        hit
     }
 
     /// How many of `bytes` a write that makes its file `growth` bytes longer may write.

@@ -1,0 +1,175 @@
+//! When a checkpoint is due, and its snapshot's way to the thread that writes it.
+//!
+//! One is due after so much log or time, unless the writer is at work; and right before the first frame of each segment,
+//! whatever the writer does: retention can only end where a checkpoint stands at a segment's start, and that moment
+//! does not come again. Such a snapshot waits for the writer if it must. Where the next segment's start comes before the
+//! writer is free, the older snapshot goes into the newer one, so that at most one waits.
+
+use crate::index::IndexPosition;
+use crate::log::{Frame, LocalLog};
+use sluice_core::ids::{PhysicalOffset, Term};
+use sluice_core::state::{ShardKey, Snapshot};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::SyncSender;
+use std::time::{Duration, Instant};
+
+/// Queue entries that may wait in memory for a checkpoint before one is due: 40 MB of them.
+const UNFLUSHED_ENTRIES_MAX: u64 = 1 << 20;
+
+/// A snapshot on its way to the disk: state, queues and index between the same two frames.
+pub struct CheckpointRequest {
+    /// Where the next frame starts.
+    pub physical: PhysicalOffset,
+    /// The term of the frame before.
+    pub term: Term,
+    /// State.
+    pub state: Snapshot,
+    /// How far the index is.
+    pub index: IndexPosition,
+}
+
+impl CheckpointRequest {
+    /// Takes over what has changed in an older one, which will not be written.
+    fn absorb(&mut self, older: Self) {
+        debug_assert!(older.physical <= self.physical);
+        let gone: BTreeSet<ShardKey> = self.state.removed.iter().copied().collect();
+        // What is removed is written before what has changed, and of two versions the later one stays.
+        let mut changed = older.state.changed;
+        changed.retain(|(key, _)| !gone.contains(key));
+        changed.append(&mut self.state.changed);
+        self.state.changed = changed;
+        self.state.removed.extend(older.state.removed);
+    }
+}
+
+/// When a checkpoint is due.
+#[derive(Clone, Copy, Debug)]
+pub struct CheckpointPolicy {
+    /// After this many bytes of log.
+    pub bytes: u64,
+    /// After this long, if anything was applied.
+    pub every: Duration,
+}
+
+/// Hands snapshots to the thread that writes them.
+pub struct Requests {
+    /// Which segments there are.
+    pub log: LocalLog,
+    /// The thread's queue.
+    pub writer: SyncSender<CheckpointRequest>,
+    /// Set here with each request, cleared by the thread when it is done.
+    pub busy: Arc<AtomicBool>,
+}
+
+impl Requests {
+    fn are_idle(&self) -> bool {
+        !self.busy.load(Ordering::Acquire)
+    }
+
+    fn send(&self, request: CheckpointRequest) {
+        self.busy.store(true, Ordering::Release);
+        if self.writer.send(request).is_err() {
+            tracing::error!("the checkpoint thread has ended before the applier");
+        }
+    }
+}
+
+/// Says when a checkpoint is due.
+pub struct Trigger {
+    policy: CheckpointPolicy,
+    applied_to: PhysicalOffset,
+    requested_at: PhysicalOffset,
+    requested: Instant,
+    /// Where segments start that a replay comes by, in rising order.
+    replayed_starts: Vec<PhysicalOffset>,
+    requests: Option<Requests>,
+    waiting: Option<CheckpointRequest>,
+}
+
+impl Trigger {
+    /// A trigger for a state that stands at `applied_to`, and for a replay of segments that start there. Until it is
+    /// [connected](Self::connect) nothing is written.
+    pub fn new(
+        policy: CheckpointPolicy,
+        applied_to: PhysicalOffset,
+        replayed_starts: Vec<PhysicalOffset>,
+    ) -> Self {
+        Self {
+            policy,
+            applied_to,
+            requested_at: applied_to,
+            requested: Instant::now(),
+            replayed_starts,
+            requests: None,
+            waiting: None,
+        }
+    }
+
+    /// From now on requests go there, beginning with what the replay has left.
+    pub fn connect(&mut self, requests: Requests) {
+        self.requests = Some(requests);
+        self.send_waiting();
+    }
+
+    /// Where the next frame to apply starts.
+    pub fn applied_to(&self) -> PhysicalOffset {
+        self.applied_to
+    }
+
+    /// Whether anything was applied since the last request.
+    pub fn is_behind(&self) -> bool {
+        self.applied_to > self.requested_at
+    }
+
+    pub(crate) fn applied(&mut self, frame: &Frame) {
+        self.applied_to = frame.end();
+    }
+
+    /// Whether a snapshot is due because the segment starts with this frame.
+    pub(crate) fn starts_segment(&self, frame: &Frame) -> bool {
+        let starts = || match &self.requests {
+            Some(requests) => requests.log.reader().starts_segment(frame.start()),
+            None => self.replayed_starts.binary_search(&frame.start()).is_ok(),
+        };
+        self.is_behind() && starts()
+    }
+
+    /// Whether a snapshot is due for any other reason. Never while the writer is at work: a snapshot that waits holds
+    /// what it shares with state.
+    pub(crate) fn is_due(&self, unflushed_entries: u64) -> bool {
+        let bytes = self.applied_to.0 - self.requested_at.0;
+        self.is_behind()
+            && self.waiting.is_none()
+            && self.requests.as_ref().is_some_and(Requests::are_idle)
+            && (bytes >= self.policy.bytes
+                || unflushed_entries >= UNFLUSHED_ENTRIES_MAX
+                || self.requested.elapsed() >= self.policy.every)
+    }
+
+    /// Hands a snapshot on, now or as soon as the writer is free.
+    pub(crate) fn request(&mut self, mut request: CheckpointRequest) {
+        self.requested_at = request.physical;
+        self.requested = Instant::now();
+        if let Some(older) = self.waiting.take() {
+            request.absorb(older);
+        }
+        self.waiting = Some(request);
+        self.send_waiting();
+    }
+
+    /// Sends the snapshot that waits, if there is one and the writer is free.
+    pub(crate) fn send_waiting(&mut self) {
+        if let Some(requests) = self.requests.as_ref().filter(|requests| requests.are_idle())
+            && let Some(request) = self.waiting.take()
+        {
+            requests.send(request);
+        }
+    }
+
+    /// What still waits when the applier ends.
+    pub(crate) fn take_waiting(&mut self) -> Option<CheckpointRequest> {
+        self.waiting.take()
+    }
+}

@@ -1,0 +1,141 @@
+//! State, queues and index as a checkpoint left them: what a start replays the log onto.
+//!
+//! Usually the newest checkpoint that holds. Where queue or index files are missing that it counts on, the base, which
+//! counts on none; and where the log still begins at its first frame the base is the empty state, whatever became of
+//! its file.
+
+use crate::applier::tails;
+use crate::checkpoint::{CheckpointError, Checkpoints, Loaded, Pick};
+use crate::checkpointer::Header;
+use crate::index::{IndexPosition, IndexStore};
+use crate::io::LogIo;
+use crate::log::LogPosition;
+use crate::queue::{QueueError, QueueSpan, QueueStore};
+use crate::store::StoreError;
+use sluice_core::state::{RestoreError, ShardKey, State};
+use std::path::Path;
+use std::sync::Arc;
+
+/// Everything as of one checkpoint.
+pub(crate) struct Restored {
+    pub(crate) state: State,
+    pub(crate) queues: QueueStore,
+    pub(crate) index: IndexStore,
+    pub(crate) checkpoints: Checkpoints,
+    pub(crate) position: LogPosition,
+}
+
+/// As of the newest checkpoint that holds; of the base when queue files or index files are missing that it counts on.
+/// `first` is where the log begins. A new log gets its base.
+pub(crate) fn newest(io: &Arc<dyn LogIo>, dir: &Path, first: LogPosition) -> Result<Restored, StoreError> {
+    let from_the_first_frame = first == LogPosition::default();
+    let folder = dir.join("checkpoint");
+    let (checkpoints, loaded) = match Checkpoints::open(Arc::clone(io), &folder, Pick::Newest) {
+        Err(CheckpointError::None { .. }) if from_the_first_frame => return fresh(io, dir, &folder),
+        opened => opened?,
+    };
+    match of(io, dir, checkpoints, &loaded) {
+        Err(error) if is_missing(&error) => {
+            tracing::warn!(%error, "rebuilding all queue and index files from the log");
+        }
+        Ok(mut restored) => {
+            if from_the_first_frame {
+                put_base_back(&mut restored.checkpoints)?;
+            }
+            return Ok(restored);
+        }
+        error => return error,
+    }
+    if from_the_first_frame {
+        return fresh(io, dir, &folder);
+    }
+    let (checkpoints, loaded) = Checkpoints::open(Arc::clone(io), &folder, Pick::Base(first.physical))?;
+    of(io, dir, checkpoints, &loaded)
+}
+
+/// Whether files are not there that a checkpoint counts on.
+fn is_missing(error: &StoreError) -> bool {
+    match error {
+        StoreError::Queue(error) => matches!(error, QueueError::Missing { .. }),
+        StoreError::Index(error) => error.is_missing(),
+        _ => false,
+    }
+}
+
+fn of(
+    io: &Arc<dyn LogIo>,
+    dir: &Path,
+    checkpoints: Checkpoints,
+    loaded: &Loaded,
+) -> Result<Restored, StoreError> {
+    let header = Header::decode(&loaded.header).map_err(RestoreError::Header)?;
+    let mut parts = Vec::new();
+    for (key, bytes) in loaded.parts() {
+        parts.push((
+            ShardKey::from_numbers(key.kind, key.ids).map_err(RestoreError::Header)?,
+            bytes,
+        ));
+    }
+    let state = State::restore(header.state, parts)?;
+    let spans: Vec<QueueSpan> = tails(&state)
+        .into_iter()
+        .map(|(at, end)| QueueSpan {
+            at,
+            end,
+            ..QueueSpan::default()
+        })
+        .collect();
+    let queues = QueueStore::restore(Arc::clone(io), &dir.join("queue"), &spans)?;
+    let index = IndexStore::restore(Arc::clone(io), &dir.join("index"), &header.index)?;
+    Ok(Restored {
+        state,
+        queues,
+        index,
+        checkpoints,
+        position: loaded.position,
+    })
+}
+
+/// Before the log's first frame: the base is the empty state, and no other checkpoint may be left that counts on files
+/// which are made again.
+fn fresh(io: &Arc<dyn LogIo>, dir: &Path, folder: &Path) -> Result<Restored, StoreError> {
+    let mut checkpoints = Checkpoints::create(Arc::clone(io), folder)?;
+    let queues = QueueStore::create(Arc::clone(io), &dir.join("queue"))?;
+    let index = IndexStore::create(Arc::clone(io), &dir.join("index"))?;
+    let (state, header) = empty();
+    let position = LogPosition::default();
+    checkpoints.write(position, &header, &|_| true, std::iter::empty())?;
+    Ok(Restored {
+        state,
+        queues,
+        index,
+        checkpoints,
+        position,
+    })
+}
+
+/// A base that was damaged is put aside when the checkpoints are opened; it is needed when queue or index files are lost.
+fn put_base_back(checkpoints: &mut Checkpoints) -> Result<(), StoreError> {
+    let position = LogPosition::default();
+    if checkpoints.kept().next() == Some(position) {
+        return Ok(());
+    }
+    match checkpoints.put_base_back(position, &empty().1) {
+        Err(error) if error.is_full_disk() => {
+            tracing::warn!(%error, "the checkpoint at the log's start is lost; the next start puts it back");
+            Ok(())
+        }
+        other => Ok(other?),
+    }
+}
+
+/// The state before the first frame, and what a checkpoint of it says.
+fn empty() -> (State, Vec<u8>) {
+    let mut state = State::new();
+    let header = Header {
+        state: &state.snapshot().header,
+        index: IndexPosition::default(),
+    }
+    .encode();
+    (state, header)
+}

@@ -1,0 +1,101 @@
+//! The base: where the log begins at its first frame it is the empty state, whatever became of its file.
+#![cfg(test)]
+
+mod workload;
+
+use sluice_store::io::{Fault, FaultyIo, LogIo, read_exact_at, write_all_at};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use workload::{Driver, Memory, check, open};
+
+const DIR: &str = "/data/broker-a";
+const BASE: &str = "checkpoint/00000000000000000000.root";
+
+fn path(name: &str) -> PathBuf {
+    Path::new(DIR).join(name)
+}
+
+/// A store that was closed after several checkpoints.
+fn closed_store() -> (FaultyIo, Memory) {
+    let io = FaultyIo::new(3);
+    let mut driver = Driver::new(open(Arc::new(io.clone()), Path::new(DIR), 20_000).unwrap(), 3);
+    driver.make().unwrap();
+    (0..80).for_each(|_| driver.round(900).unwrap());
+    driver.opened.store.close().unwrap();
+    assert!(io.list(&path("checkpoint")).unwrap().len() > 3);
+    (io, driver.memory)
+}
+
+fn flip(io: &FaultyIo, name: &str) {
+    let file = io.open(&path(name)).unwrap();
+    let mut byte = [0];
+    read_exact_at(&*file, &mut byte, 20).unwrap();
+    write_all_at(&*file, &[byte[0] ^ 1], 20).unwrap();
+}
+
+/// Removes all files below.
+fn remove(io: &FaultyIo, folder: &Path) {
+    for name in io.list(folder).unwrap() {
+        let path = folder.join(name);
+        remove(io, &path);
+        io.remove(&path).unwrap();
+    }
+}
+
+fn reopen(io: &FaultyIo, memory: &Memory) {
+    let opened = open(Arc::new(io.clone()), Path::new(DIR), 20_000).unwrap();
+    check(&opened.store, memory);
+    opened.store.close().unwrap();
+}
+
+#[test]
+fn a_damaged_base_and_missing_queue_or_index_files_are_made_again_from_the_log() {
+    let (whole, memory) = closed_store();
+    for folder in ["queue", "index"] {
+        let io = whole.crash_keeping_all();
+        flip(&io, BASE);
+        remove(&io, &path(folder));
+        reopen(&io, &memory);
+        assert!(io.open_read(&path(BASE)).is_ok(), "the base is back");
+        reopen(&io.crash_losing_all(), &memory);
+    }
+}
+
+#[test]
+fn a_damaged_base_is_put_back_when_nothing_else_is_missing() {
+    let (io, memory) = closed_store();
+    let before = io.open_read(&path(BASE)).unwrap();
+    let mut wanted = vec![0; before.len().unwrap() as usize];
+    read_exact_at(&*before, &mut wanted, 0).unwrap();
+    flip(&io, BASE);
+    let opened = open(Arc::new(io.clone()), Path::new(DIR), 20_000).unwrap();
+    let after = io.crash_losing_all().open_read(&path(BASE)).unwrap();
+    let mut found = vec![0; after.len().unwrap() as usize];
+    read_exact_at(&*after, &mut found, 0).unwrap();
+    assert_eq!(found, wanted, "durable before the store goes on");
+    check(&opened.store, &memory);
+    opened.store.close().unwrap();
+}
+
+#[test]
+fn a_crash_at_any_operation_while_all_is_made_again_loses_nothing() {
+    let (whole, memory) = closed_store();
+    flip(&whole, BASE);
+    remove(&whole, &path("queue"));
+    let whole = whole.crash_keeping_all();
+    let mut stopped = 0;
+    for at in 0.. {
+        let io = whole.crash_keeping_all();
+        io.plant(Fault::Stop { at });
+        let opened = open(Arc::new(io.clone()), Path::new(DIR), 20_000);
+        let ended = opened.is_ok_and(|opened| opened.store.close().is_ok());
+        for seed in 0..3 {
+            reopen(&io.crash(at * 3 + seed), &memory);
+        }
+        if ended {
+            break;
+        }
+        stopped += 1;
+    }
+    assert!(stopped > 20, "{stopped} operations");
+}

@@ -11,6 +11,8 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
+mod bounds;
+
 struct Hands(Arc<Hand>);
 
 impl TimeSource for Hands {
@@ -22,7 +24,7 @@ impl TimeSource for Hands {
     }
 }
 
-/// An engine over files in memory, its clock, and a topic of one queue with a group.
+/// An engine over files in memory, its clock, and a topic with a group.
 struct Fixture {
     engine: Arc<Engine>,
     clock: Arc<Hand>,
@@ -30,62 +32,96 @@ struct Fixture {
     group: Arc<Group>,
 }
 
+/// How a fixture is made.
+struct Setup {
+    fifo: bool,
+    max_attempts: u16,
+    queues: u32,
+    segment_bytes: u64,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            fifo: false,
+            max_attempts: 17,
+            queues: 1,
+            segment_bytes: 1 << 20,
+        }
+    }
+}
+
+impl Setup {
+    async fn make(self) -> Fixture {
+        let wakes = Wakes::new(Handle::current());
+        let store = self.store(&wakes);
+        let clock = Arc::new(Hand::new(1_000_000));
+        let options = EngineOptions {
+            auto_create_topics: true,
+            store_host: "127.0.0.1:8081".parse().unwrap(),
+            polls_max: 2_000,
+        };
+        let engine = Engine::new(
+            store,
+            Clock::new(Box::new(Hands(Arc::clone(&clock)))),
+            &wakes,
+            options,
+        );
+        let topic = CreateTopic {
+            name: "t".into(),
+            queues: self.queues,
+            types: Types::ALL,
+        };
+        let topic = engine.create_topic(topic).await.unwrap();
+        let group = CreateGroup {
+            fifo: self.fifo,
+            max_attempts: self.max_attempts,
+            ..CreateGroup::on_first_use("g")
+        };
+        let group = engine.create_group(group).await.unwrap();
+        Fixture {
+            engine,
+            clock,
+            topic,
+            group,
+        }
+    }
+
+    fn store(&self, wakes: &Wakes) -> Store {
+        let identity = Identity {
+            cluster: "c".into(),
+            shard: "broker-a".into(),
+            node: 1,
+            uuid: ShardUuid([1; 16]),
+            segment_bytes: self.segment_bytes,
+        };
+        let checkpoints = CheckpointPolicy {
+            bytes: 1 << 20,
+            every: Duration::from_secs(3600),
+        };
+        let options = StoreOptions {
+            log: LogOptions::new("/data/broker-a".into(), identity),
+            checkpoints,
+            now: 1,
+        };
+        let failed = Arc::new(|reason| panic!("the store failed: {reason}"));
+        Store::open(
+            Arc::new(FaultyIo::new(1)),
+            options,
+            Box::new(wakes.share()),
+            failed,
+        )
+        .unwrap()
+    }
+}
+
 async fn fixture(fifo: bool, max_attempts: u16) -> Fixture {
-    let identity = Identity {
-        cluster: "c".into(),
-        shard: "broker-a".into(),
-        node: 1,
-        uuid: ShardUuid([1; 16]),
-        segment_bytes: 1 << 20,
-    };
-    let checkpoints = CheckpointPolicy {
-        bytes: 1 << 20,
-        every: Duration::from_secs(3600),
-    };
-    let options = StoreOptions {
-        log: LogOptions::new("/data/broker-a".into(), identity),
-        checkpoints,
-        now: 1,
-    };
-    let wakes = Wakes::new(Handle::current());
-    let failed = Arc::new(|reason| panic!("the store failed: {reason}"));
-    let store = Store::open(
-        Arc::new(FaultyIo::new(1)),
-        options,
-        Box::new(wakes.share()),
-        failed,
-    )
-    .unwrap();
-    let clock = Arc::new(Hand::new(1_000_000));
-    let options = EngineOptions {
-        auto_create_topics: true,
-        store_host: "127.0.0.1:8081".parse().unwrap(),
-        polls_max: 2_000,
-    };
-    let engine = Engine::new(
-        store,
-        Clock::new(Box::new(Hands(Arc::clone(&clock)))),
-        &wakes,
-        options,
-    );
-    let topic = CreateTopic {
-        name: "t".into(),
-        queues: 1,
-        types: Types::ALL,
-    };
-    let topic = engine.create_topic(topic).await.unwrap();
-    let group = CreateGroup {
+    let setup = Setup {
         fifo,
         max_attempts,
-        ..CreateGroup::on_first_use("g")
+        ..Setup::default()
     };
-    let group = engine.create_group(group).await.unwrap();
-    Fixture {
-        engine,
-        clock,
-        topic,
-        group,
-    }
+    setup.make().await
 }
 
 impl Fixture {

@@ -2,9 +2,11 @@
 //!
 //! Offsets stand as differences, so that a batch of 32 costs a few bytes a message.
 
-use super::envelope::{EncodedCommand, Kind};
-use crate::codec::{Malformed, Reader, put_bytes, put_varint, put_zigzag};
-use crate::entry::QueueEntry;
+use super::envelope::{COMMAND_HEADER_BYTES, EncodedCommand, Kind};
+use crate::codec::{
+    Malformed, Reader, VARINT_BYTES_MAX, VARINT32_BYTES_MAX, put_bytes, put_varint, put_zigzag,
+};
+use crate::entry::{ENTRY_BYTES, QueueEntry};
 use crate::ids::{DeliveryId, GroupId, GroupQueueId, QueueId, QueueOffset, TimeMs, TopicId, TopicQueue};
 use crate::limits;
 
@@ -133,7 +135,22 @@ fn next_offset(from: u64, gap: u64) -> Result<u64, Malformed> {
         .ok_or(Malformed::Range("queue offset"))
 }
 
+/// The longest start of a command: its header, kind and time.
+const START_BYTES_MAX: usize = COMMAND_HEADER_BYTES + 1 + VARINT_BYTES_MAX;
+/// The longest group, topic and queue.
+const ID_BYTES_MAX: usize = 3 * VARINT32_BYTES_MAX;
+/// The longest client id with its length.
+const CLIENT_BYTES_MAX: usize = 2 + limits::CLIENT_ID_MAX;
+
 impl Deliver {
+    /// The longest command that takes nothing and skips nothing.
+    pub const BYTES_MAX: usize =
+        START_BYTES_MAX + ID_BYTES_MAX + CLIENT_BYTES_MAX + 1 + 8 + 3 * VARINT_BYTES_MAX;
+    /// What one more taken message adds at most.
+    pub const TAKEN_BYTES_MAX: usize = VARINT_BYTES_MAX + VARINT32_BYTES_MAX;
+    /// What one more skipped span adds at most.
+    pub const SKIPPED_BYTES_MAX: usize = 2 * VARINT_BYTES_MAX;
+
     /// Encodes the command.
     pub fn encode(&self, time: TimeMs) -> EncodedCommand {
         EncodedCommand::build(Kind::Deliver, time, |out| {
@@ -266,6 +283,9 @@ impl Release {
 }
 
 impl DeadLetter {
+    /// The longest command.
+    pub const BYTES_MAX: usize = START_BYTES_MAX + ID_BYTES_MAX + 2 * VARINT_BYTES_MAX + ENTRY_BYTES;
+
     /// Encodes the command.
     pub fn encode(&self, time: TimeMs) -> EncodedCommand {
         EncodedCommand::build(Kind::DeadLetter, time, |out| {

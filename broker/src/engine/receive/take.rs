@@ -8,8 +8,8 @@ use sluice_core::command::{Change, DeadLetter, Deliver, SettleItem, Take};
 use sluice_core::entry::QueueEntry;
 use sluice_core::ids::{GroupQueueId, QueueId, QueueOffset, TimeMs, TopicQueue};
 use sluice_core::log::{Batch, Results};
-use sluice_core::plan::{Plan, Want};
-use sluice_core::state::{Delivered, Done, Shard};
+use sluice_core::plan::{Plan, Room, Want};
+use sluice_core::state::{Delivered, Done};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -40,19 +40,21 @@ impl Engine {
             resumed: Vec::new(),
         };
         if request.attempt_id != 0 {
-            chosen.resumed = find_lost(dispatcher, request.attempt_id, now);
+            chosen.resumed = find_lost(dispatcher, request, now);
             if !chosen.resumed.is_empty() {
                 return Ok(Some(chosen));
             }
         }
-        let (mut room, mut more) = (request.max, false);
+        // One batch is all or nothing: what does not fit it any more is left to the next receive.
+        let mut room = Room::new(request.max, self.store.log().command_bytes_max());
+        let mut more = false;
         for queue in dispatcher.rotation() {
-            if room == 0 {
+            if !room.is_left() {
                 more = true;
                 break;
             }
             let plan = self.choose_from(dispatcher, queue, request, room, now).await?;
-            room -= plan.offers.len();
+            room = room.without(&plan);
             more |= plan.more;
             if !plan.is_empty() {
                 chosen.plans.push((queue, plan));
@@ -69,7 +71,7 @@ impl Engine {
         dispatcher: &Arc<Dispatcher>,
         queue: QueueId,
         request: &Arc<Receive>,
-        room: usize,
+        room: Room,
         now: TimeMs,
     ) -> Result<Plan, EngineError> {
         let at = TopicQueue {
@@ -95,7 +97,7 @@ impl Engine {
             };
             let max_attempts = dispatcher.group.spec.max_attempts;
             let want = Want {
-                max: room,
+                room,
                 now,
                 tail,
                 filter: &request.filter,
@@ -131,22 +133,22 @@ impl Engine {
     }
 }
 
-fn find_lost(dispatcher: &Dispatcher, attempt_id: u64, now: TimeMs) -> Vec<(QueueId, Vec<Take>)> {
-    let held = |(queue, shard): (usize, &Arc<Shard>)| {
-        let held = shard.read(|shard| shard.held_by_attempt(attempt_id, now));
+/// At most as many as the client asks for: the others stay held.
+fn find_lost(dispatcher: &Dispatcher, request: &Receive, now: TimeMs) -> Vec<(QueueId, Vec<Take>)> {
+    let (mut lost, mut room) = (Vec::new(), request.max);
+    for (queue, shard) in dispatcher.subscription.shards.iter().enumerate() {
+        let held = shard.read(|shard| shard.held_by_attempt(request.attempt_id, now));
         let takes: Vec<Take> = held
             .into_iter()
+            .take(room)
             .map(|(offset, group_hash)| Take { offset, group_hash })
             .collect();
-        (!takes.is_empty()).then_some((QueueId(queue as u32), takes))
-    };
-    dispatcher
-        .subscription
-        .shards
-        .iter()
-        .enumerate()
-        .filter_map(held)
-        .collect()
+        room -= takes.len();
+        if !takes.is_empty() {
+            lost.push((QueueId(queue as u32), takes));
+        }
+    }
+    lost
 }
 
 impl Chosen {

@@ -50,7 +50,7 @@ pub struct EngineOptions {
 /// The use cases over one broker's log.
 pub struct Engine {
     store: Store,
-    clock: Clock,
+    clock: Arc<Clock>,
     options: EngineOptions,
     dispatchers: Arc<Dispatchers>,
     answers: Arc<Answers>,
@@ -66,7 +66,7 @@ impl Engine {
         let stopping = watch::Sender::new(false);
         Arc::new(Self {
             store,
-            clock,
+            clock: Arc::new(clock),
             options,
             dispatchers,
             answers,

@@ -12,6 +12,7 @@ use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 mod bounds;
+mod waking;
 
 struct Hands(Arc<Hand>);
 

@@ -16,6 +16,7 @@ use super::clients::Clients;
 use super::range_set::RangeSet;
 use crate::ids::{DeliveryId, QueueOffset, TimeMs};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::sync::Arc;
 
 /// A message that was delivered at least once and is not done.
@@ -149,6 +150,12 @@ impl GroupQueue {
         self.by_visibility
             .iter()
             .map(|(at, offset)| (*at, QueueOffset(*offset)))
+    }
+
+    /// When the first of those that are hidden at `now` is ready again.
+    pub fn visible_after(&self, now: TimeMs) -> Option<TimeMs> {
+        let later = (Bound::Excluded((now, u64::MAX)), Bound::Unbounded);
+        self.by_visibility.range(later).next().map(|(at, _)| *at)
     }
 
     /// Whether a message of this message group is held.

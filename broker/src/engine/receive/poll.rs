@@ -30,14 +30,14 @@ impl Engine {
         let mut stopping = self.stopping.subscribe();
         loop {
             let mut waiting = dispatcher.waiters.park();
+            // Before the look: the alarm is for all that this look comes too early for.
+            let now = self.now();
             // What came between looking and parking woke nobody: look once more.
             let found = self.take(&dispatcher, &request).await?;
             if !found.is_empty() {
                 return Ok(found);
             }
-            if let Some(when) = dispatcher.soonest() {
-                dispatcher.alarm(when, self.now());
-            }
+            dispatcher.alarm_after(now);
             tokio::select! {
                 () = waiting.turn() => {}
                 () = tokio::time::sleep_until(request.deadline) => return Ok(Vec::new()),
@@ -67,7 +67,7 @@ impl Engine {
         let subscription = self.subscription(&request.group, &request.topic).await?;
         Ok(self
             .dispatchers
-            .get_or_make(&request.group, &request.topic, subscription))
+            .get_or_make(&request.group, &request.topic, subscription, &self.clock))
     }
 
     /// Takes what is ready now. The work goes on in a task of its own when the caller is dropped: reservations are

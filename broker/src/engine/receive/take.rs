@@ -160,6 +160,11 @@ impl Chosen {
     ) -> Result<Vec<Received>, EngineError> {
         let results = engine.propose(self.commands(request)).await?;
         let got = self.conclude(results);
+        if !got.is_empty() {
+            // Should their time be over already: its end woke a poll while they were reserved still.
+            self.dispatcher
+                .alarm(self.now.saturating_add(request.invisible_ms));
+        }
         let read = read(engine, &got).await;
         let (mut received, mut unreadable) = (Vec::with_capacity(got.len()), Vec::new());
         match read {
@@ -286,7 +291,8 @@ impl Chosen {
                     _ => cursor.give_back(dead.take.offset),
                 }
             }
-            others_may_go |= cursor.has_unlocked();
+            // Apply has woken a poll for what waited behind the dead: too early, while they were reserved.
+            others_may_go |= cursor.has_unlocked() || !plan.dead.is_empty();
         }
         // Whoever looked while these were reserved has passed them by.
         if others_may_go {

@@ -19,7 +19,7 @@ mod waiters;
 pub use clock::{Clock, SystemTime, TimeSource};
 pub use error::EngineError;
 pub use observer::Wakes;
-pub use receive::{Receive, Received};
+pub use receive::{Receive, Received, Taken};
 pub use send::Outgoing;
 pub use settle::Settled;
 

@@ -12,6 +12,7 @@ use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 mod bounds;
+mod handing_back;
 mod waking;
 
 struct Hands(Arc<Hand>);
@@ -153,7 +154,12 @@ impl Fixture {
     }
 
     async fn receive(&self) -> Vec<Received> {
-        self.engine.receive(self.ask(Duration::ZERO)).await.unwrap()
+        self.take(self.ask(Duration::ZERO)).await
+    }
+
+    /// Receives, and takes all out: then it counts as delivered.
+    async fn take(&self, ask: Receive) -> Vec<Received> {
+        self.engine.receive(ask).await.unwrap().collect()
     }
 
     async fn settle(&self, message: &Received, change: Change) -> bool {
@@ -204,7 +210,7 @@ async fn a_thousand_polls_and_one_message_make_one_delivery_and_at_most_two_wake
     let polls: Vec<_> = (0..1000)
         .map(|_| {
             let at = Arc::clone(&at);
-            tokio::spawn(async move { at.engine.receive(at.ask(Duration::from_secs(3))).await.unwrap() })
+            tokio::spawn(async move { at.take(at.ask(Duration::from_secs(3))).await })
         })
         .collect();
     while at.engine.polls() < 1000 {
@@ -228,7 +234,7 @@ async fn a_waiting_poll_gets_what_is_sent_and_what_becomes_visible() {
     let at = Arc::new(fixture(false, 17).await);
     let wait = |at: &Arc<Fixture>| {
         let at = Arc::clone(at);
-        tokio::spawn(async move { at.engine.receive(at.ask(Duration::from_secs(20))).await.unwrap() })
+        tokio::spawn(async move { at.take(at.ask(Duration::from_secs(20))).await })
     };
     let poll = wait(&at);
     at.send("one", None).await;
@@ -283,7 +289,7 @@ async fn message_groups_of_a_fifo_group_wait_for_their_own_messages_only() {
     }
     let mut one = at.ask(Duration::ZERO);
     one.max = 1;
-    let first = at.engine.receive(one).await.unwrap();
+    let first = at.take(one).await;
     assert_eq!(bodies(&first), ["a1"]);
     let others = at.receive().await;
     assert_eq!(bodies(&others), ["b1"], "a2 waits for a1");
@@ -305,7 +311,7 @@ async fn a_message_out_of_attempts_stands_in_the_dead_letter_topic() {
     let dead = at.engine.tables().topic(&dead_letter_topic("g")).unwrap();
     let mut ask = at.ask(Duration::ZERO);
     ask.topic = dead;
-    assert_eq!(bodies(&at.engine.receive(ask).await.unwrap()), ["poison"]);
+    assert_eq!(bodies(&at.take(ask).await), ["poison"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -314,8 +320,8 @@ async fn a_lost_answer_is_given_again_uncounted_to_the_same_attempt_id() {
     at.send("one", None).await;
     let mut ask = at.ask(Duration::ZERO);
     ask.attempt_id = 77;
-    let first = at.engine.receive(ask.clone()).await.unwrap();
-    let again = at.engine.receive(ask).await.unwrap();
+    let first = at.take(ask.clone()).await;
+    let again = at.take(ask).await;
     assert_eq!((bodies(&again), again[0].attempt), (bodies(&first), 1));
     assert!(
         !at.settle(&first[0], Change::Done).await,

@@ -59,6 +59,9 @@ pub enum Change {
     Done,
     /// The message is visible again after this many milliseconds, counted from the command's time.
     VisibleIn(u64),
+    /// The message has reached nobody: it is visible again after this many milliseconds, and this delivery does not
+    /// count among its attempts.
+    HandBack(u64),
 }
 
 /// One delivery to settle.
@@ -222,16 +225,15 @@ impl Deliver {
 impl Settle {
     /// Encodes the command.
     pub fn encode(&self, time: TimeMs) -> EncodedCommand {
-        EncodedCommand::build(Kind::Settle, time, |out| {
-            put_id(out, &self.id);
+        let (kind, how) = match self.change {
             // 0 is "done"; anything else is a delay of one less, so that a lone acknowledgement stays small.
-            put_varint(
-                out,
-                match self.change {
-                    Change::Done => 0,
-                    Change::VisibleIn(ms) => ms.saturating_add(1),
-                },
-            );
+            Change::Done => (Kind::Settle, 0),
+            Change::VisibleIn(ms) => (Kind::Settle, ms.saturating_add(1)),
+            Change::HandBack(ms) => (Kind::HandBack, ms),
+        };
+        EncodedCommand::build(kind, time, |out| {
+            put_id(out, &self.id);
+            put_varint(out, how);
             put_varint(out, self.items.len() as u64);
             let (mut offset, mut delivery) = (0_u64, 0_u64);
             for item in &self.items {
@@ -243,11 +245,19 @@ impl Settle {
     }
 
     pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
-        let id = read_id(reader)?;
-        let change = match reader.varint()? {
+        Self::read_as(reader, |how| match how {
             0 => Change::Done,
             ms => Change::VisibleIn(ms - 1),
-        };
+        })
+    }
+
+    pub(super) fn read_hand_back(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Self::read_as(reader, Change::HandBack)
+    }
+
+    fn read_as(reader: &mut Reader<'_>, change: impl FnOnce(u64) -> Change) -> Result<Self, Malformed> {
+        let id = read_id(reader)?;
+        let change = change(reader.varint()?);
         let n = reader.count(2)?;
         let mut items = Vec::with_capacity(n);
         let (mut offset, mut delivery) = (0_u64, 0_u64);

@@ -104,6 +104,11 @@ fn every_command_comes_back() {
         ..settle(1)
     };
     comes_back(&nack.encode(NOW), Command::Settle(nack));
+    let hand_back = Settle {
+        change: Change::HandBack(1000),
+        ..settle(3)
+    };
+    comes_back(&hand_back.encode(NOW), Command::Settle(hand_back));
 }
 
 #[test]

@@ -28,7 +28,7 @@ pub struct Pending {
     pub delivery: DeliveryId,
     /// Its message group's hash, in a FIFO group.
     pub group_hash: u32,
-    /// How often it was delivered, from 1.
+    /// How often it was delivered, not counting what was handed back: 0 if all of it was.
     pub attempt: u16,
 }
 

@@ -10,11 +10,10 @@ use sluice_core::ids::{GroupQueueId, QueueId, QueueOffset, TimeMs, TopicQueue};
 use sluice_core::log::{Batch, Results};
 use sluice_core::plan::{Plan, Room, Want};
 use sluice_core::state::{Delivered, Done};
-use std::collections::HashMap;
 use std::sync::Arc;
 
 /// When a message that cannot be read is tried again. It goes to the dead-letter topic when its attempts are used up.
-const UNREADABLE_RETRY_MS: u64 = 60_000;
+const UNREADABLE_RETRY: Change = Change::VisibleIn(60_000);
 
 /// What was chosen from the queues; its reservations stand until [`Chosen::deliver`] has run, or it is dropped.
 pub(super) struct Chosen {
@@ -114,23 +113,6 @@ impl Engine {
         })
         .await?
     }
-
-    /// Makes visible again, after `ms` milliseconds, what was delivered and reaches nobody.
-    pub(super) async fn hand_back(
-        &self,
-        undelivered: impl IntoIterator<Item = (GroupQueueId, SettleItem)>,
-        ms: u64,
-    ) {
-        let mut by_queue: HashMap<GroupQueueId, Vec<SettleItem>> = HashMap::new();
-        for (id, item) in undelivered {
-            by_queue.entry(id).or_default().push(item);
-        }
-        for (id, items) in by_queue {
-            if let Err(error) = self.settle(id, Change::VisibleIn(ms), items).await {
-                tracing::warn!(group = id.group.0, topic = id.at.topic.0, %error, "messages that reached nobody stay hidden until they expire");
-            }
-        }
-    }
 }
 
 /// At most as many as the client asks for: the others stay held.
@@ -152,6 +134,11 @@ fn find_lost(dispatcher: &Dispatcher, request: &Receive, now: TimeMs) -> Vec<(Qu
 }
 
 impl Chosen {
+    /// Whether it repeats a delivery.
+    pub(super) fn is_resumed(&self) -> bool {
+        !self.resumed.is_empty()
+    }
+
     /// Proposes what was chosen, and reads what was got.
     pub(super) async fn deliver(
         mut self,
@@ -179,12 +166,12 @@ impl Chosen {
                         }
                     }
                 }
-                engine.hand_back(unreadable, UNREADABLE_RETRY_MS).await;
+                engine.change_all(unreadable, UNREADABLE_RETRY).await;
                 Ok(received)
             }
             Err(error) => {
                 engine
-                    .hand_back(got.iter().map(Got::held), UNREADABLE_RETRY_MS)
+                    .change_all(got.iter().map(Got::held), UNREADABLE_RETRY)
                     .await;
                 Err(error)
             }

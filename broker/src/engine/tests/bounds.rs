@@ -95,7 +95,7 @@ async fn more_queues_with_filtered_messages_than_a_batch_holds_commands_are_all_
     at.append_all([at.append(last, "wanted", None)].into_iter()).await;
     let mut got = Vec::new();
     for _ in 0..3 {
-        got.extend(bodies(&at.engine.receive(at.only("wanted")).await.unwrap()));
+        got.extend(bodies(&at.take(at.only("wanted")).await));
     }
     assert_eq!(got, ["wanted"]);
     let shards = at.engine.tables().subscription(at.group.id, at.topic.id).unwrap();
@@ -120,7 +120,7 @@ async fn more_skipped_spans_than_a_batch_holds_bytes_are_all_passed_by() {
     let at = setup.make().await;
     let first = queues(QUEUES).map(|queue| at.append(queue, "wanted", Some("a")));
     at.append_all(first).await;
-    let held = at.engine.receive(at.only("wanted")).await.unwrap();
+    let held = at.take(at.only("wanted")).await;
     assert_eq!(held.len(), QUEUES as usize);
     for queue in queues(QUEUES) {
         let pair = ["other", "wanted"].map(|tag| at.append(queue, tag, Some("a")));
@@ -128,7 +128,7 @@ async fn more_skipped_spans_than_a_batch_holds_bytes_are_all_passed_by() {
         at.append_all(pairs).await;
     }
     for _ in 0..16 {
-        assert!(at.engine.receive(at.only("wanted")).await.unwrap().is_empty());
+        assert!(at.take(at.only("wanted")).await.is_empty());
     }
     let subscription = at.engine.tables().subscription(at.group.id, at.topic.id).unwrap();
     for shard in subscription.shards.iter() {
@@ -137,5 +137,5 @@ async fn more_skipped_spans_than_a_batch_holds_bytes_are_all_passed_by() {
     for message in &held {
         assert!(at.settle(message, Change::Done).await);
     }
-    assert_eq!(at.engine.receive(at.only("wanted")).await.unwrap().len(), 32);
+    assert_eq!(at.take(at.only("wanted")).await.len(), 32);
 }

@@ -16,7 +16,7 @@ impl Fixture {
     /// Starts one behind those that wait `already`.
     async fn park_one(self: &Arc<Self>, polls: &mut JoinSet<Vec<Received>>, ask: Receive, already: usize) {
         let at = Arc::clone(self);
-        polls.spawn(async move { at.engine.receive(ask).await.unwrap() });
+        polls.spawn(async move { at.take(ask).await });
         loop {
             let dispatcher = self.engine.dispatchers.find(self.group.id, self.topic.id);
             if dispatcher.is_some_and(|dispatcher| dispatcher.waiters.len() == already + 1) {
@@ -32,7 +32,7 @@ impl Fixture {
             invisible_ms,
             ..self.ask(Duration::ZERO)
         };
-        self.engine.receive(ask).await.unwrap()
+        self.take(ask).await
     }
 }
 
@@ -137,7 +137,7 @@ async fn the_burial_of_a_message_wakes_a_poll_for_what_waited_behind_it() {
             invisible_ms: 100,
             ..at.ask(Duration::ZERO)
         };
-        let held = at.engine.receive(ask).await.unwrap();
+        let held = at.take(ask).await;
         assert_eq!(bodies(&held), ["a1", "a2", "b1"]);
         assert!(at.settle(&held[1], Change::VisibleIn(0)).await);
         let mut polls = at.park(2, LONG).await;

@@ -98,6 +98,10 @@ impl GroupQueue {
                 _ if !held => {}
                 Change::Done => self.finish(offset),
                 Change::VisibleIn(ms) => self.change_visibility(offset, id, now.saturating_add(ms)),
+                Change::HandBack(ms) => {
+                    self.uncount_attempt(offset);
+                    self.change_visibility(offset, id, now.saturating_add(ms));
+                }
             }
         }
         self.raise_floor();
@@ -136,6 +140,12 @@ impl GroupQueue {
             self.forget_delivery(pending.delivery);
         }
         self.settled.insert(offset, offset + 1);
+    }
+
+    fn uncount_attempt(&mut self, offset: u64) {
+        if let Some(pending) = self.pending.get_mut(&offset) {
+            pending.attempt = pending.attempt.saturating_sub(1);
+        }
     }
 
     fn change_visibility(&mut self, offset: u64, id: DeliveryId, visible_at: TimeMs) {

@@ -19,6 +19,11 @@ pub enum Malformed {
     Trailing(usize),
 }
 
+/// The longest number of 64 bits in LEB128.
+pub const VARINT_BYTES_MAX: usize = 10;
+/// The longest number of 32 bits in LEB128.
+pub const VARINT32_BYTES_MAX: usize = 5;
+
 /// Appends `value` in LEB128: seven bits a byte, lowest first, 1 to 10 bytes.
 pub fn put_varint(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {

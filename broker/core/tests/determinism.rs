@@ -166,7 +166,7 @@ fn the_log_does_something_of_every_kind() {
         }
         state.end_frame(frame.term, frame.index);
     }
-    for kind in [3, 4, 5, 16, 17, 18, 19, 20] {
+    for kind in [3, 4, 5, 16, 17, 18, 19, 20, 21] {
         let (applied, refused) = done.get(&kind).copied().unwrap_or_default();
         assert!(applied > 0, "kind {kind}: {applied} applied, {refused} refused");
     }

@@ -1,5 +1,6 @@
 //! One group's place at one topic, in memory: cursors, waiting polls and the alarm for what is visible again.
 
+use super::clock::Clock;
 use super::waiters::Waiters;
 use parking_lot::{Mutex, RwLock};
 use sluice_core::ids::{GroupId, QueueId, TimeMs, TopicId};
@@ -10,8 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::runtime::Handle;
-
-const NO_ALARM: TimeMs = TimeMs::MAX;
+use tokio::task::AbortHandle;
 
 /// One group at one topic.
 pub(super) struct Dispatcher {
@@ -24,7 +24,8 @@ pub(super) struct Dispatcher {
     /// By queue, on their way from the applier to the cursor.
     unlocked: Vec<Mutex<Unlocked>>,
     next_queue: AtomicUsize,
-    alarm_at: AtomicU64,
+    alarm: Mutex<Option<Alarm>>,
+    clock: Arc<Clock>,
     runtime: Handle,
     wakeups: Arc<AtomicU64>,
 }
@@ -81,34 +82,59 @@ impl Dispatcher {
         }
     }
 
-    /// Wakes a poll at `when`, if one waits then. `now` is state's time.
-    pub(super) fn alarm(self: &Arc<Self>, when: TimeMs, now: TimeMs) {
-        if self.waiters.is_empty() || self.alarm_at.fetch_min(when, Ordering::SeqCst) <= when {
+    /// Wakes a poll at `when`, if one waits then.
+    pub(super) fn alarm(self: &Arc<Self>, when: TimeMs) {
+        if self.waiters.is_empty() {
+            return;
+        }
+        let mut alarm = self.alarm.lock();
+        if alarm.as_ref().is_some_and(|alarm| alarm.at <= when) {
             return;
         }
         let this = Arc::downgrade(self);
-        let wait = Duration::from_millis(when.saturating_sub(now));
-        self.runtime.spawn(async move {
+        let wait = Duration::from_millis(when.saturating_sub(self.clock.now()));
+        let task = self.runtime.spawn(async move {
             tokio::time::sleep(wait).await;
-            let Some(this) = this.upgrade() else { return };
-            // An earlier alarm set meanwhile has a task of its own, and the poll it wakes sets the next one.
-            if this
-                .alarm_at
-                .compare_exchange(when, NO_ALARM, Ordering::SeqCst, Ordering::SeqCst)
-                .is_ok()
-            {
-                this.wake(1);
+            if let Some(this) = this.upgrade() {
+                this.ring(when);
             }
         });
+        let task = task.abort_handle();
+        if let Some(later) = alarm.replace(Alarm { at: when, task }) {
+            later.task.abort();
+        }
     }
 
-    /// When the first of the pending messages is visible again.
-    pub(super) fn soonest(&self) -> Option<TimeMs> {
-        let first = |shard: &Arc<sluice_core::state::Shard>| {
-            shard.read(|queue| queue.by_visibility().next().map(|(at, _)| at))
-        };
-        self.subscription.shards.iter().filter_map(first).min()
+    fn ring(self: &Arc<Self>, when: TimeMs) {
+        if self.alarm.lock().take_if(|alarm| alarm.at == when).is_none() {
+            return; // a sooner one took its place, and sets the next when it rings
+        }
+        // Before anyone is woken: what is visible later than this, the woken poll may look too early for.
+        let now = self.clock.now();
+        self.alarm_after(now);
+        if when <= now {
+            self.wake(1);
+        }
     }
+
+    /// Sets the alarm for what is hidden at `now` and visible again first. What was visible at `now` is not its
+    /// business: a poll that looked then could take it or not, and whatever frees it later wakes a poll.
+    pub(super) fn alarm_after(self: &Arc<Self>, now: TimeMs) {
+        if self.waiters.is_empty() {
+            return;
+        }
+        let shards = self.subscription.shards.iter();
+        let soonest = shards.filter_map(|shard| shard.read(|queue| queue.visible_after(now)));
+        if let Some(when) = soonest.min() {
+            self.alarm(when);
+        }
+    }
+}
+
+/// What wakes a poll at a time. While a poll waits, this is set no later than the first message becomes visible.
+struct Alarm {
+    at: TimeMs,
+    task: AbortHandle,
 }
 
 /// All dispatchers, found by the applier's effects and by receives.
@@ -154,6 +180,7 @@ impl Dispatchers {
         group: &Arc<Group>,
         topic: &Arc<Topic>,
         subscription: Subscription,
+        clock: &Arc<Clock>,
     ) -> Arc<Dispatcher> {
         let mut by_topic = self.by_topic.write();
         let of_topic = by_topic.entry(topic.id).or_default();
@@ -168,7 +195,8 @@ impl Dispatchers {
             subscription,
             waiters: Arc::default(),
             next_queue: AtomicUsize::new(0),
-            alarm_at: AtomicU64::new(NO_ALARM),
+            alarm: Mutex::default(),
+            clock: Arc::clone(clock),
             runtime: self.runtime.clone(),
             wakeups: Arc::clone(&self.wakeups),
         });

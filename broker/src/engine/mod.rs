@@ -19,7 +19,7 @@ mod waiters;
 pub use clock::{Clock, SystemTime, TimeSource};
 pub use error::EngineError;
 pub use observer::Wakes;
-pub use receive::{Receive, Received};
+pub use receive::{Receive, Received, Taken};
 pub use send::Outgoing;
 pub use settle::Settled;
 
@@ -50,7 +50,7 @@ pub struct EngineOptions {
 /// The use cases over one broker's log.
 pub struct Engine {
     store: Store,
-    clock: Clock,
+    clock: Arc<Clock>,
     options: EngineOptions,
     dispatchers: Arc<Dispatchers>,
     answers: Arc<Answers>,
@@ -66,7 +66,7 @@ impl Engine {
         let stopping = watch::Sender::new(false);
         Arc::new(Self {
             store,
-            clock,
+            clock: Arc::new(clock),
             options,
             dispatchers,
             answers,

@@ -61,7 +61,7 @@ impl Observer for Wakes {
                 self.ready.push((id.group, id.at.topic));
             }
         } else if let Some(dispatcher) = self.dispatchers.find(id.group, id.at.topic) {
-            dispatcher.alarm(when, now);
+            dispatcher.alarm(when);
         }
     }
 

@@ -2,8 +2,12 @@
 
 mod poll;
 mod take;
+mod taken;
+
+pub use taken::Taken;
 
 use bytes::Bytes;
+use sluice_core::command::SettleItem;
 use sluice_core::entry::QueueEntry;
 use sluice_core::ids::{DeliveryId, GroupQueueId, QueueOffset};
 use sluice_core::plan::TagFilter;
@@ -49,4 +53,12 @@ pub struct Received {
     pub entry: QueueEntry,
     /// The whole `Append` command; the record starts at [`sluice_core::command::APPEND_RECORD_AT`].
     pub command: Bytes,
+}
+
+impl Received {
+    /// Its delivery, to settle.
+    pub(super) fn held(&self) -> (GroupQueueId, SettleItem) {
+        let (offset, delivery) = (self.offset, self.delivery);
+        (self.id, SettleItem { offset, delivery })
+    }
 }

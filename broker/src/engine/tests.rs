@@ -11,6 +11,10 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
+mod bounds;
+mod handing_back;
+mod waking;
+
 struct Hands(Arc<Hand>);
 
 impl TimeSource for Hands {
@@ -22,7 +26,7 @@ impl TimeSource for Hands {
     }
 }
 
-/// An engine over files in memory, its clock, and a topic of one queue with a group.
+/// An engine over files in memory, its clock, and a topic with a group.
 struct Fixture {
     engine: Arc<Engine>,
     clock: Arc<Hand>,
@@ -30,62 +34,96 @@ struct Fixture {
     group: Arc<Group>,
 }
 
+/// How a fixture is made.
+struct Setup {
+    fifo: bool,
+    max_attempts: u16,
+    queues: u32,
+    segment_bytes: u64,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            fifo: false,
+            max_attempts: 17,
+            queues: 1,
+            segment_bytes: 1 << 20,
+        }
+    }
+}
+
+impl Setup {
+    async fn make(self) -> Fixture {
+        let wakes = Wakes::new(Handle::current());
+        let store = self.store(&wakes);
+        let clock = Arc::new(Hand::new(1_000_000));
+        let options = EngineOptions {
+            auto_create_topics: true,
+            store_host: "127.0.0.1:8081".parse().unwrap(),
+            polls_max: 2_000,
+        };
+        let engine = Engine::new(
+            store,
+            Clock::new(Box::new(Hands(Arc::clone(&clock)))),
+            &wakes,
+            options,
+        );
+        let topic = CreateTopic {
+            name: "t".into(),
+            queues: self.queues,
+            types: Types::ALL,
+        };
+        let topic = engine.create_topic(topic).await.unwrap();
+        let group = CreateGroup {
+            fifo: self.fifo,
+            max_attempts: self.max_attempts,
+            ..CreateGroup::on_first_use("g")
+        };
+        let group = engine.create_group(group).await.unwrap();
+        Fixture {
+            engine,
+            clock,
+            topic,
+            group,
+        }
+    }
+
+    fn store(&self, wakes: &Wakes) -> Store {
+        let identity = Identity {
+            cluster: "c".into(),
+            shard: "broker-a".into(),
+            node: 1,
+            uuid: ShardUuid([1; 16]),
+            segment_bytes: self.segment_bytes,
+        };
+        let checkpoints = CheckpointPolicy {
+            bytes: 1 << 20,
+            every: Duration::from_secs(3600),
+        };
+        let options = StoreOptions {
+            log: LogOptions::new("/data/broker-a".into(), identity),
+            checkpoints,
+            now: 1,
+        };
+        let failed = Arc::new(|reason| panic!("the store failed: {reason}"));
+        Store::open(
+            Arc::new(FaultyIo::new(1)),
+            options,
+            Box::new(wakes.share()),
+            failed,
+        )
+        .unwrap()
+    }
+}
+
 async fn fixture(fifo: bool, max_attempts: u16) -> Fixture {
-    let identity = Identity {
-        cluster: "c".into(),
-        shard: "broker-a".into(),
-        node: 1,
-        uuid: ShardUuid([1; 16]),
-        segment_bytes: 1 << 20,
-    };
-    let checkpoints = CheckpointPolicy {
-        bytes: 1 << 20,
-        every: Duration::from_secs(3600),
-    };
-    let options = StoreOptions {
-        log: LogOptions::new("/data/broker-a".into(), identity),
-        checkpoints,
-        now: 1,
-    };
-    let wakes = Wakes::new(Handle::current());
-    let failed = Arc::new(|reason| panic!("the store failed: {reason}"));
-    let store = Store::open(
-        Arc::new(FaultyIo::new(1)),
-        options,
-        Box::new(wakes.share()),
-        failed,
-    )
-    .unwrap();
-    let clock = Arc::new(Hand::new(1_000_000));
-    let options = EngineOptions {
-        auto_create_topics: true,
-        store_host: "127.0.0.1:8081".parse().unwrap(),
-        polls_max: 2_000,
-    };
-    let engine = Engine::new(
-        store,
-        Clock::new(Box::new(Hands(Arc::clone(&clock)))),
-        &wakes,
-        options,
-    );
-    let topic = CreateTopic {
-        name: "t".into(),
-        queues: 1,
-        types: Types::ALL,
-    };
-    let topic = engine.create_topic(topic).await.unwrap();
-    let group = CreateGroup {
+    let setup = Setup {
         fifo,
         max_attempts,
-        ..CreateGroup::on_first_use("g")
+        ..Setup::default()
     };
-    let group = engine.create_group(group).await.unwrap();
-    Fixture {
-        engine,
-        clock,
-        topic,
-        group,
-    }
+    setup.make().await
 }
 
 impl Fixture {
@@ -116,7 +154,12 @@ impl Fixture {
     }
 
     async fn receive(&self) -> Vec<Received> {
-        self.engine.receive(self.ask(Duration::ZERO)).await.unwrap()
+        self.take(self.ask(Duration::ZERO)).await
+    }
+
+    /// Receives, and takes all out: then it counts as delivered.
+    async fn take(&self, ask: Receive) -> Vec<Received> {
+        self.engine.receive(ask).await.unwrap().collect()
     }
 
     async fn settle(&self, message: &Received, change: Change) -> bool {
@@ -167,7 +210,7 @@ async fn a_thousand_polls_and_one_message_make_one_delivery_and_at_most_two_wake
     let polls: Vec<_> = (0..1000)
         .map(|_| {
             let at = Arc::clone(&at);
-            tokio::spawn(async move { at.engine.receive(at.ask(Duration::from_secs(3))).await.unwrap() })
+            tokio::spawn(async move { at.take(at.ask(Duration::from_secs(3))).await })
         })
         .collect();
     while at.engine.polls() < 1000 {
@@ -191,7 +234,7 @@ async fn a_waiting_poll_gets_what_is_sent_and_what_becomes_visible() {
     let at = Arc::new(fixture(false, 17).await);
     let wait = |at: &Arc<Fixture>| {
         let at = Arc::clone(at);
-        tokio::spawn(async move { at.engine.receive(at.ask(Duration::from_secs(20))).await.unwrap() })
+        tokio::spawn(async move { at.take(at.ask(Duration::from_secs(20))).await })
     };
     let poll = wait(&at);
     at.send("one", None).await;
@@ -246,7 +289,7 @@ async fn message_groups_of_a_fifo_group_wait_for_their_own_messages_only() {
     }
     let mut one = at.ask(Duration::ZERO);
     one.max = 1;
-    let first = at.engine.receive(one).await.unwrap();
+    let first = at.take(one).await;
     assert_eq!(bodies(&first), ["a1"]);
     let others = at.receive().await;
     assert_eq!(bodies(&others), ["b1"], "a2 waits for a1");
@@ -268,7 +311,7 @@ async fn a_message_out_of_attempts_stands_in_the_dead_letter_topic() {
     let dead = at.engine.tables().topic(&dead_letter_topic("g")).unwrap();
     let mut ask = at.ask(Duration::ZERO);
     ask.topic = dead;
-    assert_eq!(bodies(&at.engine.receive(ask).await.unwrap()), ["poison"]);
+    assert_eq!(bodies(&at.take(ask).await), ["poison"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -277,8 +320,8 @@ async fn a_lost_answer_is_given_again_uncounted_to_the_same_attempt_id() {
     at.send("one", None).await;
     let mut ask = at.ask(Duration::ZERO);
     ask.attempt_id = 77;
-    let first = at.engine.receive(ask.clone()).await.unwrap();
-    let again = at.engine.receive(ask).await.unwrap();
+    let first = at.take(ask.clone()).await;
+    let again = at.take(ask).await;
     assert_eq!((bodies(&again), again[0].attempt), (bodies(&first), 1));
     assert!(
         !at.settle(&first[0], Change::Done).await,

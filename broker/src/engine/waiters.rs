@@ -28,6 +28,12 @@ impl Waiters {
         self.len.load(Ordering::SeqCst) == 0
     }
 
+    /// How many polls wait.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.len.load(Ordering::SeqCst)
+    }
+
     /// Joins the queue. The caller looks for messages once more *after* this: what came before finds nobody to wake.
     pub(super) fn park(self: &Arc<Self>) -> Waiting {
         let (baton, woken) = oneshot::channel();

@@ -1,24 +1,24 @@
 //! The frames of a receive: status, messages, the time of delivery. Messages are made when the transport asks for
-//! them; those that it has not asked for when the client goes away are visible to others after a second.
+//! them; those that it has not asked for when the client goes away are visible to others after a second, and have not
+//! cost them an attempt.
 
 use super::Shared;
 use super::convert;
 use super::delivery::{self, Frame};
 use super::status;
-use crate::engine::{Engine, Received};
+use crate::engine::Taken;
 use crate::metrics::Flow;
 use crate::receipt::Receipts;
-use sluice_core::command::{Change, SettleItem};
-use sluice_core::ids::{GroupQueueId, TimeMs};
+use sluice_core::ids::TimeMs;
 use sluice_proto::v2::receive_message_response::Content;
 use sluice_proto::v2::{ReceiveMessageResponse, Status};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::vec;
 use tokio_stream::Stream;
 
-/// What nobody took is hidden for this long yet.
+/// What the transport has not taken is hidden for this long yet, so that a client that breaks off each answer does not
+/// keep the broker busy with it.
 const HANDED_BACK_AFTER_MS: u64 = 1000;
 
 /// The answer to a receive.
@@ -30,11 +30,10 @@ pub struct Frames {
 }
 
 struct Messages {
-    engine: Arc<Engine>,
     receipts: Receipts,
     frame: Frame,
     flow: Arc<Flow>,
-    left: vec::IntoIter<Received>,
+    left: Taken,
 }
 
 impl Frames {
@@ -49,13 +48,12 @@ impl Frames {
     }
 
     /// The messages, counted into `flow` as they go.
-    pub(super) fn new(shared: &Shared, received: Vec<Received>, frame: Frame, flow: Arc<Flow>) -> Self {
+    pub(super) fn new(shared: &Shared, received: Taken, frame: Frame, flow: Arc<Flow>) -> Self {
         let messages = Messages {
-            engine: Arc::clone(&shared.engine),
             receipts: shared.receipts.clone(),
             frame,
             flow,
-            left: received.into_iter(),
+            left: received.hidden_for(HANDED_BACK_AFTER_MS),
         };
         Self {
             messages: Some(messages),
@@ -108,41 +106,6 @@ impl Stream for Frames {
                 content: Some(content),
             })
         }))
-    }
-}
-
-impl Drop for Messages {
-    fn drop(&mut self) {
-        if self.left.len() == 0 {
-            return;
-        }
-        let (engine, left) = (Arc::clone(&self.engine), std::mem::take(&mut self.left));
-        // Outside of the runtime there is nobody to do it: they come back when their time is over.
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(async move { hand_back(&engine, left).await });
-        }
-    }
-}
-
-async fn hand_back(engine: &Engine, left: vec::IntoIter<Received>) {
-    let mut by_queue: Vec<(GroupQueueId, Vec<SettleItem>)> = Vec::new();
-    for message in left {
-        let item = SettleItem {
-            offset: message.offset,
-            delivery: message.delivery,
-        };
-        match by_queue.iter_mut().find(|(id, _)| *id == message.id) {
-            Some((_, items)) => items.push(item),
-            None => by_queue.push((message.id, vec![item])),
-        }
-    }
-    for (id, items) in by_queue {
-        if let Err(error) = engine
-            .settle(id, Change::VisibleIn(HANDED_BACK_AFTER_MS), items)
-            .await
-        {
-            tracing::debug!(%error, "messages that a client did not take stay hidden until their time is over");
-        }
     }
 }
 

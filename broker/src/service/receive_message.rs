@@ -10,7 +10,7 @@ use super::frames::Frames;
 use super::metadata::Caller;
 use super::status::{self, Failure};
 use super::validate::Invalid;
-use crate::engine::{Receive, Received};
+use crate::engine::{Receive, Taken};
 use sluice_core::command::{Change, SettleItem};
 use sluice_core::hash;
 use sluice_core::limits;
@@ -88,16 +88,15 @@ pub(super) async fn handle(
 }
 
 /// Receives until there is a message whose tag matches, and not its hash alone.
-async fn receive_matching(shared: &Shared, receive: &Receive) -> Result<Vec<Received>, Failure> {
+async fn receive_matching(shared: &Shared, receive: &Receive) -> Result<Taken, Failure> {
     loop {
         let mut received = shared.engine.receive(receive.clone()).await?;
         if receive.filter.takes_all() || received.is_empty() {
             return Ok(received);
         }
         // A record that cannot be read is left to the frames, which say so.
-        let matches =
-            |message: &mut Received| delivery::tag(message).is_ok_and(|tag| !receive.filter.takes(tag));
-        let others: Vec<Received> = received.extract_if(.., matches).collect();
+        let others =
+            received.separate(|message| delivery::tag(message).is_ok_and(|tag| !receive.filter.takes(tag)));
         for other in others {
             let item = SettleItem {
                 offset: other.offset,

@@ -2,9 +2,11 @@
 //!
 //! Offsets stand as differences, so that a batch of 32 costs a few bytes a message.
 
-use super::envelope::{EncodedCommand, Kind};
-use crate::codec::{Malformed, Reader, put_bytes, put_varint, put_zigzag};
-use crate::entry::QueueEntry;
+use super::envelope::{COMMAND_HEADER_BYTES, EncodedCommand, Kind};
+use crate::codec::{
+    Malformed, Reader, VARINT_BYTES_MAX, VARINT32_BYTES_MAX, put_bytes, put_varint, put_zigzag,
+};
+use crate::entry::{ENTRY_BYTES, QueueEntry};
 use crate::ids::{DeliveryId, GroupId, GroupQueueId, QueueId, QueueOffset, TimeMs, TopicId, TopicQueue};
 use crate::limits;
 
@@ -57,6 +59,9 @@ pub enum Change {
     Done,
     /// The message is visible again after this many milliseconds, counted from the command's time.
     VisibleIn(u64),
+    /// The message has reached nobody: it is visible again after this many milliseconds, and this delivery does not
+    /// count among its attempts.
+    HandBack(u64),
 }
 
 /// One delivery to settle.
@@ -133,7 +138,22 @@ fn next_offset(from: u64, gap: u64) -> Result<u64, Malformed> {
         .ok_or(Malformed::Range("queue offset"))
 }
 
+/// The longest start of a command: its header, kind and time.
+const START_BYTES_MAX: usize = COMMAND_HEADER_BYTES + 1 + VARINT_BYTES_MAX;
+/// The longest group, topic and queue.
+const ID_BYTES_MAX: usize = 3 * VARINT32_BYTES_MAX;
+/// The longest client id with its length.
+const CLIENT_BYTES_MAX: usize = 2 + limits::CLIENT_ID_MAX;
+
 impl Deliver {
+    /// The longest command that takes nothing and skips nothing.
+    pub const BYTES_MAX: usize =
+        START_BYTES_MAX + ID_BYTES_MAX + CLIENT_BYTES_MAX + 1 + 8 + 3 * VARINT_BYTES_MAX;
+    /// What one more taken message adds at most.
+    pub const TAKEN_BYTES_MAX: usize = VARINT_BYTES_MAX + VARINT32_BYTES_MAX;
+    /// What one more skipped span adds at most.
+    pub const SKIPPED_BYTES_MAX: usize = 2 * VARINT_BYTES_MAX;
+
     /// Encodes the command.
     pub fn encode(&self, time: TimeMs) -> EncodedCommand {
         EncodedCommand::build(Kind::Deliver, time, |out| {
@@ -205,16 +225,15 @@ impl Deliver {
 impl Settle {
     /// Encodes the command.
     pub fn encode(&self, time: TimeMs) -> EncodedCommand {
-        EncodedCommand::build(Kind::Settle, time, |out| {
-            put_id(out, &self.id);
+        let (kind, how) = match self.change {
             // 0 is "done"; anything else is a delay of one less, so that a lone acknowledgement stays small.
-            put_varint(
-                out,
-                match self.change {
-                    Change::Done => 0,
-                    Change::VisibleIn(ms) => ms.saturating_add(1),
-                },
-            );
+            Change::Done => (Kind::Settle, 0),
+            Change::VisibleIn(ms) => (Kind::Settle, ms.saturating_add(1)),
+            Change::HandBack(ms) => (Kind::HandBack, ms),
+        };
+        EncodedCommand::build(kind, time, |out| {
+            put_id(out, &self.id);
+            put_varint(out, how);
             put_varint(out, self.items.len() as u64);
             let (mut offset, mut delivery) = (0_u64, 0_u64);
             for item in &self.items {
@@ -226,11 +245,19 @@ impl Settle {
     }
 
     pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
-        let id = read_id(reader)?;
-        let change = match reader.varint()? {
+        Self::read_as(reader, |how| match how {
             0 => Change::Done,
             ms => Change::VisibleIn(ms - 1),
-        };
+        })
+    }
+
+    pub(super) fn read_hand_back(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Self::read_as(reader, Change::HandBack)
+    }
+
+    fn read_as(reader: &mut Reader<'_>, change: impl FnOnce(u64) -> Change) -> Result<Self, Malformed> {
+        let id = read_id(reader)?;
+        let change = change(reader.varint()?);
         let n = reader.count(2)?;
         let mut items = Vec::with_capacity(n);
         let (mut offset, mut delivery) = (0_u64, 0_u64);
@@ -266,6 +293,9 @@ impl Release {
 }
 
 impl DeadLetter {
+    /// The longest command.
+    pub const BYTES_MAX: usize = START_BYTES_MAX + ID_BYTES_MAX + 2 * VARINT_BYTES_MAX + ENTRY_BYTES;
+
     /// Encodes the command.
     pub fn encode(&self, time: TimeMs) -> EncodedCommand {
         EncodedCommand::build(Kind::DeadLetter, time, |out| {

@@ -14,6 +14,7 @@
 //! | 3 | CreateTopic | 18 | Settle |
 //! | 4 | CreateGroup | 19 | Release |
 //! | 5 | Subscribe | 20 | DeadLetter |
+//! | | | 21 | HandBack |
 //!
 //! Kinds are never given a second meaning. What an unknown kind does is decided by the level of the log
 //! ([`crate::state::LEVEL`]): a broker refuses to apply a log whose level it does not know.
@@ -75,6 +76,7 @@ impl<'a> Command<'a> {
             Kind::Subscribe => Self::Subscribe(Subscribe::read(&mut reader)?),
             Kind::Deliver => Self::Deliver(Deliver::read(&mut reader)?),
             Kind::Settle => Self::Settle(Settle::read(&mut reader)?),
+            Kind::HandBack => Self::Settle(Settle::read_hand_back(&mut reader)?),
             Kind::Release => Self::Release(Release::read(&mut reader)?),
             Kind::DeadLetter => Self::DeadLetter(DeadLetter::read(&mut reader)?),
         };

@@ -104,6 +104,11 @@ fn every_command_comes_back() {
         ..settle(1)
     };
     comes_back(&nack.encode(NOW), Command::Settle(nack));
+    let hand_back = Settle {
+        change: Change::HandBack(1000),
+        ..settle(3)
+    };
+    comes_back(&hand_back.encode(NOW), Command::Settle(hand_back));
 }
 
 #[test]
@@ -150,6 +155,48 @@ fn deliveries_and_acknowledgements_stay_within_their_budget_of_log() {
     );
     let lone = self::settle(1).encode(NOW).len();
     assert!(lone <= 40, "a lone acknowledgement costs {lone} bytes");
+}
+
+#[test]
+fn no_command_is_longer_than_it_says_it_may_be() {
+    let id = GroupQueueId {
+        group: GroupId(u32::MAX),
+        at: TopicQueue {
+            topic: TopicId(u32::MAX),
+            queue: QueueId(u32::MAX),
+        },
+    };
+    let far = QueueOffset(u64::MAX - 8);
+    let bare = Deliver {
+        id,
+        client: "c".repeat(crate::limits::CLIENT_ID_MAX),
+        invisible_ms: u64::MAX,
+        taken: Vec::new(),
+        skipped: Vec::new(),
+        ..deliver(0)
+    };
+    let full = Deliver {
+        taken: vec![Take {
+            offset: far,
+            group_hash: u32::MAX,
+        }],
+        skipped: vec![Span { start: far, len: 8 }],
+        ..bare.clone()
+    };
+    let dead = DeadLetter {
+        id,
+        offset: far,
+        delivery: Some(DeliveryId(u64::MAX - 1)),
+        entry: QueueEntry::default(),
+    };
+    let (bare, full) = (bare.encode(u64::MAX).len(), full.encode(u64::MAX).len());
+    let (bare_max, dead_max) = (Deliver::BYTES_MAX, DeadLetter::BYTES_MAX);
+    let full_max = bare_max + Deliver::TAKEN_BYTES_MAX + Deliver::SKIPPED_BYTES_MAX;
+    assert!(bare <= bare_max, "{bare} > {bare_max}");
+    assert!(full <= full_max, "{full} > {full_max}");
+    // As tight as they are, so that they bound nothing away.
+    assert!(full_max - full <= 3 * 10, "{full_max} is far from {full}");
+    assert_eq!(dead.encode(u64::MAX).len(), dead_max);
 }
 
 proptest! {

@@ -7,10 +7,12 @@
 mod cursor;
 mod filter;
 mod parked;
+mod room;
 mod select;
 
 pub use cursor::Cursor;
 pub use filter::{FilterError, TagFilter};
+pub use room::Room;
 pub use select::{Offer, Plan, Want};
 
 use crate::entry::QueueEntry;

@@ -3,6 +3,7 @@
 use super::EntrySource;
 use super::cursor::Cursor;
 use super::filter::TagFilter;
+use super::room::Room;
 use crate::command::{Span, Take};
 use crate::entry::QueueEntry;
 use crate::ids::{QueueOffset, TimeMs};
@@ -21,8 +22,8 @@ const DEAD_MAX: usize = 64;
 /// What a receive asks of a queue.
 #[derive(Clone, Copy, Debug)]
 pub struct Want<'a> {
-    /// At most this many messages.
-    pub max: usize,
+    /// At most this much.
+    pub room: Room,
     /// The proposer's time.
     pub now: TimeMs,
     /// The offset behind the queue's last message.
@@ -147,7 +148,7 @@ struct Selection<'a, S> {
 
 impl<S: EntrySource> Selection<'_, S> {
     fn full(&self) -> bool {
-        self.plan.offers.len() >= self.want.max || self.plan.dead.len() >= DEAD_MAX
+        self.plan.dead.len() >= DEAD_MAX || !self.want.room.holds_more_than(&self.plan)
     }
 
     fn has_room(&self) -> bool {

@@ -3,12 +3,13 @@
 
 use super::*;
 use crate::command::{
-    Change, CreateGroup, CreateTopic, Deliver, EncodedCommand, NewMessage, Release, Settle, SettleItem,
-    Subscribe, Types,
+    Change, CreateGroup, CreateTopic, DeadLetter, Deliver, EncodedCommand, NewMessage, Release, Settle,
+    SettleItem, Subscribe, Types,
 };
 use crate::ids::{
     DeliveryId, GroupId, GroupQueueId, PhysicalOffset, QueueId, Term, TimeMs, TopicId, TopicQueue,
 };
+use crate::limits;
 use crate::record::NewRecord;
 use crate::state::{Applied, CommandAt, Delivered, Done, Effects, GroupQueue, State};
 use std::cell::Cell;
@@ -170,8 +171,12 @@ impl Queue {
     }
 
     fn try_select(&mut self, max: usize) -> Result<Plan, Unreadable> {
+        self.try_select_in(Room::new(max, limits::BATCH_BYTES_MAX))
+    }
+
+    fn try_select_in(&mut self, room: Room) -> Result<Plan, Unreadable> {
         let want = Want {
-            max,
+            room,
             now: self.clock,
             tail: self.tail(),
             filter: &self.filter,
@@ -186,16 +191,7 @@ impl Queue {
 
     /// Proposes the plan's delivery, and tells the cursor what became of it.
     fn deliver(&mut self, plan: &Plan) -> Delivered {
-        let command = Deliver {
-            id: ID,
-            client: "c".to_owned(),
-            attempt_id: 0,
-            auto_renew: true,
-            resume: false,
-            invisible_ms: HIDDEN,
-            taken: plan.offers.iter().map(|offer| offer.take).collect(),
-            skipped: plan.skipped.clone(),
-        };
+        let command = delivery(plan);
         let Ok(Done::Delivered(delivered)) = self.run(&command.encode(self.clock)) else {
             panic!("a delivery")
         };
@@ -243,6 +239,33 @@ impl Queue {
     fn restart(&mut self) {
         self.cursor = Cursor::default();
     }
+}
+
+fn delivery(plan: &Plan) -> Deliver {
+    Deliver {
+        id: ID,
+        client: "c".to_owned(),
+        attempt_id: 0,
+        auto_renew: true,
+        resume: false,
+        invisible_ms: HIDDEN,
+        taken: plan.offers.iter().map(|offer| offer.take).collect(),
+        skipped: plan.skipped.clone(),
+    }
+}
+
+/// What a receive would propose for the plan.
+fn commands(plan: &Plan) -> Vec<EncodedCommand> {
+    let bury = |dead: &Offer| DeadLetter {
+        id: ID,
+        offset: dead.take.offset,
+        delivery: None,
+        entry: dead.entry,
+    };
+    let dead = plan.dead.iter().map(|dead| bury(dead).encode(START));
+    std::iter::once(delivery(plan).encode(START))
+        .chain(dead)
+        .collect()
 }
 
 fn offered(plan: &Plan) -> Vec<u64> {

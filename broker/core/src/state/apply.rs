@@ -270,7 +270,9 @@ impl State {
         match command.change {
             Change::Done if may_unblock => effects.ready(command.id, self.now),
             Change::Done => {}
-            Change::VisibleIn(ms) => effects.ready(command.id, self.now.saturating_add(ms)),
+            Change::VisibleIn(ms) | Change::HandBack(ms) => {
+                effects.ready(command.id, self.now.saturating_add(ms))
+            }
         }
         Ok(Done::Settled { delivery, accepted })
     }

@@ -217,7 +217,10 @@ impl Writer {
     /// Settles some of the newest handles, and now and then one that never was.
     fn settle(&mut self, time: u64) -> EncodedCommand {
         let change = match self.random.below(4) {
-            0 => Change::VisibleIn(self.random.below(8000)),
+            0 => match self.random.below(3) {
+                0 => Change::HandBack(self.random.below(8000)),
+                _ => Change::VisibleIn(self.random.below(8000)),
+            },
             _ => Change::Done,
         };
         let from = self.handles.len().saturating_sub(60);

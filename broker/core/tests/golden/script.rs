@@ -196,6 +196,24 @@ fn deliveries() -> Vec<Frame> {
         ),
         (2, endings()),
         (3, expiries()),
+        (3, hand_backs()),
+    ]
+}
+
+/// What reached nobody, in frame 9.
+fn hand_backs() -> Vec<(&'static str, Vec<u8>)> {
+    let (time, delivery) = (START + 80_000, |place| DeliveryId::new(LogIndex(9), place));
+    let hand_back = |change, delivery| settle(WORKERS, change, &[(4, delivery)]);
+    vec![
+        named("deliver", deliver(WORKERS, &[(4, 0)]).encode(time)),
+        named(
+            "hand-back",
+            hand_back(Change::HandBack(700), delivery(0)).encode(time + 1),
+        ),
+        named(
+            "hand-back-stale",
+            hand_back(Change::HandBack(0), delivery(0)).encode(time + 2),
+        ),
     ]
 }
 

@@ -168,7 +168,7 @@ impl<const FAULT: u8> Machine<FAULT> {
         };
         let new = match change {
             Change::Done => 0,
-            Change::VisibleIn(_) => accepted.iter().filter(|yes| **yes).count(),
+            Change::VisibleIn(_) | Change::HandBack(_) => accepted.iter().filter(|yes| **yes).count(),
         };
         let mut before = model.clone();
         before.handles.truncate(model.handles.len() - new);

@@ -7,7 +7,8 @@ use super::steps::{Fate, GroupSpec};
 use sluice_core::command::{DeadLetter, Deliver, EncodedCommand, Subscribe, Take};
 use sluice_core::entry::QueueEntry;
 use sluice_core::ids::{GroupQueueId, QueueOffset};
-use sluice_core::plan::{Cursor, EntrySource, Offer, Plan, TagFilter, Want};
+use sluice_core::limits;
+use sluice_core::plan::{Cursor, EntrySource, Offer, Plan, Room, TagFilter, Want};
 use sluice_core::state::{Delivered, Done, GroupQueue};
 use std::convert::Infallible;
 
@@ -80,7 +81,7 @@ impl<const FAULT: u8> Machine<FAULT> {
     pub fn select(&mut self, id: GroupQueueId, max: usize, spec: &GroupSpec) -> Plan {
         let filter = filter_of(spec);
         let want = Want {
-            max,
+            room: Room::new(max, limits::BATCH_BYTES_MAX),
             now: self.now(),
             tail: self.tail(id.at),
             filter: &filter,

@@ -50,12 +50,13 @@ impl Model {
             };
             let status = match change {
                 Change::Done => Status::Done,
-                Change::VisibleIn(ms) => {
+                Change::VisibleIn(ms) | Change::HandBack(ms) => {
                     self.handles.push(Handle { token, ..handle });
-                    let until = self.now + ms;
+                    let uncounted = matches!(change, Change::HandBack(_));
                     Status::Pending(Held {
-                        until,
+                        until: self.now + ms,
                         token,
+                        attempt: held.attempt.saturating_sub(u16::from(uncounted)),
                         attempt_id: 0,
                         renewed: false,
                         ..held

@@ -164,7 +164,11 @@ fn fate() -> impl Strategy<Value = Fate> {
 
 fn settle() -> impl Strategy<Value = Step> {
     let delay = prop::sample::select(vec![0, 1, 700, 3_000, 60_000]);
-    let change = prop_oneof![3 => Just(Change::Done), 2 => delay.prop_map(Change::VisibleIn)];
+    let change = prop_oneof![
+        3 => Just(Change::Done),
+        2 => delay.clone().prop_map(Change::VisibleIn),
+        1 => delay.prop_map(Change::HandBack),
+    ];
     (prop::collection::vec(any::<u8>(), 1..6), change)
         .prop_map(|(picks, change)| Step::Settle { picks, change })
 }

@@ -1,9 +1,8 @@
 //! The long poll: take, or wait for a turn and take again.
 
-use super::{Receive, Received};
+use super::{Receive, Taken};
 use crate::engine::dispatcher::Dispatcher;
 use crate::engine::{Engine, EngineError};
-use sluice_core::command::SettleItem;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use tokio::sync::oneshot;
@@ -19,7 +18,7 @@ impl Drop for PollCount<'_> {
 
 impl Engine {
     /// Hands out messages, waiting for some until the deadline; empty when none came.
-    pub async fn receive(self: &Arc<Self>, request: Receive) -> Result<Vec<Received>, EngineError> {
+    pub async fn receive(self: &Arc<Self>, request: Receive) -> Result<Taken, EngineError> {
         let _count = self.count_poll()?;
         let dispatcher = self.dispatcher(&request).await?;
         let request = Arc::new(request);
@@ -30,18 +29,18 @@ impl Engine {
         let mut stopping = self.stopping.subscribe();
         loop {
             let mut waiting = dispatcher.waiters.park();
+            // Before the look: the alarm is for all that this look comes too early for.
+            let now = self.now();
             // What came between looking and parking woke nobody: look once more.
             let found = self.take(&dispatcher, &request).await?;
             if !found.is_empty() {
                 return Ok(found);
             }
-            if let Some(when) = dispatcher.soonest() {
-                dispatcher.alarm(when, self.now());
-            }
+            dispatcher.alarm_after(now);
             tokio::select! {
                 () = waiting.turn() => {}
-                () = tokio::time::sleep_until(request.deadline) => return Ok(Vec::new()),
-                _ = stopping.wait_for(|stop| *stop) => return Ok(Vec::new()),
+                () = tokio::time::sleep_until(request.deadline) => return Ok(Taken::nothing(self)),
+                _ = stopping.wait_for(|stop| *stop) => return Ok(Taken::nothing(self)),
             }
             let found = self.take(&dispatcher, &request).await?;
             waiting.used();
@@ -67,31 +66,26 @@ impl Engine {
         let subscription = self.subscription(&request.group, &request.topic).await?;
         Ok(self
             .dispatchers
-            .get_or_make(&request.group, &request.topic, subscription))
+            .get_or_make(&request.group, &request.topic, subscription, &self.clock))
     }
 
-    /// Takes what is ready now. The work goes on in a task of its own when the caller is dropped: reservations are
-    /// given back, and what was delivered to nobody is made visible again.
+    /// Takes what is ready now. The work goes on in a task of its own when the caller is dropped: then nobody takes the
+    /// messages out of its answer.
     async fn take(
         self: &Arc<Self>,
         dispatcher: &Arc<Dispatcher>,
         request: &Arc<Receive>,
-    ) -> Result<Vec<Received>, EngineError> {
+    ) -> Result<Taken, EngineError> {
         let chosen = match self.choose(dispatcher, request).await? {
             Some(chosen) => chosen,
-            None => return Ok(Vec::new()),
+            None => return Ok(Taken::nothing(self)),
         };
         let (answer, answered) = oneshot::channel();
         let (engine, request) = (Arc::clone(self), Arc::clone(request));
         tokio::spawn(async move {
-            let taken = chosen.deliver(&engine, &request).await;
-            if let Err(Ok(taken)) = answer.send(taken) {
-                let held = |message: &Received| {
-                    let (offset, delivery) = (message.offset, message.delivery);
-                    (message.id, SettleItem { offset, delivery })
-                };
-                engine.hand_back(taken.iter().map(held), 0).await;
-            }
+            let resumed = chosen.is_resumed();
+            let messages = chosen.deliver(&engine, &request).await;
+            drop(answer.send(messages.map(|messages| Taken::new(&engine, messages, resumed))));
         });
         answered.await.unwrap_or(Err(EngineError::Unknown))
     }

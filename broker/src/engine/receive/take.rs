@@ -8,13 +8,12 @@ use sluice_core::command::{Change, DeadLetter, Deliver, SettleItem, Take};
 use sluice_core::entry::QueueEntry;
 use sluice_core::ids::{GroupQueueId, QueueId, QueueOffset, TimeMs, TopicQueue};
 use sluice_core::log::{Batch, Results};
-use sluice_core::plan::{Plan, Want};
-use sluice_core::state::{Delivered, Done, Shard};
-use std::collections::HashMap;
+use sluice_core::plan::{Plan, Room, Want};
+use sluice_core::state::{Delivered, Done};
 use std::sync::Arc;
 
 /// When a message that cannot be read is tried again. It goes to the dead-letter topic when its attempts are used up.
-const UNREADABLE_RETRY_MS: u64 = 60_000;
+const UNREADABLE_RETRY: Change = Change::VisibleIn(60_000);
 
 /// What was chosen from the queues; its reservations stand until [`Chosen::deliver`] has run, or it is dropped.
 pub(super) struct Chosen {
@@ -40,19 +39,21 @@ impl Engine {
             resumed: Vec::new(),
         };
         if request.attempt_id != 0 {
-            chosen.resumed = find_lost(dispatcher, request.attempt_id, now);
+            chosen.resumed = find_lost(dispatcher, request, now);
             if !chosen.resumed.is_empty() {
                 return Ok(Some(chosen));
             }
         }
-        let (mut room, mut more) = (request.max, false);
+        // One batch is all or nothing: what does not fit it any more is left to the next receive.
+        let mut room = Room::new(request.max, self.store.log().command_bytes_max());
+        let mut more = false;
         for queue in dispatcher.rotation() {
-            if room == 0 {
+            if !room.is_left() {
                 more = true;
                 break;
             }
             let plan = self.choose_from(dispatcher, queue, request, room, now).await?;
-            room -= plan.offers.len();
+            room = room.without(&plan);
             more |= plan.more;
             if !plan.is_empty() {
                 chosen.plans.push((queue, plan));
@@ -69,7 +70,7 @@ impl Engine {
         dispatcher: &Arc<Dispatcher>,
         queue: QueueId,
         request: &Arc<Receive>,
-        room: usize,
+        room: Room,
         now: TimeMs,
     ) -> Result<Plan, EngineError> {
         let at = TopicQueue {
@@ -95,7 +96,7 @@ impl Engine {
             };
             let max_attempts = dispatcher.group.spec.max_attempts;
             let want = Want {
-                max: room,
+                room,
                 now,
                 tail,
                 filter: &request.filter,
@@ -112,44 +113,32 @@ impl Engine {
         })
         .await?
     }
-
-    /// Makes visible again, after `ms` milliseconds, what was delivered and reaches nobody.
-    pub(super) async fn hand_back(
-        &self,
-        undelivered: impl IntoIterator<Item = (GroupQueueId, SettleItem)>,
-        ms: u64,
-    ) {
-        let mut by_queue: HashMap<GroupQueueId, Vec<SettleItem>> = HashMap::new();
-        for (id, item) in undelivered {
-            by_queue.entry(id).or_default().push(item);
-        }
-        for (id, items) in by_queue {
-            if let Err(error) = self.settle(id, Change::VisibleIn(ms), items).await {
-                tracing::warn!(group = id.group.0, topic = id.at.topic.0, %error, "messages that reached nobody stay hidden until they expire");
-            }
-        }
-    }
 }
 
-fn find_lost(dispatcher: &Dispatcher, attempt_id: u64, now: TimeMs) -> Vec<(QueueId, Vec<Take>)> {
-    let held = |(queue, shard): (usize, &Arc<Shard>)| {
-        let held = shard.read(|shard| shard.held_by_attempt(attempt_id, now));
+/// At most as many as the client asks for: the others stay held.
+fn find_lost(dispatcher: &Dispatcher, request: &Receive, now: TimeMs) -> Vec<(QueueId, Vec<Take>)> {
+    let (mut lost, mut room) = (Vec::new(), request.max);
+    for (queue, shard) in dispatcher.subscription.shards.iter().enumerate() {
+        let held = shard.read(|shard| shard.held_by_attempt(request.attempt_id, now));
         let takes: Vec<Take> = held
             .into_iter()
+            .take(room)
             .map(|(offset, group_hash)| Take { offset, group_hash })
             .collect();
-        (!takes.is_empty()).then_some((QueueId(queue as u32), takes))
-    };
-    dispatcher
-        .subscription
-        .shards
-        .iter()
-        .enumerate()
-        .filter_map(held)
-        .collect()
+        room -= takes.len();
+        if !takes.is_empty() {
+            lost.push((QueueId(queue as u32), takes));
+        }
+    }
+    lost
 }
 
 impl Chosen {
+    /// Whether it repeats a delivery.
+    pub(super) fn is_resumed(&self) -> bool {
+        !self.resumed.is_empty()
+    }
+
     /// Proposes what was chosen, and reads what was got.
     pub(super) async fn deliver(
         mut self,
@@ -158,6 +147,11 @@ impl Chosen {
     ) -> Result<Vec<Received>, EngineError> {
         let results = engine.propose(self.commands(request)).await?;
         let got = self.conclude(results);
+        if !got.is_empty() {
+            // Should their time be over already: its end woke a poll while they were reserved still.
+            self.dispatcher
+                .alarm(self.now.saturating_add(request.invisible_ms));
+        }
         let read = read(engine, &got).await;
         let (mut received, mut unreadable) = (Vec::with_capacity(got.len()), Vec::new());
         match read {
@@ -172,12 +166,12 @@ impl Chosen {
                         }
                     }
                 }
-                engine.hand_back(unreadable, UNREADABLE_RETRY_MS).await;
+                engine.change_all(unreadable, UNREADABLE_RETRY).await;
                 Ok(received)
             }
             Err(error) => {
                 engine
-                    .hand_back(got.iter().map(Got::held), UNREADABLE_RETRY_MS)
+                    .change_all(got.iter().map(Got::held), UNREADABLE_RETRY)
                     .await;
                 Err(error)
             }
@@ -284,7 +278,8 @@ impl Chosen {
                     _ => cursor.give_back(dead.take.offset),
                 }
             }
-            others_may_go |= cursor.has_unlocked();
+            // Apply has woken a poll for what waited behind the dead: too early, while they were reserved.
+            others_may_go |= cursor.has_unlocked() || !plan.dead.is_empty();
         }
         // Whoever looked while these were reserved has passed them by.
         if others_may_go {

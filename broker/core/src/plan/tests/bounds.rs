@@ -137,3 +137,56 @@ fn dead_letters_of_one_selection_are_bounded() {
     let second = queue.select(32);
     assert_eq!((second.dead.len(), second.more), (36, false));
 }
+
+/// A queue whose messages are all out of attempts.
+fn exhausted(messages: usize) -> Queue {
+    let mut queue = Queue::new(false);
+    queue.send_groups(&vec![""; messages]);
+    for _ in 0..MAX_ATTEMPTS {
+        queue.receive(messages);
+        queue.clock += HIDDEN;
+    }
+    queue
+}
+
+/// A queue whose every second message is passed by, and those between wait for their message group.
+fn striped(pairs: usize) -> Queue {
+    let mut queue = Queue::new(true);
+    queue.filter = TagFilter::parse("wanted").unwrap();
+    queue.send_tags(&["wanted"]);
+    queue.receive(1);
+    queue.send_tags(&["other", "wanted"].repeat(pairs));
+    queue
+}
+
+#[test]
+fn a_plan_fits_the_bytes_that_its_room_has() {
+    for (name, mut queue) in [("dead", exhausted(60)), ("skipped", striped(500))] {
+        let room = Room::new(32, 2000);
+        let plan = queue.try_select_in(room).unwrap();
+        let commands = commands(&plan);
+        let bytes: usize = commands.iter().map(EncodedCommand::len).sum();
+        assert!(bytes <= 2000, "{name}: {bytes} bytes");
+        assert!(plan.more, "{name}: the rest is for the next receive");
+        assert!(plan.dead.len() + plan.skipped.len() > 10, "{name}");
+        assert!(!room.without(&plan).is_left(), "{name}");
+    }
+}
+
+#[test]
+fn the_plans_of_a_receive_come_to_no_more_commands_than_a_batch_holds() {
+    let mut queues: Vec<Queue> = (0..17).map(|_| exhausted(64)).collect();
+    let (mut room, mut sum) = (Room::new(32, limits::BATCH_BYTES_MAX), 0);
+    let mut looked_at = 0;
+    for queue in &mut queues {
+        if !room.is_left() {
+            break;
+        }
+        let plan = queue.try_select_in(room).unwrap();
+        room = room.without(&plan);
+        sum += commands(&plan).len();
+        looked_at += 1;
+        assert_eq!(plan.more, looked_at == 16, "queue {looked_at}");
+    }
+    assert_eq!((sum, looked_at), (limits::BATCH_COMMANDS_MAX, 16));
+}

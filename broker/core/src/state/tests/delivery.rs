@@ -117,6 +117,50 @@ fn a_negative_acknowledgement_hides_the_message_for_its_delay() {
 }
 
 #[test]
+fn what_is_handed_back_does_not_count_as_an_attempt() {
+    let mut bench = with_messages(1);
+    for round in 0..5 {
+        let delivered = bench.deliver("c", &[0]);
+        assert_eq!(attempts(&delivered), [1], "round {round}");
+        let (new, accepted) = bench.settle(Change::HandBack(500), &[(0, delivered.delivery)]);
+        assert_eq!(accepted, [true]);
+        assert!(!bench.ack(0, delivered.delivery), "the handle is void");
+        assert_eq!(
+            (bench.attempt(0), bench.lag()),
+            (Some(0), (0, 1)),
+            "hidden for now"
+        );
+        assert_eq!(bench.settle(Change::HandBack(0), &[(0, new)]).1, [true]);
+        assert_eq!(bench.attempt(0), Some(0), "none is left to take back");
+    }
+    assert_eq!(bench.lag(), (1, 0), "visible at once");
+}
+
+#[test]
+fn a_last_attempt_that_is_handed_back_is_made_again() {
+    let mut bench = with_messages(1);
+    for attempt in 1..=3 {
+        let delivered = bench.deliver("c", &[0]);
+        assert_eq!(attempts(&delivered), [attempt]);
+        let change = if attempt < 3 {
+            Change::VisibleIn(0)
+        } else {
+            Change::HandBack(0)
+        };
+        bench.settle(change, &[(0, delivered.delivery)]);
+    }
+    assert_eq!(
+        bench.dead_letter(0, None),
+        Err(Refused::NotHeld),
+        "it is not exhausted"
+    );
+    let again = bench.deliver("d", &[0]);
+    assert_eq!(attempts(&again), [3]);
+    bench.clock += HIDDEN;
+    assert!(bench.dead_letter(0, None).is_ok(), "nor is it given for ever");
+}
+
+#[test]
 fn changing_invisibility_gives_a_new_handle_and_ends_the_old_one() {
     let mut bench = with_messages(2);
     let old = bench.deliver("c", &[0, 1]).delivery;

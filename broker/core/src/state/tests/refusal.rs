@@ -59,7 +59,7 @@ fn a_command_cut_at_any_byte_changes_nothing() {
 fn an_unknown_kind_changes_nothing() {
     let (mut bench, _) = busy();
     let mut bytes = encode_level(START + 99, 1).as_bytes().to_vec();
-    for kind in [0, 6, 15, 21, 255] {
+    for kind in [0, 6, 15, 22, 255] {
         bytes[8] = kind;
         changes_nothing(&mut bench, &format!("kind {kind}"), &bytes);
     }
@@ -130,7 +130,8 @@ fn a_refused_command_still_moves_time_and_digest() {
 #[test]
 fn offsets_and_times_at_the_ends_of_their_range_do_no_harm() {
     let (mut bench, delivery) = busy();
-    for change in [Change::Done, Change::VisibleIn(u64::MAX - 1)] {
+    let ends = [Change::VisibleIn(u64::MAX - 1), Change::HandBack(u64::MAX)];
+    for change in [Change::Done].into_iter().chain(ends) {
         let far = [(u64::MAX, delivery), (u64::MAX - 1, DeliveryId(u64::MAX))];
         assert_eq!(bench.settle(change, &far).1, [false, false]);
     }

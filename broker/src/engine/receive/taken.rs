@@ -1,0 +1,108 @@
+//! Messages on their way to a client. Those that are never taken out have certainly not reached it: they are handed
+//! back, wherever on the way the call ends.
+
+use super::Received;
+use crate::engine::Engine;
+use sluice_core::command::{Change, SettleItem};
+use sluice_core::ids::GroupQueueId;
+use std::collections::HashMap;
+use std::ops::Deref;
+use std::sync::Arc;
+use std::vec;
+
+/// What a receive got. What is taken out by [`Iterator::next`] counts as delivered; the rest is handed back on drop.
+pub struct Taken {
+    engine: Arc<Engine>,
+    left: vec::IntoIter<Received>,
+    /// They repeat a delivery that the client may have seen: that one counts, whatever becomes of these.
+    resumed: bool,
+    hidden_ms: u64,
+}
+
+impl Taken {
+    pub(super) fn new(engine: &Arc<Engine>, messages: Vec<Received>, resumed: bool) -> Self {
+        Self {
+            engine: Arc::clone(engine),
+            left: messages.into_iter(),
+            resumed,
+            hidden_ms: 0,
+        }
+    }
+
+    /// No messages.
+    pub(super) fn nothing(engine: &Arc<Engine>) -> Self {
+        Self::new(engine, Vec::new(), false)
+    }
+
+    /// What is handed back stays hidden for this long yet.
+    pub fn hidden_for(mut self, hidden_ms: u64) -> Self {
+        self.hidden_ms = hidden_ms;
+        self
+    }
+
+    /// Separates the messages that `wanted` is true for from the others, which stay.
+    pub fn separate(&mut self, wanted: impl FnMut(&Received) -> bool) -> Self {
+        let all = std::mem::take(&mut self.left);
+        let (separate, stay): (Vec<_>, Vec<_>) = all.partition(wanted);
+        self.left = stay.into_iter();
+        Self::new(&self.engine, separate, self.resumed).hidden_for(self.hidden_ms)
+    }
+}
+
+impl Deref for Taken {
+    type Target = [Received];
+
+    /// Those that are not taken out.
+    fn deref(&self) -> &[Received] {
+        self.left.as_slice()
+    }
+}
+
+impl Iterator for Taken {
+    type Item = Received;
+
+    fn next(&mut self) -> Option<Received> {
+        self.left.next()
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        if self.left.as_slice().is_empty() {
+            return;
+        }
+        let (engine, left) = (Arc::clone(&self.engine), std::mem::take(&mut self.left));
+        let change = if self.resumed {
+            Change::VisibleIn(self.hidden_ms)
+        } else {
+            Change::HandBack(self.hidden_ms)
+        };
+        // Outside of the runtime there is nobody to do it: they come back when their time is over.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move {
+                engine
+                    .change_all(left.map(|message| message.held()), change)
+                    .await
+            });
+        }
+    }
+}
+
+impl Engine {
+    /// Changes deliveries that reach nobody.
+    pub(super) async fn change_all(
+        &self,
+        held: impl IntoIterator<Item = (GroupQueueId, SettleItem)>,
+        change: Change,
+    ) {
+        let mut by_queue: HashMap<GroupQueueId, Vec<SettleItem>> = HashMap::new();
+        for (id, item) in held {
+            by_queue.entry(id).or_default().push(item);
+        }
+        for (id, items) in by_queue {
+            if let Err(error) = self.settle(id, change, items).await {
+                tracing::warn!(group = id.group.0, topic = id.at.topic.0, %error, "messages that reached nobody stay hidden until they expire");
+            }
+        }
+    }
+}

@@ -24,6 +24,10 @@ pub const CLIENT_ID_MAX: usize = 255;
 pub const QUEUES_MAX: u32 = 4096;
 /// Queues of a topic made on first use (F7).
 pub const QUEUES_DEFAULT: u32 = 4;
+/// Messages of one send. RocketMQ's own clients send one at a time; who gathers them by the thousand fits.
+pub const SEND_MAX: usize = 4096;
+/// Entries of one acknowledgement: as many as 32 receives bring. RocketMQ's own clients send one at a time.
+pub const ACKNOWLEDGE_MAX: usize = 32 * RECEIVE_MAX;
 /// Messages that one receive may take.
 pub const RECEIVE_MAX: usize = 32;
 /// Messages of one queue in flight for one group.

@@ -81,6 +81,7 @@ impl From<Invalid> for Failure {
         let code = match &invalid {
             Invalid::ClientId => Code::ClientIdRequired,
             Invalid::Request(_) | Invalid::Broker(_) => Code::BadRequest,
+            Invalid::TooMany { .. } => Code::PayloadTooLarge,
             Invalid::Topic(_) => Code::IllegalTopic,
             Invalid::Group(_) => Code::IllegalConsumerGroup,
             Invalid::Endpoints(_) => Code::IllegalAccessPoint,

@@ -1,8 +1,6 @@
-mod sending;
-
 use super::*;
 use sluice_core::command::{Change, CreateGroup, CreateTopic, SettleItem, Types};
-use sluice_core::ids::{QueueId, QueueOffset};
+use sluice_core::ids::QueueId;
 use sluice_core::plan::TagFilter;
 use sluice_core::state::{Group, Topic, dead_letter_topic};
 use sluice_store::io::FaultyIo;
@@ -12,6 +10,10 @@ use std::sync::atomic::AtomicU64 as Hand;
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::time::Instant;
+
+mod files;
+mod restarts;
+mod sending;
 
 struct Hands(Arc<Hand>);
 
@@ -33,9 +35,49 @@ struct Fixture {
 }
 
 async fn fixture(fifo: bool, max_attempts: u16) -> Fixture {
+    let identity = Identity {
+        cluster: "c".into(),
+        shard: "broker-a".into(),
+        node: 1,
+        uuid: ShardUuid([1; 16]),
+        segment_bytes: 1 << 20,
+    };
+    let checkpoints = CheckpointPolicy {
+        bytes: 1 << 20,
+        every: Duration::from_secs(3600),
+    };
+    let options = StoreOptions {
+        log: LogOptions::new("/data/broker-a".into(), identity),
+        checkpoints,
+        now: 1,
+    };
+    let wakes = Wakes::new(Handle::current());
+    let failed = Arc::new(|reason| panic!("the store failed: {reason}"));
+    let store = Store::open(
+        Arc::new(FaultyIo::new(1)),
+        options,
+        Box::new(wakes.share()),
+        failed,
+    )
+    .unwrap();
     let clock = Arc::new(Hand::new(1_000_000));
-    let engine = open(&FaultyIo::new(1), Arc::clone(&clock), |_| {});
-    let topic = engine.create_topic(one_queue("t")).await.unwrap();
+    let options = EngineOptions {
+        auto_create_topics: true,
+        store_host: "127.0.0.1:8081".parse().unwrap(),
+        polls_max: 2_000,
+    };
+    let engine = Engine::new(
+        store,
+        Clock::new(Box::new(Hands(Arc::clone(&clock)))),
+        &wakes,
+        options,
+    );
+    let topic = CreateTopic {
+        name: "t".into(),
+        queues: 1,
+        types: Types::ALL,
+    };
+    let topic = engine.create_topic(topic).await.unwrap();
     let group = CreateGroup {
         fifo,
         max_attempts,
@@ -50,59 +92,16 @@ async fn fixture(fifo: bool, max_attempts: u16) -> Fixture {
     }
 }
 
-fn one_queue(name: &str) -> CreateTopic {
-    CreateTopic {
-        name: name.into(),
-        queues: 1,
-        types: Types::ALL,
-    }
-}
-
-/// An engine over what is in these files.
-fn open(io: &FaultyIo, clock: Arc<Hand>, bounds: impl FnOnce(&mut LogOptions)) -> Arc<Engine> {
-    let identity = Identity {
-        cluster: "c".into(),
-        shard: "broker-a".into(),
-        node: 1,
-        uuid: ShardUuid([1; 16]),
-        segment_bytes: 1 << 20,
-    };
-    let checkpoints = CheckpointPolicy {
-        bytes: 1 << 20,
-        every: Duration::from_secs(3600),
-    };
-    let mut log = LogOptions::new("/data/broker-a".into(), identity);
-    bounds(&mut log);
-    let options = StoreOptions {
-        log,
-        checkpoints,
-        now: 1,
-    };
-    let wakes = Wakes::new(Handle::current());
-    let failed = Arc::new(|reason| panic!("the store failed: {reason}"));
-    let store = Store::open(Arc::new(io.clone()), options, Box::new(wakes.share()), failed).unwrap();
-    let options = EngineOptions {
-        auto_create_topics: true,
-        store_host: "127.0.0.1:8081".parse().unwrap(),
-        polls_max: 2_000,
-    };
-    Engine::new(store, Clock::new(Box::new(Hands(clock))), &wakes, options)
-}
-
-fn outgoing<'m>(body: &'m str, message_group: Option<&'m str>) -> Outgoing<'m> {
-    Outgoing {
-        tag: None,
-        message_group,
-        properties: b"",
-        body: body.as_bytes(),
-        born_ms: 1,
-        born_host: "127.0.0.1:9".parse().unwrap(),
-    }
-}
-
 impl Fixture {
     async fn send(&self, body: &str, message_group: Option<&str>) {
-        let message = outgoing(body, message_group);
+        let message = Outgoing {
+            tag: None,
+            message_group,
+            properties: b"",
+            body: body.as_bytes(),
+            born_ms: 1,
+            born_host: "127.0.0.1:9".parse().unwrap(),
+        };
         self.engine.send(&self.topic, QueueId(0), message).await.unwrap();
     }
 

@@ -32,12 +32,14 @@ pub enum Kind {
     Release = 19,
     /// See [`super::Command::DeadLetter`].
     DeadLetter = 20,
+    /// See [`super::Command::Unanswered`].
+    Unanswered = 21,
 }
 
 impl Kind {
     /// The kind of this byte.
     pub fn from_byte(byte: u8) -> Result<Self, Malformed> {
-        const ALL: [Kind; 10] = [
+        const ALL: [Kind; 11] = [
             Kind::Level,
             Kind::Membership,
             Kind::CreateTopic,
@@ -48,6 +50,7 @@ impl Kind {
             Kind::Settle,
             Kind::Release,
             Kind::DeadLetter,
+            Kind::Unanswered,
         ];
         ALL.into_iter()
             .find(|kind| *kind as u8 == byte)

@@ -7,7 +7,7 @@ use super::tables::{Group, Shard, Subscription, Topic, dead_letter_topic};
 use super::{CommandAt, Effects, LEVEL, State};
 use crate::command::{
     Append, Change, Command, CreateGroup, CreateTopic, DeadLetter, Deliver, Release, Settle, StartFrom,
-    Subscribe, Types,
+    Subscribe, Types, Unanswered,
 };
 use crate::entry::{LINKED, QueueEntry};
 use crate::ids::{DeliveryId, GroupId, GroupQueueId, QueueOffset, TimeMs, TopicId, TopicQueue};
@@ -62,6 +62,7 @@ impl State {
             Command::Settle(settle) => self.settle(at, &settle, effects),
             Command::Release(release) => self.release(&release, effects),
             Command::DeadLetter(dead) => self.dead_letter(&dead, effects),
+            Command::Unanswered(unanswered) => self.unanswered(&unanswered, effects),
             Command::CreateTopic(spec) => self.create_topic(spec, limits::TOPIC_NAME_MAX, limits::TOPICS_MAX),
             Command::CreateGroup(spec) => self.create_group(spec),
             Command::Subscribe(subscribe) => self.subscribe(&subscribe),
@@ -288,6 +289,15 @@ impl State {
         let visible_at = self.now.saturating_add(command.visible_in_ms);
         let count = self.with_shard(command.id, |shard, now| {
             shard.release(&command.client, now, visible_at)
+        })?;
+        effects.ready(command.id, visible_at);
+        Ok(Done::Released(count))
+    }
+
+    fn unanswered(&mut self, command: &Unanswered, effects: &mut impl Effects) -> Applied {
+        let visible_at = self.now.saturating_add(command.visible_in_ms);
+        let count = self.with_shard(command.id, |shard, now| {
+            shard.bound_renewed(command.hidden_until_min, now, visible_at)
         })?;
         effects.ready(command.id, visible_at);
         Ok(Done::Released(count))

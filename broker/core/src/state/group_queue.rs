@@ -10,6 +10,8 @@
 //! - a pending message is held while `visible_at > now`, and ready again *in place* afterwards;
 //! - `deliveries` holds exactly the deliveries that pending messages name, each with their number.
 
+mod unanswered;
+
 use super::clients::Clients;
 use super::range_set::RangeSet;
 use crate::command::{Change, Deliver, SettleItem, Span, Take};

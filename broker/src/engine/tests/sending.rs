@@ -1,7 +1,9 @@
 //! Messages that are sent together, where the broker is too busy for all of them.
 
+use super::files::{one_queue, open, outgoing};
 use super::*;
 use futures::future::join_all;
+use sluice_core::ids::QueueOffset;
 
 const CALLS: usize = 64;
 const EACH: usize = 8;
@@ -9,7 +11,7 @@ const EACH: usize = 8;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_sent_together_is_taken_in_order_or_not_at_all_by_a_busy_broker() {
     let bounds = |log: &mut LogOptions| log.inbox_commands = 3 * EACH;
-    let engine = open(&FaultyIo::new(1), Arc::new(Hand::new(1_000_000)), bounds);
+    let engine = open(&FaultyIo::new(1), &Arc::new(Hand::new(1_000_000)), bounds);
     let topic = engine.create_topic(one_queue("t")).await.unwrap();
     let message = || engine.encode(&topic, QueueId(0), outgoing("x", Some("group")));
     let together = || (0..EACH).map(|_| message()).collect();

@@ -1,9 +1,11 @@
 //! What a broker built for the proofs can be told to do wrong. See the feature `planted-faults`.
 
-use sluice_store::io::{FaultyIo, LogIo, RealIo};
+use sluice_store::io::{Fault, FaultyIo, LogIo, RealIo};
 use std::sync::Arc;
 
 const VARIABLE: &str = "SLUICE_PLANTED_FAULT";
+/// Which sync fails: one that comes when clients have been at work for a while.
+const FAILING_SYNC: u64 = 200;
 
 fn is_planted(fault: &str) -> bool {
     std::env::var(VARIABLE).is_ok_and(|planted| planted == fault)
@@ -14,10 +16,14 @@ pub(crate) fn applies_twice() -> bool {
     is_planted("double-apply")
 }
 
-/// The file system, or one that keeps unsynced writes in memory and skips the syncs.
+/// The file system, or one that keeps unsynced writes in memory and skips the syncs, or lets one fail.
 pub(crate) fn io(real: RealIo) -> Arc<dyn LogIo> {
     if is_planted("skip-sync") {
         Arc::new(FaultyIo::over(real, true))
+    } else if is_planted("fail-sync") {
+        let faulty = FaultyIo::over(real, false);
+        faulty.plant(Fault::SyncError { nth: FAILING_SYNC });
+        Arc::new(faulty)
     } else {
         Arc::new(real)
     }

@@ -74,9 +74,9 @@ impl Broker {
         background.push(tokio::spawn(tls.keep_current()));
 
         let engine = open_engine(&config, grpc, failed).await?;
-        if let Err(error) = init.apply(&engine).await {
+        if let Err(error) = prepare(&engine, init).await {
             engine.close().await?;
-            return Err(error.into());
+            return Err(error);
         }
         let clients = Arc::new(Clients::default());
         let metrics = Arc::new(Metrics::new(&config.cluster_name, &config.broker_name)?);
@@ -198,6 +198,19 @@ async fn open_engine(
         polls_max: POLLS_MAX,
     };
     Ok(Engine::new(store, Clock::new(Box::new(time)), &wakes, options))
+}
+
+/// What is proposed before any client is served.
+async fn prepare(engine: &Engine, init: Init) -> anyhow::Result<()> {
+    let bounded = engine.bound_unanswered().await;
+    let bounded = bounded.context("cannot take back what was delivered just before the broker went down")?;
+    if bounded > 0 {
+        tracing::info!(
+            messages = bounded,
+            "delivered just before the broker went down: visible to others in a minute unless settled"
+        );
+    }
+    Ok(init.apply(engine).await?)
 }
 
 /// The address that messages carry as the one of their broker.

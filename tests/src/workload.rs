@@ -37,6 +37,7 @@ struct Shared {
     meter: Meter,
     sending: AtomicBool,
     receiving: AtomicBool,
+    pushing: AtomicBool,
 }
 
 /// Running load.
@@ -44,6 +45,7 @@ pub struct Workload {
     shared: Arc<Shared>,
     producers: JoinSet<()>,
     consumers: JoinSet<()>,
+    push_consumers: JoinSet<()>,
 }
 
 impl Workload {
@@ -61,11 +63,13 @@ impl Workload {
             meter: Meter::default(),
             sending: AtomicBool::new(true),
             receiving: AtomicBool::new(true),
+            pushing: AtomicBool::new(true),
         });
         let mut workload = Self {
             shared,
             producers: JoinSet::new(),
             consumers: JoinSet::new(),
+            push_consumers: JoinSet::new(),
         };
         workload.start_producers(endpoint, shape)?;
         workload.start_consumers(endpoint, shape)?;
@@ -101,8 +105,21 @@ impl Workload {
                         topic,
                         group: *group,
                         acknowledges_one_by_one: task == 0,
+                        is_push: false,
                     };
                     self.consumers.spawn(consumer.run());
+                }
+                for _ in 0..shape.push_consumers {
+                    let consumer = consume::Consumer {
+                        shared: Arc::clone(&self.shared),
+                        // What is delivered hangs on who it went to.
+                        client: Client::new(endpoint)?,
+                        topic,
+                        group: *group,
+                        acknowledges_one_by_one: false,
+                        is_push: true,
+                    };
+                    self.push_consumers.spawn(consumer.run_until_farewell());
                 }
             }
         }
@@ -128,8 +145,8 @@ impl Workload {
     }
 
     /// Stops sending and waits until everything acknowledged was delivered to every group, then as long again as the
-    /// broker hides what was delivered, for an acknowledgement that was forgotten would show only then. Returns the
-    /// last word.
+    /// broker hides what was delivered, for an acknowledgement that was forgotten would show only then; what it hides
+    /// for push consumers shows after their farewell. Returns the last word.
     ///
     /// # Errors
     /// When a task panicked.
@@ -147,10 +164,17 @@ impl Workload {
         )
         .await;
         match delivered {
-            Ok(()) => tokio::time::sleep(plan::INVISIBLE + LISTEN_BEYOND).await,
+            Ok(()) => {
+                self.shared.pushing.store(false, Ordering::Relaxed);
+                while let Some(ended) = self.push_consumers.join_next().await {
+                    ended?;
+                }
+                tokio::time::sleep(plan::INVISIBLE + LISTEN_BEYOND).await;
+            }
             Err(error) => println!("{error:#}"),
         }
         self.shared.receiving.store(false, Ordering::Relaxed);
+        self.push_consumers.shutdown().await;
         self.consumers.shutdown().await;
         let oracle = std::mem::replace(&mut *self.shared.oracle.lock(), Oracle::new(Vec::new()));
         Ok(oracle.finish())

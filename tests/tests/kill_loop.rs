@@ -32,6 +32,7 @@ fn shape() -> Shape {
         sends_a_second: 6600,
         producers: 32,
         consumers: 6,
+        push_consumers: 1,
     }
 }
 
@@ -77,7 +78,8 @@ fn nothing_acknowledged_is_lost_nothing_is_invented_and_order_is_kept_over_kills
         at_least: AT_LEAST,
         kills,
         seed: seed::from_environment().unwrap(),
-        deliver_within: Duration::from_secs(60),
+        // What was on its way to a push consumer at the last kill is hidden for a minute.
+        deliver_within: Duration::from_secs(120),
         until_violation: false,
     });
     println!("{report}");

@@ -12,6 +12,12 @@ pub const PROPERTIES_BYTES_MAX: usize = 32 * 1024 - 1;
 pub const USER_PROPERTIES_MAX: usize = 128;
 /// Names and values of a message's user properties in bytes.
 pub const USER_PROPERTIES_BYTES_MAX: usize = 16 * 1024;
+/// Topics, dead-letter topics counted. Those are made nevertheless: no more of them than there are groups.
+pub const TOPICS_MAX: usize = 10_000;
+/// Consumer groups.
+pub const GROUPS_MAX: usize = 10_000;
+/// Queues that groups are subscribed to, each counted once a group: at four queues a topic, 65,536 subscriptions.
+pub const SUBSCRIBED_QUEUES_MAX: usize = 262_144;
 /// Characters in a topic's name as clients may write it.
 pub const TOPIC_NAME_MAX: usize = 127;
 /// Characters in the name of a topic that the broker makes itself, such as a dead-letter topic.
@@ -24,6 +30,10 @@ pub const CLIENT_ID_MAX: usize = 255;
 pub const QUEUES_MAX: u32 = 4096;
 /// Queues of a topic made on first use (F7).
 pub const QUEUES_DEFAULT: u32 = 4;
+/// Messages of one send. RocketMQ's own clients send one at a time; who gathers them by the thousand fits.
+pub const SEND_MAX: usize = 4096;
+/// Entries of one acknowledgement: as many as 32 receives bring. RocketMQ's own clients send one at a time.
+pub const ACKNOWLEDGE_MAX: usize = 32 * RECEIVE_MAX;
 /// Messages that one receive may take.
 pub const RECEIVE_MAX: usize = 32;
 /// Messages of one queue in flight for one group.
@@ -41,5 +51,6 @@ pub const BACKOFF_STEPS_MAX: usize = 64;
 
 const _: () = assert!(BATCH_COMMANDS_MAX <= u16::MAX as usize);
 const _: () = assert!(RECEIVE_MAX <= IN_FLIGHT_MAX);
+const _: () = assert!(QUEUES_MAX as usize <= SUBSCRIBED_QUEUES_MAX);
 const _: () = assert!(PROPERTIES_BYTES_MAX <= i16::MAX as usize);
 const _: () = assert!(USER_PROPERTIES_BYTES_MAX < PROPERTIES_BYTES_MAX);

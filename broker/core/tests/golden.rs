@@ -157,7 +157,7 @@ fn the_script_holds_every_kind_and_all_but_the_malformed_prove_themselves() {
         assert_eq!(check(&bytes).is_ok(), !malformed, "{name}");
         kinds.insert(bytes[8]);
     }
-    for kind in [1, 2, 3, 4, 5, 16, 17, 18, 19, 20, 21] {
+    for kind in [1, 2, 3, 4, 5, 16, 17, 18, 19, 20, 21, 22] {
         assert!(kinds.contains(&kind), "kind {kind}");
     }
 }

@@ -33,6 +33,11 @@ pub enum EngineError {
     /// No such topic, and topics are not made on first use.
     #[error("there is no topic '{0}', and the broker does not make topics on first use")]
     TopicNotFound(String),
+    /// No such topic, and it would be a group's.
+    #[error(
+        "there is no topic '{0}': the broker makes a group's dead-letter topic itself, when a message comes to it"
+    )]
+    GroupTopicNotFound(String),
     /// Apply refused it.
     #[error("{0}")]
     Refused(#[from] Refused),

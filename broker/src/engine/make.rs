@@ -1,6 +1,7 @@
 //! Topics, groups and subscriptions: found, or made through the log.
 
 use super::{Engine, EngineError};
+use crate::service::validate::is_group_topic;
 use sluice_core::command::{CreateGroup, CreateTopic, Subscribe, Types};
 use sluice_core::limits;
 use sluice_core::state::{Done, Group, Refused, Subscription, Topic};
@@ -12,8 +13,10 @@ impl Engine {
         if let Some(topic) = self.tables().topic(name) {
             return Ok(topic);
         }
-        // A name with % is one of the broker's own, made when it has content.
-        if !self.options.auto_create_topics || name.contains("%DLQ%") {
+        if is_group_topic(name) {
+            return Err(EngineError::GroupTopicNotFound(name.to_owned()));
+        }
+        if !self.options.auto_create_topics {
             return Err(EngineError::TopicNotFound(name.to_owned()));
         }
         let spec = CreateTopic {

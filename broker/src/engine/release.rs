@@ -1,14 +1,48 @@
-//! Taking back what clients hold that are gone.
+//! Taking back what clients hold that are gone, and what they may never have got.
 
 use super::{Engine, EngineError};
-use sluice_core::command::Release;
+use sluice_core::command::{Release, Unanswered};
 use sluice_core::ids::{GroupQueueId, QueueId, TopicQueue};
-use sluice_core::state::Shard;
+use sluice_core::limits;
+use sluice_core::state::{Done, Shard};
 use smallvec::smallvec;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+/// What was delivered longer than this before the broker went down has been answered: between a delivery and its answer
+/// stand a read of its records and the network's buffers.
+const ANSWERED_WITHIN_MS: u64 = 10_000;
+/// What may not have been answered is visible to others after this, as if the broker had not renewed it.
+const UNANSWERED_MS: u64 = 60_000;
+/// Commands of one proposal: they go into one frame, and others wait for it.
+const AT_A_TIME: usize = 256;
+
 impl Engine {
+    /// Bounds how long messages stay hidden that the broker renews and had delivered just before it went down; answers
+    /// how many. Their answers may be lost, and then their clients neither settle them nor go away. The broker went
+    /// down at the state's time, so this comes before anything else is proposed.
+    pub async fn bound_unanswered(&self) -> Result<u32, EngineError> {
+        let made_since = self.tables().now().saturating_sub(ANSWERED_WITHIN_MS);
+        let hidden_until_min = made_since + limits::AUTO_RENEW_MS_MAX;
+        let ids = self.shards_where(|shard| shard.read(|queue| queue.has_renewed_until(hidden_until_min)));
+        let mut count = 0;
+        for ids in ids.chunks(AT_A_TIME) {
+            let command = |id: &GroupQueueId| Unanswered {
+                id: *id,
+                hidden_until_min,
+                visible_in_ms: UNANSWERED_MS,
+            };
+            let now = self.now();
+            let batch = ids.iter().map(|id| command(id).encode(now)).collect();
+            for answer in self.propose(batch).await? {
+                if let Done::Released(messages) = answer? {
+                    count += messages;
+                }
+            }
+        }
+        Ok(count)
+    }
+
     /// Makes everything that the broker renews for `client` visible in `visible_in_ms` milliseconds.
     pub async fn release_client(&self, client: &str, visible_in_ms: u64) -> Result<(), EngineError> {
         let holds = |shard: &Shard| shard.read(|queue| queue.clients().any(|name| &**name == client));

@@ -1,11 +1,15 @@
-//! Sending: one message becomes one `Append`.
+//! Sending: one message becomes one `Append`, and what is sent together stays in order.
 
 use super::{Engine, EngineError};
-use sluice_core::command::NewMessage;
+use sluice_core::command::{EncodedCommand, NewMessage};
 use sluice_core::ids::{QueueId, QueueOffset, TimeMs};
+use sluice_core::limits;
+use sluice_core::log::Batch;
 use sluice_core::record::NewRecord;
-use sluice_core::state::{Done, Topic};
+use sluice_core::state::{Applied, Done, Topic};
+use std::iter::Peekable;
 use std::net::SocketAddr;
+use std::vec::IntoIter;
 
 /// A checked message of a client.
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +36,43 @@ impl Engine {
         queue: QueueId,
         message: Outgoing<'_>,
     ) -> Result<QueueOffset, EngineError> {
+        let command = self.encode(topic, queue, message);
+        offset(self.propose_one(command).await?)
+    }
+
+    /// Appends messages in their order, as many at a time as one frame takes; answers their offsets in that order. A
+    /// frame is taken whole or not at all, and after one that was not nothing more is proposed: no message overtakes
+    /// one before it. What was not proposed has the error of what stopped it.
+    pub async fn send_all(&self, messages: Vec<EncodedCommand>) -> Vec<Result<QueueOffset, EngineError>> {
+        let count = messages.len();
+        let mut messages = messages.into_iter().peekable();
+        let mut answers = Vec::with_capacity(count);
+        while messages.peek().is_some() {
+            match self.propose(self.next_frame(&mut messages)).await {
+                Ok(results) => answers.extend(results.into_iter().map(offset)),
+                Err(error) => {
+                    answers.resize(count, Err(error));
+                    break;
+                }
+            }
+        }
+        answers
+    }
+
+    fn next_frame(&self, messages: &mut Peekable<IntoIter<EncodedCommand>>) -> Batch {
+        let bytes_max = self.store.log().command_bytes_max();
+        let (mut batch, mut bytes) = (Batch::new(), 0);
+        while let Some(message) = messages.next_if(|next| {
+            batch.is_empty() || (bytes + next.len() <= bytes_max && batch.len() < limits::BATCH_COMMANDS_MAX)
+        }) {
+            bytes += message.len();
+            batch.push(message);
+        }
+        batch
+    }
+
+    /// The command that appends `message`.
+    pub fn encode(&self, topic: &Topic, queue: QueueId, message: Outgoing<'_>) -> EncodedCommand {
         let record = NewRecord {
             topic: &topic.spec.name,
             queue: queue.0,
@@ -45,16 +86,19 @@ impl Engine {
         let Outgoing {
             tag, message_group, ..
         } = message;
-        let command = NewMessage {
+        NewMessage {
             topic: topic.id,
             tag,
             message_group,
             record,
         }
-        .encode();
-        match self.propose_one(command).await?? {
-            Done::Appended(offset) => Ok(offset),
-            _ => Err(EngineError::Unknown),
-        }
+        .encode()
+    }
+}
+
+fn offset(applied: Applied) -> Result<QueueOffset, EngineError> {
+    match applied? {
+        Done::Appended(offset) => Ok(offset),
+        _ => Err(EngineError::Unknown),
     }
 }

@@ -12,7 +12,10 @@ use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 mod bounds;
+mod files;
 mod handing_back;
+mod restarts;
+mod sending;
 mod waking;
 
 struct Hands(Arc<Hand>);

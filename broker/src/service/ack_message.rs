@@ -4,9 +4,10 @@ use super::Shared;
 use super::handles::Scope;
 use super::metadata::Caller;
 use super::status::{self, Failure};
-use super::validate::Invalid;
+use super::validate::{self, Invalid};
 use sluice_core::command::{Change, SettleItem};
 use sluice_core::ids::GroupQueueId;
+use sluice_core::limits;
 use sluice_proto::v2::{AckMessageRequest, AckMessageResponse, AckMessageResultEntry, Status};
 use tonic::Request;
 
@@ -16,6 +17,7 @@ pub(super) async fn handle(
 ) -> Result<AckMessageResponse, Failure> {
     let (metadata, extensions, request) = request.into_parts();
     let caller = Caller::of(&metadata, &extensions)?;
+    validate::count("entries", request.entries.len(), limits::ACKNOWLEDGE_MAX)?;
     let scope = Scope::of(shared, &caller, request.group.as_ref(), request.topic.as_ref())?;
     if request.entries.is_empty() {
         return Err(Invalid::Request("the request has no entries").into());

@@ -8,6 +8,8 @@ use super::validate::{self, Invalid};
 use super::{Shared, convert, digest, properties};
 use crate::engine::Outgoing;
 use sluice_core::command::MessageKind;
+use sluice_core::ids::{QueueId, QueueOffset};
+use sluice_core::limits;
 use sluice_core::state::Topic;
 use sluice_proto::v2::{
     Message, MessageType, SendMessageRequest, SendMessageResponse, SendResultEntry, SystemProperties,
@@ -31,6 +33,7 @@ async fn send(
     request: SendMessageRequest,
 ) -> Result<SendMessageResponse, Failure> {
     let mut messages = request.messages;
+    validate::count("messages", messages.len(), limits::SEND_MAX)?;
     let Some((first, others)) = messages.split_first() else {
         return Err(Invalid::Corrupted("the request has no messages").into());
     };
@@ -57,9 +60,9 @@ async fn send(
         turn: &turn,
     };
     let entries = match messages.as_mut_slice() {
-        // Nearly always: no need to gather futures.
+        // Nearly always: nothing is gathered, and the rare case's future lies elsewhere.
         [message] => vec![sending.one(message).await],
-        messages => futures::future::join_all(messages.iter_mut().map(|message| sending.one(message))).await,
+        messages => Box::pin(sending.several(messages)).await?,
     };
     let status = status::over(entries.iter().map(|entry| &entry.status));
     Ok(SendMessageResponse {
@@ -124,41 +127,79 @@ struct Sending<'a> {
 }
 
 impl Sending<'_> {
-    /// Takes the message's id along.
     async fn one(&self, message: &mut Message) -> SendResultEntry {
-        let (status, offset) = match self.append(message).await {
-            Ok(offset) => (status::ok(), offset),
-            Err(failure) => (failure.into_status(), 0),
-        };
-        let system = message.system_properties.as_mut();
-        let message_id = system
-            .map(|system| std::mem::take(&mut system.message_id))
-            .unwrap_or_default();
-        SendResultEntry {
-            status: Some(status),
-            message_id,
-            offset,
-            ..Default::default()
-        }
+        let sent = self.append(message).await;
+        entry(message, sent)
     }
 
-    async fn append(&self, message: &Message) -> Result<i64, Failure> {
-        let system = system(message).ok_or(Invalid::MessageId)?;
-        let properties = properties::encode(message, system)?;
-        let message_group = system.message_group.as_deref();
-        let queue = self.turn.queue(self.topic, message_group);
-        let engine = &self.shared.engine;
-        let born_ms = system.born_timestamp.as_ref().and_then(convert::time_ms);
+    async fn append(&self, message: &Message) -> Result<QueueOffset, Failure> {
+        let properties = encoded_properties(message)?;
+        let (queue, outgoing) = self.outgoing(message, &properties);
+        let offset = self.shared.engine.send(self.topic, queue, outgoing).await?;
+        self.count(message);
+        Ok(offset)
+    }
+
+    /// A message that cannot be stored refuses them all: taken without it, the others would have overtaken it.
+    async fn several(&self, messages: &mut [Message]) -> Result<Vec<SendResultEntry>, Failure> {
+        let encode = |message: &Message| {
+            let properties = encoded_properties(message)?;
+            let (queue, outgoing) = self.outgoing(message, &properties);
+            Ok(self.shared.engine.encode(self.topic, queue, outgoing))
+        };
+        let commands: Result<Vec<_>, Failure> = messages.iter().map(encode).collect();
+        let sent = self.shared.engine.send_all(commands?).await;
+        let entries = messages.iter_mut().zip(sent).map(|(message, sent)| {
+            if sent.is_ok() {
+                self.count(message);
+            }
+            entry(message, sent.map_err(Failure::from))
+        });
+        Ok(entries.collect())
+    }
+
+    fn outgoing<'m>(&self, message: &'m Message, properties: &'m [u8]) -> (QueueId, Outgoing<'m>) {
+        let system = system(message);
+        let message_group = system.and_then(|system| system.message_group.as_deref());
+        let born_ms = system
+            .and_then(|system| system.born_timestamp.as_ref())
+            .and_then(convert::time_ms);
         let outgoing = Outgoing {
-            tag: system.tag.as_deref(),
+            tag: system.and_then(|system| system.tag.as_deref()),
             message_group,
-            properties: &properties,
+            properties,
             body: &message.body,
-            born_ms: born_ms.unwrap_or_else(|| engine.now()),
+            born_ms: born_ms.unwrap_or_else(|| self.shared.engine.now()),
             born_host: self.caller.remote(),
         };
-        let offset = engine.send(self.topic, queue, outgoing).await?;
-        self.turn.count(message_group.is_some(), message.body.len());
-        Ok(offset.0 as i64)
+        (self.turn.queue(self.topic, message_group), outgoing)
+    }
+
+    fn count(&self, message: &Message) {
+        let is_fifo = system(message).is_some_and(|system| system.message_group.is_some());
+        self.turn.count(is_fifo, message.body.len());
+    }
+}
+
+fn encoded_properties(message: &Message) -> Result<Vec<u8>, Invalid> {
+    let system = system(message).ok_or(Invalid::MessageId)?;
+    properties::encode(message, system)
+}
+
+/// Takes the message's id along.
+fn entry(message: &mut Message, sent: Result<QueueOffset, Failure>) -> SendResultEntry {
+    let (status, offset) = match sent {
+        Ok(offset) => (status::ok(), offset.0 as i64),
+        Err(failure) => (failure.into_status(), 0),
+    };
+    let system = message.system_properties.as_mut();
+    let message_id = system
+        .map(|system| std::mem::take(&mut system.message_id))
+        .unwrap_or_default();
+    SendResultEntry {
+        status: Some(status),
+        message_id,
+        offset,
+        ..Default::default()
     }
 }

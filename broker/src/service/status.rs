@@ -81,6 +81,7 @@ impl From<Invalid> for Failure {
         let code = match &invalid {
             Invalid::ClientId => Code::ClientIdRequired,
             Invalid::Request(_) | Invalid::Broker(_) => Code::BadRequest,
+            Invalid::TooMany { .. } => Code::PayloadTooLarge,
             Invalid::Topic(_) => Code::IllegalTopic,
             Invalid::Group(_) => Code::IllegalConsumerGroup,
             Invalid::Endpoints(_) => Code::IllegalAccessPoint,
@@ -121,7 +122,7 @@ impl From<EngineError> for Failure {
             EngineError::NoSpace => Code::MasterPersistenceTimeout,
             EngineError::TooLarge { .. } => Code::MessageBodyTooLarge,
             EngineError::NotLeader(_) => Code::HaNotAvailable,
-            EngineError::TopicNotFound(_) => Code::TopicNotFound,
+            EngineError::TopicNotFound(_) | EngineError::GroupTopicNotFound(_) => Code::TopicNotFound,
             EngineError::Stopping | EngineError::Unknown | EngineError::Read(_) => Code::InternalServerError,
             EngineError::Refused(refused) => return refused.clone().into(),
         };
@@ -136,6 +137,8 @@ impl From<Refused> for Failure {
     fn from(refused: Refused) -> Self {
         let code = match &refused {
             Refused::OutOfBounds(_) => Code::BadRequest,
+            // No code of the protocol's is about this; this one does not make clients try again after a wait.
+            Refused::Full(..) => Code::Forbidden,
             Refused::NoTopic(_) | Refused::NoQueue(..) => Code::TopicNotFound,
             Refused::NoGroup(_) => Code::ConsumerGroupNotFound,
             Refused::KindNotTaken(_) => Code::MessagePropertyConflictWithType,
@@ -171,6 +174,11 @@ mod tests {
             (EngineError::NotLeader(None), Code::HaNotAvailable),
             (EngineError::Unknown, Code::InternalServerError),
             (EngineError::TopicNotFound("t".into()), Code::TopicNotFound),
+            (
+                EngineError::GroupTopicNotFound("%DLQ%g".into()),
+                Code::TopicNotFound,
+            ),
+            (EngineError::Refused(Refused::Full("topics", 1)), Code::Forbidden),
             (EngineError::Refused(Refused::NotHeld), Code::InvalidReceiptHandle),
             (
                 EngineError::Refused(Refused::KindNotTaken(TopicId(1))),

@@ -27,6 +27,16 @@ const MESSAGE_GROUP_BYTES_MAX: usize = 63;
 /// Why a request cannot be followed. What the client is told is in [`super::status`].
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum Invalid {
+    /// More parts than one request may have.
+    #[error("the request has {count} {what}: at most {max} are taken, send the others by further requests")]
+    TooMany {
+        /// Parts of which kind.
+        what: &'static str,
+        /// How many.
+        count: usize,
+        /// The limit.
+        max: usize,
+    },
     /// No `x-mq-client-id`.
     #[error("the header x-mq-client-id is missing or blank")]
     ClientId,
@@ -140,6 +150,14 @@ pub enum Invalid {
     /// A call that this broker does not know.
     #[error("this broker does not implement {0}")]
     NotImplemented(&'static str),
+}
+
+/// How many parts a request has: each costs more here than on its way.
+pub fn count(what: &'static str, count: usize, max: usize) -> Result<(), Invalid> {
+    if count > max {
+        return Err(Invalid::TooMany { what, count, max });
+    }
+    Ok(())
 }
 
 /// A topic that clients send to.

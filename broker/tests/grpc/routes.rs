@@ -93,6 +93,23 @@ async fn a_route_that_cannot_be_given_is_refused_by_its_code() {
 }
 
 #[tokio::test]
+async fn topics_of_groups_are_not_made_by_asking_for_them() {
+    let fixture = Fixture::new().await;
+    for topic in ["%RETRY%g", "%DLQ%g"] {
+        let answer = route(&fixture, topic, None).await;
+        assert_eq!(code(&answer.status), Code::TopicNotFound, "{topic}");
+        assert!(answer.status.unwrap().message.contains("itself"), "{topic}");
+        let received = fixture
+            .receive(|request| request.message_queue.as_mut().unwrap().topic = named(topic))
+            .await;
+        assert_eq!(code(&received.status), Code::TopicNotFound, "{topic}");
+    }
+    // Such a name is nobody's but the client's, for the prefix stands elsewhere.
+    let answer = route(&fixture, "a%DLQ%b", None).await;
+    assert_eq!(code(&answer.status), Code::Ok);
+}
+
+#[tokio::test]
 async fn an_assignment_is_the_broker_or_for_fifo_groups_each_queue() {
     let fixture = Fixture::with("groups: [{name: ordered, fifo: true}]\n", &[]).await;
     for (group, expected) in [("anyone", vec![-1]), ("ordered", vec![0, 1, 2, 3])] {

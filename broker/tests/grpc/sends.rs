@@ -1,6 +1,7 @@
 //! `SendMessage`.
 
 use crate::support::*;
+use sluice_core::limits;
 use sluice_proto::v2::*;
 use std::collections::BTreeSet;
 
@@ -27,6 +28,51 @@ async fn each_message_of_a_request_has_an_entry_in_its_place() {
     let mut offsets: Vec<_> = sent.entries.iter().map(|entry| entry.offset).collect();
     offsets.sort_unstable();
     assert_eq!(offsets, [0, 0, 0, 0, 1, 1, 1, 1], "in turn over four queues");
+}
+
+#[tokio::test]
+async fn messages_sent_together_stand_in_order_however_many_frames_they_fill() {
+    let fixture = Fixture::new().await;
+    // More than a frame takes by their number, and more than one takes by their bytes.
+    for (count, body) in [(2500, "x".to_owned()), (15, "x".repeat(500 << 10))] {
+        let group = format!("group-{count}");
+        let messages = (0..count).map(|_| {
+            with(message("t", &body), |system| {
+                system.message_group = Some(group.clone())
+            })
+        });
+        let sent = fixture.send(messages.collect()).await;
+        assert_eq!(code(&sent.status), Code::Ok);
+        let offsets: Vec<_> = sent.entries.iter().map(|entry| entry.offset).collect();
+        let first = offsets[0];
+        assert_eq!(offsets, (first..first + count).collect::<Vec<_>>());
+    }
+}
+
+#[tokio::test]
+async fn messages_sent_together_are_refused_together() {
+    let fixture = Fixture::new().await;
+    // Its keys pass one by one, but not as they are stored.
+    let too_large = with(message("t", "x"), |system| {
+        system.keys = vec!["k".repeat(1000); 40]
+    });
+    let sent = fixture
+        .send(vec![message("t", "x"), too_large, message("t", "x")])
+        .await;
+    assert_eq!(code(&sent.status), Code::MessagePropertiesTooLarge);
+    assert!(fixture.receive(|_| {}).await.messages.is_empty());
+}
+
+#[tokio::test]
+async fn more_messages_than_a_request_may_have_are_refused() {
+    let fixture = Fixture::new().await;
+    let many = |count: usize| vec![message("t", "x"); count];
+    let sent = fixture.send(many(limits::SEND_MAX)).await;
+    assert_eq!(code(&sent.status), Code::Ok);
+    let sent = fixture.send(many(limits::SEND_MAX + 1)).await;
+    assert_eq!(code(&sent.status), Code::PayloadTooLarge);
+    assert!(sent.status.unwrap().message.contains("at most 4096"));
+    assert!(sent.entries.is_empty());
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! `ReceiveMessage`, `AckMessage`, `ChangeInvisibleDuration`, `ForwardMessageToDeadLetterQueue`.
 
 use crate::support::*;
+use sluice_core::limits;
 use sluice_proto::v2::*;
 use std::time::{Duration, Instant};
 
@@ -120,6 +121,27 @@ async fn tags_choose_also_where_their_hashes_are_equal() {
         bodies.sort();
         assert_eq!(bodies, expected, "{tags}");
     }
+}
+
+#[tokio::test]
+async fn more_entries_than_an_acknowledgement_may_have_are_refused() {
+    let fixture = Fixture::new().await;
+    fixture.send_ok(message("t", "x")).await;
+    let received = fixture.receive(|_| {}).await;
+    let handle = handle(&received.messages[0]);
+    let refused = fixture
+        .ack("g", "t", &vec![handle; limits::ACKNOWLEDGE_MAX + 1])
+        .await;
+    assert_eq!(code(&refused.status), Code::PayloadTooLarge);
+    assert!(refused.entries.is_empty());
+    let answered = fixture
+        .ack("g", "t", &vec![handle; limits::ACKNOWLEDGE_MAX])
+        .await;
+    assert_eq!(
+        code(&answered.entries[0].status),
+        Code::Ok,
+        "the refused one did nothing"
+    );
 }
 
 #[tokio::test]

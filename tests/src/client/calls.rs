@@ -192,6 +192,21 @@ impl Client {
         Ok(())
     }
 
+    /// `NotifyClientTermination`: the broker gives what it renews for this client to others.
+    ///
+    /// # Errors
+    /// When the call fails as such, or the broker does not take it.
+    pub async fn farewell(&self) -> Result<()> {
+        let request = self.request(v2::NotifyClientTerminationRequest::default());
+        let response = self.stub().notify_client_termination(request).await;
+        let status = response.context("NotifyClientTermination")?.into_inner().status;
+        ensure!(
+            code(status.as_ref()) == Some(v2::Code::Ok),
+            "the farewell was refused: {status:?}"
+        );
+        Ok(())
+    }
+
     /// `ChangeInvisibleDuration` for a message as it was received.
     ///
     /// # Errors

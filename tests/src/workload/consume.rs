@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use sluice_proto::v2;
 use tokio::time::sleep;
 
-use super::plan::{GROUPS, INVISIBLE, TOPICS};
+use super::plan::{GROUPS, INVISIBLE, TOPICS, UNANSWERED};
 use super::{Shared, body};
 use crate::client::{Client, Receive, code};
 use crate::oracle::{Delivery, Group, Place, Topic};
@@ -23,16 +23,28 @@ pub(super) struct Consumer {
     pub(super) group: Group,
     /// As SDKs do; others acknowledge all that one receive brought in one call.
     pub(super) acknowledges_one_by_one: bool,
+    /// The broker renews its deliveries, and it repeats an acknowledgement until there is an answer, as SDKs do.
+    pub(super) is_push: bool,
 }
 
 impl Consumer {
+    /// Then gives back what it holds: what it acknowledged must not be among that.
+    pub(super) async fn run_until_farewell(self) {
+        let client = self.client.clone();
+        self.run().await;
+        if let Err(error) = client.farewell().await {
+            println!("a push consumer's farewell: {error:#}");
+        }
+    }
+
     pub(super) async fn run(self) {
         let receive = Receive {
             invisible: INVISIBLE,
+            auto_renew: self.is_push,
             poll: POLL,
             ..Receive::new(GROUPS[self.group].name, TOPICS[self.topic].name)
         };
-        while self.shared.receiving.load(Ordering::Relaxed) {
+        while self.goes_on() {
             self.shared.gate.pass().await;
             let mut messages = Vec::new();
             let received = self
@@ -53,6 +65,14 @@ impl Consumer {
                 sleep(AFTER_FAILURE).await;
             }
         }
+    }
+
+    fn goes_on(&self) -> bool {
+        let Shared {
+            receiving, pushing, ..
+        } = &*self.shared;
+        let flag = if self.is_push { pushing } else { receiving };
+        flag.load(Ordering::Relaxed)
     }
 
     fn tell(&self, message: &v2::Message) {
@@ -78,9 +98,19 @@ impl Consumer {
 
     async fn acknowledge(&self, messages: &[v2::Message], received: Instant) -> bool {
         let (group, topic) = (GROUPS[self.group].name, TOPICS[self.topic].name);
-        let Ok(response) = self.client.ack(group, topic, messages).await else {
+        let mut response = self.client.ack(group, topic, messages).await;
+        let repeated = response.is_err();
+        while response.is_err() && self.is_push && self.goes_on() {
+            sleep(AFTER_FAILURE).await;
+            self.shared.gate.pass().await;
+            response = self.client.ack(group, topic, messages).await;
+        }
+        let Ok(response) = response else {
             return false;
         };
+        let hidden = if self.is_push { UNANSWERED } else { INVISIBLE };
+        // The one before may have worked, and only its answer was lost: then this one is refused.
+        let must_work = !repeated && received.elapsed() < hidden / 2;
         let mut oracle = self.shared.oracle.lock();
         for (message, entry) in messages.iter().zip(&response.entries) {
             match code(entry.status.as_ref()) {
@@ -88,7 +118,7 @@ impl Consumer {
                     oracle.delivery_acknowledged(self.group, self.place(message));
                     self.shared.meter.acknowledgements.fetch_add(1, Ordering::Relaxed);
                 }
-                Some(v2::Code::InvalidReceiptHandle) if received.elapsed() < INVISIBLE / 2 => {
+                Some(v2::Code::InvalidReceiptHandle) if must_work => {
                     oracle.delivery_forgotten(self.group, self.place(message));
                 }
                 _ => {}

@@ -62,6 +62,9 @@ pub(super) const GROUPS: &[GroupPlan] = &[
 /// How long the broker hides what was delivered: the shortest time it takes.
 pub(super) const INVISIBLE: Duration = Duration::from_secs(10);
 
+/// After a restart the broker hides so long what it may not have answered.
+pub(super) const UNANSWERED: Duration = Duration::from_secs(60);
+
 /// Message groups that one producer sends to in turn: many, since each delivery that a kill loses on its way keeps its
 /// message group waiting for as long as [`INVISIBLE`].
 pub(super) const LANES: usize = 64;
@@ -73,8 +76,10 @@ pub struct Shape {
     pub sends_a_second: u32,
     /// Sending tasks a topic.
     pub producers: u32,
-    /// Receiving tasks a topic and group.
+    /// Receiving tasks a topic and group that say how long the broker hides what they get.
     pub consumers: u32,
+    /// Receiving tasks a topic and group whose deliveries the broker renews, each a client of its own.
+    pub push_consumers: u32,
 }
 
 impl Shape {
@@ -125,6 +130,7 @@ mod tests {
             sends_a_second: 8000,
             producers: 32,
             consumers: 1,
+            push_consumers: 1,
         };
         let a_second: f64 = TOPICS
             .iter()

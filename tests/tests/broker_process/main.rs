@@ -1,6 +1,7 @@
 //! The broker as a process: flags, folder, signals, restarts, and what it shows to operators and clients.
 #![cfg(test)]
 
+mod failing_sync;
 mod files;
 mod life;
 mod operating;

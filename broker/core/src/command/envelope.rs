@@ -34,12 +34,14 @@ pub enum Kind {
     DeadLetter = 20,
     /// See [`super::Change::HandBack`].
     HandBack = 21,
+    /// See [`super::Command::Unanswered`].
+    Unanswered = 22,
 }
 
 impl Kind {
     /// The kind of this byte.
     pub fn from_byte(byte: u8) -> Result<Self, Malformed> {
-        const ALL: [Kind; 11] = [
+        const ALL: [Kind; 12] = [
             Kind::Level,
             Kind::Membership,
             Kind::CreateTopic,
@@ -51,6 +53,7 @@ impl Kind {
             Kind::Release,
             Kind::DeadLetter,
             Kind::HandBack,
+            Kind::Unanswered,
         ];
         ALL.into_iter()
             .find(|kind| *kind as u8 == byte)

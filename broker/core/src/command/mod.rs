@@ -14,7 +14,7 @@
 //! | 3 | CreateTopic | 18 | Settle |
 //! | 4 | CreateGroup | 19 | Release |
 //! | 5 | Subscribe | 20 | DeadLetter |
-//! | | | 21 | HandBack |
+//! | 21 | HandBack | 22 | Unanswered |
 //!
 //! Kinds are never given a second meaning. What an unknown kind does is decided by the level of the log
 //! ([`crate::state::LEVEL`]): a broker refuses to apply a log whose level it does not know.
@@ -23,11 +23,13 @@ mod append;
 mod delivery;
 mod envelope;
 mod meta;
+mod unanswered;
 
 pub use append::{APPEND_RECORD_AT, Append, MessageKind, NewMessage};
 pub use delivery::{Change, DeadLetter, Deliver, Release, Settle, SettleItem, Span, Take};
 pub use envelope::{COMMAND_HEADER_BYTES, CommandError, EncodedCommand, Kind, check, split};
 pub use meta::{Backoff, CreateGroup, CreateTopic, Membership, StartFrom, Subscribe, Types, Voter};
+pub use unanswered::Unanswered;
 
 use crate::codec::{Malformed, Reader};
 use crate::ids::TimeMs;
@@ -55,6 +57,8 @@ pub enum Command<'a> {
     Release(Release),
     /// Moves a message to the group's dead-letter topic.
     DeadLetter(DeadLetter),
+    /// Bounds how long deliveries stay hidden whose answer may be lost.
+    Unanswered(Unanswered),
 }
 
 impl<'a> Command<'a> {
@@ -79,6 +83,7 @@ impl<'a> Command<'a> {
             Kind::HandBack => Self::Settle(Settle::read_hand_back(&mut reader)?),
             Kind::Release => Self::Release(Release::read(&mut reader)?),
             Kind::DeadLetter => Self::DeadLetter(DeadLetter::read(&mut reader)?),
+            Kind::Unanswered => Self::Unanswered(Unanswered::read(&mut reader)?),
         };
         reader.finish()?;
         Ok((time, command))

@@ -99,6 +99,12 @@ fn every_command_comes_back() {
     comes_back(&settle(32).encode(NOW), Command::Settle(settle(32)));
     comes_back(&release.encode(NOW), Command::Release(release));
     comes_back(&dead.encode(NOW), Command::DeadLetter(dead));
+    let unanswered = Unanswered {
+        id: id(),
+        hidden_until_min: NOW + 1,
+        visible_in_ms: 60_000,
+    };
+    comes_back(&unanswered.encode(NOW), Command::Unanswered(unanswered));
     let nack = Settle {
         change: Change::VisibleIn(0),
         ..settle(1)

@@ -74,6 +74,9 @@ pub enum Refused {
     /// A name or number out of its bounds.
     #[error("{0} is out of its bounds")]
     OutOfBounds(&'static str),
+    /// As many of these as may be.
+    #[error("the broker has as many {0} as it takes, which is {1}: use those there are, or another broker")]
+    Full(&'static str, usize),
     /// No such topic.
     #[error("there is no topic with id {0}")]
     NoTopic(TopicId),
@@ -109,6 +112,7 @@ impl Refused {
             Self::KindNotTaken(_) => 9,
             Self::NotSubscribed(..) => 10,
             Self::NotHeld => 11,
+            Self::Full(..) => 12,
         }
     }
 }

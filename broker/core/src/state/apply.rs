@@ -7,7 +7,7 @@ use super::tables::{Group, Shard, Subscription, Topic, dead_letter_topic};
 use super::{CommandAt, Effects, LEVEL, State};
 use crate::command::{
     Append, Change, Command, CreateGroup, CreateTopic, DeadLetter, Deliver, Release, Settle, StartFrom,
-    Subscribe, Types,
+    Subscribe, Types, Unanswered,
 };
 use crate::entry::{LINKED, QueueEntry};
 use crate::ids::{DeliveryId, GroupId, GroupQueueId, QueueOffset, TimeMs, TopicId, TopicQueue};
@@ -62,7 +62,8 @@ impl State {
             Command::Settle(settle) => self.settle(at, &settle, effects),
             Command::Release(release) => self.release(&release, effects),
             Command::DeadLetter(dead) => self.dead_letter(&dead, effects),
-            Command::CreateTopic(spec) => self.create_topic(spec, limits::TOPIC_NAME_MAX),
+            Command::Unanswered(unanswered) => self.unanswered(&unanswered, effects),
+            Command::CreateTopic(spec) => self.create_topic(spec, limits::TOPIC_NAME_MAX, limits::TOPICS_MAX),
             Command::CreateGroup(spec) => self.create_group(spec),
             Command::Subscribe(subscribe) => self.subscribe(&subscribe),
             Command::Level(level) => self.raise_level(level),
@@ -84,7 +85,7 @@ impl State {
         Ok(Done::Level(asked))
     }
 
-    fn create_topic(&mut self, spec: CreateTopic, name_max: usize) -> Applied {
+    fn create_topic(&mut self, spec: CreateTopic, name_max: usize, topics_max: usize) -> Applied {
         if spec.name.is_empty() || spec.name.len() > name_max {
             return Err(Refused::OutOfBounds("the topic's name"));
         }
@@ -94,6 +95,9 @@ impl State {
         let mut topics = self.tables.topics.write();
         if let Some(topic) = topics.by_name.get(&spec.name) {
             return Err(Refused::TopicExists(topic.id));
+        }
+        if topics.by_id.len() >= topics_max {
+            return Err(Refused::Full("topics", topics_max));
         }
         let id = TopicId(topics.next);
         topics.next += 1;
@@ -113,6 +117,9 @@ impl State {
         if let Some(group) = groups.by_name.get(&spec.name) {
             return Err(Refused::GroupExists(group.id));
         }
+        if groups.by_id.len() >= limits::GROUPS_MAX {
+            return Err(Refused::Full("consumer groups", limits::GROUPS_MAX));
+        }
         let id = GroupId(groups.next);
         groups.next += 1;
         groups.insert(Arc::new(Group { id, spec }));
@@ -131,8 +138,11 @@ impl State {
             .ok_or(Refused::NoTopic(command.topic))?;
         let key = (group.id, topic.id);
         let mut subscriptions = self.tables.subscriptions.write();
-        if subscriptions.contains_key(&key) {
+        if subscriptions.by_id.contains_key(&key) {
             return Ok(Done::Subscribed);
+        }
+        if subscriptions.queues + topic.tails.len() > limits::SUBSCRIBED_QUEUES_MAX {
+            return Err(Refused::Full("subscribed queues", limits::SUBSCRIBED_QUEUES_MAX));
         }
         let shard = |tail: &std::sync::atomic::AtomicU64| {
             let floor = match group.spec.start_from {
@@ -286,6 +296,15 @@ impl State {
         Ok(Done::Released(count))
     }
 
+    fn unanswered(&mut self, command: &Unanswered, effects: &mut impl Effects) -> Applied {
+        let visible_at = self.now.saturating_add(command.visible_in_ms);
+        let count = self.with_shard(command.id, |shard, now| {
+            shard.bound_renewed(command.hidden_until_min, now, visible_at)
+        })?;
+        effects.ready(command.id, visible_at);
+        Ok(Done::Released(count))
+    }
+
     fn dead_letter(&mut self, command: &DeadLetter, effects: &mut impl Effects) -> Applied {
         let group = self
             .tables
@@ -340,7 +359,8 @@ impl State {
             queues: 1,
             types: Types::ALL,
         };
-        self.create_topic(spec, limits::SYSTEM_TOPIC_NAME_MAX)?;
+        // Beyond the limit too, or a message that nobody can handle would be delivered for ever.
+        self.create_topic(spec, limits::SYSTEM_TOPIC_NAME_MAX, usize::MAX)?;
         self.tables
             .topic(&name)
             .ok_or(Refused::NoTopic(TopicId(u32::MAX)))

@@ -100,12 +100,19 @@ pub(super) struct GroupTable {
     pub(super) next: u32,
 }
 
+#[derive(Debug, Default)]
+pub(super) struct SubscriptionTable {
+    pub(super) by_id: BTreeMap<(GroupId, TopicId), Subscription>,
+    /// The queues of all subscriptions together.
+    pub(super) queues: usize,
+}
+
 /// Everything that readers see.
 #[derive(Debug, Default)]
 pub struct Tables {
     pub(super) topics: RwLock<TopicTable>,
     pub(super) groups: RwLock<GroupTable>,
-    pub(super) subscriptions: RwLock<BTreeMap<(GroupId, TopicId), Subscription>>,
+    pub(super) subscriptions: RwLock<SubscriptionTable>,
     pub(super) now: AtomicU64,
 }
 
@@ -147,13 +154,14 @@ impl Tables {
 
     /// What the group holds of the topic, if it has subscribed.
     pub fn subscription(&self, group: GroupId, topic: TopicId) -> Option<Subscription> {
-        self.subscriptions.read().get(&(group, topic)).cloned()
+        self.subscriptions.read().by_id.get(&(group, topic)).cloned()
     }
 
     /// All subscriptions, by group and topic.
     pub fn all_subscriptions(&self) -> Vec<((GroupId, TopicId), Subscription)> {
         self.subscriptions
             .read()
+            .by_id
             .iter()
             .map(|(key, subscription)| (*key, subscription.clone()))
             .collect()
@@ -171,5 +179,14 @@ impl GroupTable {
     pub(super) fn insert(&mut self, group: Arc<Group>) {
         self.by_name.insert(group.spec.name.clone(), Arc::clone(&group));
         self.by_id.insert(group.id, group);
+    }
+}
+
+impl SubscriptionTable {
+    pub(super) fn insert(&mut self, id: (GroupId, TopicId), subscription: Subscription) {
+        self.queues += subscription.shards.len();
+        if let Some(before) = self.by_id.insert(id, subscription) {
+            self.queues -= before.shards.len();
+        }
     }
 }

@@ -16,6 +16,7 @@ mod fifo;
 mod meta;
 mod refusal;
 mod snapshot;
+mod unanswered;
 
 const START: TimeMs = 1_795_000_000_000;
 const HIDDEN: TimeMs = 60_000;

@@ -3,7 +3,7 @@
 use super::common::{Queues, START, message};
 use sluice_core::command::{
     Change, CreateGroup, CreateTopic, DeadLetter, Deliver, EncodedCommand, Release, Settle, SettleItem, Span,
-    Subscribe, Take, Types, encode_level,
+    Subscribe, Take, Types, Unanswered, encode_level,
 };
 use sluice_core::hash::mix;
 use sluice_core::ids::{
@@ -158,7 +158,8 @@ impl Writer {
             40..60 => self.deliver(time),
             60..90 => self.settle(time),
             90..94 => self.dead_letter(time),
-            94..98 => self.release(time),
+            94..97 => self.release(time),
+            97 => self.unanswered(time),
             98 => CreateTopic {
                 name: format!("more-{}", self.random.below(40)),
                 queues: self.random.below(3) as u32,
@@ -265,6 +266,15 @@ impl Writer {
             offset,
             delivery,
             entry: entry.unwrap_or_default(),
+        };
+        command.encode(time)
+    }
+
+    fn unanswered(&mut self, time: u64) -> EncodedCommand {
+        let command = Unanswered {
+            id: self.id(),
+            hidden_until_min: time + self.random.below(2000),
+            visible_in_ms: self.random.below(1000),
         };
         command.encode(time)
     }

@@ -3,7 +3,7 @@
 use super::common::{START, message};
 use sluice_core::command::{
     Backoff, Change, CreateGroup, CreateTopic, DeadLetter, Deliver, EncodedCommand, Membership, Release,
-    Settle, SettleItem, Span, StartFrom, Subscribe, Take, Types, Voter, encode_level,
+    Settle, SettleItem, Span, StartFrom, Subscribe, Take, Types, Unanswered, Voter, encode_level,
 };
 use sluice_core::entry::{GROUPED, QueueEntry};
 use sluice_core::hash::message_group;
@@ -281,10 +281,30 @@ fn expiries() -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
+/// A restart after a delivery that may not have been answered.
+fn restart() -> Vec<(&'static str, Vec<u8>)> {
+    let time = START + 80_000;
+    let renewed = Deliver {
+        auto_renew: true,
+        invisible_ms: 3 * 3600 * 1000,
+        ..deliver(WORKERS, &[(4, 0)])
+    };
+    let unanswered = Unanswered {
+        id: of(WORKERS),
+        hidden_until_min: time + renewed.invisible_ms - 10_000,
+        visible_in_ms: 60_000,
+    };
+    vec![
+        named("deliver-unanswered", renewed.encode(time)),
+        named("unanswered", unanswered.encode(time + 500)),
+    ]
+}
+
 /// The whole script.
 pub fn frames() -> Vec<Frame> {
     let mut frames = beginnings();
     frames.extend(messages());
     frames.extend(deliveries());
+    frames.push((4, restart()));
     frames
 }

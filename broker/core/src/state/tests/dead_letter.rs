@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::entry::LINKED;
+use crate::limits;
 
 fn dead_topic(bench: &Bench) -> Arc<Topic> {
     bench.state.tables().topic(&dead_letter_topic("workers")).unwrap()
@@ -25,6 +26,18 @@ fn a_client_gives_up_what_it_holds_and_the_topic_is_made_on_first_use() {
     let topic = dead_topic(&bench);
     assert_eq!((topic.id, topic.spec.queues), (TopicId(1), 1));
     assert_eq!((bench.lag(), bench.queue().floor()), ((0, 0), QueueOffset(2)));
+}
+
+#[test]
+fn a_dead_letter_topic_is_made_where_there_are_as_many_topics_as_may_be() {
+    let mut bench = Bench::with_group(false);
+    for n in 1..limits::TOPICS_MAX {
+        bench.topic(&format!("topic-{n}"), 1);
+    }
+    bench.send();
+    let delivery = bench.deliver("c", &[0]).delivery;
+    bench.dead_letter(0, Some(delivery)).unwrap();
+    assert_eq!(dead_topic(&bench).tail(QueueId(0)), Some(QueueOffset(1)));
 }
 
 #[test]

@@ -71,6 +71,56 @@ fn names_and_numbers_at_their_bounds_are_taken_and_beyond_refused() {
 }
 
 #[test]
+fn beyond_their_numbers_no_topics_groups_and_subscriptions_are_made() {
+    let mut bench = Bench::with_group(false);
+    let queues = limits::QUEUES_MAX;
+    let topic = bench.topic("wide", queues);
+    for n in 1..limits::GROUPS_MAX {
+        let group = bench.group(&format!("group-{n}"), false);
+        if n < limits::SUBSCRIBED_QUEUES_MAX / queues as usize {
+            bench.subscribe(group, topic);
+        }
+    }
+    let refused = |answer: Applied, what| {
+        assert!(
+            matches!(answer, Err(Refused::Full(full, _)) if full == what),
+            "{answer:?}"
+        );
+    };
+    refused(
+        bench.run(group_spec("one more", false).encode(START)),
+        "consumer groups",
+    );
+    // The bench's own subscription is one too many for another of that width.
+    let group = bench.state.tables().all_groups().last().unwrap().id;
+    refused(
+        bench.run(Subscribe { group, topic }.encode(START)),
+        "subscribed queues",
+    );
+    let topic = bench.topic("narrow", 1);
+    bench.subscribe(group, topic);
+    for n in bench.state.tables().all_topics().len()..limits::TOPICS_MAX {
+        bench.topic(&format!("topic-{n}"), 1);
+    }
+    refused(bench.run(topic_spec("one more", 1).encode(START)), "topics");
+    let there = bench.run(topic_spec("wide", 1).encode(START));
+    assert!(matches!(there, Err(Refused::TopicExists(_))), "{there:?}");
+}
+
+#[test]
+fn the_number_of_subscribed_queues_is_the_same_after_a_restart() {
+    let mut bench = Bench::with_group(false);
+    let topic = bench.topic("wide", 7);
+    bench.subscribe(bench.id.group, topic);
+    let parts = encoded(&bench.state);
+    let header = bench.state.snapshot().header;
+    let parts = parts.iter().map(|(key, bytes)| (*key, bytes.as_slice()));
+    let restored = State::restore(&header, parts).unwrap();
+    let queues = |state: &State| state.tables().subscriptions.read().queues;
+    assert_eq!((queues(&bench.state), queues(&restored)), (9, 9));
+}
+
+#[test]
 fn offsets_of_each_queue_count_from_zero_without_holes() {
     let mut bench = Bench::with_group(false);
     let other = TopicQueue {

@@ -1,0 +1,54 @@
+//! An engine over files that outlive it, with bounds of a test's choice.
+
+use super::*;
+
+/// An engine over what is in these files.
+pub(super) fn open(io: &FaultyIo, clock: &Arc<Hand>, bounds: impl FnOnce(&mut LogOptions)) -> Arc<Engine> {
+    let identity = Identity {
+        cluster: "c".into(),
+        shard: "broker-a".into(),
+        node: 1,
+        uuid: ShardUuid([1; 16]),
+        segment_bytes: 1 << 20,
+    };
+    let mut log = LogOptions::new("/data/broker-a".into(), identity);
+    bounds(&mut log);
+    let checkpoints = CheckpointPolicy {
+        bytes: 1 << 20,
+        every: Duration::from_secs(3600),
+    };
+    let options = StoreOptions {
+        log,
+        checkpoints,
+        now: 1,
+    };
+    let wakes = Wakes::new(Handle::current());
+    let failed = Arc::new(|reason| panic!("the store failed: {reason}"));
+    let store = Store::open(Arc::new(io.clone()), options, Box::new(wakes.share()), failed).unwrap();
+    let options = EngineOptions {
+        auto_create_topics: true,
+        store_host: "127.0.0.1:8081".parse().unwrap(),
+        polls_max: 2_000,
+    };
+    let clock = Clock::new(Box::new(Hands(Arc::clone(clock))));
+    Engine::new(store, clock, &wakes, options)
+}
+
+pub(super) fn one_queue(name: &str) -> CreateTopic {
+    CreateTopic {
+        name: name.into(),
+        queues: 1,
+        types: Types::ALL,
+    }
+}
+
+pub(super) fn outgoing<'m>(body: &'m str, message_group: Option<&'m str>) -> Outgoing<'m> {
+    Outgoing {
+        tag: None,
+        message_group,
+        properties: b"",
+        body: body.as_bytes(),
+        born_ms: 1,
+        born_host: "127.0.0.1:9".parse().unwrap(),
+    }
+}

@@ -3,10 +3,10 @@
 //!
 //! The writer never waits for this: what it overtakes, it claims, and the helper goes on behind it.
 
-use super::error::{Fatal, LogError, is_no_space};
+use super::error::{Fatal, LogError};
 use super::segment::{PAGE_BYTES, SPARE, Segment, Spare};
 use super::shared::Shared;
-use crate::io::{FileHandle, write_all_at};
+use crate::io::{FileHandle, is_no_space, write_all_at};
 use sluice_core::ids::PhysicalOffset;
 use std::sync::Arc;
 

@@ -60,15 +60,22 @@ impl Checkpointer {
         }
     }
 
-    /// Writes one checkpoint. When it fails for want of space nothing is lost: its parts go with the next one. After any
-    /// other error nothing is written any more, and the process must end.
+    /// Writes one checkpoint. On a full disk there is only a warning: the log has everything, and the parts go with the next
+    /// one. After any error nothing is written any more, and the process must end.
     pub fn write(&mut self, request: CheckpointRequest) -> Result<(), CheckpointError> {
         if self.broken || !self.wait_until_durable(request.physical) {
             return Ok(());
         }
-        let written = self.try_write(request);
-        self.broken = written.as_ref().is_err_and(|error| !error.is_full_disk());
-        written
+        match self.try_write(request) {
+            Err(error) if error.is_full_disk() => {
+                tracing::warn!(%error, "a checkpoint was not written; the next one makes up for it");
+                Ok(())
+            }
+            written => {
+                self.broken = written.is_err();
+                written
+            }
+        }
     }
 
     fn try_write(&mut self, request: CheckpointRequest) -> Result<(), CheckpointError> {
@@ -145,10 +152,20 @@ impl Checkpointer {
         stepped
     }
 
-    /// Sorts and merges the index until nothing is left or a stop has taken long enough.
+    /// Sorts and merges the index until nothing is left, a stop has taken long enough, or the disk is full.
     pub fn finish_index(&mut self) -> Result<(), CheckpointError> {
         let start = Instant::now();
-        while start.elapsed() < INDEX_AT_STOP && self.index_step()? {}
+        while start.elapsed() < INDEX_AT_STOP {
+            match self.index_step() {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) if error.is_full_disk() => {
+                    tracing::warn!(%error, "the key index stays unsorted until the next start");
+                    break;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
         Ok(())
     }
 
@@ -181,12 +198,8 @@ pub fn run(
         };
         match requests.recv_timeout(wait) {
             Ok(request) => {
-                match checkpointer.write(request) {
-                    Ok(()) => {}
-                    Err(error) if error.is_full_disk() => {
-                        tracing::warn!(%error, "a checkpoint was not written; the next one makes up for it");
-                    }
-                    Err(error) => failed(error.to_string()),
+                if let Err(error) = checkpointer.write(request) {
+                    failed(error.to_string());
                 }
                 busy.store(false, Ordering::Release);
                 index_has_work = true;

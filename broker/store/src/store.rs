@@ -226,8 +226,8 @@ impl Store {
         Ok(())
     }
 
-    /// Takes no more proposals, finishes those it has, writes a last checkpoint and lets the folder go. A second call does
-    /// nothing.
+    /// Takes no more proposals, finishes those it has, writes a last checkpoint and lets the folder go. On a full disk the
+    /// checkpoint is left out, and the next start replays more of the log. A second call does nothing.
     pub fn close(&self) -> Result<(), StoreError> {
         let Some(Running {
             log,

@@ -390,6 +390,12 @@ fn a_full_disk_puts_off_and_loses_nothing() {
     io.plant(Fault::NoSpace { after: 120_000 });
     index.flush(&position).unwrap();
     while !matches!(index.background_step(), Err(error) if error.is_full_disk()) {}
+    let names = io.list(Path::new(DIR)).unwrap();
+    let half = |name: &PathBuf| name.to_str().unwrap().ends_with(".tmp");
+    assert!(
+        !names.iter().any(half),
+        "half a file takes no space from others: {names:?}"
+    );
     assert_finds_all(&index, end);
     io.lift_no_space();
     idle(&index);

@@ -184,6 +184,26 @@ fn a_full_disk_takes_overwrites_and_recovers() {
 }
 
 #[test]
+fn a_folder_can_be_full_alone_and_a_quota_be_used_up() {
+    let (io, file) = disk_with_file(&[1; 100]);
+    io.create_dir(Path::new("/e")).unwrap();
+    let other = io.create(Path::new("/e/a")).unwrap();
+    io.plant(Fault::NoSpaceBelow {
+        folder: "/e".into(),
+        after: 0,
+    });
+    write_all_at(&*file, &[2; 200], 0).unwrap();
+    let error = write_all_at(&*other, &[2], 0).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::StorageFull);
+    io.plant(Fault::OverQuota { after: 10 });
+    write_all_at(&*other, &[2; 10], 0).unwrap();
+    for file in [file, other] {
+        let error = file.set_len(1000).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::QuotaExceeded);
+    }
+}
+
+#[test]
 fn a_stopped_process_does_nothing_more() {
     let (io, file) = disk_with_file(b"old");
     let at = io.operations() + 1;

@@ -304,6 +304,46 @@ fn the_prefilled_reserve_is_kept_from_messages_on_a_full_disk() {
 }
 
 #[test]
+fn a_segment_that_found_no_space_leaves_nothing_in_the_way_of_the_next_one() {
+    let io = FaultyIo::new(1);
+    let mut bench = open(&io).unwrap();
+    bench.prefill().unwrap();
+    // No helper from here on, so that there is no spare segment: the next one needs space when it begins.
+    let mut n = 0;
+    while bench.parts.writer.tail().physical.0 < SEGMENT - 40_000 {
+        drop(bench.propose(vec![message(n, 20_000)]));
+        bench.run();
+        n += 1;
+    }
+    io.plant(Fault::NoSpace { after: 0 });
+    let large = bench.propose(vec![message(n, 30_000)]);
+    let larger = bench.propose(vec![message(n, 32_000)]);
+    bench.run();
+    for refused in [large, larger] {
+        assert_eq!(
+            outcome(&refused),
+            Some(Outcome::NotProposed(NotProposed::NoSpace))
+        );
+    }
+    let crashed = [io.crash_losing_all(), io.crash_keeping_all(), io.crash(1)];
+    crashed.iter().for_each(|io| drop(open(io).unwrap()));
+    let small = bench.propose(vec![sluice_core::command::encode_level(1, 1)]);
+    bench.run();
+    assert!(
+        matches!(outcome(&small), Some(Outcome::Applied(_))),
+        "it fits the old one"
+    );
+    io.lift_no_space();
+    let large = bench.propose(vec![message(n, 30_000)]);
+    bench.run();
+    assert!(matches!(outcome(&large), Some(Outcome::Applied(_))));
+    let all = bench.all();
+    for io in [io.crash_losing_all(), io.crash_keeping_all(), io.crash(2)] {
+        assert!(open(&io).unwrap().replayed == all);
+    }
+}
+
+#[test]
 fn asynchronous_flush_acknowledges_before_the_sync_and_syncs_in_time() {
     let io = FaultyIo::new(3);
     let mut bench = Bench::open_flushing(Arc::new(io.clone()), dir(), Flush::asynchronous()).unwrap();

@@ -6,7 +6,7 @@ mod log_bench;
 use bytes::Bytes;
 use log_bench::{Bench, SEGMENT, message, options};
 use sluice_core::ids::{LogIndex, Term};
-use sluice_store::io::{Fault, FaultyIo};
+use sluice_store::io::{Fault, FaultyIo, LogIo};
 use sluice_store::log::{Entry, FrameKind, LogError, LogId, Vote};
 use std::path::Path;
 use std::sync::Arc;
@@ -340,4 +340,45 @@ fn a_full_disk_refuses_entries_and_takes_them_when_there_is_space() {
     bench.run();
     done.try_recv().unwrap().unwrap();
     assert!(read_all(&bench) == entries);
+}
+
+#[test]
+fn after_a_truncation_zeros_go_to_the_segment_that_is_there_now() {
+    let io = FaultyIo::new(1);
+    let mut bench = open(&io).unwrap();
+    let mut model = Model::default();
+    let mut append = |bench: &mut Bench| {
+        let what = Ask::Append(vec![entry(1, model.entries.len() as u64, 20_000)]);
+        let done = ask(bench, &model, &what);
+        bench.run();
+        done.try_recv().unwrap().unwrap();
+        model = model.after(&what);
+        (model.clone(), bench.parts.writer.tail().physical.0)
+    };
+    let mut last_base = 0;
+    let (model_then, base) = loop {
+        let (model, tail) = append(&mut bench);
+        if tail > SEGMENT {
+            break (model, last_base);
+        }
+        last_base = tail;
+    };
+    let second = Path::new("/data/broker-a/log").join(format!("{base:020}.seg"));
+    let len = || io.open_read(&second).unwrap().len().unwrap();
+    bench.prefill().unwrap();
+    assert_eq!(len(), SEGMENT);
+    // The last frame of the first segment goes, and the second segment with it; both come again.
+    let from = model_then.entries.len() as u64 - 2;
+    let done = ask(&bench, &model_then, &Ask::Truncate(from));
+    bench.run();
+    done.try_recv().unwrap().unwrap();
+    for entry in &model_then.entries[from as usize..] {
+        let done = ask(&bench, &model_then, &Ask::Append(vec![entry.clone()]));
+        bench.run();
+        done.try_recv().unwrap().unwrap();
+    }
+    assert!(len() < SEGMENT, "a new file at the same base");
+    bench.prefill().unwrap();
+    assert_eq!(len(), SEGMENT);
+    assert!(read_all(&bench) == model_then.entries);
 }

@@ -4,18 +4,21 @@
 
 mod workload;
 
-use sluice_core::state::ShardKey;
+use sluice_core::ids::{LogIndex, PhysicalOffset};
+use sluice_core::state::{ShardKey, ShardView, State};
 use sluice_store::NoObserver;
 use sluice_store::applier::Applier;
-use sluice_store::checkpointer::{CheckpointPolicy, Trigger};
-use sluice_store::index::IndexStore;
+use sluice_store::checkpoint::{Checkpoints, PartKey, Pick};
+use sluice_store::checkpointer::{CheckpointPolicy, Header, Trigger};
+use sluice_store::index::{IndexPosition, IndexStore};
 use sluice_store::io::{LogIo, RealIo};
+use sluice_store::log::{Frame, LogReader};
 use sluice_store::queue::QueueStore;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use workload::{Driver, check, open};
+use workload::{Driver, check, open, open_with};
 
 /// Every file below `dir`, by its path from there.
 fn files(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
@@ -67,23 +70,64 @@ fn deleted_queue_and_index_files_are_rebuilt_byte_for_byte() {
     same(&before.1, &files(&dir.path().join("index")));
 }
 
-/// State's parts as a checkpoint stores them.
-fn parts(applier: &Applier) -> BTreeMap<ShardKey, Vec<u8>> {
-    let encode = |view: &sluice_core::state::ShardView| {
-        let mut out = Vec::new();
-        view.encode(&mut out);
-        out
-    };
-    applier
-        .state()
-        .all_views()
-        .iter()
-        .map(|(key, view)| (*key, encode(view)))
-        .collect()
+/// What a checkpoint says, without how it is spread over files.
+#[derive(Debug, PartialEq)]
+struct Content {
+    digest: u64,
+    end: PhysicalOffset,
+    header: Vec<u8>,
+    index: IndexPosition,
+    parts: BTreeMap<ShardKey, Vec<u8>>,
+}
+
+fn bytes_of(view: &ShardView) -> Vec<u8> {
+    let mut out = Vec::new();
+    view.encode(&mut out);
+    out
+}
+
+/// The newest checkpoint of a store that was closed.
+fn newest_checkpoint(dir: &Path) -> Content {
+    let folder = dir.join("checkpoint");
+    let (_, loaded) = Checkpoints::open(Arc::new(RealIo::new()), &folder, Pick::Newest).unwrap();
+    let header = Header::decode(&loaded.header).unwrap();
+    let key = |key: PartKey| ShardKey::from_numbers(key.kind, key.ids).unwrap();
+    let parts: BTreeMap<_, _> = loaded
+        .parts()
+        .map(|(part, bytes)| (key(part), bytes.to_vec()))
+        .collect();
+    let borrowed = parts.iter().map(|(key, bytes)| (*key, &bytes[..]));
+    let state = State::restore(header.state, borrowed).unwrap();
+    Content {
+        digest: state.digest(),
+        end: loaded.position.physical,
+        header: header.state.to_vec(),
+        index: header.index,
+        parts,
+    }
+}
+
+fn all_frames(reader: &LogReader) -> Vec<Frame> {
+    let mut frames = Vec::new();
+    let mut next = reader.first_index();
+    loop {
+        let more = reader.read_frames(next, LogIndex(u64::MAX), 1 << 20).unwrap();
+        let Some(last) = more.last() else { return frames };
+        next = LogIndex(last.index().0 + 1);
+        frames.extend(more);
+    }
+}
+
+fn same_derived_files(left: &Path, right: &Path) {
+    for folder in ["queue", "index"] {
+        let files = [left, right].map(|dir| files(&dir.join(folder)));
+        assert!(!files[0].is_empty());
+        same(&files[0], &files[1]);
+    }
 }
 
 /// Applies the frames of a log to a store of its own under `dir`, flushing at other moments than the first one did.
-fn replica(dir: &Path, frames: &[sluice_store::log::Frame], flush_every: usize) -> Applier {
+fn replica(dir: &Path, frames: &[Frame], flush_every: usize) -> Content {
     let io: Arc<dyn LogIo> = Arc::new(RealIo::new());
     let queues = QueueStore::create(Arc::clone(&io), &dir.join("queue")).unwrap();
     let index = IndexStore::create(io, &dir.join("index")).unwrap();
@@ -91,8 +135,8 @@ fn replica(dir: &Path, frames: &[sluice_store::log::Frame], flush_every: usize) 
         bytes: u64::MAX,
         every: Duration::from_secs(3600),
     };
-    let trigger = Trigger::new(policy, sluice_core::ids::PhysicalOffset(0), Vec::new());
-    let state = sluice_core::state::State::new();
+    let trigger = Trigger::new(policy, PhysicalOffset(0), Vec::new());
+    let state = State::new();
     let mut applier = Applier::new(
         state,
         queues.clone(),
@@ -114,11 +158,20 @@ fn replica(dir: &Path, frames: &[sluice_store::log::Frame], flush_every: usize) 
         .unwrap();
     index.flush(&index.position()).unwrap();
     while index.background_step().unwrap() {}
-    applier
+    let end = frames.last().unwrap().end();
+    let snapshot = applier.snapshot(end).state;
+    let parts = snapshot.changed.iter().map(|(key, view)| (*key, bytes_of(view)));
+    Content {
+        digest: snapshot.digest,
+        end,
+        header: snapshot.header,
+        index: index.position(),
+        parts: parts.collect(),
+    }
 }
 
 #[test]
-fn a_second_store_fed_with_the_same_frames_is_equal_in_state_queues_and_index() {
+fn frames_fed_to_other_stores_give_the_digest_the_checkpoint_and_the_files_of_the_first() {
     let io: Arc<dyn LogIo> = Arc::new(RealIo::new());
     let dir = tempfile::tempdir().unwrap();
     let mut driver = Driver::new(open(Arc::clone(&io), dir.path(), 60_000).unwrap(), 12);
@@ -126,17 +179,7 @@ fn a_second_store_fed_with_the_same_frames_is_equal_in_state_queues_and_index() 
     for _ in 0..600 {
         driver.round(900).unwrap();
     }
-    let reader = driver.opened.store.reader().clone();
-    let mut frames = Vec::new();
-    let mut next = reader.first_index();
-    loop {
-        let more = reader
-            .read_frames(next, sluice_core::ids::LogIndex(u64::MAX), 1 << 20)
-            .unwrap();
-        let Some(last) = more.last() else { break };
-        next = sluice_core::ids::LogIndex(last.index().0 + 1);
-        frames.extend(more);
-    }
+    let frames = all_frames(driver.opened.store.reader());
     driver.opened.store.close().unwrap();
     let (left, right) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     // On two threads: the one starts with other hash seeds and runs at other moments than the other.
@@ -145,22 +188,44 @@ fn a_second_store_fed_with_the_same_frames_is_equal_in_state_queues_and_index() 
         let two = scope.spawn(|| replica(right.path(), &frames, 1000));
         (one.join().unwrap(), two.join().unwrap())
     });
-    assert_eq!(one.state().digest(), two.state().digest());
-    assert_eq!(parts(&one), parts(&two));
-    same(
-        &files(&left.path().join("queue")),
-        &files(&right.path().join("queue")),
-    );
-    same(
-        &files(&left.path().join("index")),
-        &files(&right.path().join("index")),
-    );
-    same(
-        &files(&left.path().join("queue")),
-        &files(&dir.path().join("queue")),
-    );
-    same(
-        &files(&left.path().join("index")),
-        &files(&dir.path().join("index")),
-    );
+    let first = newest_checkpoint(dir.path());
+    assert!(first.digest != 0 && !first.parts.is_empty());
+    assert_eq!(one, first);
+    assert_eq!(two, first);
+    same_derived_files(left.path(), dir.path());
+    same_derived_files(right.path(), dir.path());
+}
+
+#[test]
+fn a_store_with_another_clock_makes_the_same_of_the_same_log() {
+    let io: Arc<dyn LogIo> = Arc::new(RealIo::new());
+    let (dir, copy) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let mut driver = Driver::new(open(Arc::clone(&io), dir.path(), 60_000).unwrap(), 13);
+    driver.make().unwrap();
+    for _ in 0..300 {
+        driver.round(900).unwrap();
+    }
+    driver.opened.store.close().unwrap();
+    std::fs::create_dir(copy.path().join("log")).unwrap();
+    for (name, bytes) in files(dir.path()) {
+        if name.starts_with("log") || name.to_str().unwrap().starts_with("meta") {
+            std::fs::write(copy.path().join(name), bytes).unwrap();
+        }
+    }
+    // Each goes on in a term of its own, of the same number: the one from its last checkpoint and in the year 1970, the
+    // other from the log's start, with checkpoints at other moments, and in 2033.
+    let open = |dir: &Path, checkpoint_bytes, now| {
+        let opened = open_with(Arc::clone(&io), dir, checkpoint_bytes, 256 << 10, now).unwrap();
+        let frames = all_frames(opened.store.reader());
+        opened.store.close().unwrap();
+        frames
+    };
+    let (again, other) = std::thread::scope(|scope| {
+        let again = scope.spawn(|| open(dir.path(), 60_000, 1_000));
+        let other = scope.spawn(|| open(copy.path(), 7_000, 2_000_000_000_000));
+        (again.join().unwrap(), other.join().unwrap())
+    });
+    assert!(again == other);
+    assert_eq!(newest_checkpoint(copy.path()), newest_checkpoint(dir.path()));
+    same_derived_files(copy.path(), dir.path());
 }

@@ -19,7 +19,7 @@ mod pack;
 mod root;
 mod write;
 
-use crate::io::LogIo;
+use crate::io::{LogIo, is_no_space};
 use crate::log::LogPosition;
 use root::BlobRef;
 use sluice_core::ids::PhysicalOffset;
@@ -138,7 +138,7 @@ impl CheckpointError {
     /// none, even if the system calls it so: what it was to make durable is lost already.
     pub fn is_full_disk(&self) -> bool {
         match self {
-            Self::Io { source, .. } => source.kind() == io::ErrorKind::StorageFull,
+            Self::Io { source, .. } => is_no_space(source),
             Self::Queue(error) => error.is_full_disk(),
             Self::Index(error) => error.is_full_disk(),
             Self::Sync { .. }

@@ -7,6 +7,7 @@ use super::run::ClosedRun;
 use super::sorted::{Builder, Header};
 use super::{IndexError, IndexStore};
 use std::collections::VecDeque;
+use std::path::Path;
 use std::sync::Arc;
 
 /// Files that become one of the next level.
@@ -56,14 +57,24 @@ impl IndexStore {
         let Some(under_way) = under_way else {
             return Ok(false);
         };
-        *merge = self.go_on(under_way)?;
+        let temporary = under_way.builder.path().to_path_buf();
+        let next = self.go_on(under_way);
+        if !matches!(next, Ok(Some(_))) {
+            self.discard(&temporary);
+        }
+        *merge = next?;
         Ok(true)
+    }
+
+    /// Gives back at once the space of a file that did not become whole: on a full disk others need it. One that did has
+    /// another name by now.
+    fn discard(&self, temporary: &Path) {
+        // What cannot be removed now is removed by the next try or start.
+        let _ = self.inner.files.remove(temporary);
     }
 
     fn sort(&self, run: &Arc<ClosedRun>) -> Result<(), IndexError> {
         let files = &self.inner.files;
-        let mut items: Vec<Item> = run.items.oldest_first().copied().collect();
-        items.sort_unstable();
         let (slice, slice_start) = (run.at.slice, run.at.slice_start);
         let header = Header {
             slice,
@@ -72,9 +83,12 @@ impl IndexStore {
             runs: 1,
             ..Header::default()
         };
-        let mut builder = Builder::new(&*files.io, files.temporary_path(&header), header)?;
-        items.into_iter().try_for_each(|item| builder.push(item))?;
-        let file = Arc::new(files.publish(builder.finish()?)?);
+        let temporary = files.temporary_path(&header);
+        let written = self.write_sorted(run, header, &temporary);
+        if written.is_err() {
+            self.discard(&temporary);
+        }
+        let file = written?;
         {
             let mut live = self.inner.live.lock();
             let at = live
@@ -87,6 +101,20 @@ impl IndexStore {
         }
         self.inner.flushed.lock().items.remove(&run.at.run);
         files.remove(&files.run_path(run.at.run))
+    }
+
+    fn write_sorted(
+        &self,
+        run: &ClosedRun,
+        header: Header,
+        temporary: &Path,
+    ) -> Result<Arc<SortedFile>, IndexError> {
+        let files = &self.inner.files;
+        let mut items: Vec<Item> = run.items.oldest_first().copied().collect();
+        items.sort_unstable();
+        let mut builder = Builder::new(&*files.io, temporary.to_path_buf(), header)?;
+        items.into_iter().try_for_each(|item| builder.push(item))?;
+        Ok(Arc::new(files.publish(builder.finish()?)?))
     }
 
     fn begin_merge(&self) -> Result<Option<Merge>, IndexError> {

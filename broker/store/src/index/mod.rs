@@ -19,7 +19,7 @@ mod restore;
 mod run;
 mod sorted;
 
-use crate::io::LogIo;
+use crate::io::{LogIo, is_no_space};
 use background::Merge;
 use files::{Files, SortedFile};
 use item::Item;
@@ -106,7 +106,7 @@ impl IndexError {
 
     /// Whether the disk is full: then nothing is lost, and a later attempt makes up for this one. A failed sync is none.
     pub fn is_full_disk(&self) -> bool {
-        matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull)
+        matches!(self, Self::Io { source, .. } if is_no_space(source))
     }
 }
 

@@ -143,6 +143,10 @@ impl Builder {
         })
     }
 
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     pub(super) fn blocks(&self) -> u32 {
         self.header.blocks
     }

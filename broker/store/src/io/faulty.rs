@@ -82,7 +82,7 @@ impl FaultyIo {
         self.plan.lock().plant(fault);
     }
 
-    /// Ends [`Fault::NoSpace`].
+    /// Ends [`Fault::NoSpace`], [`Fault::NoSpaceBelow`] and [`Fault::OverQuota`].
     pub fn lift_no_space(&self) {
         self.plan.lock().lift_no_space();
     }
@@ -161,14 +161,14 @@ impl LogIo for FaultyIo {
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let replaced = self.disk().len(to);
         self.change(|disk| disk.rename(from, to))?;
-        self.plan.lock().give_space(replaced);
+        self.plan.lock().give_space(to, replaced);
         Ok(())
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
         let removed = self.disk().len(path);
         self.change(|disk| disk.remove(path))?;
-        self.plan.lock().give_space(removed);
+        self.plan.lock().give_space(path, removed);
         Ok(())
     }
 
@@ -265,7 +265,7 @@ impl LogFile for FaultyFile {
         self.change(Kind::Write, |plan| {
             let mut bytes: Vec<u8> = bufs.iter().flat_map(|buf| buf.iter().copied()).collect();
             let growth = (offset + bytes.len() as u64).saturating_sub(self.file.len()?.max(offset));
-            let admitted = plan.admit(bytes.len(), growth)?;
+            let admitted = plan.admit(&self.path, bytes.len(), growth)?;
             bytes.truncate(admitted);
             self.file.write_at(bytes, offset)?;
             Ok(admitted)
@@ -279,8 +279,8 @@ impl LogFile for FaultyFile {
     fn set_len(&self, len: u64) -> io::Result<()> {
         self.change(Kind::Other, |plan| {
             let before = self.file.len()?;
-            plan.take_space(len.saturating_sub(before))?;
-            plan.give_space(before.saturating_sub(len));
+            plan.take_space(&self.path, len.saturating_sub(before))?;
+            plan.give_space(&self.path, before.saturating_sub(len));
             self.file.set_len(len)
         })
     }

@@ -70,6 +70,15 @@ pub trait LogIo: Send + Sync {
     fn lock(&self, path: &Path) -> io::Result<Box<dyn DirLock>>;
 }
 
+/// Whether an error says that the disk, or the share of it that this process may use, is full. Said of a write nothing is
+/// lost; said of a sync it is a failed sync like any other.
+pub(crate) fn is_no_space(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
+}
+
 /// Reads exactly `buf.len()` bytes at `offset`, however often the system reads short.
 pub fn read_exact_at(file: &dyn LogFile, mut buf: &mut [u8], mut offset: u64) -> io::Result<()> {
     while !buf.is_empty() {

@@ -106,7 +106,7 @@ impl LogWriter {
         };
         match result {
             Err(LogError::Fatal(fatal)) => return Err(fatal),
-            Err(LogError::Io { doing, path, source }) if !super::error::is_no_space(&source) => {
+            Err(LogError::Io { doing, path, source }) if !crate::io::is_no_space(&source) => {
                 return Err(Fatal::new(doing, &path)(source));
             }
             Err(error) if error.is_no_space() => done(Err(LogError::NoSpace)),

@@ -1,5 +1,6 @@
 //! What can go wrong, by what the caller can do about it.
 
+use crate::io::is_no_space;
 use sluice_core::ids::{LogIndex, PhysicalOffset, Term};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -101,14 +102,6 @@ impl LogError {
             _ => false,
         }
     }
-}
-
-/// Whether an error says that the disk, or the share of it that this process may use, is full.
-pub(super) fn is_no_space(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
-    )
 }
 
 /// The log can no longer know what is on the disk: the process must end at once, acknowledging nothing more.

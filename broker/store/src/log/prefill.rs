@@ -3,12 +3,12 @@
 //!
 //! The writer never waits for this: what it overtakes, it claims, and the helper goes on behind it.
 
-use super::error::{Fatal, LogError, is_no_space};
+use super::error::{Fatal, LogError};
 use super::segment::{PAGE_BYTES, SPARE, Segment, Spare};
 use super::shared::Shared;
-use crate::io::{FileHandle, write_all_at};
+use crate::io::{FileHandle, is_no_space, write_all_at};
 use sluice_core::ids::PhysicalOffset;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 /// Written and synced at a time. The log thread's sync of the same file has to wait for what is unsynced of it: with
 /// 16 MiB at a time the slowest groups took 12 to 28 ms, with 256 KiB 3 ms.
@@ -51,7 +51,7 @@ pub enum Prefilled {
 pub struct Prefill {
     pub(super) shared: Arc<Shared>,
     /// The active segment through a handle of our own, so that the log thread sees every error of its own syncs.
-    file: Option<(PhysicalOffset, FileHandle)>,
+    file: Option<(Weak<Segment>, FileHandle)>,
 }
 
 impl Prefill {
@@ -92,18 +92,9 @@ impl Prefill {
         }
     }
 
-    fn fill_active(&mut self, active: &Segment) -> Result<(), LogError> {
-        let file = match &self.file {
-            Some((base, file)) if *base == active.base() => file.clone(),
-            _ => {
-                let file = self
-                    .shared
-                    .io
-                    .open(&active.path)
-                    .map_err(LogError::io("open", &active.path))?;
-                self.file = Some((active.base(), file.clone()));
-                file
-            }
+    fn fill_active(&mut self, active: &Arc<Segment>) -> Result<(), LogError> {
+        let Some(file) = self.file_of(active)? else {
+            return Ok(());
         };
         let zeros = vec![0; CHUNK];
         active
@@ -111,6 +102,26 @@ impl Prefill {
             .map_err(LogError::io("zero-fill", &active.path))?;
         file.sync_data().map_err(Fatal::new("sync", &active.path))?;
         Ok(())
+    }
+
+    /// The handle for this very segment; `None` if a truncation has taken the segment back meanwhile. Another one may
+    /// stand at its base and under its name by then, whose frames the zeros would destroy.
+    fn file_of(&mut self, active: &Arc<Segment>) -> Result<Option<FileHandle>, LogError> {
+        if let Some((of, file)) = &self.file
+            && std::ptr::eq(of.as_ptr(), Arc::as_ptr(active))
+        {
+            return Ok(Some(file.clone()));
+        }
+        self.file = None;
+        let opened = self.shared.io.open(&active.path);
+        // A segment leaves the list before its name goes: what is still active now was opened under that name.
+        let still_active = self.shared.active();
+        if still_active.is_none_or(|still| !Arc::ptr_eq(&still, active)) {
+            return Ok(None);
+        }
+        let file = opened.map_err(LogError::io("open", &active.path))?;
+        self.file = Some((Arc::downgrade(active), file.clone()));
+        Ok(Some(file))
     }
 
     fn prepare_spare(&self) -> Result<(), LogError> {

@@ -268,7 +268,8 @@ pub(super) struct Spare {
     pub(super) filled: u64,
 }
 
-/// Gives birth to a segment: file, page 0 and name are durable when this returns.
+/// Gives birth to a segment: file, page 0 and name are durable when this returns. When that fails nothing is left of it:
+/// the log may go on in the segment before, and then the next one begins elsewhere.
 pub(super) fn create(
     io: &dyn LogIo,
     log_dir: &Path,
@@ -277,16 +278,38 @@ pub(super) fn create(
     spare: Option<Spare>,
 ) -> Result<Arc<Segment>, LogError> {
     let path = log_dir.join(file_name(header.base));
+    let created = give_birth(io, log_dir, &path, header, generation, spare);
+    // After a failed sync the process ends, and the next start finds a segment without frames.
+    if created
+        .as_ref()
+        .is_err_and(|error| !matches!(error, LogError::Fatal(_)))
+    {
+        io.remove(&path)
+            .map_err(Fatal::new("remove the unborn segment", &path))?;
+        io.sync_dir(log_dir)
+            .map_err(Fatal::new("sync the folder", log_dir))?;
+    }
+    created
+}
+
+fn give_birth(
+    io: &dyn LogIo,
+    log_dir: &Path,
+    path: &Path,
+    header: SegmentHeader,
+    generation: u64,
+    spare: Option<Spare>,
+) -> Result<Arc<Segment>, LogError> {
     let (file, filled) = match spare {
         Some(spare) => {
-            io.rename(&log_dir.join(SPARE), &path)
-                .map_err(LogError::io("rename the spare segment to", &path))?;
+            io.rename(&log_dir.join(SPARE), path)
+                .map_err(LogError::io("rename the spare segment to", path))?;
             (spare.file, spare.filled)
         }
         None => {
-            // An earlier try that ran out of space may have left a file without frames.
-            io.remove(&path).map_err(LogError::io("remove", &path))?;
-            (io.create(&path).map_err(LogError::io("create", &path))?, 0)
+            // A crash in the middle of this may have left one without frames.
+            io.remove(path).map_err(LogError::io("remove", path))?;
+            (io.create(path).map_err(LogError::io("create", path))?, 0)
         }
     };
     let page = encode_page(
@@ -296,12 +319,12 @@ pub(super) fn create(
             generation,
         },
     );
-    write_all_at(file.as_ref(), &page, 0).map_err(LogError::io("write the header of", &path))?;
-    file.sync_data().map_err(Fatal::new("sync", &path))?;
+    write_all_at(file.as_ref(), &page, 0).map_err(LogError::io("write the header of", path))?;
+    file.sync_data().map_err(Fatal::new("sync", path))?;
     io.sync_dir(log_dir)
         .map_err(Fatal::new("sync the folder", log_dir))?;
     let zeroed = PhysicalOffset(header.base.0 + filled.saturating_sub(PAGE_BYTES));
-    Ok(Arc::new(Segment::new(header, path, file, zeroed)))
+    Ok(Arc::new(Segment::new(header, path.to_owned(), file, zeroed)))
 }
 
 #[cfg(test)]

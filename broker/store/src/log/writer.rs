@@ -5,7 +5,7 @@
 //! makes both durable, and the slot never runs ahead of what it promises. A failed sync ends everything: no callback
 //! of the group, or of any later one, is ever called.
 
-use super::error::{Fatal, LogError, is_no_space};
+use super::error::{Fatal, LogError};
 use super::frame::{FRAME_HEADER_BYTES, Frame, FrameKind, padded};
 use super::group::{Group, Next, Owner, next_frame, refuse_proposal};
 use super::inbox::Load;
@@ -15,6 +15,7 @@ use super::options::Flush;
 use super::segment::{DurableSlot, Segment};
 use super::shared::Shared;
 use super::{LogId, LogPosition};
+use crate::io::is_no_space;
 use bytes::Bytes;
 use sluice_core::command::{Membership, Voter};
 use sluice_core::ids::{LogIndex, PhysicalOffset, Term, TimeMs};

@@ -16,7 +16,7 @@ mod flush;
 mod restore;
 mod tail;
 
-use crate::io::LogIo;
+use crate::io::{LogIo, is_no_space};
 use files::Files;
 use parking_lot::{Mutex, RwLock};
 use sluice_core::entry::{ENTRY_BYTES, QueueEntry};
@@ -98,7 +98,7 @@ impl QueueError {
 
     /// Whether the disk is full: then nothing is lost, and a later flush makes up for this one.
     pub fn is_full_disk(&self) -> bool {
-        matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull)
+        matches!(self, Self::Io { source, .. } if is_no_space(source))
     }
 }
 

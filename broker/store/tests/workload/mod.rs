@@ -1,6 +1,10 @@
 //! A seeded workload over a store, which remembers what it was told.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+mod check;
+
+pub use check::check;
+
 use sluice_core::command::{
     Change, CreateGroup, CreateTopic, Deliver, NewMessage, Settle, SettleItem, Subscribe, Take, Types,
 };
@@ -38,12 +42,23 @@ pub struct Opened {
 
 /// Opens a store of the smallest segments, with checkpoints after every `checkpoint_bytes` of log.
 pub fn open(io: Arc<dyn LogIo>, dir: &Path, checkpoint_bytes: u64) -> Result<Opened, StoreError> {
+    open_with(io, dir, checkpoint_bytes, 256 << 10, 1_000)
+}
+
+/// Opens a store of segments of a size, at a time of the wall clock.
+pub fn open_with(
+    io: Arc<dyn LogIo>,
+    dir: &Path,
+    checkpoint_bytes: u64,
+    segment_bytes: u64,
+    now: u64,
+) -> Result<Opened, StoreError> {
     let identity = Identity {
         cluster: "test".into(),
         shard: "broker-a".into(),
         node: 1,
         uuid: ShardUuid([7; 16]),
-        segment_bytes: 256 << 10,
+        segment_bytes,
     };
     let policy = CheckpointPolicy {
         bytes: checkpoint_bytes,
@@ -52,7 +67,7 @@ pub fn open(io: Arc<dyn LogIo>, dir: &Path, checkpoint_bytes: u64) -> Result<Ope
     let options = StoreOptions {
         log: LogOptions::new(dir.to_owned(), identity),
         checkpoints: policy,
-        now: 1_000,
+        now,
     };
     let failed = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&failed);
@@ -84,6 +99,7 @@ pub struct Memory {
     pub done: Vec<(GroupQueueId, QueueOffset)>,
     held: Vec<(GroupQueueId, QueueOffset, sluice_core::ids::DeliveryId)>,
     pub refused_for_space: usize,
+    pub delivered: usize,
 }
 
 pub struct Driver {
@@ -170,9 +186,8 @@ impl Driver {
     pub fn pass_time(&mut self, ms: u64) {
         self.now += ms;
     }
-
-    /// One round: a few sends, deliveries and settlements at once; then waits for all of them. `None` if the store has
-    /// failed, which need not leave an answer open: a log that failed while it was idle refuses at once.
+    /// One round: a few sends, deliveries and settlements at once; then waits for all of them. `None` if the store failed,
+    /// which need not leave an answer open: a log that failed while idle refuses at once.
     pub fn round(&mut self, body_max: u64) -> Option<()> {
         if self.has_failed() {
             return None;
@@ -294,12 +309,13 @@ impl Driver {
     }
 
     fn settle(&mut self) -> (Asked, Batch) {
-        let Some(place) =
-            (!self.memory.held.is_empty()).then(|| self.dice.roll(self.memory.held.len() as u64))
-        else {
+        // One of the latest: older ones have mostly run out.
+        let latest = self.memory.held.len().min(16) as u64;
+        if latest == 0 {
             return self.deliver();
-        };
-        let (id, offset, delivery) = self.memory.held.swap_remove(place as usize);
+        }
+        let place = self.memory.held.len() - 1 - self.dice.roll(latest) as usize;
+        let (id, offset, delivery) = self.memory.held.remove(place);
         let done = self.dice.roll(4) > 0;
         let change = if done {
             Change::Done
@@ -339,6 +355,7 @@ impl Driver {
                     .iter()
                     .map(|(offset, _)| (id, *offset, delivered.delivery));
                 self.memory.held.extend(held);
+                self.memory.delivered += delivered.taken.len();
             }
             (Asked::Settled(id, offsets), Some(Ok(Done::Settled { accepted, .. }))) if accepted[0] => {
                 self.memory
@@ -348,52 +365,5 @@ impl Driver {
             (_, Some(Err(Refused::NotHeld | Refused::NotSubscribed(..)) | Ok(_)) | None) => {}
             (_, Some(Err(refused))) => panic!("refused: {refused}"),
         }
-    }
-}
-
-/// Whether everything that `memory` was told still holds in `store`, and nothing is there that nobody sent.
-pub fn check(store: &Store, memory: &Memory) {
-    let mut found = BTreeMap::new();
-    for topic in store.tables().all_topics() {
-        for queue in (0..topic.spec.queues).map(QueueId) {
-            let at = TopicQueue {
-                topic: topic.id,
-                queue,
-            };
-            let tail = topic.tail(queue).unwrap();
-            let mut entries = Vec::new();
-            store
-                .queues()
-                .read(at, QueueOffset(0), tail.0 as usize, &mut entries)
-                .unwrap();
-            assert_eq!(
-                entries.len() as u64,
-                tail.0,
-                "every offset of {at:?} has an entry"
-            );
-            for (offset, entry) in entries.iter().enumerate() {
-                let command = store.reader().read_command(entry.physical, entry.size).unwrap();
-                let record = &command[sluice_core::command::APPEND_RECORD_AT..];
-                let record = sluice_core::record::Record::parse(record).unwrap();
-                found.insert((at, QueueOffset(offset as u64)), record.body.to_vec());
-            }
-        }
-    }
-    for (place, body) in &memory.acknowledged {
-        assert_eq!(found.get(place), Some(body), "acknowledged at {place:?}");
-    }
-    for (place, body) in &found {
-        let known = memory.acknowledged.get(place) == Some(body)
-            || memory
-                .unknown
-                .iter()
-                .any(|sent| sent.at == place.0 && sent.body == *body);
-        assert!(known, "nobody sent what stands at {place:?}");
-    }
-    for (id, offset) in &memory.done {
-        let shards = store.tables().subscription(id.group, id.at.topic).unwrap().shards;
-        let done = shards[id.at.queue.0 as usize]
-            .read(|shard| !shard.is_fresh(*offset) && shard.pending(*offset).is_none());
-        assert!(done, "acknowledged delivery of {offset} in {id:?} is done");
     }
 }

@@ -20,6 +20,18 @@ pub enum Fault {
         /// Bytes still free.
         after: u64,
     },
+    /// Like [`Fault::NoSpace`], for files below this folder alone.
+    NoSpaceBelow {
+        /// The folder.
+        folder: PathBuf,
+        /// Bytes still free there.
+        after: u64,
+    },
+    /// Like [`Fault::NoSpace`], with `EDQUOT`.
+    OverQuota {
+        /// Bytes still free.
+        after: u64,
+    },
     /// The nth sync (of a file, a folder or everything) fails with `EIO`, and what it should have made durable never
     /// will be, though it is read back until the crash: a system marks such pages clean.
     SyncError {
@@ -61,6 +73,13 @@ pub(super) enum Kind<'a> {
     Other,
 }
 
+/// What is left of the disk.
+struct Space {
+    left: u64,
+    below: PathBuf,
+    error: Errno,
+}
+
 #[derive(Default)]
 pub(super) struct Plan {
     operations: u64,
@@ -69,7 +88,7 @@ pub(super) struct Plan {
     write_error: Option<u64>,
     sync_error: Option<u64>,
     sync_no_space: Option<(PathBuf, u64)>,
-    space: Option<u64>,
+    space: Option<Space>,
     short_writes: bool,
     bad: Vec<(PathBuf, Range<u64>)>,
     random: u64,
@@ -90,7 +109,9 @@ impl Plan {
     pub(super) fn plant(&mut self, fault: Fault) {
         match fault {
             Fault::WriteError { nth } => self.write_error = Some(nth),
-            Fault::NoSpace { after } => self.space = Some(after),
+            Fault::NoSpace { after } => self.plant_space(PathBuf::new(), after, Errno::NOSPC),
+            Fault::NoSpaceBelow { folder, after } => self.plant_space(folder, after, Errno::NOSPC),
+            Fault::OverQuota { after } => self.plant_space(PathBuf::new(), after, Errno::DQUOT),
             Fault::SyncError { nth } => self.sync_error = Some(nth),
             Fault::SyncNoSpace { below, nth } => self.sync_no_space = Some((below, nth)),
             Fault::ReadError { path, range } => self.bad.push((path, range)),
@@ -99,8 +120,16 @@ impl Plan {
         }
     }
 
+    fn plant_space(&mut self, below: PathBuf, left: u64, error: Errno) {
+        self.space = Some(Space { left, below, error });
+    }
+
     pub(super) fn lift_no_space(&mut self) {
         self.space = None;
+    }
+
+    fn space_of(&mut self, path: &Path) -> Option<&mut Space> {
+        self.space.as_mut().filter(|space| path.starts_with(&space.below))
     }
 
     /// Fails if the process is taken for dead.
@@ -146,39 +175,39 @@ impl Plan {
     }
 
     /// How many of `bytes` a write that makes its file `growth` bytes longer may write.
-    pub(super) fn admit(&mut self, bytes: usize, growth: u64) -> io::Result<usize> {
+    pub(super) fn admit(&mut self, path: &Path, bytes: usize, growth: u64) -> io::Result<usize> {
         let mut admitted = bytes as u64;
         if self.short_writes && bytes > 1 {
             self.random = mix(self.random, 1);
             admitted = 1 + self.random % (bytes as u64 - 1);
         }
         let growth = growth.saturating_sub(bytes as u64 - admitted);
-        if let Some(space) = &mut self.space {
-            let missing = growth.saturating_sub(*space);
+        if let Some(space) = self.space_of(path) {
+            let missing = growth.saturating_sub(space.left);
             if missing >= admitted && missing > 0 {
-                return Err(Errno::NOSPC.into());
+                return Err(space.error.into());
             }
             admitted -= missing;
-            *space -= growth - missing;
+            space.left -= growth - missing;
         }
         Ok(admitted as usize)
     }
 
     /// Takes the space for a file that is made `growth` bytes longer other than by writing.
-    pub(super) fn take_space(&mut self, growth: u64) -> io::Result<()> {
-        match &mut self.space {
-            Some(space) if *space < growth => Err(Errno::NOSPC.into()),
+    pub(super) fn take_space(&mut self, path: &Path, growth: u64) -> io::Result<()> {
+        match self.space_of(path) {
+            Some(space) if space.left < growth => Err(space.error.into()),
             Some(space) => {
-                *space -= growth;
+                space.left -= growth;
                 Ok(())
             }
             None => Ok(()),
         }
     }
 
-    pub(super) fn give_space(&mut self, bytes: u64) {
-        if let Some(space) = &mut self.space {
-            *space += bytes;
+    pub(super) fn give_space(&mut self, path: &Path, bytes: u64) {
+        if let Some(space) = self.space_of(path) {
+            space.left += bytes;
         }
     }
 

@@ -1,0 +1,197 @@
+//! A store on a full disk: sends are refused, everything else goes on, nothing acknowledged is lost, and with space it
+//! recovers by itself.
+#![cfg(test)]
+
+mod workload;
+
+use sluice_core::ids::PhysicalOffset;
+use sluice_store::checkpoint::{Checkpoints, PartKey, Pick};
+use sluice_store::io::{Fault, FaultyIo, LogIo};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use workload::{Driver, Opened, check, open_with};
+
+const DIR: &str = "/data/broker-a";
+const CHECKPOINT_BYTES: u64 = 5_000;
+/// The reserve is a quarter of a segment: large enough that the log's helper finds the disk full before sends use it up.
+const SEGMENT_BYTES: u64 = 2 << 20;
+const ROUNDS_MAX: usize = 5_000;
+
+/// What is full, and whether the log is.
+fn faults() -> Vec<(Fault, bool)> {
+    let below = |folder| Fault::NoSpaceBelow {
+        folder: Path::new(DIR).join(folder),
+        after: 0,
+    };
+    vec![
+        (Fault::NoSpace { after: 0 }, true),
+        (Fault::NoSpace { after: 20_000 }, true),
+        (Fault::OverQuota { after: 0 }, true),
+        (below("log"), true),
+        (below("queue"), false),
+        (below("index"), false),
+        (below("checkpoint"), false),
+    ]
+}
+
+fn open(io: &FaultyIo) -> Opened {
+    let io = Arc::new(io.clone());
+    open_with(io, Path::new(DIR), CHECKPOINT_BYTES, SEGMENT_BYTES, 1_000).unwrap()
+}
+
+/// A store that has begun, on a disk that then has become full. Another hour closes the index's run, so that there is
+/// something to sort.
+fn full(fault: &Fault) -> (FaultyIo, Driver) {
+    let io = FaultyIo::new(4);
+    let mut driver = Driver::new(open(&io), 4);
+    driver.make().unwrap();
+    rounds(&mut driver, 40);
+    wait_for_reserve(&io, &driver);
+    io.plant(fault.clone());
+    driver.pass_time(3_600_000);
+    (io, driver)
+}
+
+/// Waits until the log's helper has filled all it wants: the rest of the segment, and the next one from the half on.
+fn wait_for_reserve(io: &FaultyIo, driver: &Driver) {
+    let log = Path::new(DIR).join("log");
+    let is_filled = |name: &str| {
+        let file = io.open_read(&log.join(name));
+        file.is_ok_and(|file| file.len().unwrap() == SEGMENT_BYTES)
+    };
+    let begun = Instant::now();
+    loop {
+        let names = io.list(&log).unwrap();
+        let base = |name: &PathBuf| name.to_str()?.strip_suffix(".seg")?.parse::<u64>().ok();
+        let base = names.iter().filter_map(base).max().unwrap();
+        let used = driver.opened.store.reader().positions().written().0 - base;
+        if is_filled(&format!("{base:020}.seg")) && (used <= SEGMENT_BYTES / 2 || is_filled("spare.seg")) {
+            return;
+        }
+        assert!(
+            begun.elapsed() < Duration::from_secs(60),
+            "the log is not filled ahead"
+        );
+        std::thread::yield_now();
+    }
+}
+
+fn rounds(driver: &mut Driver, rounds: usize) {
+    for _ in 0..rounds {
+        driver.round(2_000).unwrap();
+    }
+}
+
+/// Goes on until `done`, which must come.
+fn until(driver: &mut Driver, what: &str, done: impl Fn(&Driver) -> bool) {
+    for _ in 0..ROUNDS_MAX {
+        if done(driver) {
+            return;
+        }
+        rounds(driver, 1);
+    }
+    panic!("{what} does not come in {ROUNDS_MAX} rounds");
+}
+
+fn newest_root(io: &FaultyIo) -> PhysicalOffset {
+    let names = io.list(&Path::new(DIR).join("checkpoint")).unwrap();
+    let root = |name: &Path| name.to_str()?.strip_suffix(".root")?.parse().ok();
+    PhysicalOffset(names.iter().filter_map(|name| root(name)).max().unwrap())
+}
+
+/// State's parts as the newest checkpoint has them.
+fn parts(io: &FaultyIo) -> BTreeMap<PartKey, Vec<u8>> {
+    let (io, folder) = (io.crash_keeping_all(), Path::new(DIR).join("checkpoint"));
+    let (_, loaded) = Checkpoints::open(Arc::new(io), &folder, Pick::Newest).unwrap();
+    loaded.parts().map(|(key, bytes)| (key, bytes.to_vec())).collect()
+}
+
+/// Opens what a crash has left, checks it, and closes it.
+fn reopened(io: FaultyIo, driver: &Driver) -> FaultyIo {
+    let opened = open(&io);
+    check(&opened.store, &driver.memory);
+    opened.store.close().unwrap();
+    io
+}
+
+/// That the state which `io` has come to is the one that the log alone makes.
+fn equals_a_replay(io: &FaultyIo, driver: &Driver, what: &str) {
+    let again = reopened(io.crash_losing_all(), driver);
+    let bare = io.crash_losing_all();
+    for name in bare.list(&Path::new(DIR).join("checkpoint")).unwrap() {
+        bare.remove(&Path::new(DIR).join("checkpoint").join(name))
+            .unwrap();
+    }
+    let replayed = reopened(bare, driver);
+    assert!(!parts(io).is_empty());
+    assert!(
+        parts(io) == parts(&again),
+        "{what}: another state after a restart"
+    );
+    assert!(
+        parts(io) == parts(&replayed),
+        "{what}: another state than that of the log"
+    );
+}
+
+#[test]
+fn a_full_disk_refuses_sends_and_goes_on_with_all_else_and_recovers_by_itself() {
+    for (fault, log_is_full) in faults() {
+        let what = format!("{fault:?}");
+        let (io, mut driver) = full(&fault);
+        if log_is_full {
+            until(&mut driver, &what, |driver| driver.memory.refused_for_space > 0);
+        }
+        let (refused, sent) = (driver.memory.refused_for_space, driver.memory.acknowledged.len());
+        let (held, done) = (driver.memory.delivered, driver.memory.done.len());
+        rounds(&mut driver, 40);
+        let memory = &driver.memory;
+        assert!(
+            memory.delivered > held && memory.done.len() > done,
+            "{what}: stands still"
+        );
+        if log_is_full {
+            assert!(memory.refused_for_space > refused, "{what}: nothing is refused");
+        } else {
+            assert!(memory.acknowledged.len() > sent, "{what}: sends are refused");
+            assert_eq!(memory.refused_for_space, 0, "{what}");
+        }
+        let stood = newest_root(&io);
+        io.lift_no_space();
+        let sent = memory.acknowledged.len();
+        until(&mut driver, &what, |driver| {
+            driver.memory.acknowledged.len() > sent + 50 && newest_root(&io) > stood
+        });
+        assert!(!driver.has_failed(), "{what}");
+        driver.opened.store.close().unwrap();
+        equals_a_replay(&io, &driver, &what);
+    }
+}
+
+#[test]
+fn a_crash_on_a_full_disk_loses_nothing_acknowledged() {
+    for (fault, _) in faults() {
+        let (io, mut driver) = full(&fault);
+        rounds(&mut driver, 60);
+        for seed in 0..5 {
+            reopened(io.crash(seed), &driver);
+        }
+        drop(driver.opened.store.close());
+    }
+}
+
+#[test]
+fn a_store_that_is_closed_on_a_full_disk_is_closed_well_and_has_everything_at_the_next_start() {
+    for (fault, _) in faults() {
+        let what = format!("{fault:?}");
+        let (io, mut driver) = full(&fault);
+        rounds(&mut driver, 60);
+        let closed = driver.opened.store.close();
+        assert!(closed.is_ok(), "{what}: {}", closed.unwrap_err());
+        assert!(!driver.has_failed(), "{what}");
+        let io = reopened(io.crash_losing_all(), &driver);
+        equals_a_replay(&io, &driver, &what);
+    }
+}

@@ -53,7 +53,7 @@ pub enum Command {
     LookUp(LookUpArgs),
     /// Write a SendMessage request for h2load and print the command line that uses it
     ///
-    /// h2load is the leanest load there is, but it cannot see grpc-status or the status in a response: a server that
+    /// h2load (Debian's package nghttp2-client) is the leanest load there is, but it cannot see grpc-status or the status in a response: a server that
     /// refuses everything looks fast. So this command first sends the request once by itself and fails unless it is
     /// answered OK; and after the run, compare the server's own count of accepted messages (Sluice: /metrics) with
     /// h2load's count of requests, or h2load's "traffic: … data" by request with the size printed here: a refusal

@@ -1,5 +1,6 @@
 //! The flags, and the checked configuration that they come to.
 
+use crate::init::{Init, InitError};
 use crate::units;
 use clap::{ArgAction, Parser, ValueEnum};
 use sluice_store::log::SegmentLimits;
@@ -94,7 +95,7 @@ pub enum FlushMode {
 }
 
 /// Why flags are refused.
-#[derive(Debug, Error, PartialEq, Eq)]
+#[derive(Debug, Error)]
 pub enum ArgsError {
     /// A name that cannot be one.
     #[error(
@@ -135,6 +136,9 @@ pub enum ArgsError {
     /// Checkpoints without a pause between them.
     #[error("--checkpoint-seconds 0 would never stop writing checkpoints: take at least 1")]
     CheckpointSeconds,
+    /// The file of `--init`.
+    #[error("--init cannot be followed")]
+    Init(#[from] InitError),
 }
 
 /// A host and a port as clients write them.
@@ -176,8 +180,8 @@ pub struct Config {
     pub flush: FlushMode,
     /// See [`Args::auto_create_topics`].
     pub auto_create_topics: bool,
-    /// See [`Args::init`].
-    pub init: Option<PathBuf>,
+    /// What the file of [`Args::init`] says.
+    pub init: Init,
     /// See [`Args::segment_size`].
     pub segment_bytes: u64,
     /// See [`Args::checkpoint_bytes`].
@@ -211,7 +215,12 @@ impl Args {
             data_dir: self.data_dir,
             flush: self.flush,
             auto_create_topics: self.auto_create_topics,
-            init: self.init,
+            init: self
+                .init
+                .as_deref()
+                .map(Init::read)
+                .transpose()?
+                .unwrap_or_default(),
             segment_bytes: self.segment_size,
             checkpoint_bytes: self.checkpoint_bytes,
             checkpoint_every: Duration::from_secs(self.checkpoint_seconds),
@@ -308,7 +317,8 @@ mod tests {
         );
         assert_eq!(config.grpc_listen, "127.0.0.1:8081".parse().unwrap());
         assert_eq!(config.http_listen, "127.0.0.1:5557".parse().unwrap());
-        assert_eq!((config.advertise, config.tls, config.init), (None, None, None));
+        assert_eq!((config.advertise, config.tls), (None, None));
+        assert_eq!(config.init, Init::default());
         assert_eq!((config.flush, config.auto_create_topics), (FlushMode::Sync, true));
         assert_eq!(
             (config.segment_bytes, config.checkpoint_bytes),
@@ -335,8 +345,12 @@ mod tests {
             (["--advertise", "0.0.0.0:8081"], "unspecified"),
             (["--advertise", "[::]:8081"], "unspecified"),
             (["--advertise", "a/b:8081"], "neither"),
+            (
+                ["--init", "/no/such/file.yaml"],
+                "cannot read /no/such/file.yaml: No such file",
+            ),
         ] {
-            let error = check(&flags).unwrap_err().to_string();
+            let error = format!("{:#}", anyhow::Error::new(check(&flags).unwrap_err()));
             assert!(error.contains(part), "{flags:?}: {error}");
         }
     }

@@ -27,7 +27,7 @@ const MULTIPLIER_MAX: f64 = 100.0;
 #[derive(Debug, Error)]
 pub enum InitError {
     /// It cannot be read.
-    #[error("cannot read {}: {source}", path.display())]
+    #[error("cannot read {}", path.display())]
     Read {
         /// The file.
         path: PathBuf,
@@ -43,7 +43,7 @@ pub enum InitError {
         reason: String,
     },
     /// The broker does not take it.
-    #[error("cannot make {what} '{name}': {source}")]
+    #[error("cannot make {what} '{name}'")]
     Make {
         /// Topic or group.
         what: &'static str,
@@ -55,7 +55,7 @@ pub enum InitError {
 }
 
 /// What to make.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Init {
     /// Topics.
     pub topics: Vec<CreateTopic>,

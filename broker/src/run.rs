@@ -1,6 +1,6 @@
 //! The broker from start to end: what is opened in which order, and closed in the reverse one.
 
-use crate::args::{Args, Config, FlushMode};
+use crate::args::{Args, ArgsError, Config, FlushMode};
 use crate::clients::{self, Clients};
 use crate::engine::{Clock, Engine, EngineOptions, SystemTime, TimeSource as _, Wakes};
 use crate::http::{self, Health};
@@ -55,12 +55,6 @@ pub struct Broker {
 impl Broker {
     /// Starts a broker; it is ready when this returns. `failed` hears of what the process must not outlive.
     pub async fn start(config: Config, failed: sluice_store::Failed) -> anyhow::Result<Self> {
-        let init = config
-            .init
-            .as_deref()
-            .map(Init::read)
-            .transpose()?
-            .unwrap_or_default();
         let (health, shutdown) = (Arc::new(Health::default()), Shutdown::default());
         let http = TcpListener::bind(config.http_listen).await;
         let http = http.with_context(|| format!("cannot listen on {} for HTTP", config.http_listen))?;
@@ -74,7 +68,7 @@ impl Broker {
         background.push(tokio::spawn(tls.keep_current()));
 
         let engine = open_engine(&config, grpc, failed).await?;
-        if let Err(error) = prepare(&engine, init).await {
+        if let Err(error) = prepare(&engine, config.init).await {
             engine.close().await?;
             return Err(error);
         }
@@ -210,7 +204,7 @@ async fn prepare(engine: &Engine, init: Init) -> anyhow::Result<()> {
             "delivered just before the broker went down: visible to others in a minute unless settled"
         );
     }
-    Ok(init.apply(engine).await?)
+    init.apply(engine).await.context("--init cannot be followed")
 }
 
 /// The address that messages carry as the one of their broker.
@@ -269,8 +263,8 @@ fn abort_on_panic() {
 }
 
 /// Says why the broker does not start.
-fn refuse(error: &dyn std::error::Error) -> ExitCode {
-    eprintln!("sluice-broker: {error}");
+fn refuse(error: ArgsError) -> ExitCode {
+    eprintln!("sluice-broker: {:#}", anyhow::Error::new(error));
     ExitCode::from(EXIT_USAGE)
 }
 
@@ -282,7 +276,7 @@ pub fn from_command_line() -> ExitCode {
     raise_open_files();
     match args.check() {
         Ok(config) => to_the_end(config),
-        Err(error) => refuse(&error),
+        Err(error) => refuse(error),
     }
 }
 

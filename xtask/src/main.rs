@@ -5,7 +5,6 @@
 mod deny;
 mod figures;
 mod fix;
-mod prerequisites;
 mod process;
 mod run;
 mod suites;

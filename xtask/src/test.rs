@@ -9,7 +9,7 @@ use cargo_metadata::Metadata;
 use crate::process::{cargo, check};
 use crate::run::{Expected, Run};
 use crate::workspace::{self, SYSTEM_TESTS};
-use crate::{deny, prerequisites, suites, tools, verify};
+use crate::{deny, suites, tools, verify};
 
 /// Tells the suites where the executables under test are.
 const BINARIES: &str = "SLUICE_BIN_DIR";
@@ -47,9 +47,9 @@ pub fn test(args: &TestArgs) -> Result<ExitCode> {
     Ok(run.finish())
 }
 
-/// Checks the tools and installs the rest. Tells whether to go on: something missing ends the run, since a
-/// suite left out would look like a suite passed. The one exception is a suite called by name outside
-/// continuous integration, which may not need what is missing, and fails by itself if it does.
+/// Checks the tools. Tells whether to go on: something missing ends the run, since a suite left out would look like a
+/// suite passed. The one exception is a suite called by name outside continuous integration, which may not need what
+/// is missing, and fails by itself if it does.
 fn prepare(run: &mut Run, chosen_by_name: bool) -> bool {
     let tools = run.step("tools", || {
         let missing = tools::missing();
@@ -58,9 +58,8 @@ fn prepare(run: &mut Run, chosen_by_name: bool) -> bool {
         }
         bail!("{}", missing.join("; "))
     });
-    let programs = run.step("programs from Debian's packages", prerequisites::install);
     let may_go_on = chosen_by_name && env::var_os("CI").is_none();
-    if !(tools && programs) {
+    if !tools {
         println!(
             "{}",
             if may_go_on {
@@ -70,7 +69,7 @@ fn prepare(run: &mut Run, chosen_by_name: bool) -> bool {
             }
         );
     }
-    (tools && programs) || may_go_on
+    tools || may_go_on
 }
 
 /// The integration tests of all packages but the system tests.

@@ -17,7 +17,7 @@ pub struct Tool {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Version(pub u32, pub u32);
 
-/// All tools; what a suite needs beyond them, `cargo xtask test` installs (`prerequisites.rs`).
+/// All tools that a suite or a check uses today; the client of another language brings its own with its suite.
 pub const TOOLS: &[Tool] = &[
     Tool {
         name: "Rust",
@@ -25,13 +25,6 @@ pub const TOOLS: &[Tool] = &[
         command: &["rustc", "--version"],
         before_version: "rustc ",
         get: "install rustup; it reads rust-toolchain.toml",
-    },
-    Tool {
-        name: "Go",
-        at_least: Version(1, 26),
-        command: &["go", "version"],
-        before_version: "go version go",
-        get: "install Go's own distribution",
     },
     Tool {
         name: "Java",
@@ -46,20 +39,6 @@ pub const TOOLS: &[Tool] = &[
         command: &["mvn", "--batch-mode", "--version"],
         before_version: "Apache Maven ",
         get: "`apt-get install maven`, or Maven's own distribution",
-    },
-    Tool {
-        name: "Node.js",
-        at_least: Version(20, 0),
-        command: &["node", "--version"],
-        before_version: "v",
-        get: "install Node.js's own distribution",
-    },
-    Tool {
-        name: "Python",
-        at_least: Version(3, 11),
-        command: &["python3", "--version"],
-        before_version: "Python ",
-        get: "`apt-get install python3`, or pyenv",
     },
 ];
 
@@ -137,7 +116,6 @@ mod tests {
     fn versions_are_read_as_the_tools_print_them() {
         for (name, answer, version) in [
             ("Rust", "rustc 1.95.0 (59807616e 2026-04-14)", Version(1, 95)),
-            ("Go", "go version go1.26.8 linux/amd64", Version(1, 26)),
             ("Java", "javac 17.0.15", Version(17, 0)),
             (
                 "Java",
@@ -149,8 +127,6 @@ mod tests {
                 "\u{1b}[1mApache Maven 3.8.7\u{1b}[m\nMaven home: /usr/share/maven",
                 Version(3, 8),
             ),
-            ("Node.js", "v20.20.2", Version(20, 20)),
-            ("Python", "Python 3.11.7", Version(3, 11)),
         ] {
             let tool = TOOLS.iter().find(|tool| tool.name == name).unwrap();
             assert_eq!(
@@ -162,37 +138,40 @@ mod tests {
         }
     }
 
-    fn go() -> &'static Tool {
-        TOOLS.iter().find(|tool| tool.name == "Go").unwrap()
+    fn rust() -> &'static Tool {
+        TOOLS.iter().find(|tool| tool.name == "Rust").unwrap()
     }
 
     #[test]
     fn an_old_tool_is_named_with_what_to_do() {
-        let sentence = go().report(Some("go version go1.9 linux/amd64")).unwrap();
+        let sentence = rust().report(Some("rustc 1.9.0 (e4e8b6668 2016-05-18)")).unwrap();
         assert_eq!(
             sentence,
-            "Go 1.26 or newer is needed, but 1.9 is installed: install Go's own distribution"
+            "Rust 1.95 or newer is needed, but 1.9 is installed: install rustup; it reads rust-toolchain.toml"
         );
     }
 
     #[test]
     fn a_missing_tool_is_named_with_the_command_that_was_tried() {
-        let sentence = go().report(None).unwrap();
-        assert!(sentence.contains("`go version` cannot be started"), "{sentence}");
+        let sentence = rust().report(None).unwrap();
+        assert!(
+            sentence.contains("`rustc --version` cannot be started"),
+            "{sentence}"
+        );
     }
 
     #[test]
     fn an_answer_without_a_version_is_not_taken_for_one() {
-        let sentence = go().report(Some("go: not today")).unwrap();
+        let sentence = rust().report(Some("rustc: not today")).unwrap();
         assert!(
-            sentence.contains("does not tell its version (it says \"go: not today\")"),
+            sentence.contains("does not tell its version (it says \"rustc: not today\")"),
             "{sentence}"
         );
     }
 
     #[test]
     fn versions_are_ordered_by_number_not_by_text() {
-        assert!(Version(1, 9) < Version(1, 26));
+        assert!(Version(1, 9) < Version(1, 95));
         assert!(Version(17, 0) < Version(21, 0));
     }
 }

@@ -25,7 +25,7 @@ pub struct Seen {
 pub struct Decision {
     /// Clients to forget.
     pub forget: Vec<Arc<str>>,
-    /// Clients, known or not, whose deliveries are to come back.
+    /// Clients, known or not, whose deliveries are to come back where the broker renews them.
     pub release: Vec<Arc<str>>,
 }
 
@@ -46,7 +46,7 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Judges `clients` and those who hold deliveries that the broker renews.
+    /// Judges `clients` and those who hold deliveries.
     pub fn decide(&mut self, now: Instant, clients: &[Seen], holders: &BTreeSet<Arc<str>>) -> Decision {
         let mut decision = Decision::default();
         let mut here = BTreeSet::new();

@@ -26,13 +26,15 @@ pub async fn run(clients: Arc<Clients>, engine: Arc<Engine>, shutdown: Shutdown)
 
 async fn look(watch: &mut Watch, clients: &Clients, engine: &Engine) {
     let now = Instant::now();
-    let decision = watch.decide(now, &clients.look(), &engine.auto_renew_holders());
+    let decision = watch.decide(now, &clients.look(), &engine.holders());
     let back = |id: &Arc<str>| !clients.remove_if_silent_since(id, now);
     let back: Vec<_> = decision.forget.iter().filter(|id| back(id)).collect();
     for id in decision.release.iter().filter(|id| !back.contains(id)) {
         match engine.release_client(id, RELEASED_AFTER_MS).await {
-            Ok(()) => {
-                tracing::info!(client = %id, "the client is gone: what it held is visible to others again");
+            Ok(messages) => {
+                if messages > 0 {
+                    tracing::info!(client = %id, messages, "the client is gone: what it held is visible to others again");
+                }
                 watch.released(id);
             }
             Err(error) => {

@@ -4,8 +4,7 @@ use super::{Engine, EngineError};
 use sluice_core::command::{Release, Unanswered};
 use sluice_core::ids::{GroupQueueId, QueueId, TopicQueue};
 use sluice_core::limits;
-use sluice_core::state::{Done, Shard};
-use smallvec::smallvec;
+use sluice_core::state::{Delivery, Done, GroupQueue, Shard};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -43,30 +42,38 @@ impl Engine {
         Ok(count)
     }
 
-    /// Makes everything that the broker renews for `client` visible in `visible_in_ms` milliseconds.
-    pub async fn release_client(&self, client: &str, visible_in_ms: u64) -> Result<(), EngineError> {
-        let holds = |shard: &Shard| shard.read(|queue| queue.clients().any(|name| &**name == client));
-        for id in self.shards_where(holds) {
+    /// Makes everything that the broker renews for `client` visible in `visible_in_ms` milliseconds; answers how many
+    /// messages. A client that holds nothing of the kind costs no command.
+    pub async fn release_client(&self, client: &str, visible_in_ms: u64) -> Result<u32, EngineError> {
+        let renewed = |delivery: &Delivery| delivery.auto_renew && &*delivery.client == client;
+        let holds = |queue: &GroupQueue| {
+            // Names are few and deliveries may be many.
+            queue.clients().any(|name| &**name == client) && queue.deliveries().any(|(_, one)| renewed(one))
+        };
+        let mut count = 0;
+        for id in self.shards_where(|shard| shard.read(holds)) {
             let command = Release {
                 id,
                 client: client.to_owned(),
                 visible_in_ms,
             };
-            self.propose(smallvec![command.encode(self.now())]).await?;
+            if let Done::Released(messages) = self.propose_one(command.encode(self.now())).await?? {
+                count += messages;
+            }
         }
-        Ok(())
+        Ok(count)
     }
 
-    /// The clients that hold deliveries which the broker renews: after a restart, those that must come back.
-    pub fn auto_renew_holders(&self) -> BTreeSet<Arc<str>> {
+    /// The clients that hold messages, whoever renews: after a restart, those that must come back. Each queue's lock is
+    /// held for as long as its clients take to name, and not for its deliveries.
+    pub fn holders(&self) -> BTreeSet<Arc<str>> {
         let now = self.now();
         let mut holders = BTreeSet::new();
         for (_, subscription) in self.tables().all_subscriptions() {
             for shard in subscription.shards.iter() {
                 shard.read(|queue| {
                     if queue.by_visibility().next_back().is_some_and(|(at, _)| at > now) {
-                        let renewed = queue.deliveries().filter(|(_, delivery)| delivery.auto_renew);
-                        holders.extend(renewed.map(|(_, delivery)| Arc::clone(&delivery.client)));
+                        holders.extend(queue.clients().cloned());
                     }
                 });
             }

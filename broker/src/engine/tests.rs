@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 mod bounds;
 mod cold;
+mod departures;
 mod files;
 mod handing_back;
 mod restarts;
@@ -385,8 +386,8 @@ async fn a_client_that_is_gone_gives_back_what_the_broker_renewed_for_it() {
     let at = fixture(false, 17).await;
     at.send("one", None).await;
     assert_eq!(at.receive().await.len(), 1);
-    assert_eq!(at.engine.auto_renew_holders().len(), 1);
-    at.engine.release_client("client", 1_000).await.unwrap();
+    assert_eq!(at.engine.holders().len(), 1);
+    assert_eq!(at.engine.release_client("client", 1_000).await.unwrap(), 1);
     assert!(at.receive().await.is_empty(), "not at once");
     at.pass(1_000);
     assert_eq!(at.receive().await[0].attempt, 2);

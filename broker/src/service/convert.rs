@@ -15,11 +15,15 @@ pub fn timestamp(ms: TimeMs) -> Timestamp {
     }
 }
 
-/// Milliseconds since the epoch; `None` before it.
+/// The latest time that the protocol has, the end of the year 9999: clients fail on what is later.
+const LATEST_MS: TimeMs = 253_402_300_799_999;
+
+/// Milliseconds since the epoch, up to the latest there are; `None` before it.
 pub fn time_ms(timestamp: &Timestamp) -> Option<TimeMs> {
     let seconds = u64::try_from(timestamp.seconds).ok()?;
     let nanos = u64::try_from(timestamp.nanos).ok()?;
-    Some(seconds.checked_mul(1000)? + nanos / 1_000_000)
+    let ms = seconds.saturating_mul(1000).saturating_add(nanos / 1_000_000);
+    Some(ms.min(LATEST_MS))
 }
 
 /// A duration as the protocol has it.
@@ -102,6 +106,18 @@ mod tests {
             }),
             None
         );
+    }
+
+    #[test]
+    fn times_beyond_the_protocols_last_are_that_one() {
+        for (seconds, nanos) in [
+            // Here the seconds alone fit a number of milliseconds.
+            (18_446_744_073_709_551, i32::MAX),
+            (i64::MAX, 0),
+            (253_402_300_800, 0),
+        ] {
+            assert_eq!(time_ms(&Timestamp { seconds, nanos }), Some(LATEST_MS));
+        }
     }
 
     #[test]

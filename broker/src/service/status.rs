@@ -118,8 +118,9 @@ impl From<Full> for Failure {
 impl From<EngineError> for Failure {
     fn from(error: EngineError) -> Self {
         let code = match &error {
-            EngineError::Busy | EngineError::PollsFull(_) => Code::TooManyRequests,
-            EngineError::NoSpace => Code::MasterPersistenceTimeout,
+            // A full disk too: nothing was stored, and this is the one code on which clients wait before they try again.
+            // The persistence timeouts say that a message is there, and only not synced yet.
+            EngineError::Busy | EngineError::PollsFull(_) | EngineError::NoSpace => Code::TooManyRequests,
             EngineError::TooLarge { .. } => Code::MessageBodyTooLarge,
             EngineError::NotLeader(_) => Code::HaNotAvailable,
             EngineError::TopicNotFound(_) | EngineError::GroupTopicNotFound(_) => Code::TopicNotFound,
@@ -165,7 +166,7 @@ mod tests {
         for (error, code) in [
             (EngineError::Busy, Code::TooManyRequests),
             (EngineError::PollsFull(1), Code::TooManyRequests),
-            (EngineError::NoSpace, Code::MasterPersistenceTimeout),
+            (EngineError::NoSpace, Code::TooManyRequests),
             (
                 EngineError::TooLarge { size: 2, max: 1 },
                 Code::MessageBodyTooLarge,

@@ -4,12 +4,14 @@
 use super::metadata::Caller;
 use super::status::{self, Failure};
 use super::{Shared, settings};
-use crate::clients::{Announced, Role, StreamGuard};
+use crate::clients::{Announced, Role, StreamGuard, TelemetrySender};
 use crate::listener::Connection;
+use crate::shutdown::Shutdown;
 use sluice_core::command::CreateGroup;
 use sluice_proto::v2::telemetry_command::Command;
 use sluice_proto::v2::{Settings, TelemetryCommand};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::metadata::MetadataMap;
@@ -17,6 +19,9 @@ use tonic::{Extensions, Request, Streaming};
 
 /// Commands on their way to one client.
 const COMMANDS_MAX: usize = 16;
+
+/// A client that takes no answer for so long reads nothing any more.
+const UNREAD_MAX: Duration = Duration::from_secs(10);
 
 /// Opens the stream. It is answered at once, before anything was announced: clients wait for the headers.
 pub(super) fn open(
@@ -68,7 +73,8 @@ impl Session {
                     let answer = self.announce(settings);
                     let healthy = answer.is_ok();
                     let answer = answer.map_err(Failure::into_refusal);
-                    if self.stream.sender().send(answer).await.is_err() || !healthy {
+                    let stream = self.stream.sender();
+                    if !hand_over(stream, answer, &self.shared.shutdown).await || !healthy {
                         return;
                     }
                 }
@@ -107,5 +113,45 @@ impl Session {
             .clients
             .announce(caller.client_id, connection, announced, &self.stream)?;
         Ok(settings_command(merged))
+    }
+}
+
+/// Whether the answer is on its way. A client that does not read is not waited for when the broker stops.
+async fn hand_over(
+    stream: &TelemetrySender,
+    answer: Result<TelemetryCommand, tonic::Status>,
+    shutdown: &Shutdown,
+) -> bool {
+    tokio::select! {
+        () = shutdown.begun() => false,
+        sent = stream.send_timeout(answer, UNREAD_MAX) => sent.is_ok(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_client_that_reads_no_answers_does_not_hold_up_the_end() {
+        let (stream, mut answers) = mpsc::channel(1);
+        let shutdown = Shutdown::default();
+        let answer = || Ok(settings_command(Settings::default()));
+        assert!(hand_over(&stream, answer(), &shutdown).await);
+        let unread = tokio::spawn({
+            let (stream, shutdown) = (stream.clone(), shutdown.clone());
+            async move { hand_over(&stream, answer(), &shutdown).await }
+        });
+        // The task runs up to where it waits for room before this one goes on.
+        tokio::task::yield_now().await;
+        assert!(!unread.is_finished());
+        shutdown.begin();
+        assert!(
+            !tokio::time::timeout(UNREAD_MAX / 2, unread)
+                .await
+                .unwrap()
+                .unwrap()
+        );
+        assert!(answers.recv().await.is_some());
     }
 }

@@ -92,13 +92,13 @@ fn a_file_for_init_that_cannot_be_followed_ends_the_start_and_is_named() {
         (Setup::new().init("topics: 7\n"), "init.yaml"),
         (
             Setup::new().flag("--init", "/no/such/file.yaml"),
-            "cannot read /no/such/file.yaml",
+            "cannot read /no/such/file.yaml: No such file or directory (os error 2)\n",
         ),
     ] {
         let mut broker = setup.spawn().unwrap();
         let status = broker.wait_for_end().unwrap();
         let log = broker.log().unwrap();
-        assert_eq!(status.code(), Some(1), "{log}");
+        assert_eq!(status.code(), Some(2), "{log}");
         assert!(log.contains(reason), "the log should say {reason:?}: {log}");
     }
 }

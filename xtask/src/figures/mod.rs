@@ -1,5 +1,6 @@
 //! `cargo xtask figures`: makes the tables of docs/benchmarks.md on the machine that it runs on.
 
+mod h2load;
 mod load;
 mod sections;
 mod server;
@@ -11,7 +12,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result};
 use clap::{Args, ValueEnum};
 
-use crate::{prerequisites, process, workspace};
+use crate::{process, workspace};
 
 /// What to measure, and how often.
 #[derive(Args)]
@@ -66,7 +67,7 @@ pub struct Setup {
 
 /// Measures, and prints the tables as Markdown.
 pub fn figures(args: &FiguresArgs) -> Result<ExitCode> {
-    prerequisites::install()?;
+    h2load::install()?;
     process::check(&mut process::cargo(&[
         "build",
         "--locked",

@@ -10,6 +10,8 @@ const TESTING: &str = "docs/testing.md";
 
 const SUITES_HEADING: &str = "## System suites";
 
+const TOOLS_HEADING: &str = "| Tool | Version |";
+
 /// The folder whose Rust files are the system suites.
 const SUITES: &str = "tests/tests/";
 
@@ -62,7 +64,7 @@ pub fn every_variable_is_documented(tree: &Tree) -> Vec<Violation> {
     violations
 }
 
-/// README.md's table of tools states the versions that `cargo xtask test` asks for.
+/// README.md's table of tools states the versions that `cargo xtask test` asks for, and no tool that it does not.
 pub fn tool_versions_are_stated(tree: &Tree) -> Vec<Violation> {
     let Some(readme) = tree.file("README.md") else {
         return vec![Violation::new("README.md", 1, "there is no README.md")];
@@ -71,9 +73,21 @@ pub fn tool_versions_are_stated(tree: &Tree) -> Vec<Violation> {
         .iter()
         .map(|tool| format!("| {} | {} |", tool.name, tool.at_least));
     let unstated = unstated.filter(|row| !readme.text.lines().any(|line| line == row));
-    unstated
-        .map(|row| Violation::new(&readme.path, 1, format!("the table of tools lacks the row {row}")))
-        .collect()
+    let unstated = unstated
+        .map(|row| Violation::new(&readme.path, 1, format!("the table of tools lacks the row {row}")));
+    let rows = readme.text.lines().zip(1..);
+    let unused = rows.skip_while(|(line, _)| *line != TOOLS_HEADING).skip(2);
+    let unused =
+        unused.map_while(|(line, number)| Some((line.strip_prefix("| ")?.split_once(" |")?.0, number)));
+    let unused = unused.filter(|(name, _)| tools::TOOLS.iter().all(|tool| tool.name != *name));
+    let unused = unused.map(|(name, number)| {
+        Violation::new(
+            &readme.path,
+            number,
+            format!("`cargo xtask test` does not ask for {name}"),
+        )
+    });
+    unstated.chain(unused).collect()
 }
 
 /// The names in the first column of the table under the heading for suites, with their lines.
@@ -195,5 +209,18 @@ mod tests {
             ["README.md:1"]
         );
         assert_eq!(places(tool_versions_are_stated, &[]), ["README.md:1"]);
+    }
+
+    #[test]
+    fn a_tool_that_nothing_asks_for_is_caught() {
+        let rows = tools::TOOLS
+            .iter()
+            .map(|tool| format!("| {} | {} |\n", tool.name, tool.at_least));
+        let rows: String = rows.collect();
+        let readme = format!("{TOOLS_HEADING}\n| --- | --- |\n| Abacus | 1.0 |\n{rows}\n| Other | table |\n");
+        assert_eq!(
+            places(tool_versions_are_stated, &[("README.md", &readme)]),
+            ["README.md:3"]
+        );
     }
 }

@@ -24,6 +24,7 @@ pub struct StateMetrics {
     groups: IntGauge,
     polls: IntGauge,
     wakeups: IntCounter,
+    checkpoints: IntCounter,
     log_bytes: IntGauge,
     flush_behind: IntGauge,
 }
@@ -38,6 +39,7 @@ impl StateMetrics {
             "rocketmq_send_to_dlq_messages_total",
             "Messages in a group's dead-letter topic, ever",
         );
+        let checkpoints = IntCounter::new("sluice_checkpoints_total", "Checkpoints written")?;
         let wakeups = IntCounter::new("sluice_poll_wakeups_total", "Waiting receives that were woken")?;
         Ok(Self {
             lag: vec(
@@ -74,6 +76,7 @@ impl StateMetrics {
             groups: gauge("rocketmq_consumer_group_number", "Consumer groups")?,
             polls: gauge("sluice_polls", "Receives that wait or are being served")?,
             wakeups: register(registry, wakeups)?,
+            checkpoints: register(registry, checkpoints)?,
             log_bytes: gauge("sluice_log_written_bytes", "Bytes ever written to the log")?,
             flush_behind: gauge(
                 "rocketmq_storage_flush_behind_bytes",
@@ -90,6 +93,8 @@ impl StateMetrics {
         self.polls.set(engine.polls() as i64);
         self.wakeups.reset();
         self.wakeups.inc_by(engine.poll_wakeups());
+        self.checkpoints.reset();
+        self.checkpoints.inc_by(engine.store().checkpoints_written());
         let positions = engine.store().reader().positions();
         let (written, durable) = (positions.written().0, positions.durable().0);
         self.log_bytes.set(written as i64);

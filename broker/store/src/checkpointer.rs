@@ -17,7 +17,7 @@ use sluice_core::ids::{PhysicalOffset, QueueId, QueueOffset, TopicQueue};
 use sluice_core::state::{ShardKey, ShardView};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
@@ -38,6 +38,7 @@ pub struct Checkpointer {
     halted: Arc<AtomicBool>,
     /// A sync has failed, or a write, not for want of space: a later sync may claim success for what is lost.
     broken: bool,
+    written: Arc<AtomicU64>,
 }
 
 impl Checkpointer {
@@ -57,7 +58,13 @@ impl Checkpointer {
             held_over: BTreeMap::new(),
             halted,
             broken: false,
+            written: Arc::default(),
         }
+    }
+
+    /// Counts the checkpoints written from now on.
+    pub fn written(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.written)
     }
 
     /// Writes one checkpoint. On a full disk there is only a warning: the log has everything, and the parts go with the next
@@ -111,6 +118,7 @@ impl Checkpointer {
             .write(position, &header.encode(), &starts_segment, parts)?;
         self.held_over.clear();
         self.queues.checkpoint_done()?;
+        self.written.fetch_add(1, Ordering::Relaxed);
         tracing::info!(
             %position,
             digest = format_args!("{:016x}", state.digest),

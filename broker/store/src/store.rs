@@ -15,7 +15,7 @@ use sluice_core::log::{Outcome, ReplicatedLog};
 use sluice_core::state::{LEVEL, RestoreError, Tables};
 use smallvec::smallvec;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -83,6 +83,7 @@ struct Inner {
     index: IndexStore,
     term: Term,
     uuid: [u8; 16],
+    checkpoints: Arc<AtomicU64>,
     running: Mutex<Option<Running>>,
 }
 
@@ -142,6 +143,7 @@ impl Store {
             checkpoints,
             Arc::clone(&halted),
         );
+        let checkpoints = checkpointer.written();
         let (applier, checkpointer) = start_folding(applier, checkpointer, &log, to_apply, &failed)?;
         let log_failed = Arc::clone(&failed);
         let threads = log::spawn(writer, prefill, move |fatal| log_failed(fatal.to_string()))
@@ -162,6 +164,7 @@ impl Store {
                 index,
                 term,
                 uuid,
+                checkpoints,
                 running,
             }),
         };
@@ -202,6 +205,11 @@ impl Store {
     /// What tells this shard from all others.
     pub fn uuid(&self) -> [u8; 16] {
         self.inner.uuid
+    }
+
+    /// Checkpoints written since the store was opened.
+    pub fn checkpoints_written(&self) -> u64 {
+        self.inner.checkpoints.load(Ordering::Relaxed)
     }
 
     /// Switches on, level by level, what this build knows and the log does not use yet.

@@ -3,6 +3,8 @@
 use sluice_tests::client::Client;
 use sluice_tests::http;
 use sluice_tests::process::Setup;
+use sluice_tests::wait;
+use std::time::Duration;
 
 use crate::traffic::{consume, numbered, send};
 
@@ -33,4 +35,24 @@ async fn metrics_are_in_prometheus_format_and_count_what_was_done() {
             .body
             .contains("# TYPE ")
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn checkpoints_and_bytes_of_the_log_are_counted() {
+    let broker = Setup::new().flag("--checkpoint-seconds", "1").start().unwrap();
+    let client = Client::new(&broker.endpoint()).unwrap();
+    send(&client, "orders", &numbered(0..20)).await;
+    let value = |name: &str| {
+        let samples = broker.metrics().unwrap();
+        samples
+            .iter()
+            .find(|sample| sample.name == name)
+            .map_or(0.0, |sample| sample.value)
+    };
+    assert!(value("sluice_log_written_bytes") > 20.0);
+    wait::until_true_async("a checkpoint is counted", Duration::from_secs(30), || {
+        value("sluice_checkpoints_total") > 0.0
+    })
+    .await
+    .unwrap();
 }

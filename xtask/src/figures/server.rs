@@ -118,16 +118,6 @@ impl Server {
         Ok(kib / 1024.0)
     }
 
-    /// Files of the data folder whose names end so.
-    pub fn files(&self, ending: &str) -> Result<usize> {
-        let text = Command::new("find")
-            .arg(&self.data)
-            .args(["-name", &format!("*{ending}")])
-            .output()?
-            .stdout;
-        Ok(String::from_utf8_lossy(&text).lines().count())
-    }
-
     /// A sum over all series of a metric.
     pub fn metric(&self, name: &str) -> Result<f64> {
         let page = get("/metrics")?;

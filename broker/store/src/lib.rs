@@ -13,6 +13,8 @@ mod mmap;
 pub mod queue;
 mod restored;
 mod store;
+#[cfg(test)]
+mod tests;
 
 pub use applier::{NoObserver, Observer};
 pub use checkpointer::CheckpointPolicy;

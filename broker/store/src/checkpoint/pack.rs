@@ -157,3 +157,28 @@ impl PackReader {
         Ok(bytes)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::io::FaultyIo;
+    use crate::tests::{u32_at, u64_at};
+
+    #[test]
+    fn the_bytes_are_those_that_the_format_says() {
+        let io = FaultyIo::new(0);
+        let path = Path::new("/d/a.pack");
+        io.create_dir(Path::new("/d")).unwrap();
+        let mut pack = PackWriter::new(&io, path.to_owned(), 1 << 40);
+        let first = pack.add(PartKey::default(), b"first").unwrap();
+        let second = pack.add(PartKey::default(), b"second").unwrap();
+        assert_eq!(pack.finish().unwrap(), 35);
+        let mut bytes = vec![0; 35];
+        read_exact_at(&*io.open_read(path).unwrap(), &mut bytes, 0).unwrap();
+        assert_eq!(&bytes[..8], b"SLUICEPK");
+        assert_eq!([8, 12].map(|at| u32_at(&bytes, at)), [1, 0]);
+        assert_eq!((u64_at(&bytes, 16), &bytes[24..]), (1 << 40, &b"firstsecond"[..]));
+        assert_eq!((first.offset, second.offset, second.len), (24, 29, 6));
+        assert_eq!(second.crc, crc32c::crc32c(b"second"));
+    }
+}

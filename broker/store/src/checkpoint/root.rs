@@ -128,6 +128,7 @@ fn read_part(reader: &mut Reader<'_>) -> Result<(PartKey, BlobRef), Malformed> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tests::{ends_in_its_checksum, u32_at, u64_at};
 
     fn root() -> Root {
         let blob = |n: u32| BlobRef {
@@ -155,6 +156,23 @@ mod tests {
                 })
                 .collect(),
         }
+    }
+
+    #[test]
+    fn the_bytes_are_those_that_the_format_says() {
+        let bytes = root().encode();
+        assert_eq!(&bytes[..8], b"SLUICERT");
+        assert_eq!([8, 12].map(|at| u32_at(&bytes, at)), [1, 0]);
+        assert_eq!([16, 24, 32].map(|at| u64_at(&bytes, at)), [1 << 40, 2, 3]);
+        assert_eq!([40, 44].map(|at| u32_at(&bytes, at)), [6, 20]);
+        assert_eq!(&bytes[48..54], b"header");
+        let part = &bytes[54 + 37 * 19..];
+        assert_eq!(part[0], 3);
+        assert_eq!([1, 5, 9].map(|at| u32_at(part, at)), [19, 2, 1]);
+        assert_eq!([13, 21].map(|at| u64_at(part, at)), [7, 1900]);
+        assert_eq!([29, 33].map(|at| u32_at(part, at)), [19, !19]);
+        assert_eq!(part.len(), 37 + 4);
+        assert!(ends_in_its_checksum(&bytes));
     }
 
     #[test]

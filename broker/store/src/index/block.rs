@@ -93,6 +93,7 @@ fn checksum(bytes: &[u8], number: u32) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tests::{u32_at, u64_at};
     use sluice_core::ids::PhysicalOffset;
 
     #[test]
@@ -114,6 +115,14 @@ mod tests {
         };
         for block in [items, fences] {
             let bytes = block.encode(7);
+            let crc = [&7_u32.to_le_bytes(), &bytes[..4], &bytes[8..]].concat();
+            assert_eq!(u32_at(&bytes, 4), crc32c::crc32c(&crc));
+            // The first entry's item is all zeros; the second begins 24 or 28 bytes behind it.
+            match bytes[..4] {
+                [0, 0, 170, 0] => assert_eq!(u64_at(&bytes, 8 + 24), 1),
+                [1, 2, 146, 0] => assert_eq!((u32_at(&bytes, 8 + 24), u64_at(&bytes, 8 + 28)), (9, 1)),
+                _ => unreachable!("{:?}", &bytes[..4]),
+            }
             assert_eq!(Block::decode(&bytes, 7), Some(block));
             assert_eq!(Block::decode(&bytes, 8), None, "not its place");
             for at in 0..BLOCK_BYTES {

@@ -337,3 +337,26 @@ fn covers(sorted: &[Arc<SortedFile>], run: u64) -> bool {
 fn slice_of(time: TimeMs) -> u64 {
     time / SLICE_MS
 }
+
+#[cfg(test)]
+mod layout {
+    use super::*;
+    use crate::tests::{u32_at, u64_at};
+
+    #[test]
+    fn a_position_is_33_bytes_as_the_format_says() {
+        let position = IndexPosition {
+            run: 1,
+            items: 2,
+            crc: 3,
+            slice: 4,
+            slice_start: 5,
+            covered: true,
+        };
+        let bytes = position.encode();
+        assert_eq!([0, 16, 24].map(|at| u64_at(&bytes, at)), [1, 4, 5]);
+        assert_eq!([8, 12].map(|at| u32_at(&bytes, at)), [2, 3]);
+        assert_eq!((bytes[32], bytes.len()), (1, 33));
+        assert_eq!(IndexPosition::decode(&bytes), Ok(position));
+    }
+}

@@ -205,3 +205,35 @@ fn read_file(io: &dyn LogIo, path: &Path) -> Result<Option<Vec<u8>>, IndexError>
     read_exact_at(&*file, &mut bytes, 0).map_err(failed)?;
     Ok(Some(bytes))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::io::FaultyIo;
+    use crate::tests::{u32_at, u64_at};
+    use sluice_core::ids::PhysicalOffset;
+
+    #[test]
+    fn the_bytes_are_those_that_the_format_says() {
+        let io = FaultyIo::new(0);
+        let path = Path::new("/d/a.run");
+        io.create_dir(Path::new("/d")).unwrap();
+        let mut run = OpenRun::default();
+        for n in 1..=2 {
+            run.push(Item {
+                hash: n,
+                physical: PhysicalOffset(n * 10),
+                time: n * 100,
+            });
+        }
+        run.at.slice_start = 5;
+        let closed = run.close();
+        write(&io, path, &closed.items, 0, 2, Some(&closed.at)).unwrap();
+        let bytes = read_file(&io, path).unwrap().unwrap();
+        let items = [0, 8, 16, 24, 32, 40].map(|at| u64_at(&bytes, at));
+        assert_eq!(items, [1, 10, 100, 2, 20, 200]);
+        assert_eq!((&bytes[48..56], u32_at(&bytes, 56)), (&b"SLUICERN"[..], 2));
+        assert_eq!(u32_at(&bytes, 60), crc32c::crc32c(&bytes[..48]));
+        assert_eq!((u64_at(&bytes, 64), bytes.len()), (5, 72));
+    }
+}

@@ -352,3 +352,35 @@ impl Blocks<'_> {
         Ok(None)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::{ends_in_its_checksum, u32_at, u64_at};
+
+    #[test]
+    fn the_header_is_the_one_that_the_format_says() {
+        let header = Header {
+            level: 2,
+            slice: 3,
+            slice_start: 4,
+            first_run: 5,
+            runs: 6,
+            root: 7,
+            blocks: 8,
+            items: 9,
+            times: (10, 11),
+            hashes: (12, 13),
+            places: (PhysicalOffset(14), PhysicalOffset(15)),
+        };
+        let bytes = header.encode();
+        assert_eq!((&bytes[..8], bytes.len()), (&b"SLUICEIX"[..], 4096));
+        assert_eq!([8, 12].map(|at| u32_at(&bytes, at)), [1, 2]);
+        assert_eq!([16, 24, 32].map(|at| u64_at(&bytes, at)), [3, 4, 5]);
+        assert_eq!([40, 44, 48].map(|at| u32_at(&bytes, at)), [6, 7, 8]);
+        let rest = [52, 60, 68, 76, 84, 92, 100].map(|at| u64_at(&bytes, at));
+        assert_eq!(rest, [9, 10, 11, 12, 13, 14, 15]);
+        assert!(ends_in_its_checksum(&bytes[..112]));
+        assert_eq!(Header::decode(&bytes), Ok(header));
+    }
+}

@@ -278,6 +278,7 @@ fn read_start(file: &FileHandle) -> std::io::Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tests::{ends_in_its_checksum, u32_at, u64_at};
 
     fn meta() -> Meta {
         Meta {
@@ -299,6 +300,19 @@ mod tests {
                 index: LogIndex(55),
             }),
         }
+    }
+
+    #[test]
+    fn the_bytes_are_those_that_the_format_says() {
+        let bytes = meta().encode(12);
+        assert_eq!(&bytes[..8], b"SLUICMET");
+        assert_eq!((u32_at(&bytes, 8), u32_at(&bytes, 12)), (bytes.len() as u32, 1));
+        assert_eq!((u64_at(&bytes, 16), &bytes[24..40]), (12, &[9; 16][..]));
+        assert_eq!([40, 48, 56].map(|at| u64_at(&bytes, at)), [1 << 30, 3, 7]);
+        assert_eq!([64, 81, 82].map(|at| bytes[at]), [1; 3]);
+        assert_eq!([65, 73, 83, 91].map(|at| u64_at(&bytes, at)), [7, 3, 2, 55]);
+        assert_eq!(&bytes[99..bytes.len() - 4], b"\x0eDefaultCluster\x08broker-a");
+        assert!(ends_in_its_checksum(&bytes));
     }
 
     #[test]

@@ -91,6 +91,7 @@ impl SparseIndex {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tests::{ends_in_its_checksum, u32_at, u64_at};
 
     fn sample() -> SparseIndex {
         let mut sparse = SparseIndex::new(PhysicalOffset(100), LogIndex(10));
@@ -111,6 +112,19 @@ mod tests {
         let (index, offset) = sparse.floor(LogIndex(60)).unwrap();
         assert!(index <= LogIndex(60) && index > LogIndex(47));
         assert_eq!(offset.0, 100 + (index.0 - 10) * (STRIDE / 10));
+    }
+
+    #[test]
+    fn the_bytes_are_those_that_the_format_says() {
+        let mut sparse = SparseIndex::new(PhysicalOffset(100), LogIndex(10));
+        sparse.note(LogIndex(11), PhysicalOffset(99 + STRIDE));
+        sparse.note(LogIndex(12), PhysicalOffset(100 + STRIDE));
+        let bytes = sparse.encode();
+        assert_eq!((&bytes[..8], u32_at(&bytes, 8)), (&b"SLUICSPX"[..], 2));
+        let numbers = [12, 20, 28, 36].map(|at| u64_at(&bytes, at));
+        assert_eq!(numbers, [10, 100, 12, 100 + (1 << 20)]);
+        assert_eq!(bytes.len(), 12 + 2 * 16 + 4);
+        assert!(ends_in_its_checksum(&bytes));
     }
 
     #[test]

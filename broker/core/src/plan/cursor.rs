@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 /// Where the next look into the queue starts, and what is offered at the moment.
 #[derive(Debug, Default)]
 pub struct Cursor {
-    /// Below this offset only what expires, is handed back or is parked can be offered.
+    /// Below this offset only what expires, is handed back or is parked can be offered; nothing is parked beyond it.
     pub(super) scan_from: u64,
     /// Whether the group is FIFO, as the last choice from the queue has seen.
     pub(super) fifo: bool,
@@ -105,6 +105,10 @@ impl Cursor {
 
     /// Looks at everything from `offset` on again.
     pub fn look_again_from(&mut self, offset: QueueOffset) {
-        self.scan_from = self.scan_from.min(offset.0);
+        if offset.0 < self.scan_from {
+            self.scan_from = offset.0;
+            // The look comes past them again, in order: parked, they would wait for themselves.
+            self.parked.unpark_from(offset.0);
+        }
     }
 }

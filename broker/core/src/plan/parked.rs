@@ -47,6 +47,14 @@ impl Parked {
         }
     }
 
+    /// Forgets all that is parked from `offset` on.
+    pub(super) fn unpark_from(&mut self, offset: u64) {
+        self.by_group.retain(|_, offsets| {
+            self.len -= offsets.split_off(&offset).len();
+            !offsets.is_empty()
+        });
+    }
+
     /// The parked messages of a message group from `from` on, in order.
     pub(super) fn offsets(&self, group_hash: u32, from: u64) -> impl Iterator<Item = u64> + '_ {
         self.by_group

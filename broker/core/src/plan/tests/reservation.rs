@@ -132,3 +132,35 @@ fn a_message_group_stays_reserved_until_all_its_offers_are_answered() {
     queue.cursor.applied(QueueOffset(0));
     assert!(queue.select(9).is_empty(), "1 is still offered to somebody");
 }
+
+#[test]
+fn a_plan_that_passed_some_by_and_came_to_nothing_leaves_no_message_group_behind() {
+    for failed in [1, 2, 3, 9] {
+        let mut queue = Queue::new(true);
+        queue.filter = TagFilter::parse("wanted").unwrap();
+        for (tag, message_group) in [("other", "b"), ("wanted", "a"), ("other", "b"), ("wanted", "a")] {
+            queue.send(Some(tag), Some(message_group));
+        }
+        queue.send(Some("wanted"), Some("c"));
+        let plan = queue.select(failed);
+        plan.give_back(&mut queue.cursor);
+        let (mut of_a, mut of_c) = (Vec::new(), Vec::new());
+        for _ in 0..3 {
+            let delivered = queue.receive(1);
+            for offset in taken(&delivered) {
+                if offset == 4 {
+                    of_c.push(offset)
+                } else {
+                    of_a.push(offset)
+                }
+                queue.settle(Change::Done, offset, delivered.delivery);
+            }
+        }
+        assert_eq!(
+            (of_a, of_c),
+            (vec![1, 3], vec![4]),
+            "after a plan of at most {failed}"
+        );
+        assert_eq!(queue.view().floor(), QueueOffset(5), "and nothing is left");
+    }
+}

@@ -331,6 +331,20 @@ async fn a_lost_answer_is_given_again_uncounted_to_the_same_attempt_id() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_attempt_id_that_two_clients_use_takes_nothing_from_either() {
+    let at = fixture(false, 17).await;
+    at.send("one", None).await;
+    let mut ask = at.ask(Duration::ZERO);
+    ask.attempt_id = 77;
+    let first = at.take(ask.clone()).await;
+    ask.client = Arc::from("another");
+    assert!(at.take(ask.clone()).await.is_empty());
+    at.send("two", None).await;
+    assert_eq!(bodies(&at.take(ask).await), ["two"]);
+    assert!(at.settle(&first[0], Change::Done).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_that_is_gone_gives_back_what_the_broker_renewed_for_it() {
     let at = fixture(false, 17).await;
     at.send("one", None).await;

@@ -42,7 +42,7 @@ pub struct Deliver {
     pub attempt_id: u64,
     /// Whether the broker renews for the client.
     pub auto_renew: bool,
-    /// Whether it repeats a delivery whose answer the client lost: the same messages, uncounted.
+    /// Whether it repeats a delivery whose answer this client lost: the same messages, uncounted.
     pub resume: bool,
     /// How long the messages stay hidden, counted from the command's time.
     pub invisible_ms: u64,

@@ -37,12 +37,18 @@ pub struct Pending {
 pub struct Delivery {
     /// The client that it went to.
     pub client: Arc<str>,
-    /// The client's attempt id, hashed; 0 for none.
+    /// The client's attempt id, hashed; 0 for none. Of two clients it may be the same.
     pub attempt_id: u64,
     /// Whether the broker renews for the client.
     pub auto_renew: bool,
     /// Pending messages that name it.
     pub left: u32,
+}
+
+impl Delivery {
+    pub(super) fn is_attempt(&self, client: &str, attempt_id: u64) -> bool {
+        attempt_id != 0 && self.attempt_id == attempt_id && &*self.client == client
+    }
 }
 
 /// What waits in a queue for a group, in messages.
@@ -132,14 +138,23 @@ impl GroupQueue {
         self.clients.names()
     }
 
-    /// The messages that deliveries with this attempt id still hold.
-    pub fn held_by_attempt(&self, attempt_id: u64, now: TimeMs) -> Vec<(QueueOffset, u32)> {
+    /// The messages that deliveries to this client with this attempt id still hold. Clients make attempt ids each for
+    /// themselves: that of another client is another attempt.
+    pub fn held_by_attempt(&self, client: &str, attempt_id: u64, now: TimeMs) -> Vec<(QueueOffset, u32)> {
         let all = (attempt_id, DeliveryId(0))..=(attempt_id, DeliveryId(u64::MAX));
-        if self.by_attempt_id.range(all).next().is_none() {
+        let with_id = self.by_attempt_id.range(all).map(|(_, delivery)| *delivery);
+        let repeated: Vec<DeliveryId> = with_id
+            .filter(|id| {
+                let delivery = self.deliveries.get(id);
+                delivery.is_some_and(|delivery| delivery.is_attempt(client, attempt_id))
+            })
+            .collect();
+        if repeated.is_empty() {
             return Vec::new();
         }
         let held = |(offset, pending): (&u64, &Pending)| {
-            let named = self.by_attempt_id.contains(&(attempt_id, pending.delivery));
+            // They rise, as the index has them.
+            let named = repeated.binary_search(&pending.delivery).is_ok();
             (named && pending.visible_at > now).then_some((QueueOffset(*offset), pending.group_hash))
         };
         self.pending.iter().filter_map(held).collect()

@@ -165,8 +165,11 @@ fn deliveries() -> Vec<Frame> {
     };
     let resumed = Deliver {
         resume: true,
-        client: "host@2@0".to_owned(),
         ..renewed.clone()
+    };
+    let resumed_by_another = Deliver {
+        client: "host@2@0".to_owned(),
+        ..resumed.clone()
     };
     let span = |start, len| Span {
         start: QueueOffset(start),
@@ -192,6 +195,7 @@ fn deliveries() -> Vec<Frame> {
                     "deliver-last",
                     deliver(WORKERS, &[(4, 0), (9, 0)]).encode(time + 4),
                 ),
+                named("deliver-resumed-by-another", resumed_by_another.encode(time + 5)),
             ],
         ),
         (2, endings()),
@@ -221,7 +225,7 @@ fn endings() -> Vec<(&'static str, Vec<u8>)> {
     let time = START + 200;
     let release = Release {
         id: of(FIFO),
-        client: "host@2@0".to_owned(),
+        client: "host@1@0".to_owned(),
         visible_in_ms: 250,
     };
     let given_up = DeadLetter {

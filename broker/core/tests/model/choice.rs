@@ -1,15 +1,17 @@
 //! The model's choice: what a receive may be offered, and what is handed out.
 
-use super::reference::{At, Held, Message, Model, Token, attempt_id};
+use super::reference::{At, Held, Message, Model, Token};
 use super::steps::Ask;
 use std::collections::BTreeSet;
 
 impl Model {
     pub fn held_by_attempt(&self, at: At, ask: &Ask, now: u64) -> Vec<usize> {
-        let same = |held: Held| ask.attempt != 0 && held.attempt_id == attempt_id(ask) && held.until > now;
         let all = 0..self.messages(at).len();
-        all.filter(|offset| self.pending(at, *offset).is_some_and(same))
-            .collect()
+        all.filter(|offset| {
+            self.pending(at, *offset)
+                .is_some_and(|held| repeats(ask, held, now))
+        })
+        .collect()
     }
 
     pub fn reserved(&self, at: At) -> BTreeSet<usize> {
@@ -86,7 +88,7 @@ impl Model {
     pub fn attempt_of(&self, at: At, offset: usize, token: Token, ask: &Ask, resume: bool) -> Option<u16> {
         let held = self.pending(at, offset);
         if resume {
-            let held = held.filter(|held| held.until > self.now && held.attempt_id == attempt_id(ask));
+            let held = held.filter(|held| repeats(ask, *held, self.now));
             return held.map(|held| held.attempt);
         }
         let group = self.messages(at)[offset].group;
@@ -101,4 +103,10 @@ impl Model {
             None => self.is_fresh(at, offset).then_some(1),
         }
     }
+}
+
+/// Whether what is held is what this attempt of this client got before: others may have the same attempt id.
+fn repeats(ask: &Ask, held: Held, now: u64) -> bool {
+    let same = held.attempt_id == ask.attempt && held.client == ask.client;
+    ask.attempt != 0 && same && held.until > now
 }

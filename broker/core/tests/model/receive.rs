@@ -2,8 +2,8 @@
 
 use super::compare;
 use super::machine::{Fault, Machine, Waiting, id_of, tag_text};
-use super::reference::{Expected, Model, Planned, attempt_id};
-use super::steps::{Fate, GroupSpec};
+use super::reference::{Expected, Model, Planned};
+use super::steps::{Ask, Fate, GroupSpec};
 use sluice_core::command::{DeadLetter, Deliver, EncodedCommand, Subscribe, Take};
 use sluice_core::entry::QueueEntry;
 use sluice_core::ids::{GroupQueueId, QueueOffset};
@@ -24,6 +24,10 @@ impl EntrySource for Entries<'_> {
     }
 }
 
+fn client_name(ask: &Ask) -> String {
+    format!("client-{}", ask.client)
+}
+
 /// The filter that a group receives with.
 pub fn filter_of(spec: &GroupSpec) -> TagFilter {
     let expression = spec.filter.map_or_else(|| "*".to_owned(), tag_text);
@@ -41,10 +45,10 @@ impl<const FAULT: u8> Machine<FAULT> {
             assert_eq!(done, Ok(Done::Subscribed));
         }
         let spec = &model.groups[planned.at.0].1;
-        let attempt = u64::from(attempt_id(&ask));
+        let (client, attempt) = (client_name(&ask), u64::from(ask.attempt));
         let held = match attempt {
             0 => Vec::new(),
-            attempt => self.look(id, |queue| queue.held_by_attempt(attempt, self.now())),
+            attempt => self.look(id, |queue| queue.held_by_attempt(&client, attempt, self.now())),
         };
         let resume = !held.is_empty();
         let plan = if resume {
@@ -109,13 +113,13 @@ impl<const FAULT: u8> Machine<FAULT> {
         let waiting = self.waiting.remove(plan as usize % self.waiting.len());
         let (id, plan) = (waiting.id, &waiting.plan);
         if fate == Fate::Failed {
-            self.give_back(id, plan);
+            self.give_back(&waiting);
             return Expected::Nothing;
         }
         let deliver = Deliver {
             id,
-            client: format!("client-{}", waiting.ask.client),
-            attempt_id: u64::from(attempt_id(&waiting.ask)),
+            client: client_name(&waiting.ask),
+            attempt_id: u64::from(waiting.ask.attempt),
             auto_renew: waiting.ask.renewed,
             resume: waiting.resume,
             invisible_ms: waiting.ask.invisible_ms,
@@ -124,8 +128,8 @@ impl<const FAULT: u8> Machine<FAULT> {
         };
         let (dead, delivered) = self.deliver(plan, &deliver, &waiting.filter);
         if fate == Fate::Unknown {
-            self.give_back(id, plan);
-        } else {
+            self.give_back(&waiting);
+        } else if !waiting.resume {
             self.applied(id, plan, &dead, &delivered);
         }
         self.deliveries.push(delivered.delivery);
@@ -192,9 +196,12 @@ impl<const FAULT: u8> Machine<FAULT> {
         }
     }
 
-    pub fn give_back(&mut self, id: GroupQueueId, plan: &Plan) {
-        if FAULT != Fault::NEVER_GIVEN_BACK {
-            plan.give_back(self.cursors.entry(id).or_default());
+    /// What repeats a delivery has reserved nothing: the reservation there may be is another's.
+    fn give_back(&mut self, waiting: &Waiting) {
+        if FAULT != Fault::NEVER_GIVEN_BACK && !waiting.resume {
+            waiting
+                .plan
+                .give_back(self.cursors.entry(waiting.id).or_default());
         }
     }
 }

@@ -310,7 +310,7 @@ impl Model {
                 token,
                 client: plan.ask.client,
                 attempt,
-                attempt_id: attempt_id(&plan.ask),
+                attempt_id: plan.ask.attempt,
                 renewed: plan.ask.renewed,
             };
             self.set(at, offset, Status::Pending(held));
@@ -346,14 +346,5 @@ impl Model {
             }),
         }
         self.set(at, offset, Status::Done);
-    }
-}
-
-/// Attempts of different clients differ.
-pub fn attempt_id(ask: &Ask) -> u8 {
-    if ask.attempt == 0 {
-        0
-    } else {
-        ask.client * 8 + ask.attempt
     }
 }

@@ -119,7 +119,7 @@ impl Engine {
 fn find_lost(dispatcher: &Dispatcher, request: &Receive, now: TimeMs) -> Vec<(QueueId, Vec<Take>)> {
     let (mut lost, mut room) = (Vec::new(), request.max);
     for (queue, shard) in dispatcher.subscription.shards.iter().enumerate() {
-        let held = shard.read(|shard| shard.held_by_attempt(request.attempt_id, now));
+        let held = shard.read(|shard| shard.held_by_attempt(&request.client, request.attempt_id, now));
         let takes: Vec<Take> = held
             .into_iter()
             .take(room)

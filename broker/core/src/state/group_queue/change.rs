@@ -55,7 +55,7 @@ impl GroupQueue {
         if let Some(pending) = self.pending.get(&offset) {
             if command.resume {
                 let held = self.deliveries.get(&pending.delivery)?;
-                let same = command.attempt_id != 0 && held.attempt_id == command.attempt_id;
+                let same = held.is_attempt(&command.client, command.attempt_id);
                 return (same && pending.visible_at > now).then_some(pending.attempt);
             }
             let free = pending.visible_at <= now && !self.is_locked_by_other(take.group_hash, id, now);

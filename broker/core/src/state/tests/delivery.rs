@@ -209,7 +209,7 @@ fn a_repeated_attempt_gets_the_same_messages_uncounted() {
         ..bench.taking("c", offsets)
     };
     let first = bench.deliver_with(attempt(&bench, &[0, 1], false, 7));
-    let held = bench.queue().held_by_attempt(7, START);
+    let held = bench.queue().held_by_attempt("c", 7, START);
     assert_eq!(held, [(QueueOffset(0), 0), (QueueOffset(1), 0)]);
     for (attempt_id, offsets) in [(8, &[0, 1]), (0, &[0, 1])] {
         let none = bench.deliver_with(attempt(&bench, offsets, true, attempt_id));
@@ -219,9 +219,27 @@ fn a_repeated_attempt_gets_the_same_messages_uncounted() {
     assert_eq!(again.taken, first.taken, "fresh messages are not part of it");
     assert!(!bench.ack(0, first.delivery) && bench.ack(0, again.delivery));
     bench.clock += HIDDEN;
-    assert!(bench.queue().held_by_attempt(7, bench.clock).is_empty());
+    assert!(bench.queue().held_by_attempt("c", 7, bench.clock).is_empty());
     let late = bench.deliver_with(attempt(&bench, &[1], true, 7));
     assert!(late.taken.is_empty(), "what expired is not resumed");
+}
+
+#[test]
+fn an_attempt_of_another_client_is_another_attempt_whatever_its_id() {
+    let mut bench = with_messages(2);
+    let attempt = |bench: &Bench, client, resume| Deliver {
+        attempt_id: 7,
+        resume,
+        ..bench.taking(client, &[0])
+    };
+    let first = bench.deliver_with(attempt(&bench, "c", false));
+    assert!(bench.queue().held_by_attempt("d", 7, START).is_empty());
+    let other = bench.deliver_with(attempt(&bench, "d", true));
+    assert!(other.taken.is_empty());
+    assert!(
+        bench.ack(0, first.delivery),
+        "the first client's handle is good still"
+    );
 }
 
 #[test]
@@ -234,7 +252,7 @@ fn an_attempt_id_finds_all_deliveries_that_it_made() {
         };
         bench.deliver_with(command);
     }
-    assert_eq!(bench.queue().held_by_attempt(7, START).len(), 2);
+    assert_eq!(bench.queue().held_by_attempt("c", 7, START).len(), 2);
 }
 
 #[test]

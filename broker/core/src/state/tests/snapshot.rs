@@ -101,8 +101,8 @@ fn what_an_attempt_holds_is_the_same_after_a_restore() {
     stored.add(&bench.state.snapshot());
     let back = stored.restore().unwrap();
     let subscription = back.tables().subscription(bench.id.group, bench.id.at.topic);
-    let held = subscription.unwrap().shards[0].read(|queue| queue.held_by_attempt(7, START));
-    assert_eq!(held, bench.queue().held_by_attempt(7, START));
+    let held = subscription.unwrap().shards[0].read(|queue| queue.held_by_attempt("c", 7, START));
+    assert_eq!(held, bench.queue().held_by_attempt("c", 7, START));
     assert_eq!(held.len(), 2);
 }
 

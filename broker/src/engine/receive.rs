@@ -1,5 +1,6 @@
 //! Receiving: choose, reserve, propose a `Deliver`, read the records; wait where there is nothing.
 
+pub(super) mod look;
 mod poll;
 mod take;
 mod taken;

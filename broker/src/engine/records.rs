@@ -8,6 +8,7 @@ use sluice_core::plan::EntrySource;
 use sluice_store::Store;
 
 /// One queue's entries, for planning.
+#[derive(Clone, Copy)]
 pub(super) struct Entries<'a> {
     pub(super) store: &'a Store,
     pub(super) at: TopicQueue,
@@ -21,6 +22,23 @@ impl EntrySource for Entries<'_> {
             .queues()
             .read(self.at, from, max, out)
             .map_err(|error| EngineError::Read(error.to_string()))?;
+        Ok(())
+    }
+}
+
+/// One queue's entries as far as they are in memory: never waits for a disk.
+pub(super) struct HotEntries<'a>(pub(super) Entries<'a>);
+
+/// Entries are in files only.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Cold;
+
+impl EntrySource for HotEntries<'_> {
+    type Error = Cold;
+
+    fn entries(&self, from: QueueOffset, max: usize, out: &mut Vec<QueueEntry>) -> Result<(), Cold> {
+        let Entries { store, at } = self.0;
+        store.queues().read_hot(at, from, max, out).ok_or(Cold)?;
         Ok(())
     }
 }

@@ -1,7 +1,9 @@
 use super::*;
-use sluice_core::command::{Change, CreateGroup, CreateTopic, SettleItem, Types};
-use sluice_core::ids::QueueId;
+use sluice_core::command::{Change, CreateGroup, CreateTopic, NewMessage, SettleItem, Types};
+use sluice_core::ids::{QueueId, TopicQueue};
+use sluice_core::limits::BATCH_COMMANDS_MAX;
 use sluice_core::plan::TagFilter;
+use sluice_core::record::NewRecord;
 use sluice_core::state::{Group, Topic, dead_letter_topic};
 use sluice_store::io::FaultyIo;
 use sluice_store::log::{Identity, LogOptions, ShardUuid};
@@ -12,6 +14,7 @@ use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 mod bounds;
+mod cold;
 mod handing_back;
 mod waking;
 
@@ -137,6 +140,36 @@ impl Fixture {
             born_host: "127.0.0.1:9".parse().unwrap(),
         };
         self.engine.send(&self.topic, QueueId(0), message).await.unwrap();
+    }
+
+    /// An `Append` as [`Engine::send`] would make it, for tests that need a great many.
+    fn append(&self, queue: QueueId, tag: &str, message_group: Option<&str>) -> EncodedCommand {
+        let host = "127.0.0.1:9".parse().unwrap();
+        let record = NewRecord {
+            topic: "t",
+            queue: queue.0,
+            body: tag.as_bytes(),
+            properties: b"",
+            born_ms: 1,
+            born_host: host,
+            store_ms: self.engine.now(),
+            store_host: host,
+        };
+        let message = NewMessage {
+            topic: self.topic.id,
+            tag: Some(tag),
+            message_group,
+            record,
+        };
+        message.encode()
+    }
+
+    async fn append_all(&self, commands: impl Iterator<Item = EncodedCommand>) {
+        let commands: Vec<EncodedCommand> = commands.collect();
+        for batch in commands.chunks(BATCH_COMMANDS_MAX / 2) {
+            let done = self.engine.propose(batch.iter().cloned().collect()).await;
+            assert!(done.unwrap().iter().all(Result::is_ok));
+        }
     }
 
     fn ask(&self, wait: Duration) -> Receive {

@@ -1,5 +1,6 @@
 //! One try to take messages: choose from each queue in turn, propose, settle the reservations, read the records.
 
+use super::look::Look;
 use super::{Receive, Received};
 use crate::engine::dispatcher::Dispatcher;
 use crate::engine::{Engine, EngineError, records};
@@ -8,7 +9,7 @@ use sluice_core::command::{Change, DeadLetter, Deliver, SettleItem, Take};
 use sluice_core::entry::QueueEntry;
 use sluice_core::ids::{GroupQueueId, QueueId, QueueOffset, TimeMs, TopicQueue};
 use sluice_core::log::{Batch, Results};
-use sluice_core::plan::{Plan, Room, Want};
+use sluice_core::plan::{Plan, Room};
 use sluice_core::state::{Delivered, Done};
 use std::sync::Arc;
 
@@ -52,7 +53,9 @@ impl Engine {
                 more = true;
                 break;
             }
-            let plan = self.choose_from(dispatcher, queue, request, room, now).await?;
+            let plan = Look::new(self, dispatcher, request, queue)
+                .for_what_fits(room, now)
+                .await?;
             room = room.without(&plan);
             more |= plan.more;
             if !plan.is_empty() {
@@ -63,55 +66,6 @@ impl Engine {
             dispatcher.wake(1);
         }
         Ok((!chosen.plans.is_empty()).then_some(chosen))
-    }
-
-    async fn choose_from(
-        self: &Arc<Self>,
-        dispatcher: &Arc<Dispatcher>,
-        queue: QueueId,
-        request: &Arc<Receive>,
-        room: Room,
-        now: TimeMs,
-    ) -> Result<Plan, EngineError> {
-        let at = TopicQueue {
-            topic: dispatcher.topic.id,
-            queue,
-        };
-        let index = queue.0 as usize;
-        let tail = dispatcher.topic.tail(queue).unwrap_or_default();
-        let reads_from = {
-            let mut cursor = dispatcher.cursors[index].lock();
-            dispatcher.pass_on_unlocked(queue, &mut cursor);
-            dispatcher.subscription.shards[index].read(|shard| cursor.reads_from(shard, now))
-        };
-        if reads_from >= tail {
-            return Ok(Plan::default());
-        }
-        let hot = self.store.queues().hot_from(at) <= reads_from;
-        let (engine, dispatcher, request) = (Arc::clone(self), Arc::clone(dispatcher), Arc::clone(request));
-        records::where_it_may_block(hot, move || {
-            let entries = records::Entries {
-                store: &engine.store,
-                at,
-            };
-            let max_attempts = dispatcher.group.spec.max_attempts;
-            let want = Want {
-                room,
-                now,
-                tail,
-                filter: &request.filter,
-                max_attempts,
-            };
-            let mut cursor = dispatcher.cursors[index].lock();
-            let shard = &dispatcher.subscription.shards[index];
-            if hot {
-                shard.read(|queue| Plan::select(queue, &mut cursor, &entries, want))
-            } else {
-                // A frozen view: the applier must not wait for a disk.
-                Plan::select(&shard.view(), &mut cursor, &entries, want)
-            }
-        })
-        .await?
     }
 }
 

@@ -1,41 +1,8 @@
 //! One receive proposes one batch, and the log takes it whatever the queues hold.
 
 use super::*;
-use sluice_core::command::{EncodedCommand, NewMessage};
-use sluice_core::limits::BATCH_COMMANDS_MAX;
-use sluice_core::record::NewRecord;
 
 impl Fixture {
-    /// An `Append` as [`Engine::send`] would make it, for tests that need a great many.
-    fn append(&self, queue: QueueId, tag: &str, message_group: Option<&str>) -> EncodedCommand {
-        let host = "127.0.0.1:9".parse().unwrap();
-        let record = NewRecord {
-            topic: "t",
-            queue: queue.0,
-            body: tag.as_bytes(),
-            properties: b"",
-            born_ms: 1,
-            born_host: host,
-            store_ms: self.engine.now(),
-            store_host: host,
-        };
-        let message = NewMessage {
-            topic: self.topic.id,
-            tag: Some(tag),
-            message_group,
-            record,
-        };
-        message.encode()
-    }
-
-    async fn append_all(&self, commands: impl Iterator<Item = EncodedCommand>) {
-        let commands: Vec<EncodedCommand> = commands.collect();
-        for batch in commands.chunks(BATCH_COMMANDS_MAX / 2) {
-            let done = self.engine.propose(batch.iter().cloned().collect()).await;
-            assert!(done.unwrap().iter().all(Result::is_ok));
-        }
-    }
-
     fn dead_letters(&self) -> u64 {
         let dead = self.engine.tables().topic(&dead_letter_topic("g"));
         dead.map_or(0, |dead| dead.tail(QueueId(0)).unwrap().0)

@@ -1,6 +1,7 @@
 //! One try to take messages: choose from each queue in turn, propose, settle the reservations, read the records.
 
 use super::look::Look;
+use super::taken::hand_back;
 use super::{Receive, Received};
 use crate::engine::dispatcher::Dispatcher;
 use crate::engine::{Engine, EngineError, records};
@@ -11,6 +12,7 @@ use sluice_core::ids::{GroupQueueId, QueueId, QueueOffset, TimeMs, TopicQueue};
 use sluice_core::log::{Batch, Results};
 use sluice_core::plan::{Plan, Room};
 use sluice_core::state::{Delivered, Done};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 /// When a message that cannot be read is tried again. It goes to the dead-letter topic when its attempts are used up.
@@ -100,28 +102,20 @@ impl Chosen {
         request: &Receive,
     ) -> Result<Vec<Received>, EngineError> {
         let results = engine.propose(self.commands(request)).await?;
+        let resumed = self.is_resumed();
         let got = self.conclude(results);
         if !got.is_empty() {
             // Should their time be over already: its end woke a poll while they were reserved still.
             self.dispatcher
                 .alarm(self.now.saturating_add(request.invisible_ms));
         }
-        let read = read(engine, &got).await;
-        let (mut received, mut unreadable) = (Vec::with_capacity(got.len()), Vec::new());
-        match read {
+        match read(engine, &got).await {
             Ok(read) => {
-                for (message, (entry, command)) in got.into_iter().zip(read) {
-                    match command {
-                        Ok(command) => received.push(message.with(entry, command)),
-                        Err(error) => {
-                            let (at, offset) = (message.id.at, message.offset.0);
-                            tracing::error!(topic = at.topic.0, queue = at.queue.0, offset, %error, "a message cannot be read and is left out");
-                            unreadable.push(message.held());
-                        }
-                    }
-                }
-                engine.change_all(unreadable, UNREADABLE_RETRY).await;
-                Ok(received)
+                let read = Read::sort(got, read, self.dispatcher.group.spec.fifo);
+                // First what holds the message groups of those behind it.
+                engine.change_all(read.unreadable, UNREADABLE_RETRY).await;
+                engine.change_all(read.behind, hand_back(0, resumed)).await;
+                Ok(read.received)
             }
             Err(error) => {
                 engine
@@ -270,6 +264,38 @@ async fn read(
     }
     let commands = records::commands(&engine.store, entries.clone()).await?;
     Ok(entries.into_iter().zip(commands).collect())
+}
+
+/// What became of the messages that were got.
+#[derive(Default)]
+struct Read {
+    received: Vec<Received>,
+    unreadable: Vec<(GroupQueueId, SettleItem)>,
+    /// They can be read, but wait for an unreadable one of their message group.
+    behind: Vec<(GroupQueueId, SettleItem)>,
+}
+
+impl Read {
+    fn sort(got: Vec<Got>, read: Vec<(QueueEntry, Result<Bytes, EngineError>)>, fifo: bool) -> Self {
+        let (mut sorted, mut stopped) = (Self::default(), HashSet::new());
+        // In each queue they come in the order of offsets.
+        for (message, (entry, command)) in got.into_iter().zip(read) {
+            let message_group = (message.id, entry.group_hash);
+            match command {
+                Ok(_) if stopped.contains(&message_group) => sorted.behind.push(message.held()),
+                Ok(command) => sorted.received.push(message.with(entry, command)),
+                Err(error) => {
+                    let (at, offset) = (message.id.at, message.offset.0);
+                    tracing::error!(topic = at.topic.0, queue = at.queue.0, offset, %error, "a message cannot be read and is left out");
+                    sorted.unreadable.push(message.held());
+                    if fifo {
+                        stopped.insert(message_group);
+                    }
+                }
+            }
+        }
+        sorted
+    }
 }
 
 /// A message that apply gave to this receive.

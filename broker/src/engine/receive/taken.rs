@@ -14,7 +14,7 @@ use std::vec;
 pub struct Taken {
     engine: Arc<Engine>,
     left: vec::IntoIter<Received>,
-    /// They repeat a delivery that the client may have seen: that one counts, whatever becomes of these.
+    /// Whether they repeat a delivery.
     resumed: bool,
     hidden_ms: u64,
 }
@@ -72,11 +72,7 @@ impl Drop for Taken {
             return;
         }
         let (engine, left) = (Arc::clone(&self.engine), std::mem::take(&mut self.left));
-        let change = if self.resumed {
-            Change::VisibleIn(self.hidden_ms)
-        } else {
-            Change::HandBack(self.hidden_ms)
-        };
+        let change = hand_back(self.hidden_ms, self.resumed);
         // Outside of the runtime there is nobody to do it: they come back when their time is over.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(async move {
@@ -85,6 +81,16 @@ impl Drop for Taken {
                     .await
             });
         }
+    }
+}
+
+/// How messages are given back that this delivery has not brought to the client. Repeated ones it may have seen before,
+/// and that delivery counts.
+pub(super) fn hand_back(hidden_ms: u64, resumed: bool) -> Change {
+    if resumed {
+        Change::VisibleIn(hidden_ms)
+    } else {
+        Change::HandBack(hidden_ms)
     }
 }
 

@@ -10,8 +10,8 @@ use crate::io::{FileHandle, is_no_space, write_all_at};
 use sluice_core::ids::PhysicalOffset;
 use std::sync::{Arc, Weak};
 
-/// Written and synced at a time. The log thread's sync of the same file has to wait for what is unsynced of it: with
-/// 16 MiB at a time the slowest groups took 12 to 28 ms, with 256 KiB 3 ms.
+/// Written and synced at a time. The log thread's sync of the same file has to wait for what is unsynced of it, so that
+/// more makes the slowest groups slower: docs/adr/0001-zero-fill-in-small-syncs.md has the figures.
 const CHUNK: usize = 256 << 10;
 /// Zero-filling begins when less than this is left ahead of the writer.
 const LOW: u64 = 24 << 20;

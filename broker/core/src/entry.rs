@@ -1,11 +1,11 @@
-//! Queue entries: what a ConsumeQueue file holds for each message, in 40 bytes.
+//! Queue entries: what a ConsumeQueue holds for each message, and their 40 bytes in commands. In files they have a checksum:
+//! there the frame does not protect them.
 //!
 //! ```text
 //! physical offset u64 | put time ms u64 | waiting since ms u64 | tag hash i32 | message group hash u32 |
 //! size u32 | attempt u16 | flags u16                                              (little-endian)
 //! ```
 //! The physical offset is that of the command that holds the record, and the size is that of the whole command.
-//! An entry is never all zero, for its put time is not.
 
 use crate::codec::{Malformed, Reader};
 use crate::ids::{PhysicalOffset, TimeMs};
@@ -42,7 +42,7 @@ pub struct QueueEntry {
 }
 
 impl QueueEntry {
-    /// The entry as it stands in a queue file.
+    /// The entry as it stands in a command.
     pub fn encode(&self) -> [u8; ENTRY_BYTES] {
         let mut out = [0; ENTRY_BYTES];
         out[0..8].copy_from_slice(&self.physical.0.to_le_bytes());
@@ -56,7 +56,7 @@ impl QueueEntry {
         out
     }
 
-    /// Reads an entry off `reader`. Every 40 bytes are an entry: damage shows by the record's checksum.
+    /// Reads an entry off `reader`. Every 40 bytes are an entry.
     pub fn read(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
         Ok(Self {
             physical: PhysicalOffset(reader.u64()?),

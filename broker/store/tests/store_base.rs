@@ -3,6 +3,7 @@
 
 mod workload;
 
+use sluice_core::ids::{QueueId, QueueOffset, TopicId, TopicQueue};
 use sluice_store::io::{Fault, FaultyIo, LogIo, read_exact_at, write_all_at};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -75,6 +76,41 @@ fn a_damaged_base_is_put_back_when_nothing_else_is_missing() {
     assert_eq!(found, wanted, "durable before the store goes on");
     check(&opened.store, &memory);
     opened.store.close().unwrap();
+}
+
+#[test]
+fn a_damaged_queue_entry_is_not_served_and_the_next_start_makes_it_again() {
+    let (io, memory) = closed_store();
+    let topic = io.list(&path("queue")).unwrap().remove(0);
+    let queue = Path::new("queue").join(&topic).join("0");
+    let name = queue.join(format!("{:020}.cq", 0)).display().to_string();
+    let content = |io: &FaultyIo| {
+        let file = io.open_read(&path(&name)).unwrap();
+        let mut bytes = vec![0; file.len().unwrap() as usize];
+        read_exact_at(&*file, &mut bytes, 0).unwrap();
+        bytes
+    };
+    let whole = content(&io);
+    flip(&io, &name);
+    let opened = open(Arc::new(io.clone()), Path::new(DIR), 20_000).unwrap();
+    let at = TopicQueue {
+        topic: TopicId(topic.to_str().unwrap().parse().unwrap()),
+        queue: QueueId(0),
+    };
+    let mut entries = Vec::new();
+    let read = opened.store.queues().read(at, QueueOffset(0), 8, &mut entries);
+    let error = read.unwrap_err().to_string();
+    assert!(error.contains(&format!("{name} is damaged at byte 0")), "{error}");
+    assert!(entries.is_empty());
+    opened.store.close().unwrap();
+
+    reopen(&io, &memory);
+    assert!(content(&io)[..whole.len()] == whole, "as they were");
+    let names = io.list(&path("queue")).unwrap();
+    assert!(
+        !names.contains(&PathBuf::from("rebuild")),
+        "the note is gone: {names:?}"
+    );
 }
 
 #[test]

@@ -1,10 +1,9 @@
 //! Queue files by name, and their entries by offset.
 
-use super::{FILE_BYTES, FILE_ENTRIES, QueueError};
+use super::{FILE_BYTES, FILE_ENTRIES, QueueError, stored};
 use crate::io::recent::Recent;
 use crate::io::{FileHandle, LogIo, read_exact_at, write_all_at};
 use bytes::Bytes;
-use sluice_core::codec::Reader;
 use sluice_core::entry::{ENTRY_BYTES, QueueEntry};
 use sluice_core::ids::{QueueId, TopicId, TopicQueue};
 use std::io;
@@ -176,21 +175,37 @@ impl Files {
         out: &mut Vec<QueueEntry>,
     ) -> Result<usize, QueueError> {
         let before = out.len();
-        let mut reader = Reader::new(bytes);
-        while !reader.rest().is_empty() {
-            match QueueEntry::read(&mut reader) {
-                Ok(entry) if entry.put_ms != 0 => out.push(entry),
-                _ => {
-                    let offset = (start + (out.len() - before) * ENTRY_BYTES) as u64;
+        for (n, bytes) in bytes.chunks(ENTRY_BYTES).enumerate() {
+            let byte = start + n * ENTRY_BYTES;
+            match stored::decode(key.at, key.first + (byte / ENTRY_BYTES) as u64, bytes) {
+                Some(entry) => out.push(entry),
+                None => {
                     out.truncate(before);
-                    return Err(QueueError::Damaged {
-                        path: self.path(key),
-                        offset,
-                    });
+                    return Err(self.damaged(key, byte as u64));
                 }
             }
         }
         Ok(out.len() - before)
+    }
+
+    /// Leaves a note for the next start, which makes everything again.
+    fn damaged(&self, key: FileKey, offset: u64) -> QueueError {
+        let error = QueueError::Damaged {
+            path: self.path(key),
+            offset,
+        };
+        let note = self.rebuild_note();
+        if let Err(failed) = self.io.create(&note)
+            && failed.kind() != io::ErrorKind::AlreadyExists
+        {
+            tracing::error!(%error, note = %note.display(), %failed, "cannot note that the queue files are to be made again: delete their folder before the next start");
+        }
+        error
+    }
+
+    /// There while queue files are to be made again.
+    pub(super) fn rebuild_note(&self) -> PathBuf {
+        self.dir.join("rebuild")
     }
 }
 

@@ -1,7 +1,7 @@
 //! Queue tails into files, without a sync: the checkpoint's one sync makes them durable.
 
 use super::files::FileKey;
-use super::{HOT_PER_QUEUE, HOT_TOTAL, Queue, QueueError, QueueStore};
+use super::{HOT_PER_QUEUE, HOT_TOTAL, Queue, QueueError, QueueStore, stored};
 use sluice_core::ids::{QueueOffset, TopicQueue};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -63,7 +63,7 @@ impl QueueStore {
         let mut buffer = Vec::new();
         let (mut at, mut buffered_from) = (from, from);
         for entry in pieces.iter().flat_map(|piece| piece.iter()) {
-            buffer.extend_from_slice(&entry.encode());
+            buffer.extend_from_slice(&stored::encode(queue.at, at, entry));
             at += 1;
             let key = FileKey::holding(queue.at, buffered_from);
             if at == key.end() || buffer.len() >= BUFFER_BYTES {

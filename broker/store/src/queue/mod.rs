@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! queue/<topic id>/<queue n>/<20-digit first queue offset>.cq      65,536 entries a file (2.5 MiB), the last one shorter
-//! entry: 40 bytes, see sluice_core::entry; file offset = (queue offset − first) × 40; no header
+//! entry: 40 bytes with a checksum, see `stored`; file offset = (queue offset − first) × 40; no header
 //! ```
 //! The applier appends in memory; a checkpoint writes what its counts cover and makes it durable with its one sync.
 //! What the files hold up to a checkpoint's counts is a function of the log's prefix, byte for byte. Beyond them
@@ -14,6 +14,7 @@
 mod files;
 mod flush;
 mod restore;
+mod stored;
 mod tail;
 
 use crate::io::{LogIo, is_no_space};
@@ -65,10 +66,9 @@ pub enum QueueError {
         /// Bytes there.
         found: u64,
     },
-    /// Bytes that are no entry: delete the queue files and replay from the base.
-    #[error(
-        "{path} is damaged at byte {offset}: stop, delete the queue folder and start again to rebuild it"
-    )]
+    /// Bytes that are not the entry that belongs there. A note is left in the folder, and the next start replays the log
+    /// from the base.
+    #[error("{path} is damaged at byte {offset}: restart the broker, and it is made again from the log")]
     Damaged {
         /// The file.
         path: PathBuf,

@@ -2,7 +2,7 @@
 
 use super::files::{FileKey, Files};
 use super::tail::Tail;
-use super::{FILE_BYTES, FILE_ENTRIES, Inner, Queue, QueueError, QueueSpan, QueueStore};
+use super::{FILE_BYTES, FILE_ENTRIES, Inner, Queue, QueueError, QueueSpan, QueueStore, stored};
 use crate::io::LogIo;
 use parking_lot::{Mutex, RwLock};
 use sluice_core::entry::ENTRY_BYTES;
@@ -21,6 +21,7 @@ impl QueueStore {
             .map_err(|source| QueueError::io("create", dir, source))?;
         let files = Files::new(io, dir);
         let needed = needed(spans);
+        take_note(&files, &needed)?;
         let found = files.all()?;
         let mut cut = Vec::new();
         let mut present = 0;
@@ -71,6 +72,25 @@ impl QueueStore {
     }
 }
 
+/// Where damage was found while the files were in use, no checkpoint is good enough that counts on any.
+fn take_note(files: &Files, needed: &BTreeMap<FileKey, u64>) -> Result<(), QueueError> {
+    let note = files.rebuild_note();
+    if !files.list(&files.dir)?.iter().any(|name| note.ends_with(name)) {
+        return Ok(());
+    }
+    match needed.first_key_value() {
+        Some((key, needed)) => Err(QueueError::Missing {
+            path: files.path(*key),
+            needed: *needed,
+            found: 0,
+        }),
+        None => {
+            let removed = files.io.remove(&note);
+            removed.map_err(|source| QueueError::io("remove", &note, source))
+        }
+    }
+}
+
 fn queues(spans: &[QueueSpan]) -> HashMap<sluice_core::ids::TopicQueue, Arc<Queue>> {
     let queue = |span: &QueueSpan| {
         let tail = Mutex::new(Tail::new(span.first.0, span.end.0));
@@ -107,10 +127,11 @@ fn check(files: &Files, key: FileKey, needed: u64) -> Result<u64, QueueError> {
         });
     }
     if needed < FILE_BYTES {
-        // Lengths may have reached the disk without the data: what ends in zeros was not all written.
+        // Lengths may have reached the disk without the data: what does not end in an entry was not all written.
         let mut last = [0; ENTRY_BYTES];
         crate::io::read_exact_at(&*file, &mut last, needed - ENTRY_BYTES as u64).map_err(failed)?;
-        if last == [0; ENTRY_BYTES] {
+        let offset = key.first + needed / ENTRY_BYTES as u64 - 1;
+        if stored::decode(key.at, offset, &last).is_none() {
             return Err(QueueError::Missing {
                 path,
                 needed,

@@ -67,8 +67,8 @@ impl Checkpointer {
         Arc::clone(&self.written)
     }
 
-    /// Writes one checkpoint. On a full disk there is only a warning: the log has everything, and the parts go with the next
-    /// one. After any error nothing is written any more, and the process must end.
+    /// Writes one checkpoint. On a full disk, or with too many files open, there is only a warning: the log has everything, and
+    /// the parts go with the next one. After any error nothing is written any more, and the process must end.
     pub fn write(&mut self, request: CheckpointRequest) -> Result<(), CheckpointError> {
         if self.broken || !self.wait_until_durable(request.physical) {
             return Ok(());

@@ -1,7 +1,7 @@
 //! A store: the log and all that is derived from it, opened, running, and closed.
 
 use crate::applier::{Applier, Observer};
-use crate::checkpoint::CheckpointError;
+use crate::checkpoint::{CheckpointError, Checkpoints};
 use crate::checkpointer::{self, CheckpointPolicy, Checkpointer, Requests, Trigger};
 use crate::index::{IndexError, IndexStore};
 use crate::io::{DirLock, LogIo};
@@ -105,6 +105,10 @@ impl Store {
     ) -> Result<Self, StoreError> {
         let dir = options.log.dir.clone();
         let opening = Opening::begin(Arc::clone(&io), options.log)?;
+        // First of all: finding a checkpoint to start from changes files.
+        if let Some(newest) = Checkpoints::newest_named(&*io, &dir.join("checkpoint"))? {
+            opening.check_checkpoint(newest)?;
+        }
         let Restored {
             state,
             queues,

@@ -1,5 +1,5 @@
-//! A store on a full disk: sends are refused, everything else goes on, nothing acknowledged is lost, and with space it
-//! recovers by itself.
+//! A store on a full disk, or that may open no more files: sends are refused if the log is concerned, everything else goes on,
+//! nothing acknowledged is lost, and with room it recovers by itself.
 #![cfg(test)]
 
 mod workload;
@@ -33,7 +33,15 @@ fn faults() -> Vec<(Fault, bool)> {
         (below("queue"), false),
         (below("index"), false),
         (below("checkpoint"), false),
+        (no_descriptors(""), true),
+        (no_descriptors("log"), true),
+        (no_descriptors("checkpoint"), false),
     ]
+}
+
+fn no_descriptors(folder: &str) -> Fault {
+    let below = Path::new(DIR).join(folder);
+    Fault::NoDescriptors { below }
 }
 
 fn open(io: &FaultyIo) -> Opened {
@@ -96,7 +104,9 @@ fn until(driver: &mut Driver, what: &str, done: impl Fn(&Driver) -> bool) {
 }
 
 fn newest_root(io: &FaultyIo) -> PhysicalOffset {
-    let names = io.list(&Path::new(DIR).join("checkpoint")).unwrap();
+    // Of a copy, whose folders can be listed whatever is planted.
+    let copy = io.crash_keeping_all();
+    let names = copy.list(&Path::new(DIR).join("checkpoint")).unwrap();
     let root = |name: &Path| name.to_str()?.strip_suffix(".root")?.parse().ok();
     PhysicalOffset(names.iter().filter_map(|name| root(name)).max().unwrap())
 }
@@ -195,5 +205,29 @@ fn a_store_that_is_closed_on_a_full_disk_is_closed_well_and_has_everything_at_th
         assert!(!driver.has_failed(), "{what}");
         let io = reopened(io.crash_losing_all(), &driver);
         equals_a_replay(&io, &driver, &what);
+    }
+}
+
+#[test]
+fn files_that_cannot_be_opened_are_opened_later_and_nothing_is_lost() {
+    for folder in ["queue", "index", "checkpoint"] {
+        let io = FaultyIo::new(4);
+        let mut driver = Driver::new(open(&io), 4);
+        driver.make().unwrap();
+        // Before any file of a queue or of a run is open.
+        let stood = newest_root(&io);
+        io.plant(no_descriptors(folder));
+        rounds(&mut driver, 60);
+        assert_eq!(
+            newest_root(&io),
+            stood,
+            "{folder}: no checkpoint without its files"
+        );
+        assert_eq!(driver.memory.refused_for_space, 0, "{folder}: a send is refused");
+        io.lift_no_space();
+        until(&mut driver, folder, |_| newest_root(&io) > stood);
+        assert!(!driver.has_failed(), "{folder}");
+        driver.opened.store.close().unwrap();
+        equals_a_replay(&io, &driver, folder);
     }
 }

@@ -107,6 +107,15 @@ impl Checkpoints {
         Ok((checkpoints, loaded))
     }
 
+    /// Where the newest checkpoint stands that has its name, whole or not: the log was durable up to there. Changes nothing.
+    pub fn newest_named(io: &dyn LogIo, dir: &Path) -> Result<Option<PhysicalOffset>, CheckpointError> {
+        let names = io
+            .list(dir)
+            .map_err(|source| CheckpointError::io("list", dir, source))?;
+        let positions = names.iter().filter_map(|name| position_in(name, ROOT_SUFFIX));
+        Ok(positions.max().map(PhysicalOffset))
+    }
+
     /// A root and, if wanted, all its parts; an error if anything of that is not whole.
     fn read(&self, position: u64, with_parts: bool) -> Result<(Root, Parts), CheckpointError> {
         let path = self.path(position, ROOT_SUFFIX);

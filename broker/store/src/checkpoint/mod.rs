@@ -134,8 +134,8 @@ impl CheckpointError {
         move |source| Self::Sync { path, source }
     }
 
-    /// Whether the disk is full: then nothing is lost, and a later checkpoint makes up for this one. A failed sync is
-    /// none, even if the system calls it so: what it was to make durable is lost already.
+    /// Whether the disk is full, or too many files are open: then nothing is lost, and a later checkpoint makes up for this
+    /// one. A failed sync is none, even if the system calls it so: what it was to make durable is lost already.
     pub fn is_full_disk(&self) -> bool {
         match self {
             Self::Io { source, .. } => is_no_space(source),

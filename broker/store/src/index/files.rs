@@ -114,8 +114,12 @@ impl Files {
         self.io
             .rename(&from, &path)
             .map_err(|source| IndexError::io("rename", &from, source))?;
-        self.io.sync_dir(&self.dir).map_err(IndexError::sync(&self.dir))?;
+        self.sync_names()?;
         Ok(SortedFile { header, path })
+    }
+
+    pub(super) fn sync_names(&self) -> Result<(), IndexError> {
+        self.io.sync_dir(&self.dir).map_err(IndexError::sync(&self.dir))
     }
 
     /// Takes a damaged file out of the way and keeps it for a look.

@@ -104,7 +104,8 @@ impl IndexError {
         matches!(self, Self::Sync { .. })
     }
 
-    /// Whether the disk is full: then nothing is lost, and a later attempt makes up for this one. A failed sync is none.
+    /// Whether the disk is full, or too many files are open: then nothing is lost, and a later attempt makes up for this
+    /// one. A failed sync is none.
     pub fn is_full_disk(&self) -> bool {
         matches!(self, Self::Io { source, .. } if is_no_space(source))
     }

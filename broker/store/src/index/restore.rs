@@ -27,7 +27,8 @@ pub(super) fn restore(
     let closed = read_closed(&files, &runs, &sorted, position.run)?;
     let open = read_open(&files, &sorted, position)?;
 
-    // Nothing is missing. From here on files change.
+    // Nothing is missing. From here on files change, and the folder is open for syncs of their names.
+    files.sync_names()?;
     superseded.iter().try_for_each(|file| files.remove(&file.path))?;
     let needed = |run: &u64| closed.iter().any(|closed| closed.at.run == *run);
     for run in runs.into_iter().filter(|run| !needed(run)) {

@@ -82,7 +82,7 @@ impl FaultyIo {
         self.plan.lock().plant(fault);
     }
 
-    /// Ends [`Fault::NoSpace`], [`Fault::NoSpaceBelow`] and [`Fault::OverQuota`].
+    /// Ends [`Fault::NoSpace`], [`Fault::NoSpaceBelow`], [`Fault::OverQuota`] and [`Fault::NoDescriptors`].
     pub fn lift_no_space(&self) {
         self.plan.lock().lift_no_space();
     }
@@ -144,17 +144,18 @@ impl FaultyIo {
 
 impl LogIo for FaultyIo {
     fn create(&self, path: &Path) -> io::Result<FileHandle> {
+        self.plan.lock().open(path)?;
         let file = self.change(|disk| disk.create(path))?;
         Ok(self.handle(path, file, true))
     }
 
     fn open(&self, path: &Path) -> io::Result<FileHandle> {
-        self.plan.lock().alive()?;
+        self.plan.lock().open(path)?;
         Ok(self.handle(path, self.disk().open(path)?, true))
     }
 
     fn open_read(&self, path: &Path) -> io::Result<FileHandle> {
-        self.plan.lock().alive()?;
+        self.plan.lock().open(path)?;
         Ok(self.handle(path, self.disk().open(path)?, false))
     }
 
@@ -181,7 +182,7 @@ impl LogIo for FaultyIo {
     }
 
     fn list(&self, path: &Path) -> io::Result<Vec<PathBuf>> {
-        self.plan.lock().alive()?;
+        self.plan.lock().open(path)?;
         self.disk().list(path)
     }
 

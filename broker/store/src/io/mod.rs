@@ -14,6 +14,7 @@ pub use faulty::{Fault, FaultyIo};
 pub use real::RealIo;
 
 use bytes::Bytes;
+use rustix::io::Errno;
 use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -62,7 +63,8 @@ pub trait LogIo: Send + Sync {
     fn remove_dir(&self, path: &Path) -> io::Result<()>;
     /// The names in a folder, sorted; empty if there is no such folder.
     fn list(&self, path: &Path) -> io::Result<Vec<PathBuf>>;
-    /// Makes names in this folder durable.
+    /// Makes names in this folder durable. Whatever its error is, nothing is known about the names any more; so what it needs
+    /// besides the disk (a descriptor of the folder) is kept from the first call for a folder on.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
     /// Makes everything on the file system that holds `path` durable (`syncfs`).
     fn sync_all_files(&self, path: &Path) -> io::Result<()>;
@@ -70,13 +72,15 @@ pub trait LogIo: Send + Sync {
     fn lock(&self, path: &Path) -> io::Result<Box<dyn DirLock>>;
 }
 
-/// Whether an error says that the disk, or the share of it that this process may use, is full. Said of a write nothing is
-/// lost; said of a sync it is a failed sync like any other.
+/// Whether an error says that there is no room for now and may be again: on the disk, in the share of it that this process
+/// may use (`ENOSPC`, `EDQUOT`), or among the files that the process or the system may have open (`EMFILE`, `ENFILE`).
+/// Said of a write or of opening a file nothing is lost, and it is tried again; said of a sync it is a failed sync like
+/// any other.
 pub(crate) fn is_no_space(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
-    )
+    ) || matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE))
 }
 
 /// Reads exactly `buf.len()` bytes at `offset`, however often the system reads short.

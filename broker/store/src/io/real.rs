@@ -16,12 +16,15 @@ const LOCK_FILE: &str = "lock";
 /// Buffers that one `pwritev` takes (Linux's `IOV_MAX`); what is beyond is a short write.
 const BUFFERS_MAX: usize = 1024;
 
-/// The system's files. Clones share what they know of the file systems in use.
+/// The system's files. Clones share what they keep open for syncs.
 #[derive(Clone, Debug, Default)]
 pub struct RealIo {
     /// One open folder for each file system (by device). `syncfs` reports the write-back errors since *this
     /// descriptor* saw the last one: a descriptor opened just for the sync can miss an error of before.
     file_systems: Arc<Mutex<HashMap<u64, Arc<File>>>>,
+    /// The folders whose names are synced, kept open: a process that has run out of descriptors must not take that for
+    /// a failed sync. They are few: those of the log, the checkpoints and the index, and what they stand in.
+    folders: Arc<Mutex<HashMap<PathBuf, Arc<File>>>>,
 }
 
 impl RealIo {
@@ -32,14 +35,33 @@ impl RealIo {
 
     /// The descriptor that watches the file system of `folder`, opened at the first call for it.
     fn file_system(&self, folder: &Path) -> io::Result<Arc<File>> {
+        let device = fs::metadata(folder)?.dev();
+        if let Some(known) = self.file_systems.lock().get(&device) {
+            return Ok(Arc::clone(known));
+        }
         let opened = File::open(folder)?;
-        let device = opened.metadata()?.dev();
         Ok(Arc::clone(
             self.file_systems
                 .lock()
-                .entry(device)
+                .entry(opened.metadata()?.dev())
                 .or_insert_with(|| Arc::new(opened)),
         ))
+    }
+
+    /// A descriptor of the folder that has this name now, opened at the first call for it.
+    fn folder(&self, path: &Path) -> io::Result<Arc<File>> {
+        let wanted = fs::metadata(path)?;
+        let mut folders = self.folders.lock();
+        if let Some(known) = folders.get(path) {
+            // An open folder keeps its number, also when it is removed: another one cannot be mistaken for it.
+            let found = known.metadata()?;
+            if (found.dev(), found.ino()) == (wanted.dev(), wanted.ino()) {
+                return Ok(Arc::clone(known));
+            }
+        }
+        let opened = Arc::new(File::open(path)?);
+        folders.insert(path.to_path_buf(), Arc::clone(&opened));
+        Ok(opened)
     }
 }
 
@@ -94,10 +116,10 @@ impl LogIo for RealIo {
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        File::open(path)?.sync_all()?;
+        self.folder(path)?.sync_all()?;
         // The folder's own name stands in the one above; a folder that is lost takes its files along.
         match path.parent() {
-            Some(above) if !above.as_os_str().is_empty() => File::open(above)?.sync_all(),
+            Some(above) if !above.as_os_str().is_empty() => self.folder(above)?.sync_all(),
             _ => Ok(()),
         }
     }

@@ -15,8 +15,8 @@ use std::sync::Arc;
 const ZEROS: usize = 256 << 10;
 
 impl LogWriter {
-    /// Seals the active segment and gives birth to the next one, whose first frame has `base_index`. On
-    /// [`LogError::is_no_space`] nothing has changed.
+    /// Seals the active segment and gives birth to the next one, whose first frame has `base_index`; meta notes it, so that a
+    /// start knows if it is lost. On [`LogError::is_no_space`] nothing has changed.
     pub(super) fn roll(&mut self, base_index: LogIndex) -> Result<(), LogError> {
         self.sync()?;
         let header = SegmentHeader {
@@ -33,6 +33,14 @@ impl LogWriter {
             generation,
             spare,
         )?;
+        let noted = self.note_newest(header.base);
+        if noted
+            .as_ref()
+            .is_err_and(|error| !matches!(error, LogError::Fatal(_)))
+        {
+            segment::take_back(self.shared.io.as_ref(), &self.shared.log_dir, &next.path)?;
+        }
+        noted?;
         self.slot = DurableSlot {
             offset: header.base,
             generation,
@@ -115,16 +123,31 @@ impl LogWriter {
         Ok(())
     }
 
-    /// Saves, and lets readers see it.
+    /// Saves, and lets readers see it. Every save notes the newest segment: a build from before the note may have begun it.
     pub(super) fn save_meta(&mut self, meta: Meta) -> Result<(), LogError> {
+        self.save(Meta {
+            newest_segment: self.active.base(),
+            ..meta
+        })
+    }
+
+    fn note_newest(&mut self, newest_segment: PhysicalOffset) -> Result<(), LogError> {
+        let meta = self.meta.meta().clone();
+        self.save(Meta {
+            newest_segment,
+            ..meta
+        })
+    }
+
+    fn save(&mut self, meta: Meta) -> Result<(), LogError> {
         self.meta.save(meta.clone())?;
         *self.shared.meta.write() = meta;
         Ok(())
     }
 
     /// Takes back the frames from `from` on, none of which was applied. A crash in between leaves a prefix that holds at
-    /// least what stays: the slot is lowered first, segments go from the last one backwards, and the log is only
-    /// continued when no residue is left to be mistaken for a continuation.
+    /// least what stays: meta's note and the slot are lowered first, segments go from the last one backwards, and the
+    /// log is only continued when no residue is left to be mistaken for a continuation.
     fn truncate(&mut self, from: LogIndex) -> Result<(), LogError> {
         let (start, _) = self.shared.first();
         let from = from.max(start);
@@ -140,6 +163,9 @@ impl LogWriter {
         let target = self.shared.segment_of(cut.physical).ok_or(LogError::Stopped)?;
         let written = target.sealed_end().unwrap_or(self.tail.physical);
 
+        if target.base() < self.meta.meta().newest_segment {
+            self.note_newest(target.base())?;
+        }
         let slot = DurableSlot {
             offset: cut.physical,
             generation: self.slot.generation + 1,

@@ -73,8 +73,10 @@ pub enum LogError {
         /// The first index that is not applied.
         applied: LogIndex,
     },
-    /// The disk is full; nothing of what was asked is in the log.
-    #[error("the disk of the log is full: free space or lower the retention")]
+    /// The disk is full, or too many files are open; nothing of what was asked is in the log.
+    #[error(
+        "the log has no room: free space on its disk or lower the retention; or let the process open more files"
+    )]
     NoSpace,
     /// The log is stopping or has stopped.
     #[error("the log has stopped")]
@@ -94,7 +96,7 @@ impl LogError {
         move |source| Self::Io { doing, path, source }
     }
 
-    /// Whether the disk was full.
+    /// Whether there was no room, on the disk or for an open file: nothing is lost, and a later try may succeed.
     pub(super) fn is_no_space(&self) -> bool {
         match self {
             Self::NoSpace => true,

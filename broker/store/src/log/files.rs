@@ -4,6 +4,7 @@ use super::cut;
 use super::error::{Fatal, LogError};
 use super::meta::{Meta, MetaStore};
 use super::options::LogOptions;
+use super::present;
 use super::segment::{self, DurableSlot, PAGE_BYTES, SPARE, Segment, SegmentHeader};
 use crate::io::LogIo;
 use sluice_core::ids::{LogIndex, PhysicalOffset, Term};
@@ -79,31 +80,80 @@ pub(super) fn open_meta(
     Ok(store)
 }
 
-/// Opens every segment by its first page, drops those below the purge marker and an unborn last one, and finds the durable
-/// slot of the highest generation.
+/// Opens every segment by its first page and finds the durable slot of the highest generation; refuses a log of which
+/// something is missing; then drops what is below the purge marker and an unborn last segment.
 pub(super) fn open_segments(
     io: &dyn LogIo,
     log_dir: &Path,
     meta: &Meta,
     files: Vec<PathBuf>,
 ) -> Result<(Vec<Arc<Segment>>, DurableSlot), LogError> {
-    let mut segments: Vec<Arc<Segment>> = Vec::new();
-    let mut durable: Option<DurableSlot> = None;
-    let count = files.len();
     let had_others = files
         .iter()
         .any(|path| segment::parse_name(path) != Some(PhysicalOffset(0)));
+    let Pages {
+        mut segments,
+        durable,
+        unborn,
+    } = read_pages(io, meta, files)?;
+    let Some(durable) = durable else {
+        // The first segment is born before anything else happens, and later ones before the ones before them may go.
+        if had_others || was_used(meta) {
+            let reason = "the log was in use, but no segment is there".to_owned();
+            return Err(LogError::Corruption {
+                file: log_dir.to_owned(),
+                offset: 0,
+                reason,
+            });
+        }
+        return begin(io, log_dir, meta, unborn);
+    };
+    let purged = meta.purged.map_or(0, |purged| purged.index.0 + 1);
+    let keep = segments
+        .partition_point(|segment| segment.header.base_index.0 <= purged)
+        .saturating_sub(1);
+    let gone: Vec<_> = segments.drain(..keep).collect();
+    present::check(log_dir, meta, &segments, durable)?;
+    for gone in gone.iter().map(|gone| &gone.path).chain(&unborn) {
+        remove_segment(io, log_dir, gone)?;
+    }
+    for pair in segments.windows(2) {
+        let [before, after] = pair else { continue };
+        // Until a replay says otherwise: what is not replayed ends where the next one begins.
+        before.seal(after.base());
+        before.sparse.lock().complete = false;
+    }
+    Ok((segments, durable))
+}
+
+/// What the first pages say.
+struct Pages {
+    segments: Vec<Arc<Segment>>,
+    durable: Option<DurableSlot>,
+    /// A last segment that a crash has kept from being born.
+    unborn: Option<PathBuf>,
+}
+
+fn read_pages(io: &dyn LogIo, meta: &Meta, files: Vec<PathBuf>) -> Result<Pages, LogError> {
+    let mut pages = Pages {
+        segments: Vec::new(),
+        durable: None,
+        unborn: None,
+    };
+    let count = files.len();
     for (at, path) in files.into_iter().enumerate() {
         match open_segment(io, meta, &path)? {
             Ok((segment, slot)) => {
-                let newer = durable.is_none_or(|before| slot.generation > before.generation);
-                durable = if newer { Some(slot) } else { durable };
-                segments.push(Arc::new(segment));
+                let newer = pages
+                    .durable
+                    .is_none_or(|before| slot.generation > before.generation);
+                pages.durable = if newer { Some(slot) } else { pages.durable };
+                pages.segments.push(Arc::new(segment));
             }
             // Born after everything before it was durable, and before any frame of it: there is none.
-            Err(_) if at + 1 == count && is_unborn(io, &path)? => {
+            Err(_) if at + 1 == count && is_unborn(io, meta, &path)? => {
                 tracing::warn!(file = %path.display(), "removing a segment that a crash has kept from being born");
-                remove_segment(io, log_dir, &path)?;
+                pages.unborn = Some(path);
             }
             Err(reason) => {
                 return Err(LogError::Corruption {
@@ -114,40 +164,35 @@ pub(super) fn open_segments(
             }
         }
     }
-    let purged = meta.purged.map_or(0, |purged| purged.index.0 + 1);
-    let keep = segments
-        .partition_point(|segment| segment.header.base_index.0 <= purged)
-        .saturating_sub(1);
-    for gone in segments.drain(..keep) {
-        remove_segment(io, log_dir, &gone.path)?;
+    Ok(pages)
+}
+
+fn was_used(meta: &Meta) -> bool {
+    meta.term != Term(0) || meta.vote.is_some() || meta.purged.is_some()
+}
+
+/// The first segment of a new log.
+fn begin(
+    io: &dyn LogIo,
+    log_dir: &Path,
+    meta: &Meta,
+    unborn: Option<PathBuf>,
+) -> Result<(Vec<Arc<Segment>>, DurableSlot), LogError> {
+    if let Some(path) = unborn {
+        remove_segment(io, log_dir, &path)?;
     }
-    check_order(&segments)?;
-    if let Some(durable) = durable {
-        return Ok((segments, durable));
-    }
-    // The first segment is born before anything else happens, and later ones before the ones before them may go.
-    if had_others || meta.term != Term(0) || meta.vote.is_some() || meta.purged.is_some() {
-        let reason = "the log was in use, but no segment is there".to_owned();
-        return Err(LogError::Corruption {
-            file: log_dir.to_owned(),
-            offset: 0,
-            reason,
-        });
-    }
+    let slot = DurableSlot {
+        offset: PhysicalOffset(0),
+        generation: 1,
+    };
     let header = SegmentHeader {
         uuid: meta.identity.uuid,
         segment_bytes: meta.identity.segment_bytes,
-        base: PhysicalOffset(0),
+        base: slot.offset,
         base_index: LogIndex(0),
     };
-    let first = segment::create(io, log_dir, header, 1, None)?;
-    Ok((
-        vec![first],
-        DurableSlot {
-            offset: PhysicalOffset(0),
-            generation: 1,
-        },
-    ))
+    let first = segment::create(io, log_dir, header, slot.generation, None)?;
+    Ok((vec![first], slot))
 }
 
 /// The inner error says why the first page is not one.
@@ -183,35 +228,18 @@ fn open_segment(io: &dyn LogIo, meta: &Meta, path: &Path) -> Result<PageResult, 
     Ok(Ok((Segment::new(header, path.to_owned(), file, zeroed), slot)))
 }
 
-/// Whether nothing was ever written behind the first page. With frames there, a bad first page is damage.
-fn is_unborn(io: &dyn LogIo, path: &Path) -> Result<bool, LogError> {
+/// Whether the segment never had a frame: meta does not know of it, and nothing stands behind the first page. Else a bad first
+/// page is damage.
+fn is_unborn(io: &dyn LogIo, meta: &Meta, path: &Path) -> Result<bool, LogError> {
+    let is_known = match segment::parse_name(path) {
+        Some(PhysicalOffset(0)) => was_used(meta),
+        base => base.is_some_and(|base| base <= meta.newest_segment),
+    };
+    if is_known {
+        return Ok(false);
+    }
     let file = io.open(path).map_err(LogError::io("open", path))?;
     cut::is_zero_from(&file, PAGE_BYTES).map_err(LogError::io("read", path))
-}
-
-fn check_order(segments: &[Arc<Segment>]) -> Result<(), LogError> {
-    for pair in segments.windows(2) {
-        let [before, after] = pair else { continue };
-        let fits = after.base() <= before.limit() && after.header.base_index >= before.header.base_index;
-        if !fits {
-            let reason = format!(
-                "a segment is missing between offset {} and {}",
-                before.base(),
-                after.base()
-            );
-            return Err(LogError::Corruption {
-                file: after.path.clone(),
-                offset: 0,
-                reason,
-            });
-        }
-        // Until a replay says otherwise: what is not replayed ends where the next one begins.
-        before.seal(after.base());
-    }
-    for sealed in segments.iter().rev().skip(1) {
-        sealed.sparse.lock().complete = false;
-    }
-    Ok(())
 }
 
 pub(super) fn remove_segment(io: &dyn LogIo, log_dir: &Path, path: &Path) -> Result<(), LogError> {

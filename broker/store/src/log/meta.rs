@@ -3,7 +3,7 @@
 //! ```text
 //! magic "SLUICMET" · len u32 (of all) · version u32 · generation u64 · shard UUID 16 · segment size u64 · node u64 ·
 //! term u64 · vote (present u8 · term u64 · node u64 · committed u8) · purged (present u8 · term u64 · index u64) ·
-//! cluster name, shard name (each length varint, bytes) · crc32c u32
+//! cluster name, shard name (each length varint, bytes) · base of the newest segment u64 · crc32c u32
 //! ```
 //! A save overwrites the older file and syncs it, so that a torn save leaves the newer one.
 
@@ -13,7 +13,7 @@ use super::frame::ShardUuid;
 use super::segment::FORMAT_VERSION;
 use crate::io::{FileHandle, LogIo, write_all_at};
 use sluice_core::codec::{Malformed, Reader, put_bytes};
-use sluice_core::ids::{LogIndex, Term};
+use sluice_core::ids::{LogIndex, PhysicalOffset, Term};
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -66,6 +66,9 @@ pub struct Meta {
     pub vote: Option<Vote>,
     /// The last frame that was purged; the log begins after it.
     pub purged: Option<LogId>,
+    /// The base of the newest segment: noted when it is born, before its first frame is acknowledged, and lowered before it
+    /// is taken back. A log without that segment has lost it.
+    pub newest_segment: PhysicalOffset,
 }
 
 impl Meta {
@@ -94,6 +97,7 @@ impl Meta {
         out.extend_from_slice(&purged.index.0.to_le_bytes());
         put_bytes(&mut out, self.identity.cluster.as_bytes());
         put_bytes(&mut out, self.identity.shard.as_bytes());
+        out.extend_from_slice(&self.newest_segment.0.to_le_bytes());
         let len = (out.len() + 4) as u32;
         out[8..12].copy_from_slice(&len.to_le_bytes());
         let crc = crc32c::crc32c(&out);
@@ -133,6 +137,11 @@ impl Meta {
         };
         let cluster = reader.text("cluster name")?.to_owned();
         let shard = reader.text("shard name")?.to_owned();
+        // Builds from before the note left it out; it stands there from their log's next start on.
+        let newest_segment = match reader.rest() {
+            [] => PhysicalOffset(0),
+            _ => PhysicalOffset(reader.u64()?),
+        };
         reader.finish()?;
         let identity = Identity {
             cluster,
@@ -148,6 +157,7 @@ impl Meta {
                 term,
                 vote: has_vote.then_some(vote),
                 purged: has_purged.then_some(purged),
+                newest_segment,
             },
         ))
     }
@@ -211,6 +221,7 @@ impl MetaStore {
             term: Term(0),
             vote: None,
             purged: None,
+            newest_segment: PhysicalOffset(0),
         };
         let mut store = Self {
             io: io.clone(),
@@ -299,7 +310,18 @@ mod tests {
                 term: Term(2),
                 index: LogIndex(55),
             }),
+            newest_segment: PhysicalOffset(77),
         }
+    }
+
+    /// What a build has saved that did not know of the newest segment.
+    fn without_note(bytes: &[u8]) -> Vec<u8> {
+        let mut older = bytes[..bytes.len() - 12].to_vec();
+        let len = older.len() as u32 + 4;
+        older[8..12].copy_from_slice(&len.to_le_bytes());
+        let crc = crc32c::crc32c(&older);
+        older.extend_from_slice(&crc.to_le_bytes());
+        older
     }
 
     #[test]
@@ -311,7 +333,8 @@ mod tests {
         assert_eq!([40, 48, 56].map(|at| u64_at(&bytes, at)), [1 << 30, 3, 7]);
         assert_eq!([64, 81, 82].map(|at| bytes[at]), [1; 3]);
         assert_eq!([65, 73, 83, 91].map(|at| u64_at(&bytes, at)), [7, 3, 2, 55]);
-        assert_eq!(&bytes[99..bytes.len() - 4], b"\x0eDefaultCluster\x08broker-a");
+        assert_eq!(&bytes[99..bytes.len() - 12], b"\x0eDefaultCluster\x08broker-a");
+        assert_eq!(u64_at(&bytes, bytes.len() - 12), 77);
         assert!(ends_in_its_checksum(&bytes));
     }
 
@@ -325,6 +348,7 @@ mod tests {
             ..meta()
         };
         assert_eq!(Meta::decode(&bare.encode(1)), Ok((1, bare)));
+        assert_eq!(Meta::decode(&without_note(&bytes)).unwrap().1.newest_segment.0, 0);
         for at in 0..bytes.len() {
             let mut flipped = bytes.clone();
             flipped[at] ^= 1;

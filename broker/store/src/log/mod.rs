@@ -18,8 +18,8 @@
 //! | `prefill` | zero-filling ahead of the writer |
 //! | `thread` | the loops around `writer` and `prefill` |
 //! | `ring`, `reader`, `sparse`, `scan` | recent frames in memory; reads by offset and by index |
-//! | `meta` | names, votes and the purge marker |
-//! | `files`, `recover`, `cut` | what is done when a log is opened; what stood behind its end |
+//! | `meta` | names, votes, the purge marker, the newest segment |
+//! | `files`, `present`, `recover`, `cut` | what is done when a log is opened; what must be there; what stood behind its end |
 //! | `local` | the log as its users see it |
 
 mod control;
@@ -34,6 +34,7 @@ mod meta;
 mod op;
 mod options;
 mod prefill;
+mod present;
 mod reader;
 mod recover;
 mod ring;

@@ -43,7 +43,7 @@ pub enum Prefilled {
     Worked,
     /// Nothing to do until the log has grown.
     Idle,
-    /// The disk is full: try again after a while.
+    /// The disk is full, or too many files are open: try again after a while.
     NoSpace,
 }
 

@@ -7,7 +7,7 @@
 use super::LogId;
 use super::LogPosition;
 use super::cut;
-use super::error::LogError;
+use super::error::{Fatal, LogError};
 use super::files::{open_meta, open_segments, remove_segment, segment_files};
 use super::frame::{Frame, FrameError};
 use super::inbox::{Inbox, Load};
@@ -16,6 +16,7 @@ use super::meta::{Meta, MetaStore};
 use super::op::Sink;
 use super::options::{LogOptions, SegmentLimits};
 use super::prefill::Prefill;
+use super::present;
 use super::reader::LogReader;
 use super::ring::Ring;
 use super::scan::{Found, Scanner};
@@ -81,6 +82,9 @@ impl Opening {
                 });
             }
         };
+        // Makes the names durable that are about to be relied on; and from here on the folder is open for syncs.
+        io.sync_dir(&log_dir)
+            .map_err(Fatal::new("sync the folder", &log_dir))?;
         let files = segment_files(io.as_ref(), &log_dir)?;
         let meta = open_meta(&io, &options, files.is_empty())?;
         let identity = &meta.meta().identity;
@@ -132,6 +136,12 @@ impl Opening {
     /// Where the kept segments start, in order.
     pub fn segment_starts(&self) -> Vec<PhysicalOffset> {
         self.segments.iter().map(|segment| segment.base()).collect()
+    }
+
+    /// Refuses a log that ends below `at`, where a checkpoint has its name and so was durable. Changes nothing, and is to be
+    /// asked before anything changes.
+    pub fn check_checkpoint(&self, at: PhysicalOffset) -> Result<(), LogError> {
+        present::check_checkpoint(&self.segments, at)
     }
 
     /// Everything below was durable when the log was last written.

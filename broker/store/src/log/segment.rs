@@ -7,8 +7,8 @@
 //! 4096 …                frames; file offset = 4096 + physical offset − base offset
 //! ```
 //! Slots are written alternately, so that a torn one leaves the other; the valid one of the highest generation in the
-//! log says how much of it was durable. A segment is born (page 0 and its name synced) before any of its frames is
-//! written: a last segment without a valid page 0 has no frames.
+//! log says how much of it was durable. A segment is born (page 0 and its name synced) and noted in meta before any of
+//! its frames is written: a last segment without a valid page 0, of which meta does not know, has no frames.
 
 use super::error::{Fatal, LogError};
 use super::frame::{FrameSeed, ShardUuid};
@@ -284,12 +284,17 @@ pub(super) fn create(
         .as_ref()
         .is_err_and(|error| !matches!(error, LogError::Fatal(_)))
     {
-        io.remove(&path)
-            .map_err(Fatal::new("remove the unborn segment", &path))?;
-        io.sync_dir(log_dir)
-            .map_err(Fatal::new("sync the folder", log_dir))?;
+        take_back(io, log_dir, &path)?;
     }
     created
+}
+
+/// Removes a segment that has no frame yet, durably.
+pub(super) fn take_back(io: &dyn LogIo, log_dir: &Path, path: &Path) -> Result<(), Fatal> {
+    io.remove(path)
+        .map_err(Fatal::new("remove the unborn segment", path))?;
+    io.sync_dir(log_dir)
+        .map_err(Fatal::new("sync the folder", log_dir))
 }
 
 fn give_birth(

@@ -32,6 +32,12 @@ pub enum Fault {
         /// Bytes still free.
         after: u64,
     },
+    /// No file at or below this folder can be opened or made, and no folder listed: `EMFILE`. What is open stays so, and
+    /// can be synced. Lifted like [`Fault::NoSpace`].
+    NoDescriptors {
+        /// The folder.
+        below: PathBuf,
+    },
     /// The nth sync (of a file, a folder or everything) fails with `EIO`, and what it should have made durable never
     /// will be, though it is read back until the crash: a system marks such pages clean.
     SyncError {
@@ -89,6 +95,7 @@ pub(super) struct Plan {
     sync_error: Option<u64>,
     sync_no_space: Option<(PathBuf, u64)>,
     space: Option<Space>,
+    no_descriptors: Option<PathBuf>,
     short_writes: bool,
     bad: Vec<(PathBuf, Range<u64>)>,
     random: u64,
@@ -112,6 +119,7 @@ impl Plan {
             Fault::NoSpace { after } => self.plant_space(PathBuf::new(), after, Errno::NOSPC),
             Fault::NoSpaceBelow { folder, after } => self.plant_space(folder, after, Errno::NOSPC),
             Fault::OverQuota { after } => self.plant_space(PathBuf::new(), after, Errno::DQUOT),
+            Fault::NoDescriptors { below } => self.no_descriptors = Some(below),
             Fault::SyncError { nth } => self.sync_error = Some(nth),
             Fault::SyncNoSpace { below, nth } => self.sync_no_space = Some((below, nth)),
             Fault::ReadError { path, range } => self.bad.push((path, range)),
@@ -126,6 +134,16 @@ impl Plan {
 
     pub(super) fn lift_no_space(&mut self) {
         self.space = None;
+        self.no_descriptors = None;
+    }
+
+    /// Fails if the process is taken for dead, or has no descriptor left for what is here.
+    pub(super) fn open(&self, path: &Path) -> io::Result<()> {
+        self.alive()?;
+        match &self.no_descriptors {
+            Some(below) if path.starts_with(below) => Err(Errno::MFILE.into()),
+            _ => Ok(()),
+        }
     }
 
     fn space_of(&mut self, path: &Path) -> Option<&mut Space> {

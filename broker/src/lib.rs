@@ -11,6 +11,7 @@ mod http;
 mod init;
 mod listener;
 mod metrics;
+mod open_files;
 mod receipt;
 pub mod run;
 mod service;

@@ -7,12 +7,12 @@ use crate::http::{self, Health};
 use crate::init::Init;
 use crate::listener::Listener;
 use crate::metrics::Metrics;
+use crate::open_files::Shares;
 use crate::service::{Parts, Service};
 use crate::shutdown::{self, Shutdown};
 use crate::tls::Tls;
 use anyhow::Context as _;
 use clap::Parser as _;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sluice_core::limits;
 use sluice_proto::v2::messaging_service_server::MessagingServiceServer;
 use sluice_store::io::RealIo;
@@ -55,13 +55,14 @@ pub struct Broker {
 impl Broker {
     /// Starts a broker; it is ready when this returns. `failed` hears of what the process must not outlive.
     pub async fn start(config: Config, failed: sluice_store::Failed) -> anyhow::Result<Self> {
+        let shares = Shares::of_this_process()?;
         let (health, shutdown) = (Arc::new(Health::default()), Shutdown::default());
         let http = TcpListener::bind(config.http_listen).await;
         let http = http.with_context(|| format!("cannot listen on {} for HTTP", config.http_listen))?;
         let http_address = http.local_addr()?;
-        let mut background = vec![tokio::spawn(http::serve(http, Arc::clone(&health)))];
+        let mut background = vec![tokio::spawn(http::serve(http, shares.http, Arc::clone(&health)))];
         // Taken before the store is opened: clients that come early wait for it instead of being turned away.
-        let listener = Listener::bind(config.grpc_listen).await?;
+        let listener = Listener::bind(config.grpc_listen, shares.connections).await?;
         let grpc = listener.address();
         let tls = Tls::open(&config)?;
         let acceptor = tls.acceptor()?;
@@ -239,20 +240,6 @@ fn start_logging() {
         .init();
 }
 
-/// Connections, segments and queue files are open files; many systems grant 1,024 unless asked for what they allow.
-fn raise_open_files() {
-    let limit = getrlimit(Resource::Nofile);
-    if let Err(error) = setrlimit(
-        Resource::Nofile,
-        Rlimit {
-            current: limit.maximum,
-            ..limit
-        },
-    ) {
-        tracing::warn!(%error, "the limit on open files stays as it is");
-    }
-}
-
 /// A panic anywhere ends the process: half a broker would be worse than none.
 fn abort_on_panic() {
     let report = std::panic::take_hook();
@@ -273,7 +260,6 @@ pub fn from_command_line() -> ExitCode {
     let args = Args::parse();
     start_logging();
     abort_on_panic();
-    raise_open_files();
     match args.check() {
         Ok(config) => to_the_end(config),
         Err(error) => refuse(error),

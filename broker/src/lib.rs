@@ -10,6 +10,7 @@ mod faults;
 mod http;
 mod init;
 mod listener;
+mod logging;
 mod metrics;
 mod open_files;
 mod receipt;

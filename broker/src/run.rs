@@ -1,11 +1,12 @@
 //! The broker from start to end: what is opened in which order, and closed in the reverse one.
 
-use crate::args::{Args, ArgsError, Config, FlushMode};
+use crate::args::{Args, Config, FlushMode};
 use crate::clients::{self, Clients};
 use crate::engine::{Clock, Engine, EngineOptions, SystemTime, TimeSource as _, Wakes};
 use crate::http::{self, Health};
 use crate::init::Init;
 use crate::listener::Listener;
+use crate::logging;
 use crate::metrics::Metrics;
 use crate::open_files::Shares;
 use crate::service::{Parts, Service};
@@ -21,14 +22,12 @@ use sluice_store::{CheckpointPolicy, Store, StoreOptions};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Handle};
 use tokio::task::JoinHandle;
-use tracing_subscriber::EnvFilter;
 
-const LOG_VARIABLE: &str = "SLUICE_LOG";
-/// Wrong flags; the same as clap's.
+/// Wrong flags or a wrong `SLUICE_LOG`; the same as clap's.
 const EXIT_USAGE: u8 = 2;
 /// The store failed; what is durable is safe.
 const EXIT_STORE: u8 = 3;
@@ -229,17 +228,6 @@ fn store_host(config: &Config, grpc: SocketAddr) -> SocketAddr {
     }
 }
 
-/// Logs to standard error: `info` and above, unless the environment says otherwise.
-fn start_logging() {
-    let filter = EnvFilter::try_from_env(LOG_VARIABLE).unwrap_or_else(|_| EnvFilter::new("info"));
-    let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(colours)
-        .init();
-}
-
 /// A panic anywhere ends the process: half a broker would be worse than none.
 fn abort_on_panic() {
     let report = std::panic::take_hook();
@@ -250,7 +238,7 @@ fn abort_on_panic() {
 }
 
 /// Says why the broker does not start.
-fn refuse(error: ArgsError) -> ExitCode {
+fn refuse(error: impl std::error::Error + Send + Sync + 'static) -> ExitCode {
     eprintln!("sluice-broker: {:#}", anyhow::Error::new(error));
     ExitCode::from(EXIT_USAGE)
 }
@@ -258,7 +246,9 @@ fn refuse(error: ArgsError) -> ExitCode {
 /// Runs the broker that the command line describes.
 pub fn from_command_line() -> ExitCode {
     let args = Args::parse();
-    start_logging();
+    if let Err(error) = logging::start() {
+        return refuse(error);
+    }
     abort_on_panic();
     match args.check() {
         Ok(config) => to_the_end(config),
@@ -287,6 +277,7 @@ fn to_the_end(config: Config) -> ExitCode {
 
 async fn until_told(config: Config) -> anyhow::Result<()> {
     let mut told = std::pin::pin!(shutdown::requested());
+    let begun = Instant::now();
     let data = config.data_dir.join(&config.broker_name);
     tracing::info!(version = env!("CARGO_PKG_VERSION"), data = %data.display(), "starting");
     let mut broker = tokio::select! {
@@ -298,7 +289,8 @@ async fn until_told(config: Config) -> anyhow::Result<()> {
         started = Broker::start(config, Arc::new(die)) => started?,
     };
     tracing::info!(
-        "ready: clients connect to {} with TLS or in plaintext; health and metrics are at http://{}; data is in {}",
+        "ready after {} ms: clients connect to {} with TLS or in plaintext; health and metrics are at http://{}; data is in {}",
+        begun.elapsed().as_millis(),
         broker.grpc,
         broker.http,
         data.display()

@@ -35,18 +35,30 @@ How to compare with the ceiling:
   `sluice-bench bare` decodes, frames, writes and syncs the same requests and does nothing else. Run the server and
   it in turns with the same load on the same disk, and compare medians.
 
+How to write sizes and times:
+  SIZE is a whole number of bytes, KiB, MiB or GiB: 4096, 256KiB, 1GiB. TIME is a whole number of ms, s or m:
+  500ms, 30s, 2m. A number alone is bytes, or seconds.
+
 Exit codes: 0 done; 1 could not run; 2 wrong options; 3 ran, but requests failed or nothing was measured.";
+
+const UNITS: &str = "\
+SIZE is a whole number of bytes, KiB, MiB or GiB: 4096, 256KiB, 1GiB. TIME is a whole number of ms, s or m:
+500ms, 30s, 2m. A number alone is bytes, or seconds.";
 
 /// The kinds of runs.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Send as fast as the server answers, or at --rate
+    #[command(after_help = UNITS)]
     Produce(ProduceArgs),
     /// Receive and acknowledge
+    #[command(after_help = UNITS)]
     Consume(ConsumeArgs),
     /// Send at a steady rate and receive at the same time: time to send and time from send to delivery
+    #[command(after_help = UNITS)]
     Latency(LatencyArgs),
     /// Serve SendMessage with nothing but decoding, framing, writing and syncing: the ceiling
+    #[command(after_help = UNITS)]
     Bare(BareArgs),
     /// Look up keys in the data folder of a stopped broker
     #[command(name = "look-up")]
@@ -58,10 +70,10 @@ pub enum Command {
     /// answered OK; and after the run, compare the server's own count of accepted messages (Sluice: /metrics) with
     /// h2load's count of requests, or h2load's "traffic: … data" by request with the size printed here: a refusal
     /// has another size.
-    #[command(name = "h2load-data")]
+    #[command(name = "h2load-data", after_help = UNITS)]
     H2loadData(H2loadDataArgs),
     /// Compute percentiles from what h2load wrote to its --log-file
-    #[command(name = "h2load-report")]
+    #[command(name = "h2load-report", after_help = UNITS)]
     H2loadReport(H2loadReportArgs),
 }
 
@@ -172,8 +184,11 @@ pub struct ConsumeArgs {
     /// Which server
     #[command(flatten)]
     pub target: Target,
-    /// Which messages
-    #[command(flatten)]
+    /// Which messages --prefill sends
+    #[command(
+        flatten,
+        next_help_heading = "What --prefill sends; without it these say nothing"
+    )]
     pub shape: Shape,
     /// How to receive
     #[command(flatten)]

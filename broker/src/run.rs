@@ -1,18 +1,19 @@
 //! The broker from start to end: what is opened in which order, and closed in the reverse one.
 
-use crate::args::{Args, ArgsError, Config, FlushMode};
+use crate::args::{Args, Config, FlushMode};
 use crate::clients::{self, Clients};
 use crate::engine::{Clock, Engine, EngineOptions, SystemTime, TimeSource as _, Wakes};
 use crate::http::{self, Health};
 use crate::init::Init;
 use crate::listener::Listener;
+use crate::logging;
 use crate::metrics::Metrics;
+use crate::open_files::Shares;
 use crate::service::{Parts, Service};
 use crate::shutdown::{self, Shutdown};
 use crate::tls::Tls;
 use anyhow::Context as _;
 use clap::Parser as _;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sluice_core::limits;
 use sluice_proto::v2::messaging_service_server::MessagingServiceServer;
 use sluice_store::io::RealIo;
@@ -21,14 +22,12 @@ use sluice_store::{CheckpointPolicy, Store, StoreOptions};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Handle};
 use tokio::task::JoinHandle;
-use tracing_subscriber::EnvFilter;
 
-const LOG_VARIABLE: &str = "SLUICE_LOG";
-/// Wrong flags; the same as clap's.
+/// Wrong flags or a wrong `SLUICE_LOG`; the same as clap's.
 const EXIT_USAGE: u8 = 2;
 /// The store failed; what is durable is safe.
 const EXIT_STORE: u8 = 3;
@@ -55,13 +54,14 @@ pub struct Broker {
 impl Broker {
     /// Starts a broker; it is ready when this returns. `failed` hears of what the process must not outlive.
     pub async fn start(config: Config, failed: sluice_store::Failed) -> anyhow::Result<Self> {
+        let shares = Shares::of_this_process()?;
         let (health, shutdown) = (Arc::new(Health::default()), Shutdown::default());
         let http = TcpListener::bind(config.http_listen).await;
         let http = http.with_context(|| format!("cannot listen on {} for HTTP", config.http_listen))?;
         let http_address = http.local_addr()?;
-        let mut background = vec![tokio::spawn(http::serve(http, Arc::clone(&health)))];
+        let mut background = vec![tokio::spawn(http::serve(http, shares.http, Arc::clone(&health)))];
         // Taken before the store is opened: clients that come early wait for it instead of being turned away.
-        let listener = Listener::bind(config.grpc_listen).await?;
+        let listener = Listener::bind(config.grpc_listen, shares.connections).await?;
         let grpc = listener.address();
         let tls = Tls::open(&config)?;
         let acceptor = tls.acceptor()?;
@@ -228,31 +228,6 @@ fn store_host(config: &Config, grpc: SocketAddr) -> SocketAddr {
     }
 }
 
-/// Logs to standard error: `info` and above, unless the environment says otherwise.
-fn start_logging() {
-    let filter = EnvFilter::try_from_env(LOG_VARIABLE).unwrap_or_else(|_| EnvFilter::new("info"));
-    let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(colours)
-        .init();
-}
-
-/// Connections, segments and queue files are open files; many systems grant 1,024 unless asked for what they allow.
-fn raise_open_files() {
-    let limit = getrlimit(Resource::Nofile);
-    if let Err(error) = setrlimit(
-        Resource::Nofile,
-        Rlimit {
-            current: limit.maximum,
-            ..limit
-        },
-    ) {
-        tracing::warn!(%error, "the limit on open files stays as it is");
-    }
-}
-
 /// A panic anywhere ends the process: half a broker would be worse than none.
 fn abort_on_panic() {
     let report = std::panic::take_hook();
@@ -263,7 +238,7 @@ fn abort_on_panic() {
 }
 
 /// Says why the broker does not start.
-fn refuse(error: ArgsError) -> ExitCode {
+fn refuse(error: impl std::error::Error + Send + Sync + 'static) -> ExitCode {
     eprintln!("sluice-broker: {:#}", anyhow::Error::new(error));
     ExitCode::from(EXIT_USAGE)
 }
@@ -271,9 +246,10 @@ fn refuse(error: ArgsError) -> ExitCode {
 /// Runs the broker that the command line describes.
 pub fn from_command_line() -> ExitCode {
     let args = Args::parse();
-    start_logging();
+    if let Err(error) = logging::start() {
+        return refuse(error);
+    }
     abort_on_panic();
-    raise_open_files();
     match args.check() {
         Ok(config) => to_the_end(config),
         Err(error) => refuse(error),
@@ -301,6 +277,7 @@ fn to_the_end(config: Config) -> ExitCode {
 
 async fn until_told(config: Config) -> anyhow::Result<()> {
     let mut told = std::pin::pin!(shutdown::requested());
+    let begun = Instant::now();
     let data = config.data_dir.join(&config.broker_name);
     tracing::info!(version = env!("CARGO_PKG_VERSION"), data = %data.display(), "starting");
     let mut broker = tokio::select! {
@@ -312,7 +289,8 @@ async fn until_told(config: Config) -> anyhow::Result<()> {
         started = Broker::start(config, Arc::new(die)) => started?,
     };
     tracing::info!(
-        "ready: clients connect to {} with TLS or in plaintext; health and metrics are at http://{}; data is in {}",
+        "ready after {} ms: clients connect to {} with TLS or in plaintext; health and metrics are at http://{}; data is in {}",
+        begun.elapsed().as_millis(),
         broker.grpc,
         broker.http,
         data.display()

@@ -38,6 +38,16 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     })
 }
 
+/// Writes a duration so that [`duration`] reads it: as a whole number of the largest unit that fits.
+pub fn write(duration: Duration) -> String {
+    let ms = duration.as_millis();
+    let mut units = TIMES_MS.iter().rev().filter(|(name, _)| !name.is_empty());
+    match units.find(|(_, factor)| ms > 0 && ms.is_multiple_of(u128::from(*factor))) {
+        Some((name, factor)) => format!("{}{name}", ms / u128::from(*factor)),
+        None => "0s".to_owned(),
+    }
+}
+
 fn read(text: &str, units: &[(&str, u64)]) -> Option<u64> {
     let text = text.trim();
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
@@ -84,6 +94,21 @@ mod tests {
         }
         for text in ["", "s", "1.5s", "3 days"] {
             assert!(duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn durations_are_written_as_they_are_read() {
+        for (ms, text) in [
+            (0, "0s"),
+            (500, "500ms"),
+            (1500, "1500ms"),
+            (90_000, "90s"),
+            (60_000, "1m"),
+            (7_200_000, "2h"),
+        ] {
+            assert_eq!(write(Duration::from_millis(ms)), text);
+            assert_eq!(duration(text), Ok(Duration::from_millis(ms)));
         }
     }
 }

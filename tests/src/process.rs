@@ -1,5 +1,7 @@
 //! A broker process: started on free ports over a folder of its own, killed, stopped, started again.
 
+mod setup;
+
 use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -11,7 +13,9 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::metrics::{self, Sample};
-use crate::{binaries, http, ports, wait};
+use crate::{http, wait};
+
+pub use setup::Setup;
 
 /// What the broker's folder under `--data-dir` is called by default.
 pub const BROKER_NAME: &str = "broker-a";
@@ -22,128 +26,12 @@ const INIT_FILE: &str = "init.yaml";
 /// Of the log, when a test fails.
 const SHOWN_LINES_MAX: usize = 200;
 
-/// What a broker is started with.
-#[derive(Debug, Default)]
-pub struct Setup {
-    binary: Option<PathBuf>,
-    flags: Vec<String>,
-    /// Addresses to listen on other than the free ones.
-    addresses: Vec<(String, String)>,
-    environment: Vec<(String, String)>,
-    init: Option<String>,
-}
-
-impl Setup {
-    /// The broker as it is shipped, with its default flags but for ports and folder.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Adds a flag with its value.
-    #[must_use]
-    pub fn flag(mut self, name: &str, value: &str) -> Self {
-        self.flags.extend([name.to_owned(), value.to_owned()]);
-        self
-    }
-
-    /// Gives an address flag another value than a free port of the loopback interface.
-    #[must_use]
-    pub fn instead(mut self, name: &str, address: &str) -> Self {
-        self.addresses.push((name.to_owned(), address.to_owned()));
-        self
-    }
-
-    /// Gives `--init` a file with this text.
-    #[must_use]
-    pub fn init(mut self, yaml: &str) -> Self {
-        self.init = Some(yaml.to_owned());
-        self
-    }
-
-    /// Takes another executable.
-    #[must_use]
-    pub fn binary(mut self, path: &Path) -> Self {
-        self.binary = Some(path.to_owned());
-        self
-    }
-
-    /// Adds a variable to the broker's environment.
-    #[must_use]
-    pub fn environment(mut self, name: &str, value: &str) -> Self {
-        self.environment.push((name.to_owned(), value.to_owned()));
-        self
-    }
-
-    /// Starts a broker over a new folder and waits until it is ready.
-    ///
-    /// # Errors
-    /// When it ends or does not become ready in time; its log has been printed then.
-    pub fn start(self) -> Result<Broker> {
-        let mut broker = self.prepare()?;
-        broker.restart()?;
-        Ok(broker)
-    }
-
-    /// As [`Setup::start`], over a folder of another broker.
-    ///
-    /// # Errors
-    /// When no process can be started.
-    pub fn spawn_over(self, data_dir: &Path) -> Result<Broker> {
-        let mut broker = self.prepare()?;
-        broker.data_dir = data_dir.to_owned();
-        broker.spawn()?;
-        Ok(broker)
-    }
-
-    /// Starts a broker without waiting for anything.
-    ///
-    /// # Errors
-    /// When no process can be started.
-    pub fn spawn(self) -> Result<Broker> {
-        let mut broker = self.prepare()?;
-        broker.spawn()?;
-        Ok(broker)
-    }
-
-    fn prepare(self) -> Result<Broker> {
-        let binary = match &self.binary {
-            Some(path) => path.clone(),
-            None => binaries::broker()?,
-        };
-        let base = binaries::scratch().join("system-tests");
-        std::fs::create_dir_all(&base).with_context(|| format!("cannot make {}", base.display()))?;
-        let folder = TempDir::with_prefix_in("broker-", &base).context("cannot make a folder")?;
-        let (grpc_port, http_port) = (ports::free()?, ports::free()?);
-        let mut flags = self.flags;
-        for (name, port) in [("--grpc-listen", grpc_port), ("--http-listen", http_port)] {
-            let other = self.addresses.iter().find(|(flag, _)| flag == name);
-            let address = other.map_or_else(|| format!("127.0.0.1:{port}"), |(_, address)| address.clone());
-            flags.extend([name.to_owned(), address]);
-        }
-        if let Some(yaml) = &self.init {
-            let path = folder.path().join(INIT_FILE);
-            std::fs::write(&path, yaml).context("cannot write the file for --init")?;
-            flags.extend(["--init".to_owned(), path.display().to_string()]);
-        }
-        Ok(Broker {
-            binary,
-            flags,
-            environment: self.environment,
-            grpc_port,
-            http_port,
-            data_dir: folder.path().join("data"),
-            folder: Some(folder),
-            child: None,
-        })
-    }
-}
-
 /// A broker over one folder; dropping it kills the process and removes the folder, unless the test fails: then the
 /// folder stays and the end of the log is printed.
 #[derive(Debug)]
 pub struct Broker {
     binary: PathBuf,
+    open_files: Option<u32>,
     flags: Vec<String>,
     environment: Vec<(String, String)>,
     grpc_port: u16,
@@ -217,7 +105,7 @@ impl Broker {
             .append(true)
             .open(self.log_path())
             .context("cannot open the broker's log file")?;
-        let mut command = Command::new(&self.binary);
+        let mut command = self.command();
         command
             .arg("--data-dir")
             .arg(&self.data_dir)
@@ -231,6 +119,18 @@ impl Broker {
             .with_context(|| format!("cannot start {}", self.binary.display()))?;
         self.child = Some(child);
         Ok(())
+    }
+
+    /// The shell lowers the limit and becomes the broker, with the same number.
+    fn command(&self) -> Command {
+        let Some(limit) = self.open_files else {
+            return Command::new(&self.binary);
+        };
+        let mut shell = Command::new("sh");
+        shell
+            .args(["-c", &format!("ulimit -n {limit} && exec \"$@\""), "sh"])
+            .arg(&self.binary);
+        shell
     }
 
     fn wait_until_ready(&mut self) -> Result<()> {

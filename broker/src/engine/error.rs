@@ -30,16 +30,19 @@ pub enum EngineError {
     /// Nobody knows whether it was done.
     #[error("the outcome is not known: the command may or may not be in the log")]
     Unknown,
-    /// No such topic, and topics are not made on first use.
-    #[error("there is no topic '{0}', and the broker does not make topics on first use")]
+    /// No such topic, and this call does not make any.
+    #[error("there is no topic '{0}': name the topic that the message was received from")]
     TopicNotFound(String),
+    /// No such topic, and topics are not made on first use.
+    #[error("there is no topic '{0}', and this broker makes none on first use: add it to the file of --init")]
+    TopicNotMade(String),
     /// No such topic, and it would be a group's.
     #[error(
         "there is no topic '{0}': the broker makes a group's dead-letter topic itself, when a message comes to it"
     )]
     GroupTopicNotFound(String),
     /// Apply refused it.
-    #[error("{0}")]
+    #[error(transparent)]
     Refused(#[from] Refused),
     /// A record or an entry could not be read.
     #[error("the store could not be read: {0}")]

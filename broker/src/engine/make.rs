@@ -17,7 +17,7 @@ impl Engine {
             return Err(EngineError::GroupTopicNotFound(name.to_owned()));
         }
         if !self.options.auto_create_topics {
-            return Err(EngineError::TopicNotFound(name.to_owned()));
+            return Err(EngineError::TopicNotMade(name.to_owned()));
         }
         let spec = CreateTopic {
             name: name.to_owned(),
@@ -34,9 +34,7 @@ impl Engine {
             Ok(_) => return Err(EngineError::Unknown),
             Err(refused) => return Err(refused.into()),
         };
-        self.tables()
-            .topic_by_id(id)
-            .ok_or(EngineError::TopicNotFound(spec.name))
+        self.tables().topic_by_id(id).ok_or(EngineError::Unknown)
     }
 
     /// The consumer group of this name; made on first use.

@@ -55,6 +55,7 @@ pub struct Engine {
     dispatchers: Arc<Dispatchers>,
     answers: Arc<Answers>,
     polls: AtomicU64,
+    unreadable: AtomicU64,
     stopping: watch::Sender<bool>,
 }
 
@@ -71,6 +72,7 @@ impl Engine {
             dispatchers,
             answers,
             polls: AtomicU64::new(0),
+            unreadable: AtomicU64::new(0),
             stopping,
         })
     }
@@ -108,6 +110,11 @@ impl Engine {
     /// How many polls wait or work at the moment.
     pub fn polls(&self) -> u64 {
         self.polls.load(Ordering::Relaxed)
+    }
+
+    /// How often a message could not be read when it was to be delivered.
+    pub fn unreadable(&self) -> u64 {
+        self.unreadable.load(Ordering::Relaxed)
     }
 
     /// Ends waiting polls with nothing, and lets none wait from now on.

@@ -2,6 +2,7 @@
 
 pub(super) mod look;
 mod poll;
+mod read;
 mod take;
 mod taken;
 

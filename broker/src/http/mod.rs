@@ -10,6 +10,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::OnceLock;
@@ -17,19 +18,30 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
 
-/// Connections at one time: probes and a few scrapers.
-const CONNECTIONS_MAX: usize = 64;
 const HEADERS_WITHIN: Duration = Duration::from_secs(5);
 /// A whole connection, with all its requests.
 const CONNECTION_TIME_MAX: Duration = Duration::from_secs(120);
 const RETRY_AFTER: Duration = Duration::from_millis(100);
+/// Looks at all metrics at one time. A look goes on when its connection is dropped, and takes a thread meanwhile.
+const LOOKS_MAX: usize = 4;
 
 /// What the answers are taken from.
-#[derive(Default)]
 pub struct Health {
     ready: AtomicBool,
     running: OnceLock<Running>,
+    looks: Arc<Semaphore>,
+}
+
+impl Default for Health {
+    fn default() -> Self {
+        Self {
+            ready: AtomicBool::new(false),
+            running: OnceLock::new(),
+            looks: Arc::new(Semaphore::new(LOOKS_MAX)),
+        }
+    }
 }
 
 struct Running {
@@ -71,8 +83,11 @@ impl Health {
     }
 
     async fn metrics(self: Arc<Self>) -> Response<Full<Bytes>> {
+        // The semaphore is never closed.
+        let look = Arc::clone(&self.looks).acquire_owned().await.ok();
         // Looking at backlogs reads files.
         let encoded = tokio::task::spawn_blocking(move || {
+            let _look = look;
             let running = self.running.get()?;
             Some(running.metrics.tell(&running.engine, &running.clients))
         });
@@ -85,24 +100,37 @@ impl Health {
     }
 }
 
-/// Serves until it is dropped.
-pub async fn serve(listener: TcpListener, health: Arc<Health>) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    while let Ok(place) = Arc::clone(&places).acquire_owned().await {
+/// Serves until it is dropped, up to `places` connections at one time. A new one takes the place of the oldest: whoever
+/// holds connections without asking for anything cannot keep a probe out, which is answered at once.
+pub async fn serve(listener: TcpListener, places: usize, health: Arc<Health>) {
+    let mut conversations: VecDeque<JoinHandle<()>> = VecDeque::with_capacity(places);
+    loop {
         match listener.accept().await {
             Ok((stream, _)) => {
+                make_place(&mut conversations, places).await;
                 let health = Arc::clone(&health);
-                tokio::spawn(async move {
-                    let _place = place;
+                let conversation = tokio::spawn(async move {
                     // Whoever is slower than that asks again.
                     let _ = tokio::time::timeout(CONNECTION_TIME_MAX, converse(stream, health)).await;
                 });
+                conversations.push_back(conversation);
             }
             Err(error) => {
                 tracing::warn!(%error, "cannot accept an HTTP connection");
                 tokio::time::sleep(RETRY_AFTER).await;
             }
         }
+    }
+}
+
+async fn make_place(conversations: &mut VecDeque<JoinHandle<()>>, places: usize) {
+    conversations.retain(|conversation| !conversation.is_finished());
+    while conversations.len() >= places
+        && let Some(oldest) = conversations.pop_front()
+    {
+        oldest.abort();
+        // The connection is closed when the runtime has dropped the task. That it was cancelled is no news.
+        let _ = oldest.await;
     }
 }
 

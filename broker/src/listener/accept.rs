@@ -1,13 +1,13 @@
 //! Accepting connections. Each has a task of its own from its first byte on, so that a silent one holds up nobody.
 
+use super::HANDSHAKE_TIMEOUT;
 use super::io::{ClientIo, Ends};
 use super::serve::{self, Answers};
-use super::{CONNECTIONS_MAX, HANDSHAKE_TIMEOUT};
 use crate::shutdown::Shutdown;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use thiserror::Error;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -17,10 +17,12 @@ use tokio_rustls::TlsAcceptor;
 const TLS_HANDSHAKE: u8 = 0x16;
 /// After a failure to accept, such as too many open files: trying at once would fail at once.
 const RETRY_AFTER: Duration = Duration::from_millis(100);
+/// While all places are taken, this is said no more often.
+const SAY_EVERY: Duration = Duration::from_secs(60);
 
 /// The port is not to be had.
 #[derive(Debug, Error)]
-#[error("cannot listen on {address}: {source}")]
+#[error("cannot listen on {address}")]
 pub struct ListenError {
     address: SocketAddr,
     source: io::Error,
@@ -31,15 +33,21 @@ pub struct ListenError {
 pub struct Listener {
     tcp: TcpListener,
     address: SocketAddr,
+    connections_max: u32,
 }
 
 impl Listener {
-    /// Takes the port; 0 takes any.
-    pub async fn bind(address: SocketAddr) -> Result<Self, ListenError> {
+    /// Takes the port; 0 takes any. What comes beyond `connections_max` waits in the system's queue: it is not accepted,
+    /// and so it is no open file.
+    pub async fn bind(address: SocketAddr, connections_max: u32) -> Result<Self, ListenError> {
         let bound = async {
             let tcp = TcpListener::bind(address).await?;
             let address = tcp.local_addr()?;
-            Ok(Self { tcp, address })
+            Ok(Self {
+                tcp,
+                address,
+                connections_max,
+            })
         };
         bound.await.map_err(|source| ListenError { address, source })
     }
@@ -51,14 +59,15 @@ impl Listener {
 
     /// Serves until the shutdown begins; then the port is closed, and this ends when the last connection has.
     pub async fn serve(self, tls: TlsAcceptor, service: impl Answers, shutdown: Shutdown) {
-        let places = Arc::new(Semaphore::new(CONNECTIONS_MAX as usize));
+        let places = Arc::new(Semaphore::new(self.connections_max as usize));
         tokio::select! {
             () = shutdown.begun() => {}
             () = self.accept(&tls, &places, &service, &shutdown) => {}
         }
+        let all = self.connections_max;
         drop(self);
         // Each connection has a place for as long as it stands. The semaphore is never closed.
-        let _ = places.acquire_many(CONNECTIONS_MAX).await;
+        let _ = places.acquire_many(all).await;
     }
 
     async fn accept(
@@ -68,7 +77,15 @@ impl Listener {
         service: &impl Answers,
         shutdown: &Shutdown,
     ) {
-        while let Ok(place) = Arc::clone(places).acquire_owned().await {
+        let mut said = None;
+        loop {
+            if places.available_permits() == 0 {
+                self.say_that_all_are_taken(&mut said);
+            }
+            // The semaphore is never closed.
+            let Ok(place) = Arc::clone(places).acquire_owned().await else {
+                return;
+            };
             match self.tcp.accept().await {
                 Ok((stream, remote)) => {
                     let (tls, service, shutdown) = (tls.clone(), service.clone(), shutdown.clone());
@@ -94,6 +111,17 @@ impl Listener {
                     tokio::time::sleep(RETRY_AFTER).await;
                 }
             }
+        }
+    }
+
+    fn say_that_all_are_taken(&self, said: &mut Option<Instant>) {
+        if said.is_none_or(|at| at.elapsed() >= SAY_EVERY) {
+            *said = Some(Instant::now());
+            let max = self.connections_max;
+            tracing::warn!(
+                max,
+                "all connections are taken: further clients wait until one ends"
+            );
         }
     }
 }

@@ -9,7 +9,5 @@ pub use io::{Connection, Peer};
 
 use std::time::Duration;
 
-/// Connections at one time. What comes beyond waits in the system's queue.
-const CONNECTIONS_MAX: u32 = 16_384;
 /// From the first byte to the end of TLS's handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);

@@ -24,6 +24,7 @@ pub struct StateMetrics {
     groups: IntGauge,
     polls: IntGauge,
     wakeups: IntCounter,
+    unreadable: IntCounter,
     checkpoints: IntCounter,
     log_bytes: IntGauge,
     flush_behind: IntGauge,
@@ -41,6 +42,10 @@ impl StateMetrics {
         );
         let checkpoints = IntCounter::new("sluice_checkpoints_total", "Checkpoints written")?;
         let wakeups = IntCounter::new("sluice_poll_wakeups_total", "Waiting receives that were woken")?;
+        let unreadable = IntCounter::new(
+            "sluice_unreadable_messages_total",
+            "Messages left out of a delivery because they could not be read",
+        )?;
         Ok(Self {
             lag: vec(
                 "rocketmq_consumer_lag_messages",
@@ -76,6 +81,7 @@ impl StateMetrics {
             groups: gauge("rocketmq_consumer_group_number", "Consumer groups")?,
             polls: gauge("sluice_polls", "Receives that wait or are being served")?,
             wakeups: register(registry, wakeups)?,
+            unreadable: register(registry, unreadable)?,
             checkpoints: register(registry, checkpoints)?,
             log_bytes: gauge("sluice_log_written_bytes", "Bytes ever written to the log")?,
             flush_behind: gauge(
@@ -93,6 +99,8 @@ impl StateMetrics {
         self.polls.set(engine.polls() as i64);
         self.wakeups.reset();
         self.wakeups.inc_by(engine.poll_wakeups());
+        self.unreadable.reset();
+        self.unreadable.inc_by(engine.unreadable());
         self.checkpoints.reset();
         self.checkpoints.inc_by(engine.store().checkpoints_written());
         let positions = engine.store().reader().positions();

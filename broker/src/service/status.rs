@@ -123,7 +123,9 @@ impl From<EngineError> for Failure {
             EngineError::Busy | EngineError::PollsFull(_) | EngineError::NoSpace => Code::TooManyRequests,
             EngineError::TooLarge { .. } => Code::MessageBodyTooLarge,
             EngineError::NotLeader(_) => Code::HaNotAvailable,
-            EngineError::TopicNotFound(_) | EngineError::GroupTopicNotFound(_) => Code::TopicNotFound,
+            EngineError::TopicNotFound(_)
+            | EngineError::TopicNotMade(_)
+            | EngineError::GroupTopicNotFound(_) => Code::TopicNotFound,
             EngineError::Stopping | EngineError::Unknown | EngineError::Read(_) => Code::InternalServerError,
             EngineError::Refused(refused) => return refused.clone().into(),
         };
@@ -175,6 +177,7 @@ mod tests {
             (EngineError::NotLeader(None), Code::HaNotAvailable),
             (EngineError::Unknown, Code::InternalServerError),
             (EngineError::TopicNotFound("t".into()), Code::TopicNotFound),
+            (EngineError::TopicNotMade("t".into()), Code::TopicNotFound),
             (
                 EngineError::GroupTopicNotFound("%DLQ%g".into()),
                 Code::TopicNotFound,

@@ -2,7 +2,7 @@
 
 use crate::args::TlsFiles;
 use rustls::crypto::CryptoProvider;
-use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub enum TlsError {
     /// A file cannot be read or written.
-    #[error("cannot {what} {}: {source}", path.display())]
+    #[error("cannot {what} {}", path.display())]
     Io {
         /// Read or write.
         what: &'static str,
@@ -33,7 +33,7 @@ pub enum TlsError {
         reason: String,
     },
     /// The two do not go together.
-    #[error("{} and {} do not go together: {source}", cert.display(), key.display())]
+    #[error("{} and {} do not go together", cert.display(), key.display())]
     Pair {
         /// The certificate's file.
         cert: PathBuf,
@@ -42,12 +42,37 @@ pub enum TlsError {
         /// Why.
         source: rustls::Error,
     },
+    /// What the broker made itself is damaged.
+    #[error(
+        "the certificate that the broker made itself cannot be used: delete {} and {}, and new ones are made",
+        files.cert.display(),
+        files.key.display()
+    )]
+    Own {
+        /// Where it is.
+        files: TlsFiles,
+        /// Why.
+        source: Box<TlsError>,
+    },
     /// A certificate of our own could not be made.
-    #[error("cannot make a certificate: {0}")]
+    #[error("cannot make a certificate")]
     Make(#[from] rcgen::Error),
     /// TLS could not be set up.
-    #[error("cannot set up TLS: {0}")]
-    Rustls(rustls::Error),
+    #[error("cannot set up TLS")]
+    Rustls(#[source] rustls::Error),
+}
+
+impl TlsError {
+    /// The same of files that the broker has made: where their content is wrong, nobody misses them.
+    pub(super) fn of_own(self, files: &TlsFiles) -> Self {
+        match self {
+            Self::Pem { .. } | Self::Pair { .. } => Self::Own {
+                files: files.clone(),
+                source: Box::new(self),
+            },
+            other => other,
+        }
+    }
 }
 
 /// What tells one state of the files from the next. The size is in it because two changes can come within one tick of
@@ -68,7 +93,7 @@ impl Stamp {
 /// Reads both files and checks that they go together.
 pub(super) fn load(files: &TlsFiles, provider: &CryptoProvider) -> Result<CertifiedKey, TlsError> {
     let chain = CertificateDer::pem_slice_iter(&read(&files.cert)?).collect::<Result<Vec<_>, _>>();
-    let chain = chain.map_err(|error| error.to_string());
+    let chain = chain.map_err(why_no_pem);
     let chain = chain.and_then(|chain| {
         if chain.is_empty() {
             Err("there is none".to_owned())
@@ -84,13 +109,31 @@ pub(super) fn load(files: &TlsFiles, provider: &CryptoProvider) -> Result<Certif
     let key = PrivateKeyDer::from_pem_slice(&read(&files.key)?).map_err(|error| TlsError::Pem {
         what: "private key",
         path: files.key.clone(),
-        reason: error.to_string(),
+        reason: why_no_pem(error),
     })?;
     CertifiedKey::from_der(chain, key, provider).map_err(|source| TlsError::Pair {
         cert: files.cert.clone(),
         key: files.key.clone(),
         source,
     })
+}
+
+/// The library shows the lines that it means as numbers.
+fn why_no_pem(error: pem::Error) -> String {
+    let line = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().trim_matches('-').to_owned();
+    match error {
+        pem::Error::MissingSectionEnd { end_marker } => {
+            format!(
+                "the line '-----END {}-----' is missing",
+                line(&end_marker).trim_start_matches("END ")
+            )
+        }
+        pem::Error::IllegalSectionStart { line: start } => {
+            format!("the line '-----{}' does not end in '-----'", line(&start))
+        }
+        pem::Error::NoItemsFound => "there is none".to_owned(),
+        other => other.to_string(),
+    }
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, TlsError> {

@@ -60,7 +60,12 @@ impl Tls {
         };
         let provider = Arc::new(default_provider());
         let stamp = Stamp::of(&files);
-        let current = Arc::new(Current(ArcSwap::from_pointee(files::load(&files, &provider)?)));
+        let loaded = files::load(&files, &provider);
+        let loaded = loaded.map_err(|error| match config.tls {
+            Some(_) => error,
+            None => error.of_own(&files),
+        })?;
+        let current = Arc::new(Current(ArcSwap::from_pointee(loaded)));
         Ok(Self {
             files,
             stamp,
@@ -106,7 +111,8 @@ impl Tls {
                     tracing::info!(cert = %self.files.cert.display(), "new connections get the changed certificate");
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "the changed certificate cannot be used; the old one stays")
+                    let error = format!("{:#}", anyhow::Error::new(error));
+                    tracing::warn!(error, "the changed certificate cannot be used; the old one stays")
                 }
             }
         }
@@ -176,6 +182,42 @@ mod tests {
         self_signed::get_or_make(&folder, &names()).unwrap();
         assert_eq!(std::fs::read(&files.cert).unwrap(), first);
         open(files).acceptor().unwrap();
+    }
+
+    #[test]
+    fn files_that_cannot_be_used_are_named_with_what_is_wrong_and_said_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = self_signed::get_or_make(folder.path(), &names()).unwrap();
+        let other = tempfile::tempdir().unwrap();
+        let others = self_signed::get_or_make(other.path(), &names()).unwrap();
+        let key = std::fs::read_to_string(&files.key).unwrap();
+        let (cut, _) = key.split_once("-----END").unwrap();
+        for (damaged, reason) in [
+            (cut.to_owned(), "the line '-----END PRIVATE KEY-----' is missing"),
+            (key.replacen("KEY-----", "KEY", 1), "does not end in '-----'"),
+            (
+                String::new(),
+                "tls.key holds no private key in PEM: there is none",
+            ),
+            (
+                std::fs::read_to_string(&others.key).unwrap(),
+                "do not go together: ",
+            ),
+        ] {
+            std::fs::write(&files.key, damaged).unwrap();
+            let error = files::load(&files, &default_provider()).unwrap_err();
+            let own = format!("{:#}", anyhow::Error::new(error.of_own(&files)));
+            assert!(own.contains(reason) && own.contains("delete "), "{own}");
+            assert!(!own.contains("[80, 82"), "{own}");
+        }
+        std::fs::remove_file(&files.key).unwrap();
+        let error = files::load(&files, &default_provider()).unwrap_err();
+        let gone = format!("{:#}", anyhow::Error::new(error.of_own(&files)));
+        assert!(
+            gone.ends_with("tls.key: No such file or directory (os error 2)"),
+            "{gone}"
+        );
+        assert_eq!(gone.matches("No such file").count(), 1, "{gone}");
     }
 
     #[test]

@@ -2,11 +2,19 @@
 
 use super::files::TlsError;
 use crate::args::TlsFiles;
+use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair};
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+const COMMON_NAME: &str = "sluice-broker";
+const DAY: Duration = Duration::from_secs(24 * 3600);
+/// For clients whose clocks are behind.
+const VALID_BEFORE: Duration = DAY;
+/// Ten years.
+const VALID_FOR: Duration = DAY.saturating_mul(3652);
 const KEY_MODE: u32 = 0o600;
 const CERT_MODE: u32 = 0o644;
 
@@ -24,12 +32,26 @@ pub(super) fn get_or_make(folder: &Path, names: &[String]) -> Result<TlsFiles, T
         path: folder.to_owned(),
         source,
     })?;
-    let made = rcgen::generate_simple_self_signed(names)?;
+    let key = KeyPair::generate()?;
+    let certificate = describe(names)?.self_signed(&key)?;
     // The certificate comes last: where it stands, the key does too.
-    write(&files.key, made.signing_key.serialize_pem().as_bytes(), KEY_MODE)?;
-    write(&files.cert, made.cert.pem().as_bytes(), CERT_MODE)?;
+    write(&files.key, key.serialize_pem().as_bytes(), KEY_MODE)?;
+    write(&files.cert, certificate.pem().as_bytes(), CERT_MODE)?;
     tracing::info!(cert = %files.cert.display(), "made a self-signed certificate");
     Ok(files)
+}
+
+/// Whose the certificate is, and how long it holds.
+fn describe(names: &[String]) -> Result<CertificateParams, rcgen::Error> {
+    let mut params = CertificateParams::new(names)?;
+    params.distinguished_name = DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, COMMON_NAME);
+    // A clock before 1970 is no clock.
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let epoch = rcgen::date_time_ymd(1970, 1, 1);
+    params.not_before = epoch + now.saturating_sub(VALID_BEFORE);
+    params.not_after = epoch + now.saturating_add(VALID_FOR);
+    Ok(params)
 }
 
 /// Under another name first: a file that stands is whole.
@@ -52,4 +74,19 @@ fn write(path: &Path, content: &[u8], mode: u32) -> Result<(), TlsError> {
         path: path.to_owned(),
         source,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_certificate_is_the_brokers_and_holds_from_yesterday_for_ten_years() {
+        let params = describe(&["localhost".to_owned()]).unwrap();
+        let name = params.distinguished_name.get(&DnType::CommonName);
+        assert_eq!(name, Some(&COMMON_NAME.into()));
+        let today = rcgen::date_time_ymd(1970, 1, 1) + SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        assert!(params.not_before < today - DAY / 2 && params.not_before > today - DAY * 2);
+        assert!(params.not_after > today + DAY * 3650 && params.not_after < today + DAY * 3654);
+    }
 }

@@ -124,6 +124,28 @@ async fn tags_choose_also_where_their_hashes_are_equal() {
 }
 
 #[tokio::test]
+async fn a_topic_that_is_not_there_is_told_apart_from_one_that_is_not_made() {
+    for (flag, made_on_use) in [("true", Code::Ok), ("false", Code::TopicNotFound)] {
+        let fixture = Fixture::with("", &["--auto-create-topics", flag]).await;
+        let acknowledged = fixture.ack("g", "absent", &["handle"]).await.status;
+        assert_eq!(code(&acknowledged), Code::TopicNotFound);
+        let text = acknowledged.unwrap().message;
+        assert!(text.contains("'absent'") && !text.contains("first use"), "{text}");
+        let received = fixture
+            .receive(|r| r.message_queue.as_mut().unwrap().topic = named("absent"))
+            .await;
+        match made_on_use {
+            Code::Ok => assert_eq!(code(&received.status), Code::MessageNotFound),
+            expected => {
+                assert_eq!(code(&received.status), expected);
+                let text = received.status.unwrap().message;
+                assert!(text.contains("first use") && text.contains("--init"), "{text}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn more_entries_than_an_acknowledgement_may_have_are_refused() {
     let fixture = Fixture::new().await;
     fixture.send_ok(message("t", "x")).await;

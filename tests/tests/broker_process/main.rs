@@ -3,6 +3,7 @@
 
 mod failing_sync;
 mod files;
+mod floods;
 mod life;
 mod operating;
 mod protocol;

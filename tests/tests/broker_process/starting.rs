@@ -83,6 +83,21 @@ fn flags_that_cannot_work_end_with_code_2_and_the_reason() {
 }
 
 #[test]
+fn what_is_to_be_logged_is_refused_where_it_cannot_be_followed() {
+    for directives in ["bogus", "info,x=y=z"] {
+        let setup = Setup::new().environment("SLUICE_LOG", directives);
+        let mut broker = setup.spawn().unwrap();
+        let status = broker.wait_for_end().unwrap();
+        let log = broker.log().unwrap();
+        assert_eq!(status.code(), Some(2), "{log}");
+        assert!(
+            log.contains("SLUICE_LOG") && log.contains("'info,sluice_store=debug'"),
+            "{log}"
+        );
+    }
+}
+
+#[test]
 fn a_file_for_init_that_cannot_be_followed_ends_the_start_and_is_named() {
     for (setup, reason) in [
         (
@@ -128,6 +143,11 @@ fn a_port_that_is_taken_is_named() {
         let log = broker.log().unwrap();
         assert_eq!(status.code(), Some(1), "{log}");
         assert!(log.contains(&address), "the refusal should name {address}: {log}");
+        assert_eq!(
+            log.matches("os error").count(),
+            1,
+            "the cause is said once: {log}"
+        );
     }
 }
 
@@ -176,6 +196,8 @@ async fn init_makes_what_is_absent_and_leaves_what_is_there() {
         .unwrap();
     broker.restart().unwrap();
 
+    let log = broker.log().unwrap();
+    assert!(log.contains("queues is 2, and 5 in the file"), "{log}");
     for (topic, count) in [("orders", 2), ("bills", 3)] {
         let route = client.query_route(topic).await.unwrap();
         assert_eq!(route.message_queues.len(), count, "{topic}");

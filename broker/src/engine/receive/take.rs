@@ -1,10 +1,11 @@
 //! One try to take messages: choose from each queue in turn, propose, settle the reservations, read the records.
 
 use super::look::Look;
+use super::read::{self, Read};
 use super::taken::hand_back;
 use super::{Receive, Received};
 use crate::engine::dispatcher::Dispatcher;
-use crate::engine::{Engine, EngineError, records};
+use crate::engine::{Engine, EngineError};
 use bytes::Bytes;
 use sluice_core::command::{Change, DeadLetter, Deliver, SettleItem, Take};
 use sluice_core::entry::QueueEntry;
@@ -12,7 +13,6 @@ use sluice_core::ids::{GroupQueueId, QueueId, QueueOffset, TimeMs, TopicQueue};
 use sluice_core::log::{Batch, Results};
 use sluice_core::plan::{Plan, Room};
 use sluice_core::state::{Delivered, Done};
-use std::collections::HashSet;
 use std::sync::Arc;
 
 /// When a message that cannot be read is tried again. It goes to the dead-letter topic when its attempts are used up.
@@ -109,18 +109,22 @@ impl Chosen {
             self.dispatcher
                 .alarm(self.now.saturating_add(request.invisible_ms));
         }
-        match read(engine, &got).await {
+        let topic = &self.dispatcher.topic;
+        match read::read(engine, &got).await {
             Ok(read) => {
                 let read = Read::sort(got, read, self.dispatcher.group.spec.fifo);
+                if let Some(cause) = &read.cause {
+                    engine.count_unreadable(topic, &read.unreadable, cause);
+                }
                 // First what holds the message groups of those behind it.
                 engine.change_all(read.unreadable, UNREADABLE_RETRY).await;
                 engine.change_all(read.behind, hand_back(0, resumed)).await;
                 Ok(read.received)
             }
             Err(error) => {
-                engine
-                    .change_all(got.iter().map(Got::held), UNREADABLE_RETRY)
-                    .await;
+                let held: Vec<_> = got.iter().map(Got::held).collect();
+                engine.count_unreadable(topic, &held, &error);
+                engine.change_all(held, UNREADABLE_RETRY).await;
                 Err(error)
             }
         }
@@ -249,62 +253,13 @@ impl Drop for Chosen {
     }
 }
 
-/// Reads what was got: the entries that are not known yet, and all commands.
-async fn read(
-    engine: &Engine,
-    got: &[Got],
-) -> Result<Vec<(QueueEntry, Result<Bytes, EngineError>)>, EngineError> {
-    let mut entries = Vec::with_capacity(got.len());
-    for message in got {
-        let entry = match message.entry {
-            Some(entry) => Some(entry),
-            None => records::entry(&engine.store, message.id.at, message.offset).await?,
-        };
-        entries.push(entry.ok_or(EngineError::Unknown)?);
-    }
-    let commands = records::commands(&engine.store, entries.clone()).await?;
-    Ok(entries.into_iter().zip(commands).collect())
-}
-
-/// What became of the messages that were got.
-#[derive(Default)]
-struct Read {
-    received: Vec<Received>,
-    unreadable: Vec<(GroupQueueId, SettleItem)>,
-    /// They can be read, but wait for an unreadable one of their message group.
-    behind: Vec<(GroupQueueId, SettleItem)>,
-}
-
-impl Read {
-    fn sort(got: Vec<Got>, read: Vec<(QueueEntry, Result<Bytes, EngineError>)>, fifo: bool) -> Self {
-        let (mut sorted, mut stopped) = (Self::default(), HashSet::new());
-        // In each queue they come in the order of offsets.
-        for (message, (entry, command)) in got.into_iter().zip(read) {
-            let message_group = (message.id, entry.group_hash);
-            match command {
-                Ok(_) if stopped.contains(&message_group) => sorted.behind.push(message.held()),
-                Ok(command) => sorted.received.push(message.with(entry, command)),
-                Err(error) => {
-                    let (at, offset) = (message.id.at, message.offset.0);
-                    tracing::error!(topic = at.topic.0, queue = at.queue.0, offset, %error, "a message cannot be read and is left out");
-                    sorted.unreadable.push(message.held());
-                    if fifo {
-                        stopped.insert(message_group);
-                    }
-                }
-            }
-        }
-        sorted
-    }
-}
-
 /// A message that apply gave to this receive.
-struct Got {
-    id: GroupQueueId,
-    offset: QueueOffset,
+pub(super) struct Got {
+    pub(super) id: GroupQueueId,
+    pub(super) offset: QueueOffset,
     delivery: sluice_core::ids::DeliveryId,
     attempt: u16,
-    entry: Option<QueueEntry>,
+    pub(super) entry: Option<QueueEntry>,
 }
 
 impl Got {
@@ -318,7 +273,7 @@ impl Got {
         }
     }
 
-    fn held(&self) -> (GroupQueueId, SettleItem) {
+    pub(super) fn held(&self) -> (GroupQueueId, SettleItem) {
         (
             self.id,
             SettleItem {
@@ -328,7 +283,7 @@ impl Got {
         )
     }
 
-    fn with(self, entry: QueueEntry, command: Bytes) -> Received {
+    pub(super) fn with(self, entry: QueueEntry, command: Bytes) -> Received {
         let Self {
             id,
             offset,

@@ -72,6 +72,7 @@ async fn a_message_that_cannot_be_read_comes_again_and_hides_no_other() {
     }
     at.flip(&io, 0).await;
     assert_eq!(at.what_comes().await, what(&[("second", 1)]));
+    assert_eq!(at.engine.unreadable(), 1);
     at.pass(RETRY_MS - 1);
     assert_eq!(at.what_comes().await, what(&[]), "not yet");
     at.flip(&io, 0).await;

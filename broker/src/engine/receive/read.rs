@@ -1,0 +1,89 @@
+//! Reading what a receive was given, and what becomes of messages that cannot be read.
+
+use super::Received;
+use super::take::Got;
+use crate::engine::{Engine, EngineError, records};
+use bytes::Bytes;
+use sluice_core::command::SettleItem;
+use sluice_core::entry::QueueEntry;
+use sluice_core::ids::GroupQueueId;
+use sluice_core::state::Topic;
+use std::collections::HashSet;
+use std::sync::atomic::Ordering;
+
+/// Reads what was got: the entries that are not known yet, and all commands.
+pub(super) async fn read(
+    engine: &Engine,
+    got: &[Got],
+) -> Result<Vec<(QueueEntry, Result<Bytes, EngineError>)>, EngineError> {
+    let mut entries = Vec::with_capacity(got.len());
+    for message in got {
+        let entry = match message.entry {
+            Some(entry) => Some(entry),
+            None => records::entry(&engine.store, message.id.at, message.offset).await?,
+        };
+        entries.push(entry.ok_or(EngineError::Unknown)?);
+    }
+    let commands = records::commands(&engine.store, entries.clone()).await?;
+    Ok(entries.into_iter().zip(commands).collect())
+}
+
+/// What became of the messages that were got.
+#[derive(Default)]
+pub(super) struct Read {
+    pub(super) received: Vec<Received>,
+    pub(super) unreadable: Vec<(GroupQueueId, SettleItem)>,
+    /// Why the first of them is unreadable.
+    pub(super) cause: Option<EngineError>,
+    /// They can be read, but wait for an unreadable one of their message group.
+    pub(super) behind: Vec<(GroupQueueId, SettleItem)>,
+}
+
+impl Read {
+    pub(super) fn sort(
+        got: Vec<Got>,
+        read: Vec<(QueueEntry, Result<Bytes, EngineError>)>,
+        fifo: bool,
+    ) -> Self {
+        let (mut sorted, mut stopped) = (Self::default(), HashSet::new());
+        // In each queue they come in the order of offsets.
+        for (message, (entry, command)) in got.into_iter().zip(read) {
+            let message_group = (message.id, entry.group_hash);
+            match command {
+                Ok(_) if stopped.contains(&message_group) => sorted.behind.push(message.held()),
+                Ok(command) => sorted.received.push(message.with(entry, command)),
+                Err(error) => {
+                    sorted.cause.get_or_insert(error);
+                    sorted.unreadable.push(message.held());
+                    if fifo {
+                        stopped.insert(message_group);
+                    }
+                }
+            }
+        }
+        sorted
+    }
+}
+
+impl Engine {
+    /// Says once a receive which messages of the topic are left out of it, however many they are.
+    pub(super) fn count_unreadable(
+        &self,
+        topic: &Topic,
+        messages: &[(GroupQueueId, SettleItem)],
+        cause: &EngineError,
+    ) {
+        self.unreadable
+            .fetch_add(messages.len() as u64, Ordering::Relaxed);
+        if let Some((id, first)) = messages.first() {
+            tracing::error!(
+                topic = topic.spec.name,
+                queue = id.at.queue.0,
+                first_offset = first.offset.0,
+                count = messages.len(),
+                %cause,
+                "messages cannot be read: they are left out, and tried again in a minute"
+            );
+        }
+    }
+}

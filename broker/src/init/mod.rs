@@ -1,0 +1,254 @@
+//! The file for `--init`: topics and groups to make at start where they are absent.
+//!
+//! ```yaml
+//! topics:
+//!   - {name: orders, queues: 8, types: fifo}
+//!   - {name: mails}
+//! groups:
+//!   - {name: billing, fifo: true, maxAttempts: 5, backoff: [1s, 10s, 1m]}
+//!   - {name: mailer, backoff: {initial: 5s, max: 2h, multiplier: 2}}
+//! ```
+
+mod differences;
+mod file;
+mod texts;
+mod values;
+
+use crate::engine::{Engine, EngineError};
+use file::File;
+use sluice_core::command::{CreateGroup, CreateTopic};
+use std::path::{Path, PathBuf};
+use thiserror::Error;
+
+/// Why the file cannot be followed.
+#[derive(Debug, Error)]
+pub enum InitError {
+    /// It cannot be read.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It is not what it should be.
+    #[error("{}: {reason}", path.display())]
+    Content {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and where.
+        reason: String,
+    },
+    /// The broker does not take it.
+    #[error("cannot make {what} '{name}'")]
+    Make {
+        /// Topic or group.
+        what: &'static str,
+        /// Its name.
+        name: String,
+        /// Why.
+        source: EngineError,
+    },
+}
+
+/// What to make.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Init {
+    /// Topics.
+    pub topics: Vec<CreateTopic>,
+    /// Consumer groups.
+    pub groups: Vec<CreateGroup>,
+}
+
+impl Init {
+    /// Reads the file at `path`.
+    pub fn read(path: &Path) -> Result<Self, InitError> {
+        let text = std::fs::read_to_string(path).map_err(|source| InitError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        Self::parse(&text).map_err(|reason| InitError::Content {
+            path: path.to_owned(),
+            reason,
+        })
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let file: Option<File> =
+            serde_yaml::from_str(text).map_err(|error| texts::plain(&error.to_string()))?;
+        let file = file.unwrap_or_default();
+        let mut init = Self::default();
+        for topic in file.topics.unwrap_or_default() {
+            let spec = topic.check()?;
+            if init.topics.iter().any(|other| other.name == spec.name) {
+                return Err(format!("topic '{}' stands twice", spec.name));
+            }
+            init.topics.push(spec);
+        }
+        for group in file.groups.unwrap_or_default() {
+            let spec = group.check()?;
+            if init.groups.iter().any(|other| other.name == spec.name) {
+                return Err(format!("group '{}' stands twice", spec.name));
+            }
+            init.groups.push(spec);
+        }
+        Ok(init)
+    }
+
+    /// Makes what is absent; says where what is there differs, and leaves it as it is.
+    pub async fn apply(self, engine: &Engine) -> Result<(), InitError> {
+        for spec in self.topics {
+            let made = engine.create_topic(spec.clone()).await;
+            let topic = made.map_err(|source| InitError::Make {
+                what: "topic",
+                name: spec.name.clone(),
+                source,
+            })?;
+            if let Some(differences) = differences::of_topics(&topic.spec, &spec) {
+                tracing::warn!(
+                    topic = spec.name,
+                    "the topic exists already and stays as it is: {differences}"
+                );
+            }
+        }
+        for spec in self.groups {
+            let made = engine.create_group(spec.clone()).await;
+            let group = made.map_err(|source| InitError::Make {
+                what: "group",
+                name: spec.name.clone(),
+                source,
+            })?;
+            if let Some(differences) = differences::of_groups(&group.spec, &spec) {
+                tracing::warn!(
+                    group = spec.name,
+                    "the group exists already and stays as it is: {differences}"
+                );
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sluice_core::command::{Backoff, StartFrom, Types};
+
+    #[test]
+    fn topics_and_groups_are_read_with_their_defaults() {
+        let init = Init::parse(
+            "topics:\n  - {name: orders, queues: 8, types: fifo}\n  - {name: mails}\n  - {name: t, types: [normal]}\n\
+             groups:\n  - {name: a, fifo: true, maxAttempts: 5, backoff: [1s, 500ms, 60]}\n  - {name: b}\n  \
+             - {name: c, backoff: {initial: 5s, max: 2h}, startFrom: latest}\n",
+        )
+        .unwrap();
+        assert_eq!(
+            init.topics,
+            [
+                CreateTopic {
+                    name: "orders".into(),
+                    queues: 8,
+                    types: Types::FIFO
+                },
+                CreateTopic {
+                    name: "mails".into(),
+                    queues: 4,
+                    types: Types::ALL
+                },
+                CreateTopic {
+                    name: "t".into(),
+                    queues: 4,
+                    types: Types::NORMAL
+                },
+            ]
+        );
+        assert_eq!((init.groups[0].fifo, init.groups[0].max_attempts), (true, 5));
+        assert_eq!(
+            init.groups[0].backoff,
+            Backoff::Customized(vec![1000, 500, 60_000])
+        );
+        assert_eq!(init.groups[1], CreateGroup::on_first_use("b"));
+        let doubling = Backoff::Exponential {
+            initial_ms: 5000,
+            max_ms: 7_200_000,
+            multiplier_milli: 2000,
+        };
+        assert_eq!(
+            (&init.groups[2].backoff, init.groups[2].start_from),
+            (&doubling, StartFrom::Latest)
+        );
+    }
+
+    #[test]
+    fn an_empty_file_makes_nothing() {
+        assert_eq!(Init::parse("").unwrap(), Init::default());
+        assert_eq!(Init::parse("topics: []\n").unwrap(), Init::default());
+        assert_eq!(Init::parse("topics:\ngroups:\n").unwrap(), Init::default());
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        for (text, part) in [
+            ("topic: []\n", "did you mean 'topics'?"),
+            ("topics: [{name: a, queue: 3}]\n", "did you mean 'queues'?"),
+            ("groups: [{name: a, max_atempts: 3}]\n", "maxAttempts"),
+            ("topics: [{name: a, queues: 0}]\n", "topic 'a'"),
+            ("topics: [{name: a, types: []}]\n", "empty"),
+            ("topics: [{name: a, types: delay}]\n", "unknown value `delay`"),
+            ("topics: [{name: 'a b'}]\n", "'a b'"),
+            ("topics: [{name: a}, {name: a}]\n", "twice"),
+            ("groups: [{name: a, maxAttempts: 0}]\n", "1 to 1000"),
+            ("groups: [{name: a, backoff: []}]\n", "0 waits"),
+            ("groups: [{name: a, backoff: 5s}]\n", "[1s, 10s, 1m]"),
+            (
+                "groups: [{name: a, backoff: {initial: 5s, max: 1s}}]\n",
+                "initial",
+            ),
+            ("groups: [{name: a}, {name: a}]\n", "twice"),
+        ] {
+            is_refused(text, part);
+        }
+    }
+
+    fn is_refused(text: &str, part: &str) {
+        let error = Init::parse(text).unwrap_err();
+        assert!(error.contains(part), "{text}: {error}");
+        for word in ["struct", "variant", "field", "u16", "u32", "u64", "f64", "Entry"] {
+            assert!(!error.contains(word), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_value_that_does_not_fit_its_key_is_named_with_what_does() {
+        is_refused(
+            "topics: [orders]\n",
+            "topics[0]: invalid type: string \"orders\", expected a topic such as {name: orders, queues: 8}",
+        );
+        is_refused("groups: [7]\n", "expected a group such as {name: billing");
+        is_refused("7\n", "expected the keys topics and groups");
+        for (topic, part) in [
+            ("queues: many", "\"many\", expected a whole number"),
+            ("types: [fifo, delay]", "unknown value `delay`"),
+            ("types: 5", "expected normal, fifo, mixed, or a list of them"),
+        ] {
+            is_refused(&format!("topics: [{{name: a, {topic}}}]\n"), part);
+        }
+        for (group, part) in [
+            ("maxAttempts: 70000", "maxAttempts is 70000, and may be 1 to 1000"),
+            ("maxAttempts: -1", "expected a whole number"),
+            ("backoff: [1s, 10parsecs]", "'10parsecs' is no duration"),
+            ("backoff: [1s, 1.5]", "`1.5`, expected a duration such as"),
+            ("backoff: {initial: 5x, max: 1h}", "'5x' is no duration"),
+            ("backoff: {max: 1h}", "missing key `initial`"),
+            (
+                "backoff: {initial: 5s, max: 1h, multiplier: x}",
+                "expected a number",
+            ),
+            ("backoff: [13h]", "wait of 13h is longer than 12h"),
+            ("startFrom: earlist", "expected `earliest` or `latest`"),
+        ] {
+            is_refused(&format!("groups: [{{name: a, {group}}}]\n"), part);
+        }
+        is_refused("topics: [{queues: 3}]\n", "missing key `name`");
+    }
+}

@@ -1,0 +1,107 @@
+//! The limit on open files, and who gets which share of it. A connection is an open file, and so is what the store
+//! writes to: were connections not held to a share, any number of idle clients could stop the store.
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use thiserror::Error;
+
+/// Clients' connections at one time, however many files may be open.
+const CONNECTIONS_MAX: u64 = 16_384;
+/// HTTP connections at one time: probes and a few scrapers.
+const HTTP_MAX: u64 = 64;
+/// What is left of fewer is too little for a store with a handful of queues.
+const LIMIT_MIN: u64 = 128;
+
+/// The process may open too few files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error(
+    "the limit on open files is {limit}, and the broker needs at least {LIMIT_MIN}: raise the hard limit, by ulimit -Hn or systemd's LimitNOFILE="
+)]
+pub struct TooFew {
+    limit: u64,
+}
+
+/// How many open files each kind of connection may take. The rest, three eighths at least, is for the store: from a
+/// limit of 1,024 on that is more than all its caches of open files hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shares {
+    limit: u64,
+    /// Clients' connections.
+    pub connections: u32,
+    /// HTTP connections.
+    pub http: usize,
+}
+
+impl Shares {
+    /// Raises the limit as far as the system allows, since many grant 1,024 until they are asked, and shares it out.
+    pub fn of_this_process() -> Result<Self, TooFew> {
+        let granted = getrlimit(Resource::Nofile);
+        let wanted = Rlimit {
+            current: granted.maximum,
+            ..granted
+        };
+        let limit = match setrlimit(Resource::Nofile, wanted) {
+            Ok(()) => wanted.current,
+            Err(error) => {
+                tracing::warn!(%error, "the limit on open files stays as it is");
+                granted.current
+            }
+        };
+        // None is no limit at all.
+        let shares = Self::of(limit.unwrap_or(u64::MAX))?;
+        shares.say_if_low();
+        Ok(shares)
+    }
+
+    fn of(limit: u64) -> Result<Self, TooFew> {
+        if limit < LIMIT_MIN {
+            return Err(TooFew { limit });
+        }
+        Ok(Self {
+            limit,
+            connections: CONNECTIONS_MAX.min(limit / 2) as u32,
+            http: HTTP_MAX.min(limit / 8) as usize,
+        })
+    }
+
+    fn say_if_low(self) {
+        if u64::from(self.connections) < CONNECTIONS_MAX {
+            tracing::warn!(
+                "clients may have {} connections at a time, half of the limit on open files, which is {}: raise it to {} for {CONNECTIONS_MAX} connections",
+                self.connections,
+                self.limit,
+                2 * CONNECTIONS_MAX
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_leave_the_store_its_share_of_any_limit() {
+        for (limit, connections, http) in [
+            (128, 64, 16),
+            (200, 100, 25),
+            (1024, 512, 64),
+            (32_767, 16_383, 64),
+            (32_768, 16_384, 64),
+            (u64::MAX, 16_384, 64),
+        ] {
+            let shares = Shares::of(limit).unwrap();
+            assert_eq!((shares.connections, shares.http), (connections, http), "{limit}");
+            let taken = u64::from(connections) + http as u64;
+            assert!(limit - taken >= limit / 8 * 3, "{limit}");
+        }
+    }
+
+    #[test]
+    fn too_few_open_files_are_refused() {
+        let error = Shares::of(127).unwrap_err().to_string();
+        assert!(
+            error.contains("is 127") && error.contains("at least 128"),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,135 @@
+//! What a broker is started with.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use tempfile::TempDir;
+
+use super::{Broker, INIT_FILE};
+use crate::{binaries, ports};
+
+/// What a broker is started with.
+#[derive(Debug, Default)]
+pub struct Setup {
+    binary: Option<PathBuf>,
+    open_files: Option<u32>,
+    flags: Vec<String>,
+    /// Addresses to listen on other than the free ones.
+    addresses: Vec<(String, String)>,
+    environment: Vec<(String, String)>,
+    init: Option<String>,
+}
+
+impl Setup {
+    /// The broker as it is shipped, with its default flags but for ports and folder.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a flag with its value.
+    #[must_use]
+    pub fn flag(mut self, name: &str, value: &str) -> Self {
+        self.flags.extend([name.to_owned(), value.to_owned()]);
+        self
+    }
+
+    /// Gives an address flag another value than a free port of the loopback interface.
+    #[must_use]
+    pub fn instead(mut self, name: &str, address: &str) -> Self {
+        self.addresses.push((name.to_owned(), address.to_owned()));
+        self
+    }
+
+    /// Gives `--init` a file with this text.
+    #[must_use]
+    pub fn init(mut self, yaml: &str) -> Self {
+        self.init = Some(yaml.to_owned());
+        self
+    }
+
+    /// Takes another executable.
+    #[must_use]
+    pub fn binary(mut self, path: &Path) -> Self {
+        self.binary = Some(path.to_owned());
+        self
+    }
+
+    /// Lets the process open no more files than that, and not raise the limit.
+    #[must_use]
+    pub fn open_files(mut self, limit: u32) -> Self {
+        self.open_files = Some(limit);
+        self
+    }
+
+    /// Adds a variable to the broker's environment.
+    #[must_use]
+    pub fn environment(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Starts a broker over a new folder and waits until it is ready.
+    ///
+    /// # Errors
+    /// When it ends or does not become ready in time; its log has been printed then.
+    pub fn start(self) -> Result<Broker> {
+        let mut broker = self.prepare()?;
+        broker.restart()?;
+        Ok(broker)
+    }
+
+    /// As [`Setup::start`], over a folder of another broker.
+    ///
+    /// # Errors
+    /// When no process can be started.
+    pub fn spawn_over(self, data_dir: &Path) -> Result<Broker> {
+        let mut broker = self.prepare()?;
+        broker.data_dir = data_dir.to_owned();
+        broker.spawn()?;
+        Ok(broker)
+    }
+
+    /// Starts a broker without waiting for anything.
+    ///
+    /// # Errors
+    /// When no process can be started.
+    pub fn spawn(self) -> Result<Broker> {
+        let mut broker = self.prepare()?;
+        broker.spawn()?;
+        Ok(broker)
+    }
+
+    fn prepare(self) -> Result<Broker> {
+        let binary = match &self.binary {
+            Some(path) => path.clone(),
+            None => binaries::broker()?,
+        };
+        let base = binaries::scratch().join("system-tests");
+        std::fs::create_dir_all(&base).with_context(|| format!("cannot make {}", base.display()))?;
+        let folder = TempDir::with_prefix_in("broker-", &base).context("cannot make a folder")?;
+        let (grpc_port, http_port) = (ports::free()?, ports::free()?);
+        let mut flags = self.flags;
+        for (name, port) in [("--grpc-listen", grpc_port), ("--http-listen", http_port)] {
+            let other = self.addresses.iter().find(|(flag, _)| flag == name);
+            let address = other.map_or_else(|| format!("127.0.0.1:{port}"), |(_, address)| address.clone());
+            flags.extend([name.to_owned(), address]);
+        }
+        if let Some(yaml) = &self.init {
+            let path = folder.path().join(INIT_FILE);
+            std::fs::write(&path, yaml).context("cannot write the file for --init")?;
+            flags.extend(["--init".to_owned(), path.display().to_string()]);
+        }
+        Ok(Broker {
+            binary,
+            open_files: self.open_files,
+            flags,
+            environment: self.environment,
+            grpc_port,
+            http_port,
+            data_dir: folder.path().join("data"),
+            folder: Some(folder),
+            child: None,
+        })
+    }
+}

@@ -1,7 +1,5 @@
 //! Stopping, being killed, and what is there afterwards.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use sluice_proto::v2::Code;
@@ -34,14 +32,10 @@ async fn a_stopping_broker_answers_the_calls_it_has_and_keeps_what_it_acknowledg
         };
         async move { client.receive(&receive).await }
     });
-    let stopping = Arc::new(AtomicBool::new(false));
     let senders: Vec<_> = (0..16)
         .map(|sender| {
-            tokio::spawn(send_until_stopped(
-                broker.endpoint(),
-                sender,
-                Arc::clone(&stopping),
-            ))
+            let endpoint = broker.endpoint();
+            tokio::spawn(send_until_stopped(endpoint, sender))
         })
         .collect();
     wait::until_true("the senders are at work", SOON, || {
@@ -51,7 +45,6 @@ async fn a_stopping_broker_answers_the_calls_it_has_and_keeps_what_it_acknowledg
     })
     .unwrap();
 
-    stopping.store(true, Ordering::Relaxed);
     let status = broker.stop().unwrap();
 
     assert_eq!(status.code(), Some(0));
@@ -67,28 +60,21 @@ async fn a_stopping_broker_answers_the_calls_it_has_and_keeps_what_it_acknowledg
     broker.restart().unwrap();
     let client = Client::new(&broker.endpoint()).unwrap();
     let received = consume(&client, "readers", "orders", acknowledged.len()).await;
-    for body in &acknowledged {
-        assert!(
-            received.binary_search(body).is_ok(),
-            "{body} was acknowledged and is lost"
-        );
-    }
+    acknowledged.sort();
+    assert!(received == acknowledged, "not what was acknowledged");
+    // A call may fail that the broker never saw. One that it took, and whose answer was cut off, would be here.
+    nothing(&client, "readers", "orders").await;
 }
 
-/// Returns what was acknowledged. A call that is under way when the broker stops is answered; only later ones may fail.
-async fn send_until_stopped(endpoint: String, sender: usize, stopping: Arc<AtomicBool>) -> Vec<String> {
+/// Returns what was acknowledged.
+async fn send_until_stopped(endpoint: String, sender: usize) -> Vec<String> {
     let client = Client::new(&endpoint).unwrap();
     let mut acknowledged = Vec::new();
     for number in 0.. {
         let body = format!("{sender}-{number}");
-        let begun_before = !stopping.load(Ordering::Relaxed);
         match client.send(vec![message("orders", body.clone())]).await {
             Ok(response) if code(response.status.as_ref()) == Some(Code::Ok) => acknowledged.push(body),
-            Ok(_) => break,
-            Err(error) => {
-                assert!(!begun_before, "a running call was cut off: {error:#}");
-                break;
-            }
+            Ok(_) | Err(_) => break,
         }
     }
     acknowledged

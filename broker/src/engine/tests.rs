@@ -19,6 +19,7 @@ mod delivering;
 mod departures;
 mod files;
 mod handing_back;
+mod lags;
 mod restarts;
 mod sending;
 mod unreadable;

@@ -3,10 +3,11 @@
 use super::register;
 use crate::clients::{Clients, Role};
 use crate::engine::Engine;
+use crate::engine::lag::{self, Ages, Lag};
 use crate::service::validate::is_group_topic;
 use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
-use sluice_core::ids::{QueueId, QueueOffset, TimeMs, TopicQueue};
-use sluice_core::state::{Group, Lag, Subscription, Topic};
+use sluice_core::ids::QueueId;
+use sluice_core::state::{Group, Topic};
 
 const BACKLOG_LABELS: [&str; 4] = ["consumer_group", "topic", "is_retry", "is_system"];
 
@@ -118,19 +119,16 @@ impl StateMetrics {
             let (Some(group), Some(topic)) = (tables.group_by_id(group), tables.topic_by_id(topic)) else {
                 continue;
             };
-            let backlog = Backlog::of(engine, &topic, &subscription, now);
+            let queues = engine.store().queues();
+            let lags = lag::by_queue(queues, &topic, &subscription, now, &mut Ages::default());
+            let lag = lags.into_iter().fold(Lag::default(), Lag::and);
             let labels = labels(&group, &topic);
-            self.ready
+            self.ready.with_label_values(&labels).set(lag.ready as i64);
+            self.inflight.with_label_values(&labels).set(lag.in_flight as i64);
+            self.lag.with_label_values(&labels).set(lag.messages() as i64);
+            self.lag_latency
                 .with_label_values(&labels)
-                .set(backlog.lag.ready as i64);
-            self.inflight
-                .with_label_values(&labels)
-                .set(backlog.lag.in_flight as i64);
-            self.lag
-                .with_label_values(&labels)
-                .set((backlog.lag.ready + backlog.lag.in_flight) as i64);
-            let age = backlog.oldest_ms.map_or(0, |since| now.saturating_sub(since));
-            self.lag_latency.with_label_values(&labels).set(age as i64);
+                .set(lag.age_ms(now) as i64);
         }
     }
 
@@ -181,44 +179,4 @@ fn labels<'a>(group: &'a Group, topic: &'a Topic) -> [&'a str; 4] {
         "false"
     };
     [&group.spec.name, &topic.spec.name, "false", is_system]
-}
-
-/// What a group has not done of a topic.
-#[derive(Default)]
-struct Backlog {
-    lag: Lag,
-    /// Since when the oldest message waits.
-    oldest_ms: Option<TimeMs>,
-}
-
-impl Backlog {
-    fn of(engine: &Engine, topic: &Topic, subscription: &Subscription, now: TimeMs) -> Self {
-        let mut backlog = Self::default();
-        for (queue, shard) in subscription.shards.iter().enumerate() {
-            let queue = QueueId(queue as u32);
-            let tail = topic.tail(queue).unwrap_or_default();
-            let (lag, floor) = shard.read(|held| (held.lag(tail, now), held.floor()));
-            backlog.lag.ready += lag.ready;
-            backlog.lag.in_flight += lag.in_flight;
-            if floor < tail {
-                let since = waiting_since(
-                    engine,
-                    TopicQueue {
-                        topic: topic.id,
-                        queue,
-                    },
-                    floor,
-                );
-                backlog.oldest_ms = backlog.oldest_ms.into_iter().chain(since).min();
-            }
-        }
-        backlog
-    }
-}
-
-fn waiting_since(engine: &Engine, at: TopicQueue, offset: QueueOffset) -> Option<TimeMs> {
-    let mut one = Vec::with_capacity(1);
-    // A file that cannot be read shows where messages are delivered; here it is an age that is not known.
-    engine.store().queues().read(at, offset, 1, &mut one).ok()?;
-    one.first().map(|entry| entry.waiting_since_ms)
 }

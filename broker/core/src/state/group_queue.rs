@@ -11,6 +11,7 @@
 //! - `deliveries` holds exactly the deliveries that pending messages name, each with their number.
 
 mod change;
+mod ready;
 mod unanswered;
 
 use super::clients::Clients;

@@ -325,3 +325,24 @@ fn queues_and_groups_hold_apart() {
     bench.id.at.queue = QueueId(1);
     assert_eq!(bench.lag(), (0, 0));
 }
+
+#[test]
+fn the_first_ready_message_is_the_first_that_is_neither_done_nor_held() {
+    let mut bench = with_messages(6);
+    let first_ready = |bench: &Bench| {
+        let queue = bench.queue();
+        queue
+            .first_ready(QueueOffset(6), bench.clock)
+            .map(|offset| offset.0)
+    };
+    assert_eq!(first_ready(&bench), Some(0));
+    let held = bench.deliver("c", &[0, 1, 3]).delivery;
+    assert_eq!(first_ready(&bench), Some(2), "2 was never delivered");
+    let later = bench.deliver("d", &[2, 4]).delivery;
+    assert!(bench.ack(1, held) && bench.ack(2, later));
+    assert_eq!(first_ready(&bench), Some(5), "1 and 2 are done, the rest is held");
+    bench.deliver("e", &[5]);
+    assert_eq!(first_ready(&bench), None);
+    bench.clock += HIDDEN;
+    assert_eq!(first_ready(&bench), Some(0), "what ran out is ready again");
+}

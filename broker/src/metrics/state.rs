@@ -103,7 +103,7 @@ impl StateMetrics {
         self.unreadable.reset();
         self.unreadable.inc_by(engine.unreadable());
         self.checkpoints.reset();
-        self.checkpoints.inc_by(engine.store().checkpoints_written());
+        self.checkpoints.inc_by(engine.store().stats().2.written());
         let positions = engine.store().reader().positions();
         let (written, durable) = (positions.written().0, positions.durable().0);
         self.log_bytes.set(written as i64);

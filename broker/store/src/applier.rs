@@ -9,6 +9,7 @@ use crate::checkpointer::{CheckpointRequest, Requests, Trigger};
 use crate::index::{IndexError, IndexStore};
 use crate::log::{Committed, Frame, Waiting};
 use crate::queue::{QueueError, QueueStore};
+use crate::stats::ApplyStats;
 use sluice_core::command::{APPEND_RECORD_AT, Command};
 use sluice_core::entry::QueueEntry;
 use sluice_core::hash;
@@ -16,6 +17,8 @@ use sluice_core::ids::{GroupQueueId, PhysicalOffset, QueueId, QueueOffset, TimeM
 use sluice_core::log::{Outcome, Results};
 use sluice_core::record::{Record, property};
 use sluice_core::state::{CommandAt, Done, Effects, LEVEL, Refused, State};
+use std::sync::Arc;
+use std::time::Instant;
 use thiserror::Error;
 
 /// Who wants to hear what apply did, on the applying thread: calls must be short and must not block.
@@ -65,6 +68,7 @@ pub struct Applier {
     derived: Derived,
     trigger: Trigger,
     results: Results,
+    stats: Arc<ApplyStats>,
     #[cfg(feature = "planted-faults")]
     applies_twice: bool,
 }
@@ -107,11 +111,14 @@ impl Applier {
             observer,
             ready: Vec::new(),
         };
+        let stats = Arc::<ApplyStats>::default();
+        stats.applied(0, trigger.applied_to());
         Self {
             state,
             derived,
             trigger,
             results: Results::new(),
+            stats,
             #[cfg(feature = "planted-faults")]
             applies_twice: false,
         }
@@ -128,13 +135,20 @@ impl Applier {
         &self.state
     }
 
+    /// What the applier counts.
+    pub fn stats(&self) -> Arc<ApplyStats> {
+        Arc::clone(&self.stats)
+    }
+
     /// Applies a round of committed frames and answers those who wait.
     pub fn step(&mut self, committed: Committed) {
+        let begun = Instant::now();
         for (frame, waiting) in committed.frames {
             self.apply(&frame);
             self.answer(waiting);
         }
         self.derived.observer.round_applied();
+        self.stats.round_micros.observe_micros(begun.elapsed());
         self.checkpoint_if_due();
     }
 
@@ -181,6 +195,7 @@ impl Applier {
         }
         self.state.end_frame(frame.header().term, frame.index());
         self.trigger.applied(frame);
+        self.stats.applied(frame.header().count.into(), frame.end());
         let now = self.state.now();
         for (id, when) in self.derived.ready.drain(..) {
             self.derived.observer.ready(id, when, now);

@@ -12,12 +12,13 @@ use crate::checkpoint::{CheckpointError, Checkpoints, PartKey};
 use crate::index::{IndexError, IndexPosition, IndexStore};
 use crate::log::{LocalLog, LogPosition};
 use crate::queue::QueueStore;
+use crate::stats::CheckpointStats;
 use sluice_core::codec::{Malformed, Reader, put_bytes};
 use sluice_core::ids::{PhysicalOffset, QueueId, QueueOffset, TopicQueue};
 use sluice_core::state::{ShardKey, ShardView};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
@@ -38,17 +39,18 @@ pub struct Checkpointer {
     halted: Arc<AtomicBool>,
     /// A sync has failed, or a write, not for want of space: a later sync may claim success for what is lost.
     broken: bool,
-    written: Arc<AtomicU64>,
+    stats: Arc<CheckpointStats>,
 }
 
 impl Checkpointer {
-    /// A writer into `checkpoints`.
+    /// A writer into `checkpoints`, the newest of which stands at `begun_at`.
     pub fn new(
         log: LocalLog,
         queues: QueueStore,
         index: IndexStore,
         checkpoints: Checkpoints,
         halted: Arc<AtomicBool>,
+        begun_at: PhysicalOffset,
     ) -> Self {
         Self {
             log,
@@ -58,13 +60,13 @@ impl Checkpointer {
             held_over: BTreeMap::new(),
             halted,
             broken: false,
-            written: Arc::default(),
+            stats: Arc::new(CheckpointStats::new(begun_at)),
         }
     }
 
-    /// Counts the checkpoints written from now on.
-    pub fn written(&self) -> Arc<AtomicU64> {
-        Arc::clone(&self.written)
+    /// What is counted of them.
+    pub fn stats(&self) -> Arc<CheckpointStats> {
+        Arc::clone(&self.stats)
     }
 
     /// Writes one checkpoint. On a full disk, or with too many files open, there is only a warning: the log has everything, and
@@ -76,6 +78,7 @@ impl Checkpointer {
         match self.try_write(request) {
             Err(error) if error.is_full_disk() => {
                 tracing::warn!(%error, "a checkpoint was not written; the next one makes up for it");
+                self.stats.found_disk_full();
                 Ok(())
             }
             written => {
@@ -118,7 +121,7 @@ impl Checkpointer {
             .write(position, &header.encode(), &starts_segment, parts)?;
         self.held_over.clear();
         self.queues.checkpoint_done()?;
-        self.written.fetch_add(1, Ordering::Relaxed);
+        self.stats.wrote(physical, stats.bytes, stats.elapsed);
         tracing::info!(
             %position,
             digest = format_args!("{:016x}", state.digest),

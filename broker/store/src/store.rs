@@ -5,9 +5,12 @@ use crate::checkpoint::{CheckpointError, Checkpoints};
 use crate::checkpointer::{self, CheckpointPolicy, Checkpointer, Requests, Trigger};
 use crate::index::{IndexError, IndexStore};
 use crate::io::{DirLock, LogIo};
-use crate::log::{self, Committed, LocalLog, LogError, LogOptions, LogReader, LogThreads, Opening, Parts};
+use crate::log::{
+    self, Committed, Cut, LocalLog, LogError, LogOptions, LogReader, LogThreads, Opening, Parts,
+};
 use crate::queue::{QueueError, QueueStore};
 use crate::restored::{self, Restored};
+use crate::stats::{ApplyStats, CheckpointStats, LogStats};
 use parking_lot::Mutex;
 use sluice_core::command::encode_level;
 use sluice_core::ids::{Term, TimeMs};
@@ -15,7 +18,7 @@ use sluice_core::log::{Outcome, ReplicatedLog};
 use sluice_core::state::{LEVEL, RestoreError, Tables};
 use smallvec::smallvec;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -83,7 +86,8 @@ struct Inner {
     index: IndexStore,
     term: Term,
     uuid: [u8; 16],
-    checkpoints: Arc<AtomicU64>,
+    applying: Arc<ApplyStats>,
+    checkpoints: Arc<CheckpointStats>,
     running: Mutex<Option<Running>>,
 }
 
@@ -123,9 +127,7 @@ impl Store {
             applier.apply_twice();
         }
         let opened = opening.replay(position, |frame| Ok(applier.replay(frame)?))?;
-        if let Some(cut) = opened.cut() {
-            tracing::warn!(at = cut.at.0, bytes = cut.bytes, reason = %cut.reason, "cut off what a crash left at the log's end; nobody was told of it");
-        }
+        opened.cut().map(tell_of_cut);
         let uuid = opened.meta().identity.uuid.0;
         let now = options.now.max(applier.state().now());
         let tables = Arc::clone(applier.state().tables());
@@ -146,8 +148,9 @@ impl Store {
             index.clone(),
             checkpoints,
             Arc::clone(&halted),
+            position.physical,
         );
-        let checkpoints = checkpointer.written();
+        let (applying, checkpoints) = (applier.stats(), checkpointer.stats());
         let (applier, checkpointer) = start_folding(applier, checkpointer, &log, to_apply, &failed)?;
         let log_failed = Arc::clone(&failed);
         let threads = log::spawn(writer, prefill, move |fatal| log_failed(fatal.to_string()))
@@ -168,6 +171,7 @@ impl Store {
                 index,
                 term,
                 uuid,
+                applying,
                 checkpoints,
                 running,
             }),
@@ -211,9 +215,10 @@ impl Store {
         self.inner.uuid
     }
 
-    /// Checkpoints written since the store was opened.
-    pub fn checkpoints_written(&self) -> u64 {
-        self.inner.checkpoints.load(Ordering::Relaxed)
+    /// What is counted of log, applier and checkpoints.
+    pub fn stats(&self) -> (&LogStats, &ApplyStats, &CheckpointStats) {
+        let inner = &*self.inner;
+        (inner.log.stats(), &inner.applying, &inner.checkpoints)
     }
 
     /// Switches on, level by level, what this build knows and the log does not use yet.
@@ -261,6 +266,10 @@ impl Store {
         }
         Ok(checkpointer.finish_index()?)
     }
+}
+
+fn tell_of_cut(cut: &Cut) {
+    tracing::warn!(at = cut.at.0, bytes = cut.bytes, reason = %cut.reason, "cut off what a crash left at the log's end; nobody was told of it");
 }
 
 /// `failed`, which first takes note that nothing will be durable any more: whoever waits for that must not wait on.

@@ -55,12 +55,11 @@ fn a_process_without_descriptors_keeps_its_store_and_goes_on_when_it_has_some() 
     }
     io.sync_all_files(dir.path()).unwrap();
     assert!(!driver.has_failed(), "the store has failed");
-    let written = driver.opened.store.checkpoints_written();
+    let written = driver.opened.store.stats().2.written();
     drop(taken);
     let sent = driver.memory.acknowledged.len();
     until(&mut driver, |driver| {
-        driver.opened.store.checkpoints_written() > written + 1
-            && driver.memory.acknowledged.len() > sent + 50
+        driver.opened.store.stats().2.written() > written + 1 && driver.memory.acknowledged.len() > sent + 50
     });
     assert!(!driver.has_failed());
     driver.opened.store.close().unwrap();

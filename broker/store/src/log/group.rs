@@ -12,9 +12,11 @@ use sluice_core::limits::BATCH_COMMANDS_MAX;
 use sluice_core::log::{Completion, NotProposed, Outcome};
 use std::collections::VecDeque;
 
-/// Tells that a proposal surely is not in the log.
-pub(super) fn refuse_proposal(done: Completion) {
-    done(Outcome::NotProposed(NotProposed::NoSpace));
+/// Tells that a proposal surely is not in the log, since the disk is full.
+pub(super) fn refuse_proposal(shared: &Shared, done: Completion) {
+    let why = NotProposed::NoSpace;
+    shared.inbox.stats().count_refusal(&why);
+    done(Outcome::NotProposed(why));
 }
 
 /// Whom a frame's fate is told.
@@ -27,10 +29,12 @@ pub(super) enum Owner {
 
 impl Owner {
     /// Tells that the frame is not in the log and never will be.
-    pub(super) fn refuse(self) {
+    pub(super) fn refuse(self, shared: &Shared) {
         match self {
             Self::Proposers(waiting) => {
-                waiting.into_iter().for_each(|one| refuse_proposal(one.done));
+                waiting
+                    .into_iter()
+                    .for_each(|one| refuse_proposal(shared, one.done));
             }
             Self::Raft(Some(done)) => done(Err(LogError::NoSpace)),
             Self::Raft(None) => {}

@@ -2,6 +2,7 @@
 
 use super::op::Op;
 use super::options::SegmentLimits;
+use crate::stats::LogStats;
 use parking_lot::{Condvar, Mutex};
 use sluice_core::limits::BATCH_COMMANDS_MAX;
 use sluice_core::log::{Batch, Completion, NotProposed, Outcome, Results};
@@ -31,6 +32,7 @@ struct Inner {
     commands: AtomicUsize,
     /// The disk is full but for the reserve, which messages may not use.
     full: AtomicBool,
+    stats: Arc<LogStats>,
 }
 
 #[derive(Default)]
@@ -51,6 +53,7 @@ impl Inbox {
             bytes: AtomicUsize::new(0),
             commands: AtomicUsize::new(0),
             full: AtomicBool::new(false),
+            stats: Arc::default(),
         }))
     }
 
@@ -68,11 +71,16 @@ impl Inbox {
                 };
                 if let Err(Op::Propose { done, .. }) = self.push(op) {
                     self.release(load);
-                    done(Outcome::NotProposed(NotProposed::Stopping));
+                    self.refuse(done, NotProposed::Stopping);
                 }
             }
-            Err(refusal) => done(Outcome::NotProposed(refusal)),
+            Err(refusal) => self.refuse(done, refusal),
         }
+    }
+
+    fn refuse(&self, done: Completion, why: NotProposed) {
+        self.0.stats.count_refusal(&why);
+        done(Outcome::NotProposed(why));
     }
 
     fn admit(&self, batch: &Batch) -> Result<Load, NotProposed> {
@@ -132,6 +140,23 @@ impl Inbox {
     /// Bytes of proposals not in a group yet.
     pub(super) fn bytes(&self) -> usize {
         self.0.bytes.load(Ordering::Relaxed)
+    }
+
+    /// What waits in the queue's bounds, and the bounds.
+    pub(super) fn depth(&self) -> (Load, Load) {
+        let commands = self.0.commands.load(Ordering::Relaxed);
+        let bytes = self.bytes();
+        (Load { bytes, commands }, self.0.bound)
+    }
+
+    /// Whether messages are refused because the disk is full.
+    pub(super) fn is_full(&self) -> bool {
+        self.0.full.load(Ordering::Relaxed)
+    }
+
+    /// What the log counts.
+    pub(super) fn stats(&self) -> &Arc<LogStats> {
+        &self.0.stats
     }
 
     /// Waits until there is something to take, the queue is closed, or the time is over.

@@ -6,6 +6,7 @@ use super::meta::Vote;
 use super::op::{Control, Entry, Flushed, Op};
 use super::reader::LogReader;
 use super::shared::{Positions, Shared};
+use crate::stats::LogStats;
 use sluice_core::command;
 use sluice_core::ids::{LogIndex, PhysicalOffset};
 use sluice_core::limits::BATCH_COMMANDS_MAX;
@@ -39,6 +40,27 @@ impl LocalLog {
     /// How far the log has come.
     pub fn positions(&self) -> &Arc<Positions> {
         &self.shared.positions
+    }
+
+    /// What the log counts.
+    pub fn stats(&self) -> &LogStats {
+        self.shared.inbox.stats()
+    }
+
+    /// Commands and bytes of proposals that wait for the log, each with its bound.
+    pub fn queued(&self) -> [(usize, usize); 2] {
+        let (queued, bound) = self.shared.inbox.depth();
+        [(queued.commands, bound.commands), (queued.bytes, bound.bytes)]
+    }
+
+    /// Whether messages are refused because the disk is full.
+    pub fn is_full(&self) -> bool {
+        self.shared.inbox.is_full()
+    }
+
+    /// How many segments there are.
+    pub fn segments(&self) -> usize {
+        self.shared.segments.read().len()
     }
 
     /// Takes no more proposals; what is queued is still written.

@@ -22,7 +22,7 @@ use sluice_core::ids::{LogIndex, PhysicalOffset, Term, TimeMs};
 use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// After this much quiet the durable slot catches up with the log.
 const QUIET: Duration = Duration::from_millis(50);
@@ -303,11 +303,11 @@ impl LogWriter {
                                 bytes,
                                 commands: batch.len(),
                             });
-                            refuse_proposal(done);
+                            refuse_proposal(&self.shared, done);
                         }
                         Op::Append { entry, done } => {
                             self.shared.forget_pending(&[entry.index]);
-                            Owner::Raft(done).refuse();
+                            Owner::Raft(done).refuse(&self.shared);
                         }
                         Op::Control { .. } => debug_assert!(false, "frames are made of appends"),
                     }
@@ -331,7 +331,12 @@ impl LogWriter {
         self.last_write = now;
         let load = group.load;
         let entries = group.has_entries();
+        let stats = self.shared.inbox.stats();
+        stats.group_bytes.observe(end.0 - start.0);
         let frames: Vec<_> = group.into_frames().collect();
+        frames
+            .iter()
+            .for_each(|(frame, _)| stats.frame_commands.observe(frame.header().count.into()));
         self.note_written(&frames, end, entries);
         self.shared.inbox.release(load);
         let due = match self.flush {
@@ -444,7 +449,8 @@ impl LogWriter {
             let refused: Vec<LogIndex> = group.frames.iter().map(|(header, _)| header.index).collect();
             self.shared.forget_pending(&refused);
         }
-        group.frames.into_iter().for_each(|(_, owner)| owner.refuse());
+        let frames = group.frames.into_iter();
+        frames.for_each(|(_, owner)| owner.refuse(&self.shared));
     }
 
     /// Writes a slot if more is durable than the last one says; it counts after the next sync. False when the disk is
@@ -474,7 +480,10 @@ impl LogWriter {
         if self.durable == self.tail.physical && self.slot_pending.is_none() {
             return Ok(());
         }
+        let begun = Instant::now();
         self.active.sync()?;
+        let stats = self.shared.inbox.stats();
+        stats.sync_micros.observe_micros(begun.elapsed());
         if let Some(slot) = self.slot_pending.take() {
             self.slot = slot;
         }

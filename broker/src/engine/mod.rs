@@ -7,6 +7,7 @@ mod answers;
 mod clock;
 mod dispatcher;
 mod error;
+pub mod find;
 pub mod lag;
 mod make;
 mod observer;

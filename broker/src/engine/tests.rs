@@ -18,6 +18,7 @@ mod cold;
 mod delivering;
 mod departures;
 mod files;
+mod finding;
 mod handing_back;
 mod lags;
 mod restarts;

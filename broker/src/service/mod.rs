@@ -22,6 +22,7 @@ mod reserved;
 mod send_message;
 mod settings;
 mod status;
+pub mod stored;
 mod telemetry;
 mod turns;
 pub mod validate;

@@ -6,7 +6,7 @@ mod log_bench;
 use log_bench::{Bench, Random, SEGMENT, message};
 use sluice_core::ids::PhysicalOffset;
 use sluice_store::io::{Fault, FaultyIo, LogIo, read_exact_at, write_all_at};
-use sluice_store::log::{Frame, LogError};
+use sluice_store::log::{Frame, LogError, ReadError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -158,6 +158,15 @@ fn a_record_that_rots_after_the_start_is_refused_by_every_read() {
     write_all_at(file.as_ref(), &[0xee], place).unwrap();
     let error = reader.read_command(at, command.len() as u32).unwrap_err();
     assert!(error.to_string().contains(&path.display().to_string()), "{error}");
+    for length in [command.len() as u32, 0, 1, u32::MAX] {
+        write_all_at(file.as_ref(), &length.to_le_bytes(), 4096 + at.0).unwrap();
+        let damaged = matches!(reader.read_command_at(at), Err(ReadError::Damaged { .. }));
+        assert!(damaged, "a length of {length}");
+    }
+    for beyond in [0, 100, u64::MAX - reader.positions().durable().0] {
+        let beyond = PhysicalOffset(reader.positions().durable().0 + beyond);
+        assert!(reader.read_command_at(beyond).is_err(), "{beyond}");
+    }
     let (_, next, command) = old[3].commands().next().unwrap();
     assert_eq!(
         reader.read_command(next, command.len() as u32).unwrap(),

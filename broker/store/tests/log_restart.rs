@@ -174,6 +174,7 @@ fn a_start_from_a_checkpoint_reads_only_what_is_behind_it() {
         let (_, at, command) = frame.commands().last().unwrap_or_default();
         if !command.is_empty() {
             assert_eq!(reader.read_command(at, command.len() as u32).unwrap(), command);
+            assert_eq!(reader.read_command_at(at).unwrap(), command, "without its size");
         }
     }
     drop((parts, reader));

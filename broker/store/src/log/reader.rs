@@ -3,6 +3,8 @@
 //! A record comes from the ring, else from a sealed segment's mapping, else by pread from the durable part of the active
 //! segment. What is not durable is in the ring and nowhere else. Every record is checked by its own checksum.
 
+mod by_start;
+
 use super::error::ReadError;
 use super::frame::Frame;
 use super::scan::{Found, Scanner};

@@ -2,16 +2,17 @@
 //!
 //! [`run::Broker`] puts the parts together; everything is handed to who needs it, and nothing is global.
 
-pub mod args;
 mod clients;
+pub mod config;
 pub mod engine;
 #[cfg(feature = "planted-faults")]
 mod faults;
 mod http;
 mod init;
 mod listener;
-mod logging;
+pub mod logging;
 mod metrics;
+mod nearest;
 mod open_files;
 mod receipt;
 pub mod run;

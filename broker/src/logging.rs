@@ -1,13 +1,14 @@
-//! What is logged: the variable `SLUICE_LOG`, and the subscriber that it sets up.
+//! What is logged, and how: for people or for machines, at levels that can change while the broker runs.
 
-use std::ffi::OsStr;
+use crate::config::Live;
+use std::sync::Arc;
 use thiserror::Error;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{Layer as _, Registry, fmt, reload};
 
-const VARIABLE: &str = "SLUICE_LOG";
 const LEVELS: [(&str, LevelFilter); 6] = [
     ("error", LevelFilter::ERROR),
     ("warn", LevelFilter::WARN),
@@ -17,44 +18,77 @@ const LEVELS: [(&str, LevelFilter); 6] = [
     ("off", LevelFilter::OFF),
 ];
 
+/// How lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// For people.
+    Text,
+    /// An object a line.
+    Json,
+}
+
+/// Which lines are written: from which level on, by package.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Levels(Targets);
+
 /// A directive that says nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error(
-    "{VARIABLE} cannot be followed: '{directive}' is neither a level nor PACKAGE=LEVEL; write error, warn, info, debug, trace or off, or several with commas between, such as 'info,sluice_store=debug'"
+    "'{directive}' is neither a level nor PACKAGE=LEVEL; write error, warn, info, debug, trace or off, or several with commas between, such as 'info,sluice_store=debug'"
 )]
 pub struct LogError {
     directive: String,
 }
 
-/// Logs to standard error what the environment asks for.
-pub fn start() -> Result<(), LogError> {
-    let asked = std::env::var_os(VARIABLE).unwrap_or_default();
-    let targets = targets(&asked)?;
-    let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
-    let lines = tracing_subscriber::fmt::layer()
-        .with_writer(std::io::stderr)
-        .with_ansi(colours);
+/// What is logged to standard error from now on.
+pub struct Logging(reload::Handle<Targets, Registry>);
+
+/// Begins to log. To be called once in a process.
+pub fn start(levels: &Levels, format: Format) -> Logging {
+    let (targets, handle) = reload::Layer::new(levels.0.clone());
+    let lines = fmt::layer().with_writer(std::io::stderr);
+    let lines = match format {
+        Format::Text => lines
+            .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+            .boxed(),
+        Format::Json => lines.json().flatten_event(true).boxed(),
+    };
     tracing_subscriber::registry().with(targets).with(lines).init();
-    Ok(())
+    Logging(handle)
 }
 
-/// Packages that no directive names are logged at the level that stands alone, or at `info`.
-fn targets(asked: &OsStr) -> Result<Targets, LogError> {
-    let asked = asked.to_string_lossy();
-    let mut targets = Targets::new().with_default(LevelFilter::INFO);
-    for directive in asked.split(',').map(str::trim).filter(|text| !text.is_empty()) {
-        let refuse = || LogError {
-            directive: directive.to_owned(),
-        };
-        targets = match directive.split_once('=') {
-            None => targets.with_default(level(directive).ok_or_else(refuse)?),
-            Some((package, name)) if is_path(package) => {
-                targets.with_target(package, level(name).ok_or_else(refuse)?)
+impl Logging {
+    /// Follows the key `log` for as long as the process lives.
+    pub async fn follow(self, live: Arc<Live>) {
+        let mut changes = live.subscribe();
+        let mut present = live.values().log.clone();
+        while changes.changed().await.is_ok() {
+            let wanted = live.values().log.clone();
+            if wanted != present && self.0.reload(wanted.0.clone()).is_ok() {
+                present = wanted;
             }
-            Some(_) => return Err(refuse()),
-        };
+        }
     }
-    Ok(targets)
+}
+
+impl Levels {
+    /// Packages that no directive names are logged at the level that stands alone, or at `info`.
+    pub fn read(text: &str) -> Result<Self, LogError> {
+        let mut targets = Targets::new().with_default(LevelFilter::INFO);
+        for directive in text.split(',').map(str::trim).filter(|text| !text.is_empty()) {
+            let refuse = || LogError {
+                directive: directive.to_owned(),
+            };
+            targets = match directive.split_once('=') {
+                None => targets.with_default(level(directive).ok_or_else(refuse)?),
+                Some((package, name)) if is_path(package) => {
+                    targets.with_target(package, level(name).ok_or_else(refuse)?)
+                }
+                Some(_) => return Err(refuse()),
+            };
+        }
+        Ok(Self(targets))
+    }
 }
 
 fn level(name: &str) -> Option<LevelFilter> {
@@ -76,7 +110,7 @@ mod tests {
     use tracing::Level;
 
     fn targets(asked: &str) -> Result<Targets, LogError> {
-        super::targets(OsStr::new(asked))
+        Levels::read(asked).map(|levels| levels.0)
     }
 
     #[test]

@@ -1,24 +1,24 @@
 //! The broker from start to end: what is opened in which order, and closed in the reverse one.
 
-use crate::args::{Args, Config, FlushMode};
 use crate::clients::{self, Clients};
+use crate::config::{self, AskError, Asked, Config, FlushMode};
 use crate::engine::{Clock, Engine, EngineOptions, SystemTime, TimeSource as _, Wakes};
 use crate::http::{self, Health};
 use crate::init::Init;
 use crate::listener::Listener;
-use crate::logging;
+use crate::logging::{self, Logging};
 use crate::metrics::Metrics;
 use crate::open_files::Shares;
 use crate::service::{Parts, Service};
 use crate::shutdown::{self, Shutdown};
 use crate::tls::Tls;
 use anyhow::Context as _;
-use clap::Parser as _;
 use sluice_core::limits;
 use sluice_proto::v2::messaging_service_server::MessagingServiceServer;
 use sluice_store::io::RealIo;
 use sluice_store::log::{Flush, Identity, LogOptions, random_uuid};
 use sluice_store::{CheckpointPolicy, Store, StoreOptions};
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Handle};
 use tokio::task::JoinHandle;
 
-/// Wrong flags or a wrong `SLUICE_LOG`; the same as clap's.
+/// A configuration that cannot be followed; the same as clap's.
 const EXIT_USAGE: u8 = 2;
 /// The store failed; what is durable is safe.
 const EXIT_STORE: u8 = 3;
@@ -163,14 +163,15 @@ async fn open_engine(
         FlushMode::Async => Flush::asynchronous(),
     };
     let time = SystemTime::default();
+    let live = config.live.values();
     let options = StoreOptions {
         log: LogOptions {
             flush,
             ..LogOptions::new(dir.clone(), identity)
         },
         checkpoints: CheckpointPolicy {
-            bytes: config.checkpoint_bytes,
-            every: config.checkpoint_every,
+            bytes: live.checkpoint_bytes,
+            every: live.checkpoint_every,
         },
         now: time.wall_ms(),
         #[cfg(feature = "planted-faults")]
@@ -187,7 +188,7 @@ async fn open_engine(
         .await?
         .with_context(|| format!("cannot open the store in {}", dir.display()))?;
     let options = EngineOptions {
-        auto_create_topics: config.auto_create_topics,
+        live: Arc::clone(&config.live),
         store_host: store_host(config, grpc),
         polls_max: POLLS_MAX,
     };
@@ -243,27 +244,32 @@ fn refuse(error: impl std::error::Error + Send + Sync + 'static) -> ExitCode {
     ExitCode::from(EXIT_USAGE)
 }
 
-/// Runs the broker that the command line describes.
+/// Does what the command line asks for: runs a broker, most often.
 pub fn from_command_line() -> ExitCode {
-    let args = Args::parse();
-    if let Err(error) = logging::start() {
-        return refuse(error);
-    }
-    abort_on_panic();
-    match args.check() {
-        Ok(config) => to_the_end(config),
+    match config::read(std::env::args_os(), std::env::vars_os()) {
+        Ok(Asked::Run(config)) => {
+            let logging = logging::start(&config.live.values().log, config.log_format);
+            abort_on_panic();
+            to_the_end(*config, logging)
+        }
+        Ok(Asked::Show(text)) => match std::io::stdout().write_all(text.as_bytes()) {
+            Ok(()) => ExitCode::SUCCESS,
+            // Whoever reads it has seen enough.
+            Err(_) => ExitCode::FAILURE,
+        },
+        Err(AskError::Usage(error)) => error.exit(),
         Err(error) => refuse(error),
     }
 }
 
 /// Runs a broker until it is told to stop.
-fn to_the_end(config: Config) -> ExitCode {
+fn to_the_end(config: Config, logging: Logging) -> ExitCode {
     let runtime = Builder::new_multi_thread()
         .enable_all()
         .thread_name("serve")
         .build();
     let ended = match runtime {
-        Ok(runtime) => runtime.block_on(Box::pin(until_told(config))),
+        Ok(runtime) => runtime.block_on(Box::pin(until_told(config, logging))),
         Err(error) => Err(error.into()),
     };
     match ended {
@@ -275,7 +281,8 @@ fn to_the_end(config: Config) -> ExitCode {
     }
 }
 
-async fn until_told(config: Config) -> anyhow::Result<()> {
+async fn until_told(config: Config, logging: Logging) -> anyhow::Result<()> {
+    tokio::spawn(logging.follow(Arc::clone(&config.live)));
     let mut told = std::pin::pin!(shutdown::requested());
     let begun = Instant::now();
     let data = config.data_dir.join(&config.broker_name);

@@ -35,6 +35,7 @@ pub struct Broker {
     flags: Vec<String>,
     environment: Vec<(String, String)>,
     grpc_port: u16,
+    admin_port: u16,
     http_port: u16,
     data_dir: PathBuf,
     folder: Option<TempDir>,
@@ -46,6 +47,12 @@ impl Broker {
     #[must_use]
     pub fn endpoint(&self) -> String {
         format!("127.0.0.1:{}", self.grpc_port)
+    }
+
+    /// `HOST:PORT` of the admin API.
+    #[must_use]
+    pub fn admin_endpoint(&self) -> String {
+        format!("127.0.0.1:{}", self.admin_port)
     }
 
     /// The port of `/readyz` and `/metrics`.

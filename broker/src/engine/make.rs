@@ -16,7 +16,7 @@ impl Engine {
         if is_group_topic(name) {
             return Err(EngineError::GroupTopicNotFound(name.to_owned()));
         }
-        if !self.options.auto_create_topics {
+        if !self.options.live.values().auto_create_topics {
             return Err(EngineError::TopicNotMade(name.to_owned()));
         }
         let spec = CreateTopic {

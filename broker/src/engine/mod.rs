@@ -25,6 +25,7 @@ pub use receive::{Receive, Received, Taken};
 pub use send::Outgoing;
 pub use settle::Settled;
 
+use crate::config::Live;
 use answers::Answers;
 use dispatcher::Dispatchers;
 use sluice_core::command::EncodedCommand;
@@ -41,8 +42,8 @@ use tokio::sync::{oneshot, watch};
 /// What the engine needs to know beside its store.
 #[derive(Clone, Debug)]
 pub struct EngineOptions {
-    /// Whether a topic is made on its first use (F7).
-    pub auto_create_topics: bool,
+    /// What can change while the broker runs, such as whether a topic is made on its first use (F7).
+    pub live: Arc<Live>,
     /// The broker's address as records carry it.
     pub store_host: SocketAddr,
     /// Long polls that may wait at one time, over all groups.

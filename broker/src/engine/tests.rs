@@ -75,7 +75,7 @@ impl Setup {
         let store = self.store(&wakes);
         let clock = Arc::new(Hand::new(1_000_000));
         let options = EngineOptions {
-            auto_create_topics: true,
+            live: Arc::default(),
             store_host: "127.0.0.1:8081".parse().unwrap(),
             polls_max: 2_000,
         };

@@ -1,7 +1,7 @@
 //! Addresses of the broker as clients are told them.
 
 use super::validate::Invalid;
-use crate::args::HostPort;
+use crate::config::HostPort;
 use sluice_proto::v2::{self, AddressScheme};
 use std::net::{IpAddr, SocketAddr};
 

@@ -27,8 +27,8 @@ mod telemetry;
 mod turns;
 pub mod validate;
 
-use crate::args::HostPort;
 use crate::clients::Clients;
+use crate::config::HostPort;
 use crate::engine::Engine;
 use crate::metrics::{Call, Metrics, Rpc};
 use crate::receipt::Receipts;

@@ -1,6 +1,6 @@
 //! Certificate and key as files in PEM.
 
-use crate::args::TlsFiles;
+use crate::config::TlsFiles;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};

@@ -5,7 +5,7 @@ mod self_signed;
 
 pub use files::TlsError;
 
-use crate::args::{Config, HostPort, TlsFiles};
+use crate::config::{Config, HostPort, TlsFiles};
 use arc_swap::ArcSwap;
 use files::Stamp;
 use rustls::ServerConfig;

@@ -1,7 +1,7 @@
 //! A certificate for brokers that are given none: clients for Java and Go use TLS by default and accept any.
 
 use super::files::TlsError;
-use crate::args::TlsFiles;
+use crate::config::TlsFiles;
 use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair};
 use std::fs::OpenOptions;
 use std::io::Write as _;

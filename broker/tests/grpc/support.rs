@@ -1,7 +1,6 @@
 //! A broker on free ports over a folder of its own, and a client of it.
 
-use clap::Parser as _;
-use sluice_broker::args::Args;
+use sluice_broker::config::Config;
 use sluice_broker::run::Broker;
 use sluice_proto::v2::messaging_service_client::MessagingServiceClient;
 use sluice_proto::v2::receive_message_response::Content;
@@ -34,13 +33,15 @@ impl Fixture {
         let (data, yaml) = (folder.path().join("data"), folder.path().join("init.yaml"));
         std::fs::write(&yaml, init).unwrap();
         let (data, yaml) = (data.display().to_string(), yaml.display().to_string());
-        let mut all = vec!["sluice-broker", "--data-dir", &data, "--init", &yaml];
-        all.extend(["--grpc-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0"]);
+        let mut all = vec!["--data-dir", &data, "--init", &yaml];
+        for listen in ["--grpc-listen", "--admin-listen", "--http-listen"] {
+            all.extend([listen, "127.0.0.1:0"]);
+        }
         if !flags.contains(&"--segment-size") {
             all.extend(["--segment-size", "64MiB"]);
         }
         all.extend(flags);
-        let config = Args::try_parse_from(all).unwrap().check().unwrap();
+        let config = Config::of_flags(&all).unwrap();
         let broker = Broker::start(config, Arc::new(|reason| panic!("the store failed: {reason}")))
             .await
             .unwrap();

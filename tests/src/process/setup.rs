@@ -108,9 +108,13 @@ impl Setup {
         let base = binaries::scratch().join("system-tests");
         std::fs::create_dir_all(&base).with_context(|| format!("cannot make {}", base.display()))?;
         let folder = TempDir::with_prefix_in("broker-", &base).context("cannot make a folder")?;
-        let (grpc_port, http_port) = (ports::free()?, ports::free()?);
+        let (grpc_port, admin_port, http_port) = (ports::free()?, ports::free()?, ports::free()?);
         let mut flags = self.flags;
-        for (name, port) in [("--grpc-listen", grpc_port), ("--http-listen", http_port)] {
+        for (name, port) in [
+            ("--grpc-listen", grpc_port),
+            ("--admin-listen", admin_port),
+            ("--http-listen", http_port),
+        ] {
             let other = self.addresses.iter().find(|(flag, _)| flag == name);
             let address = other.map_or_else(|| format!("127.0.0.1:{port}"), |(_, address)| address.clone());
             flags.extend([name.to_owned(), address]);
@@ -126,6 +130,7 @@ impl Setup {
             flags,
             environment: self.environment,
             grpc_port,
+            admin_port,
             http_port,
             data_dir: folder.path().join("data"),
             folder: Some(folder),

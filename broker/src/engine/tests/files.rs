@@ -26,7 +26,7 @@ pub(super) fn open(io: &FaultyIo, clock: &Arc<Hand>, bounds: impl FnOnce(&mut Lo
     let failed = Arc::new(|reason| panic!("the store failed: {reason}"));
     let store = Store::open(Arc::new(io.clone()), options, Box::new(wakes.share()), failed).unwrap();
     let options = EngineOptions {
-        auto_create_topics: true,
+        live: Arc::default(),
         store_host: "127.0.0.1:8081".parse().unwrap(),
         polls_max: 2_000,
     };

@@ -1,0 +1,145 @@
+//! What can change while the broker runs: the keys as they stand, and the values that act.
+
+use super::error::{ChangeError, ConfigError};
+use super::forms;
+use super::keys::{self, KEYS, Key};
+use super::layers::{Entry, Layers};
+use crate::logging::Levels;
+use crate::nearest::nearest;
+use arc_swap::{ArcSwap, Guard};
+use parking_lot::Mutex;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// The values of all live keys at one moment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LiveValues {
+    /// Whether a topic is made on its first use (F7).
+    pub auto_create_topics: bool,
+    /// Whether metrics show each queue's lag.
+    pub queue_metrics: bool,
+    /// What is logged.
+    pub log: Levels,
+    /// A checkpoint is written after this much log,
+    pub checkpoint_bytes: u64,
+    /// or after this long.
+    pub checkpoint_every: Duration,
+}
+
+/// The configuration of a running broker: all of it to look at, some of it to change.
+#[derive(Debug)]
+pub struct Live {
+    layers: Mutex<Layers>,
+    values: ArcSwap<LiveValues>,
+    changed: watch::Sender<()>,
+}
+
+impl Live {
+    pub(super) fn new(layers: Layers) -> Result<Self, ConfigError> {
+        let values = LiveValues::of(&layers)?;
+        Ok(Self {
+            layers: Mutex::new(layers),
+            values: ArcSwap::from_pointee(values),
+            changed: watch::Sender::new(()),
+        })
+    }
+
+    /// The values that hold now. Cheap enough for every call of a client.
+    pub fn values(&self) -> Guard<Arc<LiveValues>> {
+        self.values.load()
+    }
+
+    /// Tells of each change from now on; then [`values`](Self::values) has the new ones.
+    pub fn subscribe(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
+    }
+
+    /// All keys as they stand.
+    pub fn entries(&self) -> Vec<Entry> {
+        self.layers.lock().entries()
+    }
+
+    /// The key of this name as it stands.
+    pub fn get(&self, name: &str) -> Result<Entry, ChangeError> {
+        let key = named(name)?;
+        Ok(self.layers.lock().entry(key))
+    }
+
+    /// Changes keys until the process ends: all of them, or none and an error. No value: back to what file, environment
+    /// and flags say. Answers the keys as they stand then.
+    pub fn set(&self, changes: &[(String, Option<String>)]) -> Result<Vec<Entry>, ChangeError> {
+        let mut layers = self.layers.lock();
+        let mut changed = layers.clone();
+        let mut keys = Vec::with_capacity(changes.len());
+        for (name, value) in changes {
+            let key = named(name)?;
+            if !key.live {
+                return Err(ChangeError::Fixed(key.name));
+            }
+            match value {
+                Some(value) => {
+                    let checked = key.form.check(value);
+                    checked.map_err(|reason| ChangeError::Value {
+                        key: key.name,
+                        reason,
+                    })?;
+                    changed.live_mut().insert(key.name, value.clone());
+                }
+                None => drop(changed.live_mut().remove(key.name)),
+            }
+            keys.push(key);
+        }
+        let replaced = self.replace(&mut layers, changed);
+        replaced.map_err(|error| ChangeError::Together(error.to_string()))?;
+        Ok(keys.into_iter().map(|key| layers.entry(key)).collect())
+    }
+
+    /// Takes the new layers, and says what is different with them.
+    fn replace(&self, layers: &mut Layers, new: Layers) -> Result<(), ConfigError> {
+        let values = LiveValues::of(&new)?;
+        for key in KEYS {
+            let (old, new) = (layers.entry(key), new.entry(key));
+            if old.value != new.value {
+                tracing::info!(
+                    key = key.name,
+                    old = old.value.as_deref().unwrap_or_default(),
+                    new = new.value.as_deref().unwrap_or_default(),
+                    source = %new.source,
+                    "the configuration has changed"
+                );
+            }
+        }
+        *layers = new;
+        self.values.store(Arc::new(values));
+        self.changed.send_replace(());
+        Ok(())
+    }
+}
+
+impl Default for Live {
+    /// All defaults, for tests.
+    fn default() -> Self {
+        Self::new(Layers::default()).expect("the defaults can be used, as a test of the keys shows")
+    }
+}
+
+impl LiveValues {
+    fn of(layers: &Layers) -> Result<Self, ConfigError> {
+        Ok(Self {
+            auto_create_topics: layers.need(&keys::AUTO_CREATE_TOPICS, forms::switch)?,
+            queue_metrics: layers.need(&keys::QUEUE_METRICS, forms::switch)?,
+            log: layers.need(&keys::LOG, forms::directives)?,
+            checkpoint_bytes: layers.need(&keys::CHECKPOINT_BYTES, forms::checkpoint_bytes)?,
+            checkpoint_every: layers.need(&keys::CHECKPOINT_SECONDS, forms::seconds)?,
+        })
+    }
+}
+
+fn named(name: &str) -> Result<&'static Key, ChangeError> {
+    let found = KEYS.iter().find(|key| key.name == name);
+    found.copied().ok_or_else(|| ChangeError::Unknown {
+        key: name.to_owned(),
+        nearest: nearest(name, KEYS.iter().map(|key| key.name)).map(str::to_owned),
+    })
+}

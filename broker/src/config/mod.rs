@@ -1,0 +1,74 @@
+//! What the broker is told, and by whom: one table of keys, read from a file, the environment and flags, each
+//! overriding the one before; some of them can be changed while the broker runs.
+
+mod checked;
+mod command;
+mod environment;
+mod error;
+mod file;
+mod forms;
+mod keys;
+mod layers;
+mod live;
+mod print;
+
+pub use checked::{Config, FlushMode, TlsFiles};
+pub use command::command;
+pub use error::{ChangeError, ConfigError};
+pub use forms::{Form, HostPort};
+pub use keys::Key;
+pub use layers::{Entry, Source};
+pub use live::{Live, LiveValues};
+
+use command::Task;
+use layers::Layers;
+use std::ffi::OsString;
+use thiserror::Error;
+
+/// What a command line comes to.
+#[derive(Debug)]
+pub enum Asked {
+    /// A broker is to run.
+    Run(Box<Config>),
+    /// This is to be shown, and nothing to be started.
+    Show(String),
+}
+
+/// Why a command line comes to nothing.
+#[derive(Debug, Error)]
+pub enum AskError {
+    /// It asks for help or a version, or cannot be read.
+    #[error(transparent)]
+    Usage(#[from] clap::Error),
+    /// What is said here and elsewhere does not come to a configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+}
+
+/// Reads a command line, the name of the program first, and the environment that belongs to it.
+pub fn read(
+    arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>,
+    variables: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<Asked, AskError> {
+    let (task, flags) = command::read(arguments)?;
+    let layers = Layers::read(flags, variables)?;
+    Ok(match task {
+        Task::Run => Asked::Run(Box::new(Config::of(layers)?)),
+        Task::Print(output) => Asked::Show(print::print(&layers.entries(), output)),
+        Task::Check => {
+            Config::of(layers)?;
+            Asked::Show("a broker can start with this configuration\n".to_owned())
+        }
+    })
+}
+
+impl Config {
+    /// What these flags alone come to.
+    pub fn of_flags(flags: &[&str]) -> Result<Self, AskError> {
+        let (_, flags) = command::read(["sluice-broker"].iter().chain(flags))?;
+        Ok(Self::of(Layers::read(flags, [])?)?)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -17,7 +17,7 @@ use tonic::Request;
 use tonic::metadata::MetadataMap;
 use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
 
-pub use calls::{Receive, Received};
+pub use calls::{Receive, Received, attempt, message_id};
 pub use held::HeldSend;
 pub use session::{Session, producer_settings, push_consumer_settings, simple_consumer_settings};
 
@@ -140,7 +140,7 @@ pub fn resource(name: &str) -> v2::Resource {
 #[must_use]
 pub fn message(topic: &str, body: impl Into<bytes::Bytes>) -> v2::Message {
     let properties = v2::SystemProperties {
-        message_id: message_id(),
+        message_id: new_message_id(),
         body_encoding: v2::Encoding::Identity.into(),
         message_type: v2::MessageType::Normal.into(),
         born_timestamp: Some(now()),
@@ -182,7 +182,7 @@ pub fn duration(duration: Duration) -> prost_types::Duration {
 }
 
 /// 34 hex digits, as the SDKs make them.
-fn message_id() -> String {
+fn new_message_id() -> String {
     format!("01{:016X}{:016X}", seed::entropy(), seed::entropy())
 }
 

@@ -5,6 +5,7 @@
 
 pub mod binaries;
 pub mod client;
+pub mod fixture;
 pub mod http;
 pub mod java;
 pub mod kills;

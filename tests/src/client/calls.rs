@@ -271,7 +271,9 @@ fn handle(message: &v2::Message) -> String {
         .unwrap_or_default()
 }
 
-fn attempt(message: &v2::Message) -> i32 {
+/// Which delivery of the message it is, from 1.
+#[must_use]
+pub fn attempt(message: &v2::Message) -> i32 {
     let properties = message.system_properties.as_ref();
     properties
         .and_then(|properties| properties.delivery_attempt)

@@ -90,6 +90,17 @@ impl Setup {
         Ok(broker)
     }
 
+    /// As [`Setup::start`], over a data folder that is there already: the broker's own copy, which goes with it.
+    ///
+    /// # Errors
+    /// When the folder cannot be made by `prepare`, or the broker does not become ready in time.
+    pub fn start_over(self, prepare: impl FnOnce(&Path) -> Result<()>) -> Result<Broker> {
+        let mut broker = self.prepare()?;
+        prepare(&broker.data_dir)?;
+        broker.restart()?;
+        Ok(broker)
+    }
+
     /// Starts a broker without waiting for anything.
     ///
     /// # Errors

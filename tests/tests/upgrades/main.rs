@@ -1,0 +1,6 @@
+//! Data folders that earlier releases wrote: each opens, has everything in it, and works on.
+#![cfg(test)]
+
+mod newer;
+mod opening;
+mod reading;

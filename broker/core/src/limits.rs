@@ -42,15 +42,31 @@ pub const IN_FLIGHT_MAX: usize = 10_000;
 pub const ATTEMPTS_DEFAULT: u16 = 17;
 /// Deliveries of a message that a group may ask for.
 pub const ATTEMPTS_MAX: u16 = 1000;
+/// How long a message is hidden from others at least, where a group says it.
+pub const INVISIBLE_MS_MIN: u64 = 10_000;
+/// How long a message is hidden from others where nobody says it.
+pub const INVISIBLE_MS_DEFAULT: u64 = 60_000;
 /// How long a client may hide a message from others.
 pub const INVISIBLE_MS_MAX: u64 = 12 * 3600 * 1000;
 /// A delivery that the broker renews for its client ends after this.
 pub const AUTO_RENEW_MS_MAX: u64 = 3 * 3600 * 1000;
 /// Steps of a group's customised back-off.
 pub const BACKOFF_STEPS_MAX: usize = 64;
+/// How long a push consumer waits for messages at least.
+pub const LONG_POLL_MS_MIN: u64 = 1000;
+/// How long a push consumer waits for messages at most, and unless its group says otherwise.
+pub const LONG_POLL_MS_MAX: u64 = 20_000;
+/// Topics that a group reads whether or not it has clients.
+pub const SUBSCRIPTIONS_MAX: usize = 64;
+/// Bytes of such a subscription's tag expression.
+pub const EXPRESSION_BYTES_MAX: usize = 1024;
+/// Bytes of a fence holder's name.
+pub const HOLDER_BYTES_MAX: usize = 255;
 
 const _: () = assert!(BATCH_COMMANDS_MAX <= u16::MAX as usize);
 const _: () = assert!(RECEIVE_MAX <= IN_FLIGHT_MAX);
 const _: () = assert!(QUEUES_MAX as usize <= SUBSCRIBED_QUEUES_MAX);
 const _: () = assert!(PROPERTIES_BYTES_MAX <= i16::MAX as usize);
+const _: () = assert!(RECEIVE_MAX <= u8::MAX as usize);
+const _: () = assert!(INVISIBLE_MS_MIN <= INVISIBLE_MS_DEFAULT && INVISIBLE_MS_DEFAULT <= INVISIBLE_MS_MAX);
 const _: () = assert!(USER_PROPERTIES_BYTES_MAX < PROPERTIES_BYTES_MAX);

@@ -4,6 +4,7 @@ use super::answers::Answers;
 use super::dispatcher::Dispatchers;
 use sluice_core::ids::{GroupId, GroupQueueId, TimeMs, TopicId, TopicQueue};
 use sluice_core::limits;
+use sluice_core::state::Changed;
 use sluice_store::Observer;
 use std::sync::Arc;
 use tokio::runtime::Handle;
@@ -70,6 +71,10 @@ impl Observer for Wakes {
             dispatcher.unlocked(id.at.queue, group_hash);
         }
     }
+
+    fn moved(&mut self, _: GroupQueueId) {}
+
+    fn changed(&mut self, _: Changed) {}
 
     fn round_applied(&mut self) {
         self.answers.send_out();

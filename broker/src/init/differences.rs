@@ -1,11 +1,11 @@
 //! Where what is there differs from what the file says, in the file's own words.
 
 use crate::units;
-use sluice_core::command::{Backoff, CreateGroup, CreateTopic, StartFrom, Types};
+use sluice_core::command::{Backoff, GroupSpec, StartFrom, TopicSpec, Types};
 use std::time::Duration;
 
 /// None where both are the same.
-pub(super) fn of_topics(present: &CreateTopic, asked: &CreateTopic) -> Option<String> {
+pub(super) fn of_topics(present: &TopicSpec, asked: &TopicSpec) -> Option<String> {
     said(&[
         ("queues", present.queues.to_string(), asked.queues.to_string()),
         ("types", types(present.types), types(asked.types)),
@@ -13,7 +13,7 @@ pub(super) fn of_topics(present: &CreateTopic, asked: &CreateTopic) -> Option<St
 }
 
 /// None where both are the same.
-pub(super) fn of_groups(present: &CreateGroup, asked: &CreateGroup) -> Option<String> {
+pub(super) fn of_groups(present: &GroupSpec, asked: &GroupSpec) -> Option<String> {
     said(&[
         ("fifo", present.fifo.to_string(), asked.fifo.to_string()),
         (
@@ -44,11 +44,11 @@ fn types(types: Types) -> String {
 }
 
 fn start(from: StartFrom) -> String {
-    let name = match from {
-        StartFrom::Earliest => "earliest",
-        StartFrom::Latest => "latest",
-    };
-    name.to_owned()
+    match from {
+        StartFrom::Earliest => "earliest".to_owned(),
+        StartFrom::Latest => "latest".to_owned(),
+        StartFrom::Time(ms) => format!("{ms} ms after the epoch"),
+    }
 }
 
 fn backoff(backoff: &Backoff) -> String {
@@ -77,18 +77,19 @@ mod tests {
 
     #[test]
     fn each_key_that_differs_is_named_with_both_values_and_no_other() {
-        let topic = |queues, types| CreateTopic {
+        let topic = |queues, types| TopicSpec {
             name: "orders".to_owned(),
             queues,
             types,
+            closed: false,
         };
         assert_eq!(of_topics(&topic(4, Types::ALL), &topic(4, Types::ALL)), None);
         assert_eq!(
             of_topics(&topic(2, Types::ALL), &topic(5, Types::FIFO)).unwrap(),
             "queues is 2, and 5 in the file; types is mixed, and fifo in the file"
         );
-        let present = CreateGroup::on_first_use("billing");
-        let asked = CreateGroup {
+        let present = GroupSpec::on_first_use("billing");
+        let asked = GroupSpec {
             backoff: Backoff::Exponential {
                 initial_ms: 1500,
                 max_ms: 7_200_000,
@@ -96,7 +97,7 @@ mod tests {
             },
             ..present.clone()
         };
-        let present = CreateGroup {
+        let present = GroupSpec {
             backoff: Backoff::Customized(vec![1000, 90_000, 3_600_000]),
             ..present
         };

@@ -104,7 +104,7 @@ impl Init {
                 name: spec.name.clone(),
                 source,
             })?;
-            if let Some(differences) = differences::of_topics(&topic.spec, &spec) {
+            if let Some(differences) = differences::of_topics(&topic.spec, &spec.clone().into()) {
                 tracing::warn!(
                     topic = spec.name,
                     "the topic exists already and stays as it is: {differences}"
@@ -118,7 +118,7 @@ impl Init {
                 name: spec.name.clone(),
                 source,
             })?;
-            if let Some(differences) = differences::of_groups(&group.spec, &spec) {
+            if let Some(differences) = differences::of_groups(&group.spec, &spec.clone().into()) {
                 tracing::warn!(
                     group = spec.name,
                     "the group exists already and stays as it is: {differences}"

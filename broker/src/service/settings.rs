@@ -4,7 +4,7 @@
 use super::convert;
 use super::metadata::Caller;
 use super::validate::{self, Invalid};
-use sluice_core::command::{Backoff, CreateGroup};
+use sluice_core::command::{Backoff, GroupSpec};
 use sluice_core::limits;
 use sluice_proto::v2::retry_policy::Strategy;
 use sluice_proto::v2::settings::PubSub;
@@ -17,8 +17,6 @@ const PRODUCER_BACKOFF: Backoff = Backoff::Exponential {
     max_ms: 1000,
     multiplier_milli: 2000,
 };
-const RECEIVE_BATCH: i32 = limits::RECEIVE_MAX as i32;
-const LONG_POLL_MS: u64 = 20_000;
 
 /// Checks what a client announces. The group, if it is a consumer's.
 pub fn check(caller: &Caller<'_>, settings: &v2::Settings) -> Result<Option<String>, Invalid> {
@@ -50,7 +48,7 @@ pub fn check(caller: &Caller<'_>, settings: &v2::Settings) -> Result<Option<Stri
 /// What the client is told. `group` is the consumer's as the broker has it, or as it would be made.
 pub fn merge(
     mut settings: v2::Settings,
-    group: Option<&CreateGroup>,
+    group: Option<&GroupSpec>,
     node: bool,
     body_max: usize,
 ) -> v2::Settings {
@@ -71,8 +69,10 @@ pub fn merge(
                 };
                 settings.backoff_policy = Some(policy(attempts, &backoff));
             }
-            subscription.receive_batch_size = Some(RECEIVE_BATCH);
-            subscription.long_polling_timeout = Some(convert::proto_duration(LONG_POLL_MS));
+            let batch = group.map_or(limits::RECEIVE_MAX as u8, |group| group.receive_batch);
+            let long_poll_ms = group.map_or(limits::LONG_POLL_MS_MAX, |group| group.long_poll_ms);
+            subscription.receive_batch_size = Some(batch.into());
+            subscription.long_polling_timeout = Some(convert::proto_duration(long_poll_ms));
         }
         None => {}
     }
@@ -129,7 +129,7 @@ fn exponential(backoff: &Backoff) -> Backoff {
 }
 
 /// As a list, one step a retry: the client for Python reads nothing else, and all others do read it.
-fn customized(group: &CreateGroup) -> Backoff {
+fn customized(group: &GroupSpec) -> Backoff {
     match group.backoff {
         Backoff::Customized(_) => group.backoff.clone(),
         Backoff::Exponential {
@@ -211,9 +211,9 @@ mod tests {
 
     #[test]
     fn a_consumer_gets_everything_that_it_may_rely_on() {
-        let group = CreateGroup {
+        let group = GroupSpec {
             fifo: true,
-            ..CreateGroup::on_first_use("g")
+            ..GroupSpec::on_first_use("g")
         };
         let merged = merge(consumer(), Some(&group), false, BODY_MAX);
         let Some(PubSub::Subscription(subscription)) = &merged.pub_sub else {
@@ -239,14 +239,14 @@ mod tests {
             max_ms: 30_000,
             multiplier_milli: 2000,
         };
-        let group = CreateGroup {
+        let group = GroupSpec {
             max_attempts: 6,
             backoff,
-            ..CreateGroup::on_first_use("g")
+            ..GroupSpec::on_first_use("g")
         };
         let listed = merge(consumer(), Some(&group), false, BODY_MAX);
         assert_eq!(steps(&listed), [5000, 10_000, 20_000, 30_000, 30_000]);
-        let node = merge(consumer(), Some(&CreateGroup::on_first_use("g")), true, BODY_MAX);
+        let node = merge(consumer(), Some(&GroupSpec::on_first_use("g")), true, BODY_MAX);
         let Some(Strategy::ExponentialBackoff(backoff)) = node.backoff_policy.unwrap().strategy else {
             panic!()
         };

@@ -140,8 +140,9 @@ impl From<Refused> for Failure {
     fn from(refused: Refused) -> Self {
         let code = match &refused {
             Refused::OutOfBounds(_) => Code::BadRequest,
-            // No code of the protocol's is about this; this one does not make clients try again after a wait.
-            Refused::Full(..) => Code::Forbidden,
+            // No code of the protocol's is about this; this one does not make clients try again after a wait. For a closed
+            // topic RocketMQ gives it too.
+            Refused::Full(..) | Refused::Closed(_) => Code::Forbidden,
             Refused::NoTopic(_) | Refused::NoQueue(..) => Code::TopicNotFound,
             Refused::NoGroup(_) => Code::ConsumerGroupNotFound,
             Refused::KindNotTaken(_) => Code::MessagePropertyConflictWithType,
@@ -149,7 +150,12 @@ impl From<Refused> for Failure {
             Refused::Malformed(_)
             | Refused::Level { .. }
             | Refused::TopicExists(_)
-            | Refused::GroupExists(_) => Code::InternalServerError,
+            | Refused::GroupExists(_)
+            | Refused::Generation { .. }
+            | Refused::Epoch { .. }
+            | Refused::NotEmpty(_)
+            | Refused::QueuesShrink { .. }
+            | Refused::InUse(_) => Code::InternalServerError,
         };
         Self {
             code,
@@ -183,6 +189,7 @@ mod tests {
                 Code::TopicNotFound,
             ),
             (EngineError::Refused(Refused::Full("topics", 1)), Code::Forbidden),
+            (EngineError::Refused(Refused::Closed(TopicId(1))), Code::Forbidden),
             (EngineError::Refused(Refused::NotHeld), Code::InvalidReceiptHandle),
             (
                 EngineError::Refused(Refused::KindNotTaken(TopicId(1))),

@@ -7,7 +7,7 @@ use super::{Shared, settings};
 use crate::clients::{Announced, Role, StreamGuard, TelemetrySender};
 use crate::listener::Connection;
 use crate::shutdown::Shutdown;
-use sluice_core::command::CreateGroup;
+use sluice_core::command::GroupSpec;
 use sluice_proto::v2::telemetry_command::Command;
 use sluice_proto::v2::{Settings, TelemetryCommand};
 use std::sync::Arc;
@@ -93,7 +93,7 @@ impl Session {
             .and_then(|name| self.shared.engine.tables().group(name));
         let spec = match (&present, &group) {
             (Some(group), _) => Some(group.spec.clone()),
-            (None, name) => name.as_deref().map(CreateGroup::on_first_use),
+            (None, name) => name.as_deref().map(GroupSpec::on_first_use),
         };
         let node = settings::is_node(&caller, &announced);
         let merged = settings::merge(announced, spec.as_ref(), node, self.shared.body_max);

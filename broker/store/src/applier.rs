@@ -16,7 +16,7 @@ use sluice_core::hash;
 use sluice_core::ids::{GroupQueueId, PhysicalOffset, QueueId, QueueOffset, TimeMs, TopicId, TopicQueue};
 use sluice_core::log::{Outcome, Results};
 use sluice_core::record::{Record, property};
-use sluice_core::state::{CommandAt, Done, Effects, LEVEL, Refused, State};
+use sluice_core::state::{Changed, CommandAt, Done, Effects, LEVEL, Refused, State};
 use std::sync::Arc;
 use std::time::Instant;
 use thiserror::Error;
@@ -29,6 +29,10 @@ pub trait Observer: Send {
     fn ready(&mut self, id: GroupQueueId, when: TimeMs, now: TimeMs);
     /// A message of this message group is done in a FIFO group: what waits for the message group may go on.
     fn unlocked(&mut self, id: GroupQueueId, group_hash: u32);
+    /// The group was moved in the queue: all that is fresh from its floor on is to be looked at again.
+    fn moved(&mut self, id: GroupQueueId);
+    /// A topic or group is not what it was.
+    fn changed(&mut self, what: Changed);
     /// Everything committed so far is applied.
     fn round_applied(&mut self);
 }
@@ -41,6 +45,8 @@ impl Observer for NoObserver {
     fn appended(&mut self, _: TopicQueue) {}
     fn ready(&mut self, _: GroupQueueId, _: TimeMs, _: TimeMs) {}
     fn unlocked(&mut self, _: GroupQueueId, _: u32) {}
+    fn moved(&mut self, _: GroupQueueId) {}
+    fn changed(&mut self, _: Changed) {}
     fn round_applied(&mut self) {}
 }
 
@@ -93,6 +99,17 @@ impl Effects for Derived {
 
     fn ready(&mut self, id: GroupQueueId, when: TimeMs) {
         self.ready.push((id, when));
+    }
+
+    fn moved(&mut self, id: GroupQueueId) {
+        self.observer.moved(id);
+    }
+
+    fn changed(&mut self, what: Changed) {
+        if let Changed::TopicGone(topic) = what {
+            self.queues.remove_topic(topic);
+        }
+        self.observer.changed(what);
     }
 }
 

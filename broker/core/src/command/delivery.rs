@@ -12,6 +12,7 @@ use crate::limits;
 
 const AUTO_RENEW: u8 = 1;
 const RESUME: u8 = 2;
+const IN_ORDER: u8 = 4;
 
 /// One message that a `Deliver` takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +45,9 @@ pub struct Deliver {
     pub auto_renew: bool,
     /// Whether it repeats a delivery whose answer this client lost: the same messages, uncounted.
     pub resume: bool,
+    /// Whether the group was FIFO when the messages were chosen. From level 2 on a group that is not what it was then gets
+    /// nothing by this: the choice knew nothing of message groups.
+    pub in_order: bool,
     /// How long the messages stay hidden, counted from the command's time.
     pub invisible_ms: u64,
     /// The messages, in rising order of offsets.
@@ -108,13 +112,13 @@ pub struct DeadLetter {
     pub entry: QueueEntry,
 }
 
-fn put_id(out: &mut Vec<u8>, id: &GroupQueueId) {
+pub(super) fn put_id(out: &mut Vec<u8>, id: &GroupQueueId) {
     put_varint(out, u64::from(id.group.0));
     put_varint(out, u64::from(id.at.topic.0));
     put_varint(out, u64::from(id.at.queue.0));
 }
 
-fn read_id(reader: &mut Reader<'_>) -> Result<GroupQueueId, Malformed> {
+pub(super) fn read_id(reader: &mut Reader<'_>) -> Result<GroupQueueId, Malformed> {
     Ok(GroupQueueId {
         group: GroupId(reader.varint32()?),
         at: TopicQueue {
@@ -159,7 +163,10 @@ impl Deliver {
         EncodedCommand::build(Kind::Deliver, time, |out| {
             put_id(out, &self.id);
             put_bytes(out, self.client.as_bytes());
-            out.push(if self.auto_renew { AUTO_RENEW } else { 0 } | if self.resume { RESUME } else { 0 });
+            let flag = |set, flag| if set { flag } else { 0 };
+            out.push(
+                flag(self.auto_renew, AUTO_RENEW) | flag(self.resume, RESUME) | flag(self.in_order, IN_ORDER),
+            );
             out.extend_from_slice(&self.attempt_id.to_le_bytes());
             put_varint(out, self.invisible_ms);
             put_varint(out, self.taken.len() as u64);
@@ -208,13 +215,13 @@ impl Deliver {
                 len,
             });
         }
-        let (auto_renew, resume) = (flags & AUTO_RENEW != 0, flags & RESUME != 0);
         Ok(Self {
             id,
             client,
             attempt_id,
-            auto_renew,
-            resume,
+            auto_renew: flags & AUTO_RENEW != 0,
+            resume: flags & RESUME != 0,
+            in_order: flags & IN_ORDER != 0,
             invisible_ms,
             taken,
             skipped,

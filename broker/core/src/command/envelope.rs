@@ -22,6 +22,18 @@ pub enum Kind {
     CreateGroup = 4,
     /// See [`super::Command::Subscribe`].
     Subscribe = 5,
+    /// See [`super::Command::PutTopic`].
+    PutTopic = 6,
+    /// See [`super::Command::DeleteTopic`].
+    DeleteTopic = 7,
+    /// See [`super::Command::PutGroup`].
+    PutGroup = 8,
+    /// See [`super::Command::DeleteGroup`].
+    DeleteGroup = 9,
+    /// See [`super::Command::SubscribeAt`].
+    SubscribeAt = 10,
+    /// See [`super::Command::Fence`].
+    Fence = 11,
     /// See [`super::Command::Append`].
     Append = 16,
     /// See [`super::Command::Deliver`].
@@ -36,12 +48,14 @@ pub enum Kind {
     HandBack = 21,
     /// See [`super::Command::Unanswered`].
     Unanswered = 22,
+    /// See [`super::Command::SetFloor`].
+    SetFloor = 23,
 }
 
 impl Kind {
     /// The kind of this byte.
     pub fn from_byte(byte: u8) -> Result<Self, Malformed> {
-        const ALL: [Kind; 12] = [
+        const ALL: [Kind; 19] = [
             Kind::Level,
             Kind::Membership,
             Kind::CreateTopic,
@@ -54,10 +68,31 @@ impl Kind {
             Kind::DeadLetter,
             Kind::HandBack,
             Kind::Unanswered,
+            Kind::PutTopic,
+            Kind::DeleteTopic,
+            Kind::PutGroup,
+            Kind::DeleteGroup,
+            Kind::SubscribeAt,
+            Kind::Fence,
+            Kind::SetFloor,
         ];
         ALL.into_iter()
             .find(|kind| *kind as u8 == byte)
             .ok_or(Malformed::Range("command kind"))
+    }
+
+    /// The lowest level of the log that knows the kind: below it, the kind is unknown.
+    pub fn level(self) -> u32 {
+        match self {
+            Self::PutTopic
+            | Self::DeleteTopic
+            | Self::PutGroup
+            | Self::DeleteGroup
+            | Self::SubscribeAt
+            | Self::SetFloor
+            | Self::Fence => 2,
+            _ => 0,
+        }
     }
 }
 

@@ -151,17 +151,28 @@ pub enum StartFrom {
     Earliest,
     /// Behind the latest message.
     Latest,
+    /// At the first message that came then or later. Only [`super::SubscribeAt`] finds it: for `Subscribe`, which reads no
+    /// entries, it is the earliest message.
+    Time(TimeMs),
 }
 
 impl StartFrom {
-    pub(crate) fn to_byte(self) -> u8 {
-        self as u8
+    pub(crate) fn put(self, out: &mut Vec<u8>) {
+        match self {
+            Self::Earliest => out.push(0),
+            Self::Latest => out.push(1),
+            Self::Time(time) => {
+                out.push(2);
+                put_varint(out, time);
+            }
+        }
     }
 
-    pub(crate) fn from_byte(byte: u8) -> Result<Self, Malformed> {
-        match byte {
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        match reader.u8()? {
             0 => Ok(Self::Earliest),
             1 => Ok(Self::Latest),
+            2 => Ok(Self::Time(reader.varint()?)),
             _ => Err(Malformed::Range("start position")),
         }
     }
@@ -178,7 +189,7 @@ pub struct CreateGroup {
     pub max_attempts: u16,
     /// Delays between attempts.
     pub backoff: Backoff,
-    /// Where it starts.
+    /// Where it starts; not at a time, which this command is too old for.
     pub start_from: StartFrom,
 }
 
@@ -196,25 +207,27 @@ impl CreateGroup {
 
     /// Encodes the command.
     pub fn encode(&self, time: TimeMs) -> EncodedCommand {
-        EncodedCommand::build(Kind::CreateGroup, time, |out| self.put(out))
+        EncodedCommand::build(Kind::CreateGroup, time, |out| {
+            put_bytes(out, self.name.as_bytes());
+            out.push(u8::from(self.fifo));
+            put_varint(out, u64::from(self.max_attempts));
+            self.backoff.put(out);
+            self.start_from.put(out);
+        })
     }
 
-    pub(crate) fn put(&self, out: &mut Vec<u8>) {
-        put_bytes(out, self.name.as_bytes());
-        out.push(u8::from(self.fifo));
-        put_varint(out, u64::from(self.max_attempts));
-        self.backoff.put(out);
-        out.push(self.start_from.to_byte());
-    }
-
-    pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
-        Ok(Self {
+    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let spec = Self {
             name: reader.text("group name")?.to_owned(),
             fifo: reader.u8()? != 0,
             max_attempts: u16::try_from(reader.varint()?).map_err(|_| Malformed::Range("attempts"))?,
             backoff: Backoff::read(reader)?,
-            start_from: StartFrom::from_byte(reader.u8()?)?,
-        })
+            start_from: StartFrom::read(reader)?,
+        };
+        match spec.start_from {
+            StartFrom::Time(_) => Err(Malformed::Range("start position")),
+            _ => Ok(spec),
+        }
     }
 }
 

@@ -14,21 +14,32 @@
 //! | 3 | CreateTopic | 18 | Settle |
 //! | 4 | CreateGroup | 19 | Release |
 //! | 5 | Subscribe | 20 | DeadLetter |
-//! | 21 | HandBack | 22 | Unanswered |
+//! | 6 | PutTopic | 21 | HandBack |
+//! | 7 | DeleteTopic | 22 | Unanswered |
+//! | 8 | PutGroup | 23 | SetFloor |
+//! | 9 | DeleteGroup | | |
+//! | 10 | SubscribeAt | | |
+//! | 11 | Fence | | |
 //!
 //! Kinds are never given a second meaning. What an unknown kind does is decided by the level of the log
 //! ([`crate::state::LEVEL`]): a broker refuses to apply a log whose level it does not know.
 
+mod administer;
 mod append;
 mod delivery;
 mod envelope;
+mod floor;
 mod meta;
+mod spec;
 mod unanswered;
 
+pub use administer::{DeleteGroup, DeleteTopic, Fence, PutGroup, PutTopic, Terms};
 pub use append::{APPEND_RECORD_AT, Append, MessageKind, NewMessage};
 pub use delivery::{Change, DeadLetter, Deliver, Release, Settle, SettleItem, Span, Take};
 pub use envelope::{COMMAND_HEADER_BYTES, CommandError, EncodedCommand, Kind, check, split};
+pub use floor::{SetFloor, SubscribeAt, Target};
 pub use meta::{Backoff, CreateGroup, CreateTopic, Membership, StartFrom, Subscribe, Types, Voter};
+pub use spec::{GroupSpec, StaticSubscription, TopicSpec};
 pub use unanswered::Unanswered;
 
 use crate::codec::{Malformed, Reader};
@@ -59,9 +70,29 @@ pub enum Command<'a> {
     DeadLetter(DeadLetter),
     /// Bounds how long deliveries stay hidden whose answer may be lost.
     Unanswered(Unanswered),
+    /// Makes a topic, or changes it.
+    PutTopic(PutTopic),
+    /// Removes a topic with its queues and what groups hold of them.
+    DeleteTopic(DeleteTopic),
+    /// Makes a consumer group, or changes it.
+    PutGroup(PutGroup),
+    /// Removes a consumer group with its place in every topic.
+    DeleteGroup(DeleteGroup),
+    /// Gives a group its place in every queue of a topic, at offsets that the proposer has found.
+    SubscribeAt(SubscribeAt),
+    /// Moves a group in a queue.
+    SetFloor(SetFloor),
+    /// Gives the next epoch to a writer.
+    Fence(Fence),
 }
 
 impl<'a> Command<'a> {
+    /// The kind of the command that `bytes` are.
+    pub fn kind(bytes: &[u8]) -> Result<Kind, Malformed> {
+        let kind = bytes.get(COMMAND_HEADER_BYTES).ok_or(Malformed::Short(1))?;
+        Kind::from_byte(*kind)
+    }
+
     /// Reads the command that `bytes` are (with its header, whose CRC the caller has checked), and its time.
     pub fn decode(bytes: &'a [u8]) -> Result<(TimeMs, Self), Malformed> {
         let mut reader = Reader::new(bytes.get(COMMAND_HEADER_BYTES..).ok_or(Malformed::Short(1))?);
@@ -84,6 +115,13 @@ impl<'a> Command<'a> {
             Kind::Release => Self::Release(Release::read(&mut reader)?),
             Kind::DeadLetter => Self::DeadLetter(DeadLetter::read(&mut reader)?),
             Kind::Unanswered => Self::Unanswered(Unanswered::read(&mut reader)?),
+            Kind::PutTopic => Self::PutTopic(PutTopic::read(&mut reader)?),
+            Kind::DeleteTopic => Self::DeleteTopic(DeleteTopic::read(&mut reader)?),
+            Kind::PutGroup => Self::PutGroup(PutGroup::read(&mut reader)?),
+            Kind::DeleteGroup => Self::DeleteGroup(DeleteGroup::read(&mut reader)?),
+            Kind::SubscribeAt => Self::SubscribeAt(SubscribeAt::read(&mut reader)?),
+            Kind::SetFloor => Self::SetFloor(SetFloor::read(&mut reader)?),
+            Kind::Fence => Self::Fence(Fence::read(&mut reader)?),
         };
         reader.finish()?;
         Ok((time, command))

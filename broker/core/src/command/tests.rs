@@ -29,6 +29,7 @@ fn deliver(n: u64) -> Deliver {
         attempt_id: 0x1234_5678_9abc_def0,
         auto_renew: true,
         resume: false,
+        in_order: true,
         invisible_ms: 60_000,
         taken: (0..n)
             .map(|i| Take {
@@ -115,6 +116,85 @@ fn every_command_comes_back() {
         ..settle(3)
     };
     comes_back(&hand_back.encode(NOW), Command::Settle(hand_back));
+}
+
+#[test]
+fn every_command_of_level_2_comes_back() {
+    let terms = Terms {
+        expected_generation: Some(0),
+        epoch: 7,
+    };
+    let topic = PutTopic {
+        spec: TopicSpec {
+            name: "orders".into(),
+            queues: 8,
+            types: Types::FIFO,
+            closed: true,
+        },
+        keep_queues: true,
+        terms,
+    };
+    let subscription = |topic: &str| StaticSubscription {
+        topic: topic.into(),
+        expression: "a || b".into(),
+    };
+    let group = PutGroup {
+        spec: GroupSpec {
+            fifo: true,
+            start_from: StartFrom::Time(NOW),
+            receive_batch: 5,
+            long_poll_ms: 3000,
+            invisible_ms: 90_000,
+            subscriptions: vec![subscription("orders"), subscription("mails")],
+            ..GroupSpec::on_first_use("workers")
+        },
+        terms: Terms::default(),
+    };
+    let topic_gone = DeleteTopic {
+        topic: TopicId(300),
+        only_if_empty: true,
+        terms,
+    };
+    let group_gone = DeleteGroup {
+        group: GroupId(300),
+        only_if_empty: false,
+        terms: Terms::default(),
+    };
+    let subscribe = SubscribeAt {
+        group: GroupId(1),
+        topic: TopicId(2),
+        floors: vec![QueueOffset(0), QueueOffset(1 << 40)],
+    };
+    let fence = Fence {
+        holder: "operator-0".into(),
+    };
+    comes_back(&topic.encode(NOW), Command::PutTopic(topic));
+    comes_back(&group.encode(NOW), Command::PutGroup(group));
+    comes_back(&topic_gone.encode(NOW), Command::DeleteTopic(topic_gone));
+    comes_back(&group_gone.encode(NOW), Command::DeleteGroup(group_gone));
+    comes_back(&subscribe.encode(NOW), Command::SubscribeAt(subscribe));
+    comes_back(&fence.encode(NOW), Command::Fence(fence));
+    for target in [
+        Target::Offset(QueueOffset(1 << 40)),
+        Target::Latest,
+        Target::Newest(9),
+    ] {
+        let (id, epoch) = (id(), 3);
+        let floor = SetFloor { id, target, epoch };
+        comes_back(&floor.encode(NOW), Command::SetFloor(floor));
+    }
+}
+
+#[test]
+fn a_group_of_level_1_does_not_start_at_a_time() {
+    let group = CreateGroup {
+        start_from: StartFrom::Time(NOW),
+        ..CreateGroup::on_first_use("workers")
+    };
+    assert_eq!(
+        Command::decode(group.encode(NOW).as_bytes()),
+        Err(Malformed::Range("start position"))
+    );
 }
 
 #[test]

@@ -20,6 +20,19 @@ pub struct Cursor {
 }
 
 impl Cursor {
+    /// Follows the group where it has become FIFO, or has ceased to be. Not before everything that is offered is
+    /// concluded: what was chosen without order must not be passed by in order.
+    pub(super) fn keeps_order_of(&mut self, queue: &GroupQueue) -> bool {
+        if self.fifo != queue.is_fifo() {
+            if self.reserved_len() > 0 {
+                return false;
+            }
+            self.fifo = queue.is_fifo();
+            self.start_over();
+        }
+        true
+    }
+
     /// Whether `offset` is offered to somebody at the moment.
     pub(super) fn is_reserved(&self, offset: u64) -> bool {
         self.reserved.contains_key(&offset)
@@ -101,6 +114,13 @@ impl Cursor {
     /// Whether something waits that may go on: somebody should choose from the queue.
     pub fn has_unlocked(&self) -> bool {
         self.parked.unlocked_len() > 0
+    }
+
+    /// The group was moved, or its order is another one: everything from its floor on is looked at again. What is offered
+    /// stays offered.
+    pub fn start_over(&mut self) {
+        self.scan_from = 0;
+        self.parked = Parked::default();
     }
 
     /// Looks at everything from `offset` on again.

@@ -54,6 +54,8 @@ pub struct Plan {
     pub dead: Vec<Offer>,
     /// Whether there may be more for another receive right now.
     pub more: bool,
+    /// Whether the group was FIFO when it was chosen, as the `Deliver` says.
+    pub in_order: bool,
 }
 
 impl Plan {
@@ -64,13 +66,19 @@ impl Plan {
         entries: &S,
         want: Want<'_>,
     ) -> Result<Self, S::Error> {
-        cursor.fifo = queue.is_fifo();
+        let plan = Self {
+            in_order: queue.is_fifo(),
+            ..Self::default()
+        };
+        if !cursor.keeps_order_of(queue) {
+            return Ok(plan);
+        }
         let mut selection = Selection {
             queue,
             cursor,
             entries,
             want,
-            plan: Self::default(),
+            plan,
             passed: HashSet::new(),
             own: HashSet::new(),
         };

@@ -11,7 +11,7 @@ use crate::ids::{
 };
 use crate::limits;
 use crate::record::NewRecord;
-use crate::state::{Applied, CommandAt, Delivered, Done, Effects, GroupQueue, State};
+use crate::state::{Applied, Changed, CommandAt, Delivered, Done, Effects, GroupQueue, State};
 use std::cell::Cell;
 use std::sync::Arc;
 
@@ -62,6 +62,10 @@ impl Effects for Entries {
     fn unlocked(&mut self, _: GroupQueueId, group_hash: u32) {
         self.unlocked.push(group_hash);
     }
+
+    fn moved(&mut self, _: GroupQueueId) {}
+
+    fn changed(&mut self, _: Changed) {}
 }
 
 /// One queue of one group.
@@ -243,6 +247,7 @@ impl Queue {
 
 fn delivery(plan: &Plan) -> Deliver {
     Deliver {
+        in_order: plan.in_order,
         id: ID,
         client: "c".to_owned(),
         attempt_id: 0,

@@ -1,5 +1,6 @@
 //! What applying a command answers.
 
+use super::group_queue::FloorMove;
 use crate::ids::{DeliveryId, GroupId, QueueOffset, TopicId};
 use smallvec::SmallVec;
 use thiserror::Error;
@@ -49,6 +50,44 @@ pub enum Done {
         /// The message's offset there.
         offset: QueueOffset,
     },
+    /// The topic is as asked.
+    TopicPut {
+        /// Its id.
+        topic: TopicId,
+        /// Its generation.
+        generation: u64,
+        /// What that took.
+        how: Put,
+    },
+    /// The group is as asked.
+    GroupPut {
+        /// Its id.
+        group: GroupId,
+        /// Its generation.
+        generation: u64,
+        /// What that took.
+        how: Put,
+    },
+    /// The topic is gone, and with it this many messages that were not done: each counted once a group; those of a topic
+    /// without groups once.
+    TopicDeleted(u64),
+    /// The group is gone, and had this many messages not done.
+    GroupDeleted(u64),
+    /// The group stands elsewhere in the queue.
+    Moved(Box<FloorMove>),
+    /// The writer has this epoch.
+    Fenced(u64),
+}
+
+/// What it took to make something as it is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Put {
+    /// It was made.
+    Created,
+    /// It was changed.
+    Changed,
+    /// It was so already.
+    Unchanged,
 }
 
 /// Why a command changed nothing.
@@ -95,6 +134,47 @@ pub enum Refused {
     /// The delivery is over: settled, expired, or followed by a newer one.
     #[error("the delivery is over: it was settled or has expired")]
     NotHeld,
+    /// The topic takes no messages at the moment.
+    #[error("topic {0} is closed: nothing can be sent to it until it is opened again")]
+    Closed(TopicId),
+    /// It is not what the writer has seen.
+    #[error(
+        "its generation is {present}, not {expected}: look at it again before you change it (0 stands for none)"
+    )]
+    Generation {
+        /// What the writer expects.
+        expected: u64,
+        /// What there is.
+        present: u64,
+    },
+    /// Another writer has come after this one.
+    #[error("epoch {epoch} is over, the writer '{holder}' has epoch {present}: fence again before you write")]
+    Epoch {
+        /// The writer's.
+        epoch: u64,
+        /// The one that stands.
+        present: u64,
+        /// Who has it.
+        holder: String,
+    },
+    /// There is something to do yet.
+    #[error("it is not empty: {0} messages are not done; wait for them, or delete it with them")]
+    NotEmpty(u64),
+    /// Queues are never taken away.
+    #[error(
+        "the topic has {present} queues, and they never become fewer: ask for {present} or more, not {asked}"
+    )]
+    QueuesShrink {
+        /// How many there are.
+        present: u32,
+        /// How many were asked for.
+        asked: u32,
+    },
+    /// Order cannot change under messages that are on their way.
+    #[error(
+        "{0} messages of the consumer group are in flight or wait for a retry: it becomes FIFO, or ceases to be, only when there are none"
+    )]
+    InUse(u64),
 }
 
 impl Refused {
@@ -113,6 +193,12 @@ impl Refused {
             Self::NotSubscribed(..) => 10,
             Self::NotHeld => 11,
             Self::Full(..) => 12,
+            Self::Closed(_) => 13,
+            Self::Generation { .. } => 14,
+            Self::Epoch { .. } => 15,
+            Self::NotEmpty(_) => 16,
+            Self::QueuesShrink { .. } => 17,
+            Self::InUse(_) => 18,
         }
     }
 }
@@ -139,6 +225,18 @@ impl Done {
                 .fold(mix(8, delivery.0), |digest, yes| mix(digest, u64::from(*yes))),
             Self::Released(count) => mix(9, u64::from(*count)),
             Self::DeadLettered { topic, offset } => mix(mix(10, u64::from(topic.0)), offset.0),
+            Self::TopicPut {
+                topic, generation, ..
+            } => mix(mix(11, u64::from(topic.0)), *generation),
+            Self::GroupPut {
+                group, generation, ..
+            } => mix(mix(12, u64::from(group.0)), *generation),
+            Self::TopicDeleted(undone) => mix(13, *undone),
+            Self::GroupDeleted(undone) => mix(14, *undone),
+            Self::Moved(floor) => [floor.from, floor.to]
+                .iter()
+                .fold(mix(15, floor.voided), |digest, offset| mix(digest, offset.0)),
+            Self::Fenced(epoch) => mix(16, *epoch),
         }
     }
 }

@@ -3,14 +3,12 @@
 use super::answer::{Applied, Delivered, Done, Refused};
 use super::group_queue::GroupQueue;
 use super::snapshot::ShardKey;
-use super::tables::{Group, Shard, Subscription, Topic, dead_letter_topic};
+use super::tables::Topic;
 use super::{CommandAt, Effects, LEVEL, State};
-use crate::command::{
-    Append, Change, Command, CreateGroup, CreateTopic, DeadLetter, Deliver, Release, Settle, StartFrom,
-    Subscribe, Types, Unanswered,
-};
+use crate::codec::Malformed;
+use crate::command::{Append, Change, Command, DeadLetter, Deliver, Release, Settle, Unanswered};
 use crate::entry::{LINKED, QueueEntry};
-use crate::ids::{DeliveryId, GroupId, GroupQueueId, QueueOffset, TimeMs, TopicId, TopicQueue};
+use crate::ids::{DeliveryId, GroupQueueId, QueueOffset, TimeMs, TopicQueue};
 use crate::limits;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -26,12 +24,10 @@ impl State {
     /// Applies the command that `bytes` are; its checksum has been checked. Never panics and never fails: a command that
     /// does not fit is answered.
     pub fn apply(&mut self, at: CommandAt, bytes: &[u8], effects: &mut impl Effects) -> Applied {
-        let answer = Command::decode(bytes)
-            .map_err(Refused::from)
-            .and_then(|(time, command)| {
-                self.advance(time);
-                self.dispatch(at, bytes.len() as u32, command, effects)
-            });
+        let answer = self.decode(bytes).and_then(|(time, command)| {
+            self.advance(time);
+            self.dispatch(at, bytes.len() as u32, command, effects)
+        });
         self.mix(at.physical.0);
         self.mix(header_of(bytes));
         self.mix(self.now);
@@ -40,6 +36,14 @@ impl State {
             Err(refused) => crate::hash::mix(u64::MAX, refused.code()),
         });
         answer
+    }
+
+    /// A kind that the log's level does not know is one that nobody knows, whatever the build.
+    fn decode<'a>(&self, bytes: &'a [u8]) -> Result<(TimeMs, Command<'a>), Refused> {
+        if Command::kind(bytes)?.level() > self.level {
+            return Err(Malformed::Range("command kind").into());
+        }
+        Ok(Command::decode(bytes)?)
     }
 
     fn advance(&mut self, time: TimeMs) {
@@ -63,14 +67,21 @@ impl State {
             Command::Release(release) => self.release(&release, effects),
             Command::DeadLetter(dead) => self.dead_letter(&dead, effects),
             Command::Unanswered(unanswered) => self.unanswered(&unanswered, effects),
-            Command::CreateTopic(spec) => self.create_topic(spec, limits::TOPIC_NAME_MAX, limits::TOPICS_MAX),
-            Command::CreateGroup(spec) => self.create_group(spec),
+            Command::CreateTopic(spec) => self.create_topic(spec.into()),
+            Command::CreateGroup(spec) => self.create_group(spec.into()),
             Command::Subscribe(subscribe) => self.subscribe(&subscribe),
             Command::Level(level) => self.raise_level(level),
             Command::Membership(membership) => {
                 self.membership = membership;
                 Ok(Done::Membership)
             }
+            Command::PutTopic(put) => self.put_topic(put, effects),
+            Command::DeleteTopic(delete) => self.delete_topic(&delete, effects),
+            Command::PutGroup(put) => self.put_group(put, effects),
+            Command::DeleteGroup(delete) => self.delete_group(&delete, effects),
+            Command::SubscribeAt(subscribe) => self.subscribe_at(&subscribe),
+            Command::SetFloor(floor) => self.set_floor(&floor, effects),
+            Command::Fence(fence) => self.fence(fence),
         }
     }
 
@@ -82,86 +93,8 @@ impl State {
             });
         }
         self.level = asked;
+        self.tables.level.store(asked, Ordering::Release);
         Ok(Done::Level(asked))
-    }
-
-    fn create_topic(&mut self, spec: CreateTopic, name_max: usize, topics_max: usize) -> Applied {
-        if spec.name.is_empty() || spec.name.len() > name_max {
-            return Err(Refused::OutOfBounds("the topic's name"));
-        }
-        if spec.queues == 0 || spec.queues > limits::QUEUES_MAX {
-            return Err(Refused::OutOfBounds("the topic's number of queues"));
-        }
-        let mut topics = self.tables.topics.write();
-        if let Some(topic) = topics.by_name.get(&spec.name) {
-            return Err(Refused::TopicExists(topic.id));
-        }
-        if topics.by_id.len() >= topics_max {
-            return Err(Refused::Full("topics", topics_max));
-        }
-        let id = TopicId(topics.next);
-        topics.next += 1;
-        topics.insert(Arc::new(Topic::new(id, spec)));
-        self.dirty.insert(ShardKey::Topic(id));
-        Ok(Done::Topic(id))
-    }
-
-    fn create_group(&mut self, spec: CreateGroup) -> Applied {
-        if spec.name.is_empty() || spec.name.len() > limits::GROUP_NAME_MAX {
-            return Err(Refused::OutOfBounds("the group's name"));
-        }
-        if spec.max_attempts == 0 || spec.max_attempts > limits::ATTEMPTS_MAX {
-            return Err(Refused::OutOfBounds("the group's number of attempts"));
-        }
-        let mut groups = self.tables.groups.write();
-        if let Some(group) = groups.by_name.get(&spec.name) {
-            return Err(Refused::GroupExists(group.id));
-        }
-        if groups.by_id.len() >= limits::GROUPS_MAX {
-            return Err(Refused::Full("consumer groups", limits::GROUPS_MAX));
-        }
-        let id = GroupId(groups.next);
-        groups.next += 1;
-        groups.insert(Arc::new(Group { id, spec }));
-        self.dirty.insert(ShardKey::Group(id));
-        Ok(Done::Group(id))
-    }
-
-    fn subscribe(&mut self, command: &Subscribe) -> Applied {
-        let group = self
-            .tables
-            .group_by_id(command.group)
-            .ok_or(Refused::NoGroup(command.group))?;
-        let topic = self
-            .tables
-            .topic_by_id(command.topic)
-            .ok_or(Refused::NoTopic(command.topic))?;
-        let key = (group.id, topic.id);
-        let mut subscriptions = self.tables.subscriptions.write();
-        if subscriptions.by_id.contains_key(&key) {
-            return Ok(Done::Subscribed);
-        }
-        if subscriptions.queues + topic.tails.len() > limits::SUBSCRIBED_QUEUES_MAX {
-            return Err(Refused::Full("subscribed queues", limits::SUBSCRIBED_QUEUES_MAX));
-        }
-        let shard = |tail: &std::sync::atomic::AtomicU64| {
-            let floor = match group.spec.start_from {
-                StartFrom::Earliest => 0,
-                StartFrom::Latest => tail.load(Ordering::Acquire),
-            };
-            Shard::new(GroupQueue::new(group.spec.fifo, QueueOffset(floor)))
-        };
-        let shards: Arc<[Arc<Shard>]> = topic.tails.iter().map(shard).collect();
-        for queue in 0..topic.spec.queues {
-            let at = TopicQueue {
-                topic: topic.id,
-                queue: crate::ids::QueueId(queue),
-            };
-            self.dirty
-                .insert(ShardKey::GroupQueue(GroupQueueId { group: group.id, at }));
-        }
-        subscriptions.insert(key, Subscription { shards });
-        Ok(Done::Subscribed)
     }
 
     fn append(
@@ -175,6 +108,9 @@ impl State {
             .tables
             .topic_by_id(append.at.topic)
             .ok_or(Refused::NoTopic(append.at.topic))?;
+        if topic.spec.closed {
+            return Err(Refused::Closed(topic.id));
+        }
         if !topic.spec.types.take(append.kind) {
             return Err(Refused::KindNotTaken(topic.id));
         }
@@ -215,7 +151,7 @@ impl State {
     }
 
     /// Changes one shard, and takes note that it changed.
-    fn with_shard<T>(
+    pub(super) fn with_shard<T>(
         &mut self,
         id: GroupQueueId,
         change: impl FnOnce(&mut GroupQueue, TimeMs) -> T,
@@ -244,7 +180,11 @@ impl State {
             .tail(command.id.at.queue)
             .ok_or(Refused::NoQueue(command.id.at.topic, command.id.at.queue))?;
         let delivery = DeliveryId::new(at.index, at.place);
+        let checks_order = self.level >= 2;
         let taken = self.with_shard(command.id, |shard, now| {
+            if checks_order && command.in_order != shard.is_fifo() {
+                return Vec::new();
+            }
             shard.deliver(command, delivery, now, tail)
         })?;
         if !taken.is_empty() {
@@ -345,24 +285,5 @@ impl State {
             topic: topic.id,
             offset,
         })
-    }
-
-    /// The group's dead-letter topic, made on first use.
-    fn dead_letter_topic_of(&mut self, group: &Group) -> Result<Arc<Topic>, Refused> {
-        let name = dead_letter_topic(&group.spec.name);
-        let present = self.tables.topic(&name);
-        if let Some(topic) = present {
-            return Ok(topic);
-        }
-        let spec = CreateTopic {
-            name: name.clone(),
-            queues: 1,
-            types: Types::ALL,
-        };
-        // Beyond the limit too, or a message that nobody can handle would be delivered for ever.
-        self.create_topic(spec, limits::SYSTEM_TOPIC_NAME_MAX, usize::MAX)?;
-        self.tables
-            .topic(&name)
-            .ok_or(Refused::NoTopic(TopicId(u32::MAX)))
     }
 }

@@ -6,56 +6,87 @@ use super::range_set::RangeSet;
 use super::snapshot::ShardView;
 use super::tables::{Group, Topic};
 use crate::codec::{Malformed, Reader, put_bytes, put_varint};
-use crate::command::{CreateGroup, CreateTopic, Membership, Types, Voter};
+use crate::command::{GroupSpec, Membership, TopicSpec, Types, Voter};
 use crate::ids::{DeliveryId, GroupId, LogIndex, Term, TopicId};
+use crate::limits;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+
+/// In the byte of a topic's types: what a topic of level 1 cannot have follows the ends of its queues.
+const EXTRAS: u8 = 0x80;
 
 impl ShardView {
     /// Appends the part's bytes.
     pub fn encode(&self, out: &mut Vec<u8>) {
         match self {
-            Self::Topic(topic, tails) => {
-                put_bytes(out, topic.spec.name.as_bytes());
-                out.push(topic.spec.types.to_byte());
-                put_varint(out, tails.len() as u64);
-                tails.iter().for_each(|tail| put_varint(out, *tail));
-            }
-            Self::Group(group) => group.spec.put(out),
+            Self::Topic(topic, tails) => topic.encode(tails, out),
+            Self::Group(group) => group.encode(out),
             Self::GroupQueue(queue) => queue.encode(out),
         }
     }
 }
 
 impl Topic {
+    /// A topic that could be one of level 1 has the bytes that it had there.
+    fn encode(&self, tails: &[u64], out: &mut Vec<u8>) {
+        let extras = self.generation > 1 || self.spec.closed;
+        put_bytes(out, self.spec.name.as_bytes());
+        out.push(self.spec.types.to_byte() | if extras { EXTRAS } else { 0 });
+        put_varint(out, tails.len() as u64);
+        tails.iter().for_each(|tail| put_varint(out, *tail));
+        if extras {
+            put_varint(out, self.generation);
+            out.push(u8::from(self.spec.closed));
+        }
+    }
+
     pub(super) fn decode(id: TopicId, reader: &mut Reader<'_>) -> Result<Self, Malformed> {
         let name = reader.text("topic name")?.to_owned();
-        let types = Types::from_byte(reader.u8()?)?;
+        let types = reader.u8()?;
         let queues = reader.count(1)?;
         let tails = (0..queues)
-            .map(|_| reader.varint().map(AtomicU64::new))
+            .map(|_| reader.varint().map(|tail| Arc::new(AtomicU64::new(tail))))
             .collect::<Result<_, _>>()?;
+        let (generation, closed) = match types & EXTRAS {
+            0 => (1, false),
+            _ => (reader.varint()?, reader.u8()? != 0),
+        };
         reader.clone().finish()?;
+        let spec = TopicSpec {
+            name,
+            queues: queues as u32,
+            types: Types::from_byte(types & !EXTRAS)?,
+            closed,
+        };
         Ok(Self {
             tails,
-            ..Self::new(
-                id,
-                CreateTopic {
-                    name,
-                    queues: queues as u32,
-                    types,
-                },
-            )
+            generation,
+            ..Self::new(id, spec)
         })
     }
 }
 
 impl Group {
+    /// A group that could be one of level 1 has the bytes that it had there.
+    fn encode(&self, out: &mut Vec<u8>) {
+        let extras = self.generation > 1 || !self.spec.is_plain();
+        self.spec.put(out, extras);
+        if extras {
+            put_varint(out, self.generation);
+            self.spec.put_extras(out);
+        }
+    }
+
     pub(super) fn decode(id: GroupId, reader: &mut Reader<'_>) -> Result<Self, Malformed> {
-        let spec = CreateGroup::read(reader)?;
+        let (mut spec, extras) = GroupSpec::read(reader)?;
+        let mut generation = 1;
+        if extras {
+            generation = reader.varint()?;
+            spec.read_extras(reader)?;
+        }
         reader.clone().finish()?;
-        Ok(Self { id, spec })
+        Ok(Self { id, spec, generation })
     }
 }
 
@@ -163,12 +194,18 @@ impl State {
             put_varint(&mut out, voter.node);
             put_bytes(&mut out, voter.name.as_bytes());
         }
+        if self.level >= 2 {
+            let fenced = self.tables.fenced.read();
+            put_varint(&mut out, fenced.epoch);
+            put_bytes(&mut out, fenced.holder.as_bytes());
+        }
         out
     }
 
     pub(super) fn decode_header(&mut self, header: &[u8]) -> Result<(), Malformed> {
         let mut reader = Reader::new(header);
         self.level = reader.varint32()?;
+        self.tables.level.store(self.level, Ordering::Release);
         self.now = reader.varint()?;
         self.tables.now.store(self.now, Ordering::Release);
         self.digest = reader.u64()?;
@@ -183,6 +220,15 @@ impl State {
                 node,
                 name: reader.text("voter name")?.to_owned(),
             });
+        }
+        if self.level >= 2 {
+            let mut fenced = self.tables.fenced.write();
+            fenced.epoch = reader.varint()?;
+            let holder = reader.text("fence holder")?;
+            if holder.len() > limits::HOLDER_BYTES_MAX {
+                return Err(Malformed::Range("fence holder"));
+            }
+            holder.clone_into(&mut fenced.holder);
         }
         self.set_position(term, next_index, membership);
         reader.finish()

@@ -11,8 +11,11 @@
 //! - `deliveries` holds exactly the deliveries that pending messages name, each with their number.
 
 mod change;
+mod floor;
 mod ready;
 mod unanswered;
+
+pub use floor::FloorMove;
 
 use super::clients::Clients;
 use super::range_set::RangeSet;
@@ -209,12 +212,8 @@ impl GroupQueue {
     pub fn lag(&self, tail: QueueOffset, now: TimeMs) -> Lag {
         let expired = self.by_visibility.range(..=(now, u64::MAX)).count() as u64;
         let in_flight = self.pending.len() as u64 - expired;
-        let open = tail
-            .0
-            .saturating_sub(self.floor)
-            .saturating_sub(self.settled.len());
         Lag {
-            ready: open.saturating_sub(in_flight),
+            ready: self.undone(tail).saturating_sub(in_flight),
             in_flight,
         }
     }
@@ -231,6 +230,12 @@ impl GroupQueue {
         self.pending
             .get(&offset.0)
             .is_some_and(|pending| pending.visible_at <= now && pending.attempt >= max_attempts)
+    }
+
+    /// Messages that are not done, with `tail` the offset behind the queue's last message.
+    pub fn undone(&self, tail: QueueOffset) -> u64 {
+        let open = tail.0.saturating_sub(self.floor);
+        open.saturating_sub(self.settled.len())
     }
 
     pub(super) fn restored(fifo: bool, floor: u64, settled: RangeSet) -> Self {

@@ -10,29 +10,33 @@
 //! One thread applies. Others read through [`Tables`]: tables behind short locks, and one short lock for each group
 //! and queue, so that readers never stop the applier for longer than a look.
 
+mod administer;
 mod answer;
 mod apply;
 mod clients;
 mod encode;
 mod group_queue;
+mod make;
 mod range_set;
 mod snapshot;
 mod tables;
 
-pub use answer::{Applied, Delivered, Done, Refused};
-pub use group_queue::{Delivery, GroupQueue, Lag, Pending};
+pub use answer::{Applied, Delivered, Done, Put, Refused};
+pub use group_queue::{Delivery, FloorMove, GroupQueue, Lag, Pending};
 pub use range_set::RangeSet;
 pub use snapshot::{RestoreError, ShardKey, ShardView, Snapshot};
-pub use tables::{Group, Shard, Subscription, Tables, Topic, dead_letter_topic};
+pub use tables::{Fenced, Group, Shard, Subscription, Tables, Topic, dead_letter_topic};
 
 use crate::command::Membership;
 use crate::entry::QueueEntry;
-use crate::ids::{GroupQueueId, LogIndex, PhysicalOffset, QueueOffset, Term, TimeMs, TopicQueue};
+use crate::ids::{
+    GroupId, GroupQueueId, LogIndex, PhysicalOffset, QueueOffset, Term, TimeMs, TopicId, TopicQueue,
+};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// The highest level of behaviour that this build knows.
-pub const LEVEL: u32 = 1;
+pub const LEVEL: u32 = 2;
 
 /// Where a command stands in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +49,21 @@ pub struct CommandAt {
     pub physical: PhysicalOffset,
 }
 
-/// What applying makes happen outside of state. Called in the order of the log, before readers can see the change.
+/// What is not what it was, or is no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Changed {
+    /// The topic has another specification.
+    Topic(TopicId),
+    /// The topic is deleted: its queues are not needed any more.
+    TopicGone(TopicId),
+    /// The group has another specification.
+    Group(GroupId),
+    /// The group is deleted.
+    GroupGone(GroupId),
+}
+
+/// What applying makes happen outside of state. Called in the order of the log: `entry` before readers can see the change,
+/// all others after it.
 pub trait Effects {
     /// The queue has this entry at this offset, its next one.
     fn entry(&mut self, at: TopicQueue, offset: QueueOffset, entry: &QueueEntry);
@@ -53,6 +71,10 @@ pub trait Effects {
     fn ready(&mut self, id: GroupQueueId, when: TimeMs);
     /// A message of this message group is done in a FIFO group: what waits for the message group may go on.
     fn unlocked(&mut self, id: GroupQueueId, group_hash: u32);
+    /// The group was moved in the queue: all that is fresh from its floor on is to be looked at again.
+    fn moved(&mut self, id: GroupQueueId);
+    /// A topic or group is not what it was.
+    fn changed(&mut self, what: Changed);
 }
 
 /// All state of one log.

@@ -74,6 +74,22 @@ impl RangeSet {
         self.len -= end - start;
         Some(end)
     }
+
+    /// How many offsets below `end` are in the set.
+    pub fn len_below(&self, end: u64) -> u64 {
+        let ranges = self.ranges.range(..end);
+        ranges.map(|(start, until)| (*until).min(end) - start).sum()
+    }
+
+    /// Removes every offset below `end`.
+    pub fn remove_below(&mut self, end: u64) {
+        self.len -= self.len_below(end);
+        let last = self.end_of(end);
+        self.ranges = self.ranges.split_off(&end);
+        if let Some(last) = last {
+            self.ranges.insert(end, last);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -97,6 +113,11 @@ mod tests {
             }
             for offset in 0..70 {
                 prop_assert_eq!(ranges.contains(offset), plain.contains(&offset));
+                prop_assert_eq!(ranges.len_below(offset), plain.range(..offset).count() as u64);
+                let (mut above, rest) = (ranges.clone(), plain.range(offset..).copied().collect::<BTreeSet<_>>());
+                above.remove_below(offset);
+                prop_assert_eq!(above.len(), rest.len() as u64);
+                prop_assert_eq!(above.iter().flat_map(|(a, b)| a..b).collect::<BTreeSet<_>>(), rest);
             }
         }
     }

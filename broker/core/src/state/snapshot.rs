@@ -191,10 +191,12 @@ impl State {
         parts: impl IntoIterator<Item = (ShardKey, &'a [u8])>,
     ) -> Result<Self, RestoreError> {
         let mut state = Self::new();
-        state.decode_header(header).map_err(RestoreError::Header)?;
-        if state.level > LEVEL {
-            return Err(RestoreError::Level { found: state.level });
+        // Before all else: what follows the level may be more than this build knows.
+        let found = Reader::new(header).varint32().map_err(RestoreError::Header)?;
+        if found > LEVEL {
+            return Err(RestoreError::Level { found });
         }
+        state.decode_header(header).map_err(RestoreError::Header)?;
         let mut queues: BTreeMap<(GroupId, TopicId), BTreeMap<u32, Arc<Shard>>> = BTreeMap::new();
         for (key, bytes) in parts {
             let wrong = |error| RestoreError::Part(key, error);

@@ -1,37 +1,54 @@
 //! The tables that readers and the applier share.
 
 use super::group_queue::GroupQueue;
-use crate::command::{CreateGroup, CreateTopic};
+use crate::command::{GroupSpec, TopicSpec};
 use crate::ids::{GroupId, QueueId, QueueOffset, TimeMs, TopicId};
 use parking_lot::{Mutex, RwLock};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 /// The name of a group's dead-letter topic.
 pub fn dead_letter_topic(group: &str) -> String {
     format!("%DLQ%{group}")
 }
 
-/// A topic and the ends of its queues.
+/// A topic and the ends of its queues. A change puts another one in its place, with the same ends: who holds the old one
+/// reads true ends, and never learns of new queues.
 #[derive(Debug)]
 pub struct Topic {
     /// Its id.
     pub id: TopicId,
-    /// How it was made.
-    pub spec: CreateTopic,
-    pub(super) tails: Vec<AtomicU64>,
-    pub(super) dirty: AtomicBool,
+    /// What it is.
+    pub spec: TopicSpec,
+    /// 1 when it is made, one more with each change.
+    pub generation: u64,
+    pub(super) tails: Vec<Arc<AtomicU64>>,
+    pub(super) dirty: Arc<AtomicBool>,
 }
 
 impl Topic {
-    pub(super) fn new(id: TopicId, spec: CreateTopic) -> Self {
-        let tails = (0..spec.queues).map(|_| AtomicU64::new(0)).collect();
+    pub(super) fn new(id: TopicId, spec: TopicSpec) -> Self {
+        let tails = (0..spec.queues).map(|_| Arc::default()).collect();
         Self {
             id,
             spec,
+            generation: 1,
             tails,
-            dirty: AtomicBool::new(false),
+            dirty: Arc::default(),
+        }
+    }
+
+    /// The topic with another specification, that has at least as many queues.
+    pub(super) fn changed(&self, spec: TopicSpec) -> Self {
+        let mut tails = self.tails.clone();
+        tails.resize_with(spec.queues as usize, Arc::default);
+        Self {
+            id: self.id,
+            spec,
+            generation: self.generation + 1,
+            tails,
+            dirty: Arc::clone(&self.dirty),
         }
     }
 
@@ -41,15 +58,22 @@ impl Topic {
             .get(queue.0 as usize)
             .map(|tail| QueueOffset(tail.load(Ordering::Acquire)))
     }
+
+    /// The messages of all queues.
+    pub fn messages(&self) -> u64 {
+        self.tails.iter().map(|tail| tail.load(Ordering::Acquire)).sum()
+    }
 }
 
-/// A consumer group.
+/// A consumer group. A change puts another one in its place.
 #[derive(Debug)]
 pub struct Group {
     /// Its id.
     pub id: GroupId,
-    /// How it was made.
-    pub spec: CreateGroup,
+    /// What it is.
+    pub spec: GroupSpec,
+    /// 1 when it is made, one more with each change.
+    pub generation: u64,
 }
 
 /// One group's hold on one queue, behind its lock.
@@ -107,12 +131,23 @@ pub(super) struct SubscriptionTable {
     pub(super) queues: usize,
 }
 
+/// Who may write, of those that fence each other off.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fenced {
+    /// Writes with an older epoch are refused; 0 if nobody ever fenced.
+    pub epoch: u64,
+    /// Who has this epoch.
+    pub holder: String,
+}
+
 /// Everything that readers see.
 #[derive(Debug, Default)]
 pub struct Tables {
     pub(super) topics: RwLock<TopicTable>,
     pub(super) groups: RwLock<GroupTable>,
     pub(super) subscriptions: RwLock<SubscriptionTable>,
+    pub(super) fenced: RwLock<Fenced>,
+    pub(super) level: AtomicU32,
     pub(super) now: AtomicU64,
 }
 
@@ -120,6 +155,16 @@ impl Tables {
     /// State's time as last applied.
     pub fn now(&self) -> TimeMs {
         self.now.load(Ordering::Acquire)
+    }
+
+    /// The level of behaviour that the log has switched on.
+    pub fn level(&self) -> u32 {
+        self.level.load(Ordering::Acquire)
+    }
+
+    /// The fence as it stands.
+    pub fn fenced(&self) -> Fenced {
+        self.fenced.read().clone()
     }
 
     /// The topic of this name.
@@ -157,6 +202,16 @@ impl Tables {
         self.subscriptions.read().by_id.get(&(group, topic)).cloned()
     }
 
+    /// What the group holds, by topic.
+    pub fn subscriptions_of(&self, group: GroupId) -> Vec<(TopicId, Subscription)> {
+        self.subscriptions.read().of_group(group)
+    }
+
+    /// What groups hold of the topic, by group.
+    pub fn subscribers_of(&self, topic: TopicId) -> Vec<(GroupId, Subscription)> {
+        self.subscriptions.read().of_topic(topic)
+    }
+
     /// All subscriptions, by group and topic.
     pub fn all_subscriptions(&self) -> Vec<((GroupId, TopicId), Subscription)> {
         self.subscriptions
@@ -173,12 +228,22 @@ impl TopicTable {
         self.by_name.insert(topic.spec.name.clone(), Arc::clone(&topic));
         self.by_id.insert(topic.id, topic);
     }
+
+    pub(super) fn remove(&mut self, topic: &Topic) {
+        self.by_name.remove(&topic.spec.name);
+        self.by_id.remove(&topic.id);
+    }
 }
 
 impl GroupTable {
     pub(super) fn insert(&mut self, group: Arc<Group>) {
         self.by_name.insert(group.spec.name.clone(), Arc::clone(&group));
         self.by_id.insert(group.id, group);
+    }
+
+    pub(super) fn remove(&mut self, group: &Group) {
+        self.by_name.remove(&group.spec.name);
+        self.by_id.remove(&group.id);
     }
 }
 
@@ -188,5 +253,23 @@ impl SubscriptionTable {
         if let Some(before) = self.by_id.insert(id, subscription) {
             self.queues -= before.shards.len();
         }
+    }
+
+    pub(super) fn remove(&mut self, id: (GroupId, TopicId)) {
+        if let Some(gone) = self.by_id.remove(&id) {
+            self.queues -= gone.shards.len();
+        }
+    }
+
+    pub(super) fn of_topic(&self, topic: TopicId) -> Vec<(GroupId, Subscription)> {
+        let all = self.by_id.iter().filter(|((_, of), _)| *of == topic);
+        all.map(|((group, _), subscription)| (*group, subscription.clone()))
+            .collect()
+    }
+
+    pub(super) fn of_group(&self, group: GroupId) -> Vec<(TopicId, Subscription)> {
+        let all = self.by_id.range((group, TopicId(0))..=(group, TopicId(u32::MAX)));
+        all.map(|((_, topic), subscription)| (*topic, subscription.clone()))
+            .collect()
     }
 }

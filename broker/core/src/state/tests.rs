@@ -9,10 +9,15 @@ use crate::hash;
 use crate::ids::{DeliveryId, GroupId, QueueId, TopicId};
 use crate::record::NewRecord;
 
+mod administer;
 mod dead_letter;
+mod deleting;
 mod delivery;
 mod digest;
 mod fifo;
+mod floor;
+mod groups;
+mod level_2;
 mod meta;
 mod refusal;
 mod snapshot;
@@ -27,6 +32,8 @@ struct Seen {
     entries: Vec<(TopicQueue, QueueOffset, QueueEntry)>,
     ready: Vec<(GroupQueueId, TimeMs)>,
     unlocked: Vec<(GroupQueueId, u32)>,
+    moved: Vec<GroupQueueId>,
+    changed: Vec<Changed>,
 }
 
 impl Effects for Seen {
@@ -40,6 +47,14 @@ impl Effects for Seen {
 
     fn unlocked(&mut self, id: GroupQueueId, group_hash: u32) {
         self.unlocked.push((id, group_hash));
+    }
+
+    fn moved(&mut self, id: GroupQueueId) {
+        self.moved.push(id);
+    }
+
+    fn changed(&mut self, what: Changed) {
+        self.changed.push(what);
     }
 }
 
@@ -59,6 +74,13 @@ impl Bench {
     fn empty() -> Self {
         let mut bench = Self::blank();
         bench.run(encode_level(START, 1)).unwrap();
+        bench
+    }
+
+    /// Like [`Self::with_group`], at level 2.
+    fn at_level_2(fifo: bool) -> Self {
+        let mut bench = Self::with_group(fifo);
+        bench.run(encode_level(START, 2)).unwrap();
         bench
     }
 
@@ -160,6 +182,7 @@ impl Bench {
             attempt_id: 0,
             auto_renew: false,
             resume: false,
+            in_order: self.queue().is_fifo(),
             invisible_ms: HIDDEN,
             taken: offsets.iter().map(take).collect(),
             skipped: Vec::new(),

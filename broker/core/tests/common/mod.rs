@@ -4,7 +4,7 @@ use sluice_core::command::{EncodedCommand, NewMessage};
 use sluice_core::entry::QueueEntry;
 use sluice_core::ids::{GroupQueueId, QueueOffset, TimeMs, TopicQueue};
 use sluice_core::record::NewRecord;
-use sluice_core::state::{Effects, ShardKey, State};
+use sluice_core::state::{Changed, Effects, ShardKey, State};
 use std::collections::BTreeMap;
 
 /// The wall clock's time when a test begins.
@@ -58,6 +58,10 @@ impl Effects for Queues {
     fn ready(&mut self, _: GroupQueueId, _: TimeMs) {}
 
     fn unlocked(&mut self, _: GroupQueueId, _: u32) {}
+
+    fn moved(&mut self, _: GroupQueueId) {}
+
+    fn changed(&mut self, _: Changed) {}
 }
 
 /// Every part of state in bytes.

@@ -133,6 +133,7 @@ fn deliver(group: GroupId, offsets: &[(u64, u32)]) -> Deliver {
         attempt_id: 0,
         auto_renew: false,
         resume: false,
+        in_order: false,
         invisible_ms: 30_000,
         taken: offsets.iter().map(take).collect(),
         skipped: Vec::new(),

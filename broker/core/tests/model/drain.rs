@@ -58,6 +58,7 @@ fn receive_and_acknowledge<const FAULT: u8>(machine: &mut Machine<FAULT>, model:
         attempt_id: 0,
         auto_renew: false,
         resume: false,
+        in_order: plan.in_order,
         invisible_ms: 1000,
         taken: plan.offers.iter().map(|offer| offer.take).collect(),
         skipped: plan.skipped.clone(),

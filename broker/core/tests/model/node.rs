@@ -4,7 +4,7 @@ use super::common::{Queues, encoded};
 use sluice_core::command::EncodedCommand;
 use sluice_core::entry::QueueEntry;
 use sluice_core::ids::{GroupQueueId, PhysicalOffset, QueueOffset, Term, TimeMs, TopicQueue};
-use sluice_core::state::{Applied, CommandAt, Effects, ShardKey, Snapshot, State};
+use sluice_core::state::{Applied, Changed, CommandAt, Effects, ShardKey, Snapshot, State};
 use std::collections::BTreeMap;
 
 impl Queues {
@@ -36,6 +36,10 @@ impl Effects for Watched<'_> {
     fn unlocked(&mut self, id: GroupQueueId, group_hash: u32) {
         self.unlocked.push((id, group_hash));
     }
+
+    fn moved(&mut self, _: GroupQueueId) {}
+
+    fn changed(&mut self, _: Changed) {}
 }
 
 pub struct Node {

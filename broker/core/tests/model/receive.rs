@@ -122,6 +122,7 @@ impl<const FAULT: u8> Machine<FAULT> {
             attempt_id: u64::from(waiting.ask.attempt),
             auto_renew: waiting.ask.renewed,
             resume: waiting.resume,
+            in_order: plan.in_order,
             invisible_ms: waiting.ask.invisible_ms,
             taken: plan.offers.iter().map(|offer| offer.take).collect(),
             skipped: plan.skipped.clone(),

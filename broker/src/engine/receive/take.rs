@@ -23,8 +23,8 @@ pub(super) struct Chosen {
     dispatcher: Arc<Dispatcher>,
     now: TimeMs,
     plans: Vec<(QueueId, Plan)>,
-    /// Messages that a lost answer carried: handed out again, uncounted.
-    resumed: Vec<(QueueId, Vec<Take>)>,
+    /// Messages that a lost answer carried: handed out again, uncounted. With each queue whether it was FIFO.
+    resumed: Vec<(QueueId, bool, Vec<Take>)>,
 }
 
 impl Engine {
@@ -72,10 +72,13 @@ impl Engine {
 }
 
 /// At most as many as the client asks for: the others stay held.
-fn find_lost(dispatcher: &Dispatcher, request: &Receive, now: TimeMs) -> Vec<(QueueId, Vec<Take>)> {
+fn find_lost(dispatcher: &Dispatcher, request: &Receive, now: TimeMs) -> Vec<(QueueId, bool, Vec<Take>)> {
     let (mut lost, mut room) = (Vec::new(), request.max);
     for (queue, shard) in dispatcher.subscription.shards.iter().enumerate() {
-        let held = shard.read(|shard| shard.held_by_attempt(&request.client, request.attempt_id, now));
+        let (in_order, held) = shard.read(|shard| {
+            let held = shard.held_by_attempt(&request.client, request.attempt_id, now);
+            (shard.is_fifo(), held)
+        });
         let takes: Vec<Take> = held
             .into_iter()
             .take(room)
@@ -83,7 +86,7 @@ fn find_lost(dispatcher: &Dispatcher, request: &Receive, now: TimeMs) -> Vec<(Qu
             .collect();
         room -= takes.len();
         if !takes.is_empty() {
-            lost.push((QueueId(queue as u32), takes));
+            lost.push((QueueId(queue as u32), in_order, takes));
         }
     }
     lost
@@ -142,23 +145,24 @@ impl Chosen {
     }
 
     fn commands(&self, request: &Receive) -> Batch {
-        let deliver = |queue, taken, skipped, resume| Deliver {
+        let deliver = |queue, taken, skipped, resume, in_order| Deliver {
             id: self.id(queue),
             client: request.client.to_string(),
             attempt_id: request.attempt_id,
             auto_renew: request.auto_renew,
             resume,
+            in_order,
             invisible_ms: request.invisible_ms,
             taken,
             skipped,
         };
         let mut batch = Batch::new();
-        for (queue, takes) in &self.resumed {
-            batch.push(deliver(*queue, takes.clone(), Vec::new(), true).encode(self.now));
+        for (queue, in_order, takes) in &self.resumed {
+            batch.push(deliver(*queue, takes.clone(), Vec::new(), true, *in_order).encode(self.now));
         }
         for (queue, plan) in &self.plans {
             let taken = plan.offers.iter().map(|offer| offer.take).collect();
-            batch.push(deliver(*queue, taken, plan.skipped.clone(), false).encode(self.now));
+            batch.push(deliver(*queue, taken, plan.skipped.clone(), false, plan.in_order).encode(self.now));
             for dead in &plan.dead {
                 let (id, offset) = (self.id(*queue), dead.take.offset);
                 batch.push(
@@ -179,7 +183,7 @@ impl Chosen {
     fn conclude(&mut self, results: Results) -> Vec<Got> {
         let mut results = results.into_iter();
         let (mut got, mut others_may_go) = (Vec::new(), false);
-        for (queue, _) in std::mem::take(&mut self.resumed) {
+        for (queue, ..) in std::mem::take(&mut self.resumed) {
             let Some(Ok(Done::Delivered(delivered))) = results.next() else {
                 continue;
             };

@@ -298,6 +298,7 @@ impl Driver {
             attempt_id,
             auto_renew,
             resume: false,
+            in_order: id.group == GroupId(1),
             invisible_ms,
             taken,
             skipped: Vec::new(),

@@ -134,12 +134,17 @@ impl GroupQueue {
 
     /// Counts a pending message as done.
     pub(in crate::state) fn finish(&mut self, offset: u64) {
+        self.forget(offset);
+        self.settled.insert(offset, offset + 1);
+    }
+
+    /// Makes a pending message one that was never delivered.
+    pub(super) fn forget(&mut self, offset: u64) {
         if let Some(pending) = self.pending.remove(&offset) {
             self.by_visibility.remove(&(pending.visible_at, offset));
             self.by_message_group.remove(&(pending.group_hash, offset));
             self.forget_delivery(pending.delivery);
         }
-        self.settled.insert(offset, offset + 1);
     }
 
     fn uncount_attempt(&mut self, offset: u64) {

@@ -41,7 +41,10 @@ pub struct LogError {
 }
 
 /// What is logged to standard error from now on.
-pub struct Logging(reload::Handle<Targets, Registry>);
+pub struct Logging {
+    handle: reload::Handle<Targets, Registry>,
+    present: Levels,
+}
 
 /// Begins to log. To be called once in a process.
 pub fn start(levels: &Levels, format: Format) -> Logging {
@@ -54,18 +57,23 @@ pub fn start(levels: &Levels, format: Format) -> Logging {
         Format::Json => lines.json().flatten_event(true).boxed(),
     };
     tracing_subscriber::registry().with(targets).with(lines).init();
-    Logging(handle)
+    Logging {
+        handle,
+        present: levels.clone(),
+    }
 }
 
 impl Logging {
     /// Follows the key `log` for as long as the process lives.
-    pub async fn follow(self, live: Arc<Live>) {
+    pub async fn follow(mut self, live: Arc<Live>) {
         let mut changes = live.subscribe();
-        let mut present = live.values().log.clone();
-        while changes.changed().await.is_ok() {
+        loop {
             let wanted = live.values().log.clone();
-            if wanted != present && self.0.reload(wanted.0.clone()).is_ok() {
-                present = wanted;
+            if wanted != self.present && self.handle.reload(wanted.0.clone()).is_ok() {
+                self.present = wanted;
+            }
+            if changes.changed().await.is_err() {
+                return;
             }
         }
     }

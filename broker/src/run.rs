@@ -2,7 +2,7 @@
 
 use crate::clients::{self, Clients};
 use crate::config::{self, AskError, Asked, Config, FlushMode};
-use crate::engine::{Clock, Engine, EngineOptions, SystemTime, TimeSource as _, Wakes};
+use crate::engine::{Clock, Engine, EngineOptions, SystemTime, TimeSource as _, Wakes, checkpoint_policy};
 use crate::http::{self, Health};
 use crate::init::Init;
 use crate::listener::Listener;
@@ -17,7 +17,7 @@ use sluice_core::limits;
 use sluice_proto::v2::messaging_service_server::MessagingServiceServer;
 use sluice_store::io::RealIo;
 use sluice_store::log::{Flush, Identity, LogOptions, random_uuid};
-use sluice_store::{CheckpointPolicy, Store, StoreOptions};
+use sluice_store::{Store, StoreOptions};
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -77,6 +77,8 @@ impl Broker {
         health.observe(Arc::clone(&engine), Arc::clone(&clients), Arc::clone(&metrics));
         let watch = clients::run(Arc::clone(&clients), Arc::clone(&engine), shutdown.clone());
         background.push(tokio::spawn(watch));
+        background.push(tokio::spawn(Arc::clone(&engine).follow_checkpoints()));
+        background.push(tokio::spawn(config::follow_file(Arc::clone(&config.live))));
         let service = Service::new(Parts {
             body_max: body_max(&engine),
             engine: Arc::clone(&engine),
@@ -163,16 +165,12 @@ async fn open_engine(
         FlushMode::Async => Flush::asynchronous(),
     };
     let time = SystemTime::default();
-    let live = config.live.values();
     let options = StoreOptions {
         log: LogOptions {
             flush,
             ..LogOptions::new(dir.clone(), identity)
         },
-        checkpoints: CheckpointPolicy {
-            bytes: live.checkpoint_bytes,
-            every: live.checkpoint_every,
-        },
+        checkpoints: checkpoint_policy(&config.live.values()),
         now: time.wall_ms(),
         #[cfg(feature = "planted-faults")]
         apply_twice: crate::faults::applies_twice(),

@@ -309,6 +309,7 @@ pub static CHECKPOINT_BYTES: Key = Key {
     variable: "SLUICE_CHECKPOINT_BYTES",
     form: Form::CheckpointBytes,
     default: Some("512MiB"),
+    live: true,
     heading: STORE,
     help: "Write a checkpoint after this much log …",
     ..KEY
@@ -320,6 +321,7 @@ pub static CHECKPOINT_SECONDS: Key = Key {
     variable: "SLUICE_CHECKPOINT_SECONDS",
     form: Form::Seconds,
     default: Some("30"),
+    live: true,
     heading: STORE,
     help: "… or after this many seconds, whichever comes first",
     ..KEY

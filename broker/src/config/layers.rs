@@ -152,6 +152,27 @@ impl Layers {
         })
     }
 
+    /// The file, and what it says.
+    pub(super) fn file(&self) -> Option<(PathBuf, Values)> {
+        Some((self.path.clone()?, self.file.clone()))
+    }
+
+    /// The same, but that the file says this.
+    pub(super) fn with_file(&self, file: &Values) -> Self {
+        Self {
+            file: file.clone(),
+            ..self.clone()
+        }
+    }
+
+    /// The file's word on the key from other layers.
+    pub(super) fn take_from_file(&mut self, key: &Key, other: &Self) {
+        match other.file.get(key.name) {
+            Some(value) => drop(self.file.insert(key.name, value.clone())),
+            None => drop(self.file.remove(key.name)),
+        }
+    }
+
     /// The layer of changes while the broker runs.
     pub(super) fn live_mut(&mut self) -> &mut Values {
         &mut self.live

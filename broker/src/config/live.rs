@@ -3,11 +3,12 @@
 use super::error::{ChangeError, ConfigError};
 use super::forms;
 use super::keys::{self, KEYS, Key};
-use super::layers::{Entry, Layers};
+use super::layers::{Entry, Layers, Values};
 use crate::logging::Levels;
 use crate::nearest::nearest;
 use arc_swap::{ArcSwap, Guard};
 use parking_lot::Mutex;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -95,24 +96,52 @@ impl Live {
         Ok(keys.into_iter().map(|key| layers.entry(key)).collect())
     }
 
+    /// The file and what it said at the start.
+    pub(super) fn file(&self) -> Option<(PathBuf, Values)> {
+        self.layers.lock().file()
+    }
+
+    /// The file says this now, and said that before. Live keys follow it; what would be different with others after a
+    /// restart is logged.
+    pub(super) fn take_file(&self, before: &Values, now: &Values) {
+        let mut layers = self.layers.lock();
+        let mut changed = layers.clone();
+        let (before, now) = (layers.with_file(before), layers.with_file(now));
+        for key in KEYS {
+            let (old, new) = (before.entry(key).value, now.entry(key).value);
+            if key.live {
+                changed.take_from_file(key, &now);
+            } else if old != new {
+                tell_of_fixed(key, layers.entry(key).value, new);
+            }
+        }
+        if let Err(error) = self.replace(&mut layers, changed) {
+            tracing::warn!(%error, "the changed configuration file is not followed");
+        }
+    }
+
     /// Takes the new layers, and says what is different with them.
     fn replace(&self, layers: &mut Layers, new: Layers) -> Result<(), ConfigError> {
         let values = LiveValues::of(&new)?;
+        let mut different = false;
         for key in KEYS {
             let (old, new) = (layers.entry(key), new.entry(key));
             if old.value != new.value {
+                different = true;
                 tracing::info!(
                     key = key.name,
-                    old = old.value.as_deref().unwrap_or_default(),
-                    new = new.value.as_deref().unwrap_or_default(),
+                    old = shown(&old.value),
+                    new = shown(&new.value),
                     source = %new.source,
                     "the configuration has changed"
                 );
             }
         }
         *layers = new;
-        self.values.store(Arc::new(values));
-        self.changed.send_replace(());
+        if different {
+            self.values.store(Arc::new(values));
+            self.changed.send_replace(());
+        }
         Ok(())
     }
 }
@@ -134,6 +163,28 @@ impl LiveValues {
             checkpoint_every: layers.need(&keys::CHECKPOINT_SECONDS, forms::seconds)?,
         })
     }
+}
+
+fn tell_of_fixed(key: &Key, running: Option<String>, wanted: Option<String>) {
+    let (file, runs) = (shown(&wanted), shown(&running));
+    if file == runs {
+        tracing::info!(
+            key = key.name,
+            runs,
+            "the configuration file says again what the broker runs with"
+        );
+    } else {
+        tracing::warn!(
+            key = key.name,
+            runs,
+            file,
+            "the configuration file has changed in what holds only after a restart"
+        );
+    }
+}
+
+fn shown(value: &Option<String>) -> &str {
+    value.as_deref().unwrap_or("none")
 }
 
 fn named(name: &str) -> Result<&'static Key, ChangeError> {

@@ -11,6 +11,7 @@ mod keys;
 mod layers;
 mod live;
 mod print;
+mod watch;
 
 pub use checked::{Config, FlushMode, TlsFiles};
 pub use command::command;
@@ -19,6 +20,7 @@ pub use forms::{Form, HostPort};
 pub use keys::Key;
 pub use layers::{Entry, Source};
 pub use live::{Live, LiveValues};
+pub use watch::follow_file;
 
 use command::Task;
 use layers::Layers;

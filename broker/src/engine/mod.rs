@@ -4,6 +4,7 @@
 //! waiting calls (reservations, long polls) is decided here before proposing, and kept in memory only.
 
 mod answers;
+mod checkpoints;
 mod clock;
 mod dispatcher;
 mod error;
@@ -18,6 +19,7 @@ mod send;
 mod settle;
 mod waiters;
 
+pub use checkpoints::checkpoint_policy;
 pub use clock::{Clock, SystemTime, TimeSource};
 pub use error::EngineError;
 pub use observer::Wakes;

@@ -79,6 +79,7 @@ pub struct Store {
 }
 
 struct Inner {
+    policy: Arc<Mutex<CheckpointPolicy>>,
     tables: Arc<Tables>,
     log: LocalLog,
     reader: LogReader,
@@ -121,6 +122,7 @@ impl Store {
             position,
         } = restored::newest(&io, &dir, opening.first())?;
         let trigger = Trigger::new(options.checkpoints, position.physical, opening.segment_starts());
+        let policy = trigger.policy();
         let mut applier = Applier::new(state, queues.clone(), index.clone(), observer, trigger);
         #[cfg(feature = "planted-faults")]
         if options.apply_twice {
@@ -155,25 +157,24 @@ impl Store {
         let log_failed = Arc::clone(&failed);
         let threads = log::spawn(writer, prefill, move |fatal| log_failed(fatal.to_string()))
             .map_err(|_| StoreError::Thread("log"))?;
-        let reader = log.reader();
-        let running = Mutex::new(Some(Running {
-            log: threads,
-            applier,
-            checkpointer,
-            _lock: lock,
-        }));
         let store = Self {
             inner: Arc::new(Inner {
+                policy,
+                reader: log.reader(),
                 tables,
                 log,
-                reader,
                 queues,
                 index,
                 term,
                 uuid,
                 applying,
                 checkpoints,
-                running,
+                running: Mutex::new(Some(Running {
+                    log: threads,
+                    applier,
+                    checkpointer,
+                    _lock: lock,
+                })),
             }),
         };
         store.raise_level(level, now, &halted)?;
@@ -219,6 +220,11 @@ impl Store {
     pub fn stats(&self) -> (&LogStats, &ApplyStats, &CheckpointStats) {
         let inner = &*self.inner;
         (inner.log.stats(), &inner.applying, &inner.checkpoints)
+    }
+
+    /// When checkpoints are written from now on.
+    pub fn set_checkpoint_policy(&self, policy: CheckpointPolicy) {
+        *self.inner.policy.lock() = policy;
     }
 
     /// Switches on, level by level, what this build knows and the log does not use yet.

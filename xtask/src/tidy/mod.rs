@@ -2,6 +2,7 @@
 //! only `tree.rs` reads files.
 
 mod attributes;
+mod configuration;
 mod edges;
 mod hygiene;
 mod links;
@@ -46,6 +47,7 @@ const RULES: &[Rule] = &[
     markers::no_unfinished_work,
     hygiene::text_names_no_outside_place,
     links::links_resolve,
+    configuration::keys_and_page_agree,
     pages::every_suite_is_described,
     pages::every_variable_is_documented,
     pages::tool_versions_are_stated,

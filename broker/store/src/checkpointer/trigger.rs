@@ -7,6 +7,7 @@
 
 use crate::index::IndexPosition;
 use crate::log::{Frame, LocalLog};
+use parking_lot::Mutex;
 use sluice_core::ids::{PhysicalOffset, Term};
 use sluice_core::state::{ShardKey, Snapshot};
 use std::collections::BTreeSet;
@@ -78,7 +79,7 @@ impl Requests {
 
 /// Says when a checkpoint is due.
 pub struct Trigger {
-    policy: CheckpointPolicy,
+    policy: Arc<Mutex<CheckpointPolicy>>,
     applied_to: PhysicalOffset,
     requested_at: PhysicalOffset,
     requested: Instant,
@@ -97,7 +98,7 @@ impl Trigger {
         replayed_starts: Vec<PhysicalOffset>,
     ) -> Self {
         Self {
-            policy,
+            policy: Arc::new(Mutex::new(policy)),
             applied_to,
             requested_at: applied_to,
             requested: Instant::now(),
@@ -111,6 +112,11 @@ impl Trigger {
     pub fn connect(&mut self, requests: Requests) {
         self.requests = Some(requests);
         self.send_waiting();
+    }
+
+    /// The policy, to be changed from another thread: it holds from the next look on.
+    pub(crate) fn policy(&self) -> Arc<Mutex<CheckpointPolicy>> {
+        Arc::clone(&self.policy)
     }
 
     /// Where the next frame to apply starts.
@@ -139,13 +145,16 @@ impl Trigger {
     /// Whether a snapshot is due for any other reason. Never while the writer is at work: a snapshot that waits holds
     /// what it shares with state.
     pub(crate) fn is_due(&self, unflushed_entries: u64) -> bool {
-        let bytes = self.applied_to.0 - self.requested_at.0;
-        self.is_behind()
+        let may_be = self.is_behind()
             && self.waiting.is_none()
-            && self.requests.as_ref().is_some_and(Requests::are_idle)
-            && (bytes >= self.policy.bytes
+            && self.requests.as_ref().is_some_and(Requests::are_idle);
+        may_be && {
+            let policy = *self.policy.lock();
+            let bytes = self.applied_to.0 - self.requested_at.0;
+            bytes >= policy.bytes
                 || unflushed_entries >= UNFLUSHED_ENTRIES_MAX
-                || self.requested.elapsed() >= self.policy.every)
+                || self.requested.elapsed() >= policy.every
+        }
     }
 
     /// Hands a snapshot on, now or as soon as the writer is free.

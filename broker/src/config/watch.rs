@@ -1,0 +1,178 @@
+//! The file while the broker runs: it is read again every few seconds. What it says of live keys holds at once, what it
+//! says of others after a restart, and a file that cannot be used changes nothing.
+
+use super::error::ConfigError;
+use super::file;
+use super::layers::Values;
+use super::live::Live;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How often the file is looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+
+/// Follows the file to the end of the process; at once done where there is none.
+pub async fn follow_file(live: Arc<Live>) {
+    let Some(mut watch) = Watch::of(live) else { return };
+    let mut look = tokio::time::interval(LOOK_EVERY);
+    loop {
+        look.tick().await;
+        match tokio::task::spawn_blocking(move || watch.look()).await {
+            Ok(same) => watch = same,
+            Err(error) => {
+                tracing::error!(%error, "the configuration file is no longer read again");
+                return;
+            }
+        }
+    }
+}
+
+struct Watch {
+    live: Arc<Live>,
+    path: PathBuf,
+    /// What the file said when it could be used last.
+    said: Values,
+    /// What it was the last time, or why it could not be read. The whole of it, for a change within one tick of the file
+    /// system's clock counts too.
+    last: Option<Result<String, String>>,
+}
+
+impl Watch {
+    fn of(live: Arc<Live>) -> Option<Self> {
+        let (path, said) = live.file()?;
+        Some(Self {
+            live,
+            path,
+            said,
+            last: None,
+        })
+    }
+
+    fn look(mut self) -> Self {
+        let text = file::text(&self.path).map_err(shown);
+        if self.last.as_ref() == Some(&text) {
+            return self;
+        }
+        let values = match &text {
+            Ok(text) => file::parse(&self.path, text).map_err(shown),
+            Err(error) => Err(error.clone()),
+        };
+        match values {
+            Ok(values) => {
+                self.live.take_file(&self.said, &values);
+                self.said = values;
+            }
+            Err(error) => tracing::warn!(
+                file = %self.path.display(),
+                error,
+                "the changed configuration file cannot be used; what it said before holds on"
+            ),
+        }
+        self.last = Some(text);
+        self
+    }
+}
+
+fn shown(error: ConfigError) -> String {
+    format!("{:#}", anyhow::Error::new(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Config, Source};
+
+    struct Followed {
+        _folder: tempfile::TempDir,
+        path: PathBuf,
+        watch: Option<Watch>,
+        live: Arc<Live>,
+    }
+
+    impl Followed {
+        fn new(text: &str, flags: &[&str]) -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("sluice.yaml");
+            std::fs::write(&path, text).unwrap();
+            let named = path.display().to_string();
+            let config = Config::of_flags(&[&["--config", &named], flags].concat()).unwrap();
+            Self {
+                _folder: folder,
+                path,
+                watch: Watch::of(Arc::clone(&config.live)),
+                live: config.live,
+            }
+        }
+
+        fn say(&mut self, text: &str) {
+            std::fs::write(&self.path, text).unwrap();
+            self.look();
+        }
+
+        fn look(&mut self) {
+            self.watch = self.watch.take().map(Watch::look);
+        }
+
+        fn value(&self, key: &str) -> (Option<String>, Source) {
+            let entry = self.live.get(key).unwrap();
+            (entry.value, entry.source)
+        }
+    }
+
+    fn text(value: &str) -> Option<String> {
+        Some(value.to_owned())
+    }
+
+    #[test]
+    fn live_keys_follow_the_file_and_others_wait_for_a_restart() {
+        let mut followed = Followed::new("autoCreateTopics: true\nbrokerName: a\n", &[]);
+        let changes = followed.live.subscribe();
+        followed.look();
+        assert!(!changes.has_changed().unwrap(), "nothing is different");
+        followed.say("autoCreateTopics: false\nbrokerName: b\nqueueMetrics: true\n");
+        assert_eq!(followed.value("autoCreateTopics"), (text("false"), Source::File));
+        assert_eq!(followed.value("queueMetrics"), (text("true"), Source::File));
+        assert_eq!(followed.value("brokerName"), (text("a"), Source::File));
+        assert!(changes.has_changed().unwrap() && !followed.live.values().auto_create_topics);
+        followed.say("");
+        assert_eq!(
+            followed.value("autoCreateTopics"),
+            (text("true"), Source::Default)
+        );
+        assert_eq!(followed.value("queueMetrics"), (text("false"), Source::Default));
+        assert_eq!(followed.value("brokerName"), (text("a"), Source::File));
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_used_changes_nothing_until_it_can() {
+        let mut followed = Followed::new("log: warn\n", &[]);
+        for broken in ["log: [", "log: loud\n", "queueMetrics: true\nlogs: info\n"] {
+            followed.say(broken);
+            assert_eq!(followed.value("log"), (text("warn"), Source::File), "{broken}");
+            assert_eq!(followed.value("queueMetrics").1, Source::Default);
+        }
+        std::fs::remove_file(&followed.path).unwrap();
+        followed.look();
+        assert_eq!(followed.value("log"), (text("warn"), Source::File));
+        followed.say("log: error\n");
+        assert_eq!(followed.value("log"), (text("error"), Source::File));
+    }
+
+    #[test]
+    fn what_a_flag_or_a_change_says_stays_above_the_file() {
+        let mut followed = Followed::new("", &["--log", "warn"]);
+        let change = ("queueMetrics".to_owned(), text("true"));
+        followed.live.set(&[change]).unwrap();
+        followed.say("log: debug\nqueueMetrics: false\n");
+        assert_eq!(followed.value("log"), (text("warn"), Source::Flag));
+        assert_eq!(followed.value("queueMetrics"), (text("true"), Source::Live));
+        followed.live.set(&[("queueMetrics".to_owned(), None)]).unwrap();
+        assert_eq!(followed.value("queueMetrics"), (text("false"), Source::File));
+    }
+
+    #[test]
+    fn without_a_file_there_is_nothing_to_follow() {
+        assert!(Watch::of(Arc::default()).is_none());
+    }
+}

@@ -7,9 +7,9 @@ use crate::http::{self, Health};
 use crate::init::Init;
 use crate::listener::Listener;
 use crate::logging::{self, Logging};
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Sources};
 use crate::open_files::Shares;
-use crate::service::{Parts, Service};
+use crate::service::{Admission, Parts, Service};
 use crate::shutdown::{self, Shutdown};
 use crate::tls::Tls;
 use anyhow::Context as _;
@@ -73,8 +73,16 @@ impl Broker {
             return Err(error);
         }
         let clients = Arc::new(Clients::default());
-        let metrics = Arc::new(Metrics::new(&config.cluster_name, &config.broker_name)?);
-        health.observe(Arc::clone(&engine), Arc::clone(&clients), Arc::clone(&metrics));
+        let metrics = Metrics::new(&config.cluster_name, &config.broker_name, &config.data_dir)?;
+        let metrics = Arc::new(metrics);
+        let admission = Arc::<Admission>::default();
+        let sources = Sources {
+            engine: Arc::clone(&engine),
+            clients: Arc::clone(&clients),
+            admission: Arc::clone(&admission),
+            live: Arc::clone(&config.live),
+        };
+        health.observe(sources, Arc::clone(&metrics));
         let watch = clients::run(Arc::clone(&clients), Arc::clone(&engine), shutdown.clone());
         background.push(tokio::spawn(watch));
         background.push(tokio::spawn(Arc::clone(&engine).follow_checkpoints()));
@@ -87,6 +95,7 @@ impl Broker {
             shutdown: shutdown.clone(),
             broker_name: config.broker_name,
             advertise: config.advertise,
+            admission,
         });
         let serving = listener.serve(acceptor, grpc_service(service), shutdown.clone());
         let server = tokio::spawn(serving);

@@ -5,5 +5,5 @@ mod expiry;
 mod registry;
 mod task;
 
-pub use registry::{Announced, Clients, Full, Heartbeat, Role, StreamGuard, TelemetrySender};
+pub use registry::{Announced, Clients, Full, Heartbeat, Kind, Role, StreamGuard, TelemetrySender};
 pub use task::{RELEASED_AFTER_MS, run};

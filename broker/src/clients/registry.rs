@@ -4,7 +4,7 @@ use super::expiry::Seen;
 use crate::listener::Connection;
 use parking_lot::Mutex;
 use sluice_proto::v2;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -40,6 +40,10 @@ pub struct Announced {
     pub group: Option<String>,
     /// Its language.
     pub language: &'static str,
+    /// Its version, as it is counted.
+    pub version: Arc<str>,
+    /// How it comes to its messages, as it is counted.
+    pub mode: &'static str,
     /// The settings that it was told to use.
     pub settings: Arc<v2::Settings>,
     /// Whether it needs the settings again after its first heartbeat.
@@ -57,6 +61,21 @@ pub enum Heartbeat {
     Repeat(Arc<v2::Settings>, Vec<TelemetrySender>),
 }
 
+/// What clients are counted by.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Kind {
+    /// What they are.
+    pub role: Role,
+    /// Their group; empty for producers.
+    pub group: String,
+    /// Their language.
+    pub language: &'static str,
+    /// Their version.
+    pub version: Arc<str>,
+    /// How they come to their messages.
+    pub mode: &'static str,
+}
+
 #[derive(Debug)]
 struct Client {
     announced: Option<Announced>,
@@ -70,6 +89,7 @@ struct Client {
 pub struct Clients {
     by_id: Mutex<HashMap<Arc<str>, Client>>,
     next_stream: AtomicU64,
+    refused: AtomicU64,
 }
 
 impl Clients {
@@ -158,21 +178,28 @@ impl Clients {
         by_id.iter().map(seen).collect()
     }
 
-    /// How many clients there are of each role, group and language.
-    pub fn count(&self) -> BTreeMap<(Role, String, &'static str), u64> {
-        let mut counts = BTreeMap::new();
-        for announced in self
-            .by_id
-            .lock()
-            .values()
-            .filter_map(|client| client.announced.as_ref())
-        {
-            let group = announced.group.clone().unwrap_or_default();
-            *counts
-                .entry((announced.role, group, announced.language))
-                .or_default() += 1;
-        }
-        counts
+    /// What each client that has announced itself is counted as.
+    pub fn kinds(&self) -> Vec<Kind> {
+        let by_id = self.by_id.lock();
+        let announced = by_id.values().filter_map(|client| client.announced.as_ref());
+        let kind = |announced: &Announced| Kind {
+            role: announced.role,
+            group: announced.group.clone().unwrap_or_default(),
+            language: announced.language,
+            version: Arc::clone(&announced.version),
+            mode: announced.mode,
+        };
+        announced.map(kind).collect()
+    }
+
+    /// How many clients are known, and how many may be.
+    pub fn number(&self) -> (usize, usize) {
+        (self.by_id.lock().len(), CLIENTS_MAX)
+    }
+
+    /// How often one client more was refused.
+    pub fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
     }
 
     fn with<T>(
@@ -185,7 +212,10 @@ impl Clients {
         let mut by_id = self.by_id.lock();
         let key = match by_id.get_key_value(id) {
             Some((key, _)) => Arc::clone(key),
-            None if by_id.len() >= CLIENTS_MAX => return Err(Full(CLIENTS_MAX)),
+            None if by_id.len() >= CLIENTS_MAX => {
+                self.refused.fetch_add(1, Ordering::Relaxed);
+                return Err(Full(CLIENTS_MAX));
+            }
             None => Arc::from(id),
         };
         let client = by_id.entry(Arc::clone(&key)).or_insert_with(|| Client {
@@ -251,6 +281,8 @@ mod tests {
             role: Role::Consumer,
             group: Some("g".to_owned()),
             language: "JAVA",
+            version: Arc::from("v5_2_0"),
+            mode: "push",
             settings: Arc::default(),
             wants_repeat,
         }
@@ -297,7 +329,14 @@ mod tests {
             clients.announce(id, None, announced(false), &stream).unwrap();
         }
         clients.touch("silent", None).unwrap();
-        let key = (Role::Consumer, "g".to_owned(), "JAVA");
-        assert_eq!(clients.count(), BTreeMap::from([(key, 2)]));
+        let kind = Kind {
+            role: Role::Consumer,
+            group: "g".to_owned(),
+            language: "JAVA",
+            version: Arc::from("v5_2_0"),
+            mode: "push",
+        };
+        assert_eq!(clients.kinds(), [kind.clone(), kind]);
+        assert_eq!(clients.number(), (3, CLIENTS_MAX));
     }
 }

@@ -14,6 +14,7 @@ mod make;
 mod observer;
 mod receive;
 mod records;
+mod refusals;
 mod release;
 mod send;
 mod settle;
@@ -30,6 +31,7 @@ pub use settle::Settled;
 use crate::config::Live;
 use answers::Answers;
 use dispatcher::Dispatchers;
+use refusals::Refusals;
 use sluice_core::command::EncodedCommand;
 use sluice_core::ids::{Term, TimeMs};
 use sluice_core::log::{Batch, Outcome, ReplicatedLog, Results};
@@ -61,6 +63,7 @@ pub struct Engine {
     answers: Arc<Answers>,
     polls: AtomicU64,
     unreadable: AtomicU64,
+    refusals: Refusals,
     stopping: watch::Sender<bool>,
 }
 
@@ -78,6 +81,7 @@ impl Engine {
             answers,
             polls: AtomicU64::new(0),
             unreadable: AtomicU64::new(0),
+            refusals: Refusals::default(),
             stopping,
         })
     }
@@ -117,6 +121,16 @@ impl Engine {
         self.polls.load(Ordering::Relaxed)
     }
 
+    /// How many polls may wait or work.
+    pub fn polls_max(&self) -> usize {
+        self.options.polls_max
+    }
+
+    /// What was refused because of a bound.
+    pub fn refusals(&self) -> &Refusals {
+        &self.refusals
+    }
+
     /// How often a message could not be read when it was to be delivered.
     pub fn unreadable(&self) -> u64 {
         self.unreadable.load(Ordering::Relaxed)
@@ -148,7 +162,10 @@ impl Engine {
         });
         self.store.log().propose(batch, done);
         match answered.await {
-            Ok(Outcome::Applied(results)) => Ok(results),
+            Ok(Outcome::Applied(results)) => {
+                self.refusals.count(&results);
+                Ok(results)
+            }
             Ok(Outcome::NotProposed(why)) => Err(why.into()),
             Ok(Outcome::NotLeader(leader)) => Err(EngineError::NotLeader(leader)),
             Ok(Outcome::Unknown) | Err(_) => Err(EngineError::Unknown),

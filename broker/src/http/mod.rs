@@ -1,8 +1,6 @@
 //! `/livez`, `/readyz` and `/metrics` over plain HTTP.
 
-use crate::clients::Clients;
-use crate::engine::Engine;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Sources};
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{CONTENT_TYPE, HeaderValue};
@@ -45,20 +43,15 @@ impl Default for Health {
 }
 
 struct Running {
-    engine: Arc<Engine>,
-    clients: Arc<Clients>,
+    sources: Sources,
     metrics: Arc<Metrics>,
 }
 
 impl Health {
     /// From now on there are metrics.
-    pub fn observe(&self, engine: Arc<Engine>, clients: Arc<Clients>, metrics: Arc<Metrics>) {
+    pub fn observe(&self, sources: Sources, metrics: Arc<Metrics>) {
         // Told a second time, it stays with the first.
-        let _ = self.running.set(Running {
-            engine,
-            clients,
-            metrics,
-        });
+        let _ = self.running.set(Running { sources, metrics });
     }
 
     /// Whether clients may come.
@@ -89,7 +82,7 @@ impl Health {
         let encoded = tokio::task::spawn_blocking(move || {
             let _look = look;
             let running = self.running.get()?;
-            Some(running.metrics.tell(&running.engine, &running.clients))
+            Some(running.metrics.tell(&running.sources))
         });
         match encoded.await {
             Ok(Some(Ok(page))) => with_type(StatusCode::OK, page, prometheus::TEXT_FORMAT),

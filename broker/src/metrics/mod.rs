@@ -1,109 +1,125 @@
 //! What the broker counts, in Prometheus's terms. Names are RocketMQ 5's where it has one. docs/metrics.md lists all.
 //!
-//! One struct a component, registered in a registry that is passed around: there are no globals.
+//! One struct a component, made with the labels that all series share and passed around: there are no globals. What there
+//! is little of is in a registry; what there is one of for each topic, group or client is written straight onto the page.
 
+mod backlog;
+mod members;
+mod page;
+mod pressure;
+mod process;
 mod rpc;
-mod state;
+mod storage;
+mod topics;
 mod traffic;
 
 pub use rpc::{Call, Rpc, RpcMetrics};
-pub use traffic::{Flow, TrafficMetrics};
+pub use traffic::{Inflow, Outflow, TrafficMetrics};
 
 use crate::clients::Clients;
+use crate::config::Live;
 use crate::engine::Engine;
+use crate::service::Admission;
+use backlog::Backlogs;
+use members::Members;
+use page::{Common, Page};
 use parking_lot::Mutex;
 use prometheus::core::Collector;
 use prometheus::{Registry, TextEncoder};
-use state::StateMetrics;
 use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+use storage::Storage;
+use topics::Topics;
 
 /// All metrics of one broker.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
+    common: Common,
     /// Calls.
     pub rpc: RpcMetrics,
     /// Messages in and out.
     pub traffic: TrafficMetrics,
-    state: StateMetrics,
-    /// What one look has set another must not reset before it is told.
-    telling: Mutex<()>,
+    storage: Storage,
+    kept: Mutex<Kept>,
+}
+
+/// What one look leaves for the next. Looks take turns: two at once would only share the processors.
+#[derive(Debug)]
+struct Kept {
+    backlogs: Backlogs,
+    topics: Topics,
+    members: Members,
+    page_bytes: usize,
+}
+
+/// Where the numbers are that are looked at when somebody asks.
+pub struct Sources {
+    /// State and store.
+    pub engine: Arc<Engine>,
+    /// The clients.
+    pub clients: Arc<Clients>,
+    /// The bodies on their way into the log.
+    pub admission: Arc<Admission>,
+    /// The keys that can change while the broker runs: whether each queue of each subscription has series of its own.
+    pub live: Arc<Live>,
 }
 
 impl Metrics {
-    /// Metrics of this broker; its names are labels on every series, as RocketMQ has them.
-    pub fn new(cluster: &str, broker_name: &str) -> prometheus::Result<Self> {
+    /// Metrics of this broker, which keeps its data in `data_dir`; its names are labels on every series, as RocketMQ has
+    /// them.
+    pub fn new(cluster: &str, broker_name: &str, data_dir: &Path) -> prometheus::Result<Self> {
         let labels = [
             ("cluster", cluster),
             ("node_type", "broker"),
             ("node_id", broker_name),
         ];
+        let common = Common::new(&labels);
         let labels = labels.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let registry = Registry::new_custom(None, Some(HashMap::from(labels)))?;
+        let kept = Kept {
+            backlogs: Backlogs::new(common.clone()),
+            topics: Topics::new(common.clone()),
+            members: Members::default(),
+            page_bytes: 0,
+        };
         Ok(Self {
             rpc: RpcMetrics::new(&registry)?,
-            traffic: TrafficMetrics::new(&registry)?,
-            state: StateMetrics::new(&registry)?,
-            telling: Mutex::new(()),
+            traffic: TrafficMetrics::new(common.clone()),
+            storage: Storage::new(data_dir),
+            kept: Mutex::new(kept),
+            common,
             registry,
         })
     }
 
     /// Everything, as it is now, in Prometheus's text format. Reads files: not for a worker of the runtime.
-    pub fn tell(&self, engine: &Engine, clients: &Clients) -> prometheus::Result<String> {
-        let _alone = self.telling.lock();
-        self.state.refresh(engine, clients);
-        self.encode()
+    pub fn tell(&self, sources: &Sources) -> prometheus::Result<String> {
+        let mut kept = self.kept.lock();
+        let kept = &mut *kept;
+        let (engine, tables) = (&*sources.engine, sources.engine.tables());
+        let mut page = Page::new(&self.common, kept.page_bytes);
+        process::write(&mut page);
+        pressure::write(&mut page, sources);
+        self.storage.write(&mut page, engine.store());
+        kept.members.write(&mut page, &sources.clients);
+        kept.topics.write(&mut page, tables);
+        let with_queues = sources.live.values().queue_metrics;
+        kept.backlogs.write(&mut page, engine, with_queues);
+        self.traffic.write(&mut page, tables);
+        let mut text = page.finish();
+        TextEncoder::new().encode_utf8(&self.registry.gather(), &mut text)?;
+        kept.page_bytes = text.len();
+        Ok(text)
     }
+}
 
-    fn encode(&self) -> prometheus::Result<String> {
-        TextEncoder::new().encode_to_string(&self.registry.gather())
-    }
+fn yes_or_no(is: bool) -> &'static str {
+    if is { "true" } else { "false" }
 }
 
 fn register<C: Collector + Clone + 'static>(registry: &Registry, collector: C) -> prometheus::Result<C> {
     registry.register(Box::new(collector.clone()))?;
     Ok(collector)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::collections::BTreeSet;
-
-    /// Every metric that a page of docs/metrics.md must have a row for.
-    fn names(text: &str) -> BTreeSet<&str> {
-        text.lines()
-            .filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next())
-            .collect()
-    }
-
-    #[test]
-    fn every_metric_is_on_its_page_and_none_is_there_that_does_not_exist() {
-        let metrics = Metrics::new("c", "b").unwrap();
-        metrics.rpc.begin(Rpc::SendMessage).finish(20_000);
-        metrics.traffic.touch_all();
-        metrics.state.touch_all();
-        let text = metrics.encode().unwrap();
-        let page = include_str!("../../../docs/metrics.md");
-        let documented = page
-            .lines()
-            .filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
-        let documented: BTreeSet<&str> = documented.map(|(name, _)| name).collect();
-        assert_eq!(names(&text), documented);
-    }
-
-    #[test]
-    fn every_series_names_cluster_and_broker() {
-        let metrics = Metrics::new("blue", "broker-7").unwrap();
-        metrics.rpc.begin(Rpc::Heartbeat).finish(20_000);
-        let text = metrics.encode().unwrap();
-        let samples: Vec<_> = text.lines().filter(|line| !line.starts_with('#')).collect();
-        assert!(!samples.is_empty());
-        for sample in samples {
-            for label in ["cluster=\"blue\"", "node_type=\"broker\"", "node_id=\"broker-7\""] {
-                assert!(sample.contains(label), "{sample}");
-            }
-        }
-    }
 }

@@ -1,119 +1,163 @@
 //! Messages and bytes in and out, by topic and group.
 
-use super::register;
+use super::page::{Common, Family, Labels, Page};
+use super::yes_or_no;
 use crate::service::validate::is_group_topic;
 use parking_lot::RwLock;
-use prometheus::{IntCounter, IntCounterVec, Opts, Registry};
 use sluice_core::ids::{GroupId, TopicId};
-use sluice_core::state::{Group, Topic};
+use sluice_core::state::{Group, Tables, Topic};
+use sluice_store::stats::Histogram;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-/// The counters of one topic, or of one group at one topic.
+/// RocketMQ's steps of a message's size.
+const SIZES: &[u64] = &[1 << 10, 4 << 10, 512 << 10, 1 << 20, 2 << 20, 4 << 20];
+
+const IN: &[&str] = &["topic", "message_type", "is_system"];
+const OUT: &[&str] = &["topic", "consumer_group", "is_retry", "is_system"];
+
+static MESSAGES_IN: Family =
+    Family::counter("rocketmq_messages_in_total", IN, "Messages taken from producers");
+static BYTES_IN: Family = Family::counter(
+    "rocketmq_throughput_in_total",
+    IN,
+    "Bytes of bodies taken from producers",
+);
+static SIZE: Family = Family::histogram(
+    "rocketmq_message_size",
+    IN,
+    "Messages taken from producers by the bytes of their bodies",
+);
+static MESSAGES_OUT: Family = Family::counter(
+    "rocketmq_messages_out_total",
+    OUT,
+    "Messages delivered to consumers",
+);
+static BYTES_OUT: Family = Family::counter(
+    "rocketmq_throughput_out_total",
+    OUT,
+    "Bytes of bodies delivered to consumers",
+);
+
+/// What one topic takes in, of one type of messages.
 #[derive(Debug)]
-pub struct Flow {
-    messages: IntCounter,
-    bytes: IntCounter,
+pub struct Inflow {
+    /// Number and bytes of all of them are in here too.
+    sizes: Histogram,
+    labels: Labels,
 }
 
-impl Flow {
-    /// Counts messages of that many bytes together.
-    pub fn count(&self, messages: u64, bytes: u64) {
-        self.messages.inc_by(messages);
-        self.bytes.inc_by(bytes);
+impl Inflow {
+    /// Counts a message.
+    pub fn count(&self, bytes: u64) {
+        self.sizes.observe(bytes);
     }
 }
 
-/// Counters, with the children kept by id: counting a message hashes a number and no names.
+/// What goes out of one topic to one group.
+#[derive(Debug)]
+pub struct Outflow {
+    messages: AtomicU64,
+    bytes: AtomicU64,
+    labels: Labels,
+}
+
+impl Outflow {
+    /// Counts a message.
+    pub fn count(&self, bytes: u64) {
+        self.messages.fetch_add(1, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+}
+
+/// Counters, kept by id: counting a message hashes a number and no names.
 #[derive(Debug)]
 pub struct TrafficMetrics {
-    messages_in: IntCounterVec,
-    bytes_in: IntCounterVec,
-    messages_out: IntCounterVec,
-    bytes_out: IntCounterVec,
-    by_topic: RwLock<HashMap<(TopicId, &'static str), Arc<Flow>>>,
-    by_group: RwLock<HashMap<(GroupId, TopicId), Arc<Flow>>>,
+    common: Common,
+    by_topic: RwLock<HashMap<(TopicId, &'static str), Arc<Inflow>>>,
+    by_group: RwLock<HashMap<(GroupId, TopicId), Arc<Outflow>>>,
 }
 
 impl TrafficMetrics {
-    pub(super) fn new(registry: &Registry) -> prometheus::Result<Self> {
-        let counter = |name: &str, help: &str, labels: &[&str]| {
-            register(registry, IntCounterVec::new(Opts::new(name, help), labels)?)
-        };
-        let into = ["topic", "message_type", "is_system"];
-        let out_of = ["topic", "consumer_group", "is_retry", "is_system"];
-        Ok(Self {
-            messages_in: counter(
-                "rocketmq_messages_in_total",
-                "Messages taken from producers",
-                &into,
-            )?,
-            bytes_in: counter(
-                "rocketmq_throughput_in_total",
-                "Bytes of bodies taken from producers",
-                &into,
-            )?,
-            messages_out: counter(
-                "rocketmq_messages_out_total",
-                "Messages delivered to consumers",
-                &out_of,
-            )?,
-            bytes_out: counter(
-                "rocketmq_throughput_out_total",
-                "Bytes of bodies delivered to consumers",
-                &out_of,
-            )?,
+    pub(super) fn new(common: Common) -> Self {
+        Self {
+            common,
             by_topic: RwLock::default(),
             by_group: RwLock::default(),
-        })
+        }
     }
 
     /// What counts messages of one type into `topic`.
-    pub fn in_to(&self, topic: &Topic, message_type: &'static str) -> Arc<Flow> {
+    pub fn in_to(&self, topic: &Topic, message_type: &'static str) -> Arc<Inflow> {
         let key = (topic.id, message_type);
         if let Some(flow) = self.by_topic.read().get(&key) {
             return Arc::clone(flow);
         }
-        let labels = [topic.spec.name.as_str(), message_type, "false"];
-        let flow = Arc::new(Flow {
-            messages: self.messages_in.with_label_values(&labels),
-            bytes: self.bytes_in.with_label_values(&labels),
+        let values = [topic.spec.name.as_str(), message_type, "false"];
+        let flow = Arc::new(Inflow {
+            sizes: Histogram::new(SIZES),
+            labels: self.common.and(IN, &values),
         });
         Arc::clone(self.by_topic.write().entry(key).or_insert(flow))
     }
 
     /// What counts messages out of `topic` to `group`.
-    pub fn out_of(&self, topic: &Topic, group: &Group) -> Arc<Flow> {
+    pub fn out_of(&self, topic: &Topic, group: &Group) -> Arc<Outflow> {
         let key = (group.id, topic.id);
         if let Some(flow) = self.by_group.read().get(&key) {
             return Arc::clone(flow);
         }
-        let is_system = if is_group_topic(&topic.spec.name) {
-            "true"
-        } else {
-            "false"
-        };
-        let labels = [
+        let is_system = yes_or_no(is_group_topic(&topic.spec.name));
+        let values = [
             topic.spec.name.as_str(),
             group.spec.name.as_str(),
             "false",
             is_system,
         ];
-        let flow = Arc::new(Flow {
-            messages: self.messages_out.with_label_values(&labels),
-            bytes: self.bytes_out.with_label_values(&labels),
+        let flow = Arc::new(Outflow {
+            messages: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            labels: self.common.and(OUT, &values),
         });
         Arc::clone(self.by_group.write().entry(key).or_insert(flow))
     }
 
-    /// Makes every metric show itself, so that the test of the documentation sees it.
-    #[cfg(test)]
-    pub(super) fn touch_all(&self) {
-        for vec in [&self.messages_in, &self.bytes_in] {
-            vec.with_label_values(&["t", "NORMAL", "false"]);
+    /// Writes all series, but for those of topics and groups that are gone, which are forgotten.
+    pub(super) fn write(&self, page: &mut Page<'_>, tables: &Tables) {
+        let topic_is_there = |topic: TopicId| tables.topic_by_id(topic).is_some();
+        self.by_topic
+            .write()
+            .retain(|(topic, _), _| topic_is_there(*topic));
+        self.by_group
+            .write()
+            .retain(|(group, topic), _| topic_is_there(*topic) && tables.group_by_id(*group).is_some());
+        // Whoever comes first to a new topic waits for nobody's page.
+        let inflows: Vec<_> = self.by_topic.read().values().cloned().collect();
+        let outflows: Vec<_> = self.by_group.read().values().cloned().collect();
+        let inflows: Vec<_> = inflows
+            .iter()
+            .map(|flow| (&flow.labels, flow.sizes.read()))
+            .collect();
+        page.begin(&MESSAGES_IN);
+        inflows
+            .iter()
+            .for_each(|(labels, sizes)| page.line(&MESSAGES_IN, labels, sizes.count));
+        page.begin(&BYTES_IN);
+        inflows
+            .iter()
+            .for_each(|(labels, sizes)| page.line(&BYTES_IN, labels, sizes.sum));
+        page.begin(&SIZE);
+        inflows
+            .iter()
+            .for_each(|(labels, sizes)| page.histogram(&SIZE, labels, sizes, 1.0));
+        page.begin(&MESSAGES_OUT);
+        for flow in &outflows {
+            page.line(&MESSAGES_OUT, &flow.labels, flow.messages.load(Ordering::Relaxed));
         }
-        for vec in [&self.messages_out, &self.bytes_out] {
-            vec.with_label_values(&["t", "g", "false", "false"]);
+        page.begin(&BYTES_OUT);
+        for flow in &outflows {
+            page.line(&BYTES_OUT, &flow.labels, flow.bytes.load(Ordering::Relaxed));
         }
     }
 }

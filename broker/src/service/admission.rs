@@ -1,8 +1,8 @@
 //! A bound on the bodies that are on their way into the log. Beyond it clients are told to come again: memory is not
-//! the buffer.
+//! the buffer. What is refused is counted.
 
 use super::validate::Invalid;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 /// Bytes of bodies that have been decoded and not been answered.
 const BYTES_MAX: usize = 128 << 20;
@@ -11,6 +11,7 @@ const BYTES_MAX: usize = 128 << 20;
 #[derive(Debug, Default)]
 pub struct Admission {
     bytes: AtomicUsize,
+    refused: AtomicU64,
 }
 
 impl Admission {
@@ -21,9 +22,20 @@ impl Admission {
             bytes,
         };
         if self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes > BYTES_MAX {
+            self.refused.fetch_add(1, Ordering::Relaxed);
             return Err(Invalid::Overload(BYTES_MAX));
         }
         Ok(admitted)
+    }
+
+    /// Bytes that are on their way, and how many may be.
+    pub fn bytes(&self) -> (usize, usize) {
+        (self.bytes.load(Ordering::Relaxed), BYTES_MAX)
+    }
+
+    /// Calls that were refused.
+    pub fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
     }
 }
 
@@ -49,6 +61,10 @@ mod tests {
         let admission = Admission::default();
         let first = admission.admit(BYTES_MAX).unwrap();
         assert_eq!(admission.admit(1).err(), Some(Invalid::Overload(BYTES_MAX)));
+        assert_eq!(
+            (admission.bytes(), admission.refused()),
+            ((BYTES_MAX, BYTES_MAX), 1)
+        );
         drop(first);
         admission.admit(BYTES_MAX).unwrap();
         assert_eq!(admission.bytes.load(Ordering::Relaxed), 0);

@@ -7,7 +7,7 @@ use super::convert;
 use super::delivery::{self, Frame};
 use super::status;
 use crate::engine::Taken;
-use crate::metrics::Flow;
+use crate::metrics::Outflow;
 use crate::receipt::Receipts;
 use sluice_core::ids::TimeMs;
 use sluice_proto::v2::receive_message_response::Content;
@@ -32,7 +32,7 @@ pub struct Frames {
 struct Messages {
     receipts: Receipts,
     frame: Frame,
-    flow: Arc<Flow>,
+    flow: Arc<Outflow>,
     left: Taken,
 }
 
@@ -48,7 +48,7 @@ impl Frames {
     }
 
     /// The messages, counted into `flow` as they go.
-    pub(super) fn new(shared: &Shared, received: Taken, frame: Frame, flow: Arc<Flow>) -> Self {
+    pub(super) fn new(shared: &Shared, received: Taken, frame: Frame, flow: Arc<Outflow>) -> Self {
         let messages = Messages {
             receipts: shared.receipts.clone(),
             frame,
@@ -83,7 +83,7 @@ impl Messages {
         for received in self.left.by_ref() {
             match delivery::message(&received, &self.frame, &self.receipts) {
                 Ok(message) => {
-                    self.flow.count(1, message.body.len() as u64);
+                    self.flow.count(message.body.len() as u64);
                     return Some(Content::Message(message));
                 }
                 Err(error) => {

@@ -63,6 +63,11 @@ impl<'a> Caller<'a> {
         header(self.metadata, "x-mq-language")
     }
 
+    /// The client's version, as it has it.
+    pub fn version(&self) -> &'a str {
+        header(self.metadata, "x-mq-client-version")
+    }
+
     /// The language under which the client is counted: clients make up names, and each would be a series.
     pub fn counted_language(&self) -> &'static str {
         let known = LANGUAGES

@@ -5,6 +5,7 @@ mod admission;
 mod answer;
 mod change_invisible_duration;
 pub mod convert;
+mod counted;
 mod delivery;
 mod digest;
 mod endpoints;
@@ -33,7 +34,7 @@ use crate::engine::Engine;
 use crate::metrics::{Call, Metrics, Rpc};
 use crate::receipt::Receipts;
 use crate::shutdown::Shutdown;
-use admission::Admission;
+pub use admission::Admission;
 use answer::Answer;
 use frames::Frames;
 use sluice_proto::v2::messaging_service_server::MessagingService;
@@ -63,6 +64,8 @@ pub struct Parts {
     pub advertise: Option<HostPort>,
     /// Bytes of the largest body that the log takes.
     pub body_max: usize,
+    /// The bound on bodies on their way.
+    pub admission: Arc<Admission>,
 }
 
 /// What all calls share.
@@ -96,7 +99,7 @@ impl Service {
             advertise: parts.advertise.as_ref().map(endpoints::of),
             body_max: parts.body_max,
             turns: Turns::default(),
-            admission: Arc::default(),
+            admission: parts.admission,
         }))
     }
 

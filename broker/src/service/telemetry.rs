@@ -3,7 +3,7 @@
 
 use super::metadata::Caller;
 use super::status::{self, Failure};
-use super::{Shared, settings};
+use super::{Shared, counted, settings};
 use crate::clients::{Announced, Role, StreamGuard, TelemetrySender};
 use crate::listener::Connection;
 use crate::shutdown::Shutdown;
@@ -105,6 +105,8 @@ impl Session {
             },
             group,
             language: caller.counted_language(),
+            version: counted::version(caller.version()),
+            mode: counted::consume_mode(&merged),
             settings: Arc::new(merged.clone()),
             wants_repeat: node,
         };

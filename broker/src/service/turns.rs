@@ -1,6 +1,6 @@
 //! Which queue of a topic a message goes to, and what counts it.
 
-use crate::metrics::{Flow, TrafficMetrics};
+use crate::metrics::{Inflow, TrafficMetrics};
 use parking_lot::RwLock;
 use sluice_core::hash;
 use sluice_core::ids::{QueueId, TopicId};
@@ -13,8 +13,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 #[derive(Debug)]
 pub struct Turn {
     next: AtomicU32,
-    normal: Arc<Flow>,
-    fifo: Arc<Flow>,
+    normal: Arc<Inflow>,
+    fifo: Arc<Inflow>,
 }
 
 impl Turn {
@@ -30,7 +30,7 @@ impl Turn {
     /// Counts one message.
     pub fn count(&self, is_fifo: bool, bytes: usize) {
         let flow = if is_fifo { &self.fifo } else { &self.normal };
-        flow.count(1, bytes as u64);
+        flow.count(bytes as u64);
     }
 }
 
@@ -46,8 +46,8 @@ impl Turns {
         }
         let turn = Arc::new(Turn {
             next: AtomicU32::new(0),
-            normal: traffic.in_to(topic, "NORMAL"),
-            fifo: traffic.in_to(topic, "FIFO"),
+            normal: traffic.in_to(topic, "normal"),
+            fifo: traffic.in_to(topic, "fifo"),
         });
         Arc::clone(self.0.write().entry(topic.id).or_insert(turn))
     }

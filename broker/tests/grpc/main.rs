@@ -1,6 +1,7 @@
 //! The gRPC service over a real store, in this process: each call's answers, by their codes.
 #![cfg(test)]
 
+mod metrics;
 mod routes;
 mod sends;
 mod sessions;

@@ -9,12 +9,12 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
 
-struct Session {
+pub struct Session {
     up: mpsc::Sender<TelemetryCommand>,
     down: Streaming<TelemetryCommand>,
 }
 
-async fn open(fixture: &Fixture, client: &str) -> Session {
+pub async fn open(fixture: &Fixture, client: &str) -> Session {
     let (up, commands) = mpsc::channel(4);
     let mut request = fixture.request_by(client, ReceiverStream::new(commands));
     request.metadata_mut().remove("grpc-timeout");
@@ -31,7 +31,7 @@ async fn open(fixture: &Fixture, client: &str) -> Session {
 }
 
 impl Session {
-    async fn announce(&mut self, settings: Settings) -> Result<Settings, tonic::Status> {
+    pub async fn announce(&mut self, settings: Settings) -> Result<Settings, tonic::Status> {
         let command = TelemetryCommand {
             command: Some(Command::Settings(settings)),
             ..Default::default()
@@ -53,7 +53,14 @@ impl Session {
     }
 }
 
-fn consumer(group: &str) -> Settings {
+pub fn producer() -> Settings {
+    Settings {
+        pub_sub: Some(PubSub::Publishing(Publishing::default())),
+        ..Default::default()
+    }
+}
+
+pub fn consumer(group: &str) -> Settings {
     let subscription = Subscription {
         group: named(group),
         ..Default::default()

@@ -1,6 +1,6 @@
 //! A broker on free ports over a folder of its own, and a client of it.
 
-use sluice_broker::config::Config;
+use sluice_broker::config::{Config, Live};
 use sluice_broker::run::Broker;
 use sluice_proto::v2::messaging_service_client::MessagingServiceClient;
 use sluice_proto::v2::receive_message_response::Content;
@@ -20,6 +20,7 @@ pub struct Fixture {
     pub stub: MessagingServiceClient<Channel>,
     pub client: String,
     pub broker: Broker,
+    pub live: Arc<Live>,
     _folder: TempDir,
 }
 
@@ -42,6 +43,7 @@ impl Fixture {
         }
         all.extend(flags);
         let config = Config::of_flags(&all).unwrap();
+        let live = Arc::clone(&config.live);
         let broker = Broker::start(config, Arc::new(|reason| panic!("the store failed: {reason}")))
             .await
             .unwrap();
@@ -55,6 +57,7 @@ impl Fixture {
             stub,
             client: "client-1".to_owned(),
             broker,
+            live,
             _folder: folder,
         }
     }

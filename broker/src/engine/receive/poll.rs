@@ -54,6 +54,7 @@ impl Engine {
         let before = self.polls.fetch_add(1, Ordering::Relaxed);
         let count = PollCount(self);
         if before as usize >= self.options.polls_max {
+            self.refusals.polls_are_full();
             return Err(EngineError::PollsFull(self.options.polls_max));
         }
         Ok(count)

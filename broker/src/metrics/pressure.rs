@@ -1,0 +1,57 @@
+//! How full the broker's bounded queues are, and what it refuses. Every bound is chosen, and what happens at it is counted.
+
+use super::Sources;
+use super::page::{Family, Page};
+
+const QUEUE: &[&str] = &["queue"];
+
+static DEPTH: Family = Family::gauge("sluice_queue_depth", QUEUE, "How much is in a bounded queue");
+static LIMIT: Family = Family::gauge("sluice_queue_limit", QUEUE, "How much may be in a bounded queue");
+static REJECTIONS: Family = Family::counter(
+    "sluice_rejections_total",
+    &["reason"],
+    "What was refused because of a bound",
+);
+static POLLS: Family = Family::gauge("sluice_polls", &[], "Receives that wait or are being served");
+static WAKEUPS: Family = Family::counter(
+    "sluice_poll_wakeups_total",
+    &[],
+    "Waiting receives that were woken",
+);
+static UNREADABLE: Family = Family::counter(
+    "sluice_unreadable_messages_total",
+    &[],
+    "Messages left out of a delivery because they could not be read",
+);
+static UNFLUSHED: Family = Family::gauge(
+    "sluice_unflushed_queue_entries",
+    &[],
+    "Queue entries in memory that the next checkpoint writes",
+);
+
+pub(super) fn write(page: &mut Page<'_>, sources: &Sources) {
+    let (engine, store) = (&sources.engine, sources.engine.store());
+    let [commands, bytes] = store.log().queued();
+    let queues = [
+        ("log_commands", commands),
+        ("log_bytes", bytes),
+        ("body_bytes", sources.admission.bytes()),
+        ("polls", (engine.polls() as usize, engine.polls_max())),
+        ("clients", sources.clients.number()),
+    ];
+    let depths = queues.map(|(queue, (depth, _))| ([queue], depth as u64));
+    let limits = queues.map(|(queue, (_, limit))| ([queue], limit as u64));
+    page.few(&DEPTH, depths);
+    page.few(&LIMIT, limits);
+    let (log, ..) = store.stats();
+    let here = [
+        ("bodies", sources.admission.refused()),
+        ("clients", sources.clients.refused()),
+    ];
+    let reasons = log.refused().chain(engine.refusals().counts()).chain(here);
+    page.few(&REJECTIONS, reasons.map(|(reason, count)| ([reason], count)));
+    page.single(&POLLS, engine.polls());
+    page.single(&WAKEUPS, engine.poll_wakeups());
+    page.single(&UNREADABLE, engine.unreadable());
+    page.single(&UNFLUSHED, store.queues().unflushed_entries());
+}

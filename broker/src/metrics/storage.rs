@@ -1,0 +1,185 @@
+//! Log, syncs, apply, checkpoints and the disk.
+
+use super::page::{Family, Page};
+use rustix::fs::statvfs;
+use sluice_store::Store;
+use std::path::{Path, PathBuf};
+
+const STORAGE: &[&str] = &["storage_type", "storage_medium"];
+/// The labels of RocketMQ's storage metrics.
+const LOCAL_DISK: [&str; 2] = ["local", "disk"];
+const MICROS: f64 = 1e6;
+
+static SIZE: Family = Family::gauge(
+    "rocketmq_storage_size_bytes",
+    STORAGE,
+    "Bytes in use on the file system of the data folder, by whomever",
+);
+static FLUSH_BEHIND: Family = Family::gauge(
+    "rocketmq_storage_flush_behind_bytes",
+    STORAGE,
+    "Bytes written to the log and not synced",
+);
+static DISPATCH_BEHIND: Family = Family::gauge(
+    "rocketmq_storage_dispatch_behind_bytes",
+    STORAGE,
+    "Bytes written to the log and not applied",
+);
+static WRITTEN: Family = Family::gauge("sluice_log_written_bytes", &[], "Bytes ever written to the log");
+static DURABLE: Family = Family::gauge(
+    "sluice_log_durable_bytes",
+    &[],
+    "Bytes of the log that are synced",
+);
+static LOG_SIZE: Family = Family::gauge("sluice_log_size_bytes", &[], "Bytes of the log that are kept");
+static SEGMENTS: Family = Family::gauge("sluice_log_segments", &[], "Files of the log");
+static FRAMES: Family = Family::counter("sluice_log_frames_total", &[], "Frames written, one a batch");
+static GROUP_BYTES: Family = Family::histogram(
+    "sluice_log_group_bytes",
+    &[],
+    "Groups of frames by their bytes: one write and one sync each",
+);
+static BATCH_COMMANDS: Family = Family::histogram(
+    "sluice_log_batch_commands",
+    &[],
+    "Batches by the number of their commands",
+);
+static SYNC: Family = Family::histogram(
+    "sluice_log_sync_duration_seconds",
+    &[],
+    "Syncs of the log by the time they took",
+);
+static APPLY: Family = Family::histogram(
+    "sluice_apply_duration_seconds",
+    &[],
+    "Rounds of the applier by the time they took",
+);
+static APPLIED: Family = Family::counter(
+    "sluice_apply_commands_total",
+    &[],
+    "Commands applied, those of the start's replay included",
+);
+static APPLY_BEHIND: Family = Family::gauge(
+    "sluice_apply_behind_frames",
+    &[],
+    "Frames committed and not applied",
+);
+static CHECKPOINTS: Family = Family::counter("sluice_checkpoints_total", &[], "Checkpoints written");
+static NOT_WRITTEN: Family = Family::counter(
+    "sluice_checkpoints_not_written_total",
+    &[],
+    "Checkpoints that did not fit the disk; the next one makes up for them",
+);
+static CHECKPOINT_TIME: Family = Family::histogram(
+    "sluice_checkpoint_duration_seconds",
+    &[],
+    "Checkpoints by the time they took",
+);
+static CHECKPOINT_SIZE: Family = Family::gauge(
+    "sluice_checkpoint_size_bytes",
+    &[],
+    "Bytes written for the newest checkpoint; 0 before the first",
+);
+static CHECKPOINT_AGE: Family = Family::gauge(
+    "sluice_checkpoint_age_seconds",
+    &[],
+    "Time since the newest checkpoint, or since the start before the first",
+);
+static CHECKPOINT_BEHIND: Family = Family::gauge(
+    "sluice_checkpoint_behind_bytes",
+    &[],
+    "Bytes of log behind the newest checkpoint: what a start would replay",
+);
+static DISK_FREE: Family = Family::gauge(
+    "sluice_data_disk_free_bytes",
+    &[],
+    "Bytes of the data folder's file system that the broker can still use",
+);
+static DISK_TOTAL: Family = Family::gauge(
+    "sluice_data_disk_total_bytes",
+    &[],
+    "Bytes of the data folder's file system",
+);
+static DISK_FULL: Family = Family::gauge(
+    "sluice_data_disk_full",
+    &[],
+    "1 while messages are refused because the disk is full",
+);
+
+/// Where the disk is.
+#[derive(Debug)]
+pub(super) struct Storage {
+    data_dir: PathBuf,
+}
+
+impl Storage {
+    pub(super) fn new(data_dir: &Path) -> Self {
+        let data_dir = data_dir.to_path_buf();
+        Self { data_dir }
+    }
+
+    pub(super) fn write(&self, page: &mut Page<'_>, store: &Store) {
+        self.disk(page, store);
+        log(page, store);
+        apply(page, store);
+        checkpoints(page, store);
+    }
+
+    fn disk(&self, page: &mut Page<'_>, store: &Store) {
+        page.single(&DISK_FULL, u64::from(store.log().is_full()));
+        // A file system that does not answer has no figures.
+        if let Ok(disk) = statvfs(&self.data_dir) {
+            let (total, free) = (disk.f_blocks * disk.f_frsize, disk.f_bavail * disk.f_frsize);
+            let used = (disk.f_blocks - disk.f_bfree) * disk.f_frsize;
+            page.single(&DISK_TOTAL, total);
+            page.single(&DISK_FREE, free);
+            page.few(&SIZE, [(LOCAL_DISK, used)]);
+        }
+    }
+}
+
+fn log(page: &mut Page<'_>, store: &Store) {
+    let (stats, applying, _) = store.stats();
+    let positions = store.log().positions();
+    // In this order, so that none of them is ahead of the next.
+    let applied = applying.applied_to().0;
+    let durable = positions.durable().0;
+    let written = positions.written().0;
+    let behind = [
+        (&FLUSH_BEHIND, written.saturating_sub(durable)),
+        (&DISPATCH_BEHIND, written.saturating_sub(applied)),
+    ];
+    for (family, behind) in behind {
+        page.few(family, [(LOCAL_DISK, behind)]);
+    }
+    page.single(&WRITTEN, written);
+    page.single(&DURABLE, durable);
+    page.single(&LOG_SIZE, written.saturating_sub(store.log().start().0));
+    page.single(&SEGMENTS, store.log().segments() as u64);
+    let batches = stats.frame_commands.read();
+    page.single(&FRAMES, batches.count);
+    page.single_histogram(&BATCH_COMMANDS, &batches, 1.0);
+    page.single_histogram(&GROUP_BYTES, &stats.group_bytes.read(), 1.0);
+    page.single_histogram(&SYNC, &stats.sync_micros.read(), MICROS);
+}
+
+fn apply(page: &mut Page<'_>, store: &Store) {
+    let (_, stats, _) = store.stats();
+    let positions = store.log().positions();
+    let applied = positions.applied().0;
+    page.single(&APPLY_BEHIND, positions.committed().0.saturating_sub(applied));
+    page.single(&APPLIED, stats.commands());
+    page.single_histogram(&APPLY, &stats.round_micros.read(), MICROS);
+}
+
+fn checkpoints(page: &mut Page<'_>, store: &Store) {
+    let (_, _, stats) = store.stats();
+    let newest = stats.newest();
+    let written = store.log().positions().written().0;
+    page.single(&CHECKPOINTS, stats.written());
+    page.single(&NOT_WRITTEN, stats.not_written());
+    page.single(&CHECKPOINT_SIZE, newest.bytes);
+    page.single(&CHECKPOINT_AGE, newest.since.elapsed().as_secs_f64());
+    page.single(&CHECKPOINT_BEHIND, written.saturating_sub(newest.position.0));
+    page.single_histogram(&CHECKPOINT_TIME, &stats.micros.read(), MICROS);
+}

@@ -31,7 +31,20 @@ pub fn broker() -> Result<PathBuf> {
     const NAME: &str = "sluice-broker";
     once(&BROKER, || match std::env::var_os(VARIABLE) {
         Some(folder) => executable(&PathBuf::from(folder), NAME),
-        None => build(&["--bin", NAME]).and_then(|folder| executable(&folder, NAME)),
+        None => build("sluice-broker", &["--bin", NAME]).and_then(|folder| executable(&folder, NAME)),
+    })
+}
+
+/// The command line as it is shipped.
+///
+/// # Errors
+/// When it is not there, or cannot be built.
+pub fn sluicectl() -> Result<PathBuf> {
+    static SLUICECTL: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    const NAME: &str = "sluicectl";
+    once(&SLUICECTL, || match std::env::var_os(VARIABLE) {
+        Some(folder) => executable(&PathBuf::from(folder), NAME),
+        None => build("sluice-cli", &["--bin", NAME]).and_then(|folder| executable(&folder, NAME)),
     })
 }
 
@@ -44,7 +57,7 @@ pub fn faulty_broker() -> Result<PathBuf> {
     static BROKER: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     const NAME: &str = "sluice-broker-faulty";
     once(&BROKER, || {
-        let folder = build(&["--bin", NAME, "--features", "planted-faults"])?;
+        let folder = build("sluice-broker", &["--bin", NAME, "--features", "planted-faults"])?;
         executable(&folder, NAME)
     })
 }
@@ -57,8 +70,8 @@ fn once(
     found.clone().map_err(|error| anyhow!(error))
 }
 
-fn build(arguments: &[&str]) -> Result<PathBuf> {
-    println!("building sluice-broker {}", arguments.join(" "));
+fn build(package: &str, arguments: &[&str]) -> Result<PathBuf> {
+    println!("building {package} {}", arguments.join(" "));
     let mut cargo = Command::new("cargo");
     // What cargo has told this test of its own package would make build scripts of others run again.
     for (name, _) in std::env::vars_os() {
@@ -67,7 +80,7 @@ fn build(arguments: &[&str]) -> Result<PathBuf> {
         }
     }
     let status = cargo
-        .args(["build", "--quiet", "--locked", "--release", "-p", "sluice-broker"])
+        .args(["build", "--quiet", "--locked", "--release", "-p", package])
         .args(arguments)
         .arg("--target-dir")
         .arg(scratch())
@@ -75,10 +88,7 @@ fn build(arguments: &[&str]) -> Result<PathBuf> {
         .stdin(Stdio::null())
         .status()
         .context("cannot start cargo")?;
-    ensure!(
-        status.success(),
-        "cargo build of sluice-broker ended with {status}"
-    );
+    ensure!(status.success(), "cargo build of {package} ended with {status}");
     Ok(scratch().join("release"))
 }
 

@@ -106,6 +106,8 @@ fn system_suites(run: &mut Run, metadata: &Metadata, chosen: &[String]) {
             "sluice-broker",
             "-p",
             "sluice-bench",
+            "-p",
+            "sluice-cli",
         ]))
     });
     let compiled = run.step("build the suites", || {

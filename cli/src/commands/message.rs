@@ -1,0 +1,216 @@
+//! `sluicectl message …`: sending and receiving as clients do. Looking at messages is in `look`, following in `tail`.
+
+mod look;
+mod tail;
+
+use super::{Outcome, shown};
+use crate::args::{MessageCommand, ReceiveMessages, SendMessages};
+use crate::connect::{self, Client, Receive};
+use crate::failure::{Failure, Kind};
+use crate::session::Session;
+use crate::views::message::Message;
+use crate::views::messages::{ReceivedMessages, SentMessage, SentMessages};
+use bytes::Bytes;
+use sluice_proto::v2;
+use std::io::Read as _;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// Messages of one request, and bytes of their bodies.
+const SEND_AT_ONCE: u64 = 64;
+const BYTES_AT_ONCE: u64 = 1 << 20;
+/// Messages that one receive may take.
+const RECEIVE_AT_ONCE: u32 = 32;
+/// More than any broker takes; what is read from standard input ends there.
+const BODY_BYTES_MAX: u64 = 64 << 20;
+/// How long later receives wait: what there is comes at once.
+const WAIT_FOR_MORE: Duration = Duration::from_millis(100);
+
+pub(super) async fn run(command: &MessageCommand, session: &Session) -> Outcome {
+    match command {
+        MessageCommand::Send(args) => send(args, session).await,
+        MessageCommand::Receive(args) => receive(args, session).await,
+        MessageCommand::Tail(args) => tail::tail(args, session).await,
+        MessageCommand::Get(args) => look::get(args, session).await,
+        MessageCommand::Find(args) => look::find(args, session).await,
+    }
+}
+
+async fn send(args: &SendMessages, session: &Session) -> Outcome {
+    let body = body(&args.body)?;
+    let mut client = session.client().await?;
+    let at_once = (BYTES_AT_ONCE / (body.len() as u64).max(1)).clamp(1, SEND_AT_ONCE);
+    let mut messages = Vec::new();
+    let mut left = args.count;
+    while left > 0 {
+        let batch = (0..left.min(at_once)).map(|_| message(args, &body)).collect();
+        let sent = client
+            .send(&args.topic, batch)
+            .await
+            .map_err(|failure| match messages.len() {
+                0 => failure,
+                // What is not told would be sent again by whoever repeats the command.
+                done => Failure {
+                    message: format!("{} (after {done} messages were sent)", failure.message),
+                    ..failure
+                },
+            })?;
+        left -= left.min(at_once);
+        messages.extend(sent.into_iter().map(|sent| SentMessage {
+            message_id: sent.message_id,
+            offset: sent.offset,
+        }));
+    }
+    shown(SentMessages {
+        topic: args.topic.clone(),
+        messages,
+    })
+}
+
+fn body(text: &str) -> Result<Bytes, Failure> {
+    if text != "-" {
+        return Ok(Bytes::copy_from_slice(text.as_bytes()));
+    }
+    let mut body = Vec::new();
+    let read = std::io::stdin()
+        .lock()
+        .take(BODY_BYTES_MAX + 1)
+        .read_to_end(&mut body);
+    read.map_err(|error| Failure::new(Kind::Failed, format!("standard input cannot be read: {error}")))?;
+    if body.len() as u64 > BODY_BYTES_MAX {
+        return Err(Failure::usage(
+            "standard input has more than 64 MiB: no broker takes such a message",
+        ));
+    }
+    Ok(body.into())
+}
+
+fn message(args: &SendMessages, body: &Bytes) -> v2::Message {
+    let kind = if args.group_key.is_some() {
+        v2::MessageType::Fifo
+    } else {
+        v2::MessageType::Normal
+    };
+    let system = v2::SystemProperties {
+        tag: args.tag.clone(),
+        keys: args.key.clone(),
+        message_id: connect::message_id(),
+        body_encoding: v2::Encoding::Identity.into(),
+        message_type: kind.into(),
+        born_timestamp: Some(now()),
+        born_host: std::env::var("HOSTNAME").unwrap_or_default(),
+        message_group: args.group_key.clone(),
+        ..Default::default()
+    };
+    v2::Message {
+        topic: Some(v2::Resource {
+            resource_namespace: String::new(),
+            name: args.topic.clone(),
+        }),
+        user_properties: args.property.iter().cloned().collect(),
+        system_properties: Some(system),
+        body: body.clone(),
+    }
+}
+
+fn now() -> prost_types::Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    prost_types::Timestamp {
+        seconds: i64::try_from(since.as_secs()).unwrap_or(i64::MAX),
+        nanos: i32::try_from(since.subsec_nanos()).unwrap_or(0),
+    }
+}
+
+async fn receive(args: &ReceiveMessages, session: &Session) -> Outcome {
+    let mut client = session.client().await?;
+    let received = receive_up_to(args, &mut client).await?;
+    let report = ReceivedMessages {
+        group: args.group.clone(),
+        topic: args.topic.clone(),
+        acknowledged: args.ack,
+        messages: received.iter().cloned().map(Message::received).collect(),
+    };
+    if !args.ack {
+        if !received.is_empty() {
+            session.printer().note(&format!(
+                "not acknowledged: they come again to group {} after {:?}; with --ack they are done",
+                args.group, args.invisible
+            ));
+        }
+        return shown(report);
+    }
+    // First they are shown: what nobody has seen must come again.
+    session.printer().show(&report)?;
+    for some in received.chunks(RECEIVE_AT_ONCE as usize) {
+        client.acknowledge(&args.group, &args.topic, some).await?;
+    }
+    Ok(None)
+}
+
+async fn receive_up_to(args: &ReceiveMessages, client: &mut Client) -> Result<Vec<v2::Message>, Failure> {
+    let mut received = Vec::new();
+    let mut wait = args.wait;
+    loop {
+        let left = args.max - u32::try_from(received.len()).unwrap_or(u32::MAX).min(args.max);
+        if left == 0 {
+            return Ok(received);
+        }
+        let receive = Receive {
+            group: args.group.clone(),
+            topic: args.topic.clone(),
+            tags: args.tags.clone(),
+            max: left.min(RECEIVE_AT_ONCE),
+            invisible: args.invisible,
+            wait,
+        };
+        match client.receive(&receive).await {
+            Ok(more) if more.is_empty() => return Ok(received),
+            Ok(more) => received.extend(more),
+            // What came is hidden from others already: it is better shown than lost sight of.
+            Err(_) if !received.is_empty() => return Ok(received),
+            Err(failure) => return Err(failure),
+        }
+        wait = WAIT_FOR_MORE;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::args::{Cli, Command};
+    use clap::Parser as _;
+
+    fn args(line: &[&str]) -> SendMessages {
+        let line = ["sluicectl", "message", "send"].iter().chain(line);
+        match Cli::try_parse_from(line).unwrap().command {
+            Command::Message(MessageCommand::Send(args)) => args,
+            other => unreachable!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_message_has_what_was_asked_for() {
+        let args = args(&[
+            "orders",
+            "-x",
+            "--tag",
+            "t",
+            "--key",
+            "a",
+            "--key",
+            "b",
+            "--group-key",
+            "g",
+            "--property",
+            "p=q=r",
+        ]);
+        let message = message(&args, &body(&args.body).unwrap());
+        let system = message.system_properties.unwrap();
+        assert_eq!(message.body, "-x");
+        assert_eq!(
+            (system.tag.as_deref(), system.keys),
+            (Some("t"), vec!["a".to_owned(), "b".to_owned()])
+        );
+        assert_eq!(system.message_type, v2::MessageType::Fifo as i32);
+        assert_eq!(message.user_properties["p"], "q=r");
+    }
+}

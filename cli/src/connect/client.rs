@@ -1,0 +1,259 @@
+//! The broker as RocketMQ's clients know it: sending, receiving, acknowledging.
+
+use super::channel::{Purpose, connect};
+use super::status::Asked;
+use crate::failure::{Failure, Kind};
+use crate::settings::{Address, Settings};
+use sluice_proto::v2;
+use sluice_proto::v2::messaging_service_client::MessagingServiceClient;
+use sluice_proto::v2::receive_message_response::Content;
+use std::hash::{BuildHasher as _, RandomState};
+use std::time::Duration;
+use tonic::Request;
+use tonic::metadata::MetadataMap;
+use tonic::transport::Channel;
+
+const MESSAGE_BYTES_MAX: usize = 16 << 20;
+
+/// A connection to the port for clients.
+#[derive(Clone)]
+pub struct Client {
+    address: Address,
+    tls: bool,
+    timeout: Duration,
+    headers: MetadataMap,
+    stub: MessagingServiceClient<Channel>,
+}
+
+/// What a receive asks for.
+#[derive(Clone, Debug)]
+pub struct Receive {
+    /// The group.
+    pub group: String,
+    /// The topic.
+    pub topic: String,
+    /// The tag expression.
+    pub tags: String,
+    /// How many messages at most, up to 32.
+    pub max: u32,
+    /// How long they are hidden from others.
+    pub invisible: Duration,
+    /// How long to wait for the first.
+    pub wait: Duration,
+}
+
+/// A message that was taken.
+#[derive(Clone, Debug)]
+pub struct Sent {
+    /// Its id.
+    pub message_id: String,
+    /// Its offset in its queue.
+    pub offset: u64,
+}
+
+/// Messages, as they came.
+pub type Received = Vec<v2::Message>;
+
+impl Client {
+    /// Connects to an address with the settings' TLS.
+    ///
+    /// # Errors
+    /// When nobody answers there.
+    pub async fn connect(address: Address, settings: &Settings) -> Result<Self, Failure> {
+        let channel = connect(&address, &settings.tls, settings.timeout, Purpose::Messages).await?;
+        let stub = MessagingServiceClient::new(channel)
+            .max_decoding_message_size(MESSAGE_BYTES_MAX)
+            .max_encoding_message_size(MESSAGE_BYTES_MAX);
+        Ok(Self {
+            address,
+            tls: settings.tls.enabled,
+            timeout: settings.timeout,
+            headers: headers()?,
+            stub,
+        })
+    }
+
+    /// Sends messages of one topic, in order. All are taken, or the first refusal is told.
+    ///
+    /// # Errors
+    /// When one was refused, or nobody answers: then some of them may be there nevertheless.
+    pub async fn send(&mut self, topic: &str, messages: Vec<v2::Message>) -> Result<Vec<Sent>, Failure> {
+        let asked = Asked::topic(topic);
+        let request = self.request(v2::SendMessageRequest { messages }, self.timeout);
+        let response = match self.stub.send_message(request).await {
+            Ok(response) => response.into_inner(),
+            Err(status) => return Err(asked.unanswered(&self.address, self.tls, &status)),
+        };
+        let mut statuses = response.entries.iter().map(|entry| entry.status.as_ref());
+        // A call that was refused as a whole has no entries.
+        if response.entries.is_empty() {
+            check(&asked, response.status.as_ref())?;
+        }
+        statuses.try_for_each(|status| check(&asked, status))?;
+        let sent = response.entries.into_iter().map(|entry| Sent {
+            message_id: entry.message_id,
+            offset: u64::try_from(entry.offset).unwrap_or(0),
+        });
+        Ok(sent.collect())
+    }
+
+    /// Receives messages; none if none came in time.
+    ///
+    /// # Errors
+    /// When the call was refused, or nobody answers.
+    pub async fn receive(&mut self, receive: &Receive) -> Result<Received, Failure> {
+        let asked = Asked::topic(&receive.topic);
+        let request = self.request(receive.request(), receive.wait + self.timeout);
+        let unanswered = |this: &Self, status| asked.unanswered(&this.address, this.tls, &status);
+        let mut stream = match self.stub.receive_message(request).await {
+            Ok(response) => response.into_inner(),
+            Err(status) => return Err(unanswered(self, status)),
+        };
+        let mut messages = Vec::new();
+        loop {
+            match stream.message().await {
+                Ok(Some(frame)) => match frame.content {
+                    Some(Content::Message(message)) => messages.push(message),
+                    Some(Content::Status(status)) if status.code == v2::Code::MessageNotFound as i32 => {}
+                    Some(Content::Status(status)) => check(&asked, Some(&status))?,
+                    Some(Content::DeliveryTimestamp(_)) | None => {}
+                },
+                Ok(None) => return Ok(messages),
+                // What came is held by this client now, and is shown.
+                Err(_) if !messages.is_empty() => return Ok(messages),
+                Err(status) => return Err(unanswered(self, status)),
+            }
+        }
+    }
+
+    /// Acknowledges messages as they were received.
+    ///
+    /// # Errors
+    /// When one was refused, or nobody answers.
+    pub async fn acknowledge(
+        &mut self,
+        group: &str,
+        topic: &str,
+        messages: &[v2::Message],
+    ) -> Result<(), Failure> {
+        let asked = Asked::group(group);
+        let entries = messages.iter().filter_map(|message| {
+            let properties = message.system_properties.as_ref()?;
+            Some(v2::AckMessageEntry {
+                message_id: properties.message_id.clone(),
+                receipt_handle: properties.receipt_handle.clone().unwrap_or_default(),
+                lite_topic: None,
+            })
+        });
+        let body = v2::AckMessageRequest {
+            group: Some(resource(group)),
+            topic: Some(resource(topic)),
+            entries: entries.collect(),
+        };
+        let request = self.request(body, self.timeout);
+        let response = match self.stub.ack_message(request).await {
+            Ok(response) => response.into_inner(),
+            Err(status) => return Err(asked.unanswered(&self.address, self.tls, &status)),
+        };
+        let mut entries = response.entries.iter().map(|entry| entry.status.as_ref());
+        entries.try_for_each(|status| check(&asked, status))?;
+        check(&asked, response.status.as_ref())
+    }
+
+    fn request<T>(&self, body: T, timeout: Duration) -> Request<T> {
+        let mut request = Request::new(body);
+        *request.metadata_mut() = self.headers.clone();
+        request.set_timeout(timeout);
+        request
+    }
+}
+
+impl Receive {
+    fn request(&self) -> v2::ReceiveMessageRequest {
+        v2::ReceiveMessageRequest {
+            group: Some(resource(&self.group)),
+            message_queue: Some(v2::MessageQueue {
+                topic: Some(resource(&self.topic)),
+                id: -1,
+                permission: v2::Permission::ReadWrite.into(),
+                ..Default::default()
+            }),
+            filter_expression: Some(v2::FilterExpression {
+                r#type: v2::FilterType::Tag.into(),
+                expression: self.tags.clone(),
+            }),
+            batch_size: i32::try_from(self.max).unwrap_or(i32::MAX),
+            invisible_duration: Some(duration(self.invisible)),
+            auto_renew: false,
+            long_polling_timeout: Some(duration(self.wait)),
+            attempt_id: None,
+        }
+    }
+}
+
+fn check(asked: &Asked, status: Option<&v2::Status>) -> Result<(), Failure> {
+    match status {
+        Some(status) if status.code == v2::Code::Ok as i32 => Ok(()),
+        Some(status) => Err(asked.refusal(status)),
+        None => Err(Failure::new(Kind::Failed, "the broker's answer has no status")),
+    }
+}
+
+/// A topic or group as the protocol names it.
+fn resource(name: &str) -> v2::Resource {
+    v2::Resource {
+        resource_namespace: String::new(),
+        name: name.to_owned(),
+    }
+}
+
+fn duration(duration: Duration) -> prost_types::Duration {
+    prost_types::Duration {
+        seconds: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
+        nanos: i32::try_from(duration.subsec_nanos()).unwrap_or(0),
+    }
+}
+
+fn headers() -> Result<MetadataMap, Failure> {
+    let host = std::env::var("HOSTNAME").unwrap_or_default();
+    let host: String = host.chars().filter(char::is_ascii_graphic).collect();
+    let client_id = format!("sluicectl@{host}@{}@{:08x}", std::process::id(), entropy() as u32);
+    let mut headers = MetadataMap::new();
+    for (name, value) in [
+        ("x-mq-client-id", client_id.as_str()),
+        ("x-mq-language", "RUST"),
+        ("x-mq-client-version", env!("CARGO_PKG_VERSION")),
+        ("x-mq-protocol", "v2"),
+    ] {
+        let value = value
+            .parse()
+            .map_err(|_| Failure::new(Kind::Failed, format!("{value:?} is no header")))?;
+        headers.insert(name, value);
+    }
+    Ok(headers)
+}
+
+/// A new message id: 34 hexadecimal digits, as RocketMQ's clients make them; which one is chance.
+pub fn message_id() -> String {
+    format!("01{:016X}{:016X}", entropy(), entropy())
+}
+
+/// The standard library seeds its hashers from the system.
+fn entropy() -> u64 {
+    RandomState::new().hash_one(std::time::Instant::now())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn message_ids_are_34_digits_and_differ() {
+        let ids: std::collections::BTreeSet<String> = (0..1000).map(|_| message_id()).collect();
+        assert_eq!(ids.len(), 1000);
+        assert!(
+            ids.iter()
+                .all(|id| id.len() == 34 && id.bytes().all(|byte| byte.is_ascii_hexdigit()))
+        );
+    }
+}

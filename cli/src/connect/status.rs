@@ -1,0 +1,271 @@
+//! Why a call was refused: the broker's answer as a failure with an exit code.
+
+use super::channel::{Purpose, causes, unreachable};
+use crate::failure::{Failure, Kind};
+use crate::settings::Address;
+use sluice_proto::v2;
+use tonic::{Code, Status};
+
+/// The trailing metadata in which the admin API names the exact reason.
+const REASON: &str = "sluice-reason";
+
+/// What a call was about, for its failure.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// Such as "topic 'orders'".
+    object: String,
+}
+
+impl Asked {
+    /// About the broker.
+    pub fn broker() -> Self {
+        Self::default()
+    }
+
+    /// About a topic.
+    pub fn topic(name: &str) -> Self {
+        Self {
+            object: format!("topic '{name}'"),
+        }
+    }
+
+    /// About a consumer group.
+    pub fn group(name: &str) -> Self {
+        Self {
+            object: format!("group '{name}'"),
+        }
+    }
+
+    /// About a client.
+    pub fn client(id: &str) -> Self {
+        Self {
+            object: format!("client '{id}'"),
+        }
+    }
+
+    /// About a message.
+    pub fn message(id: &str) -> Self {
+        Self {
+            object: format!("message {id}"),
+        }
+    }
+
+    /// The failure that an admin call's status is.
+    pub(super) fn failure(&self, address: &Address, tls: bool, status: &Status) -> Failure {
+        let reason = status
+            .metadata()
+            .get(REASON)
+            .and_then(|reason| reason.to_str().ok())
+            .map(str::to_owned);
+        // Without a reason nobody has answered: the connection broke, or it was no broker.
+        if reason.is_none() && matches!(status.code(), Code::Unavailable | Code::Cancelled | Code::Unknown) {
+            let cause = std::error::Error::source(status).map_or_else(|| status.message().to_owned(), causes);
+            return unreachable(address, &cause, tls, Purpose::Admin);
+        }
+        if reason.is_none() && status.code() == Code::Unimplemented {
+            return Failure::new(Kind::Failed, format!("{address} does not serve this part of the admin API")).hint(
+                "it may be the port for clients, or the broker may be older than this sluicectl; its --admin-listen is the one",
+            );
+        }
+        let (kind, hint) = advice(status.code(), reason.as_deref());
+        Failure {
+            kind,
+            object: self.object.clone(),
+            message: text(status),
+            hint: hint.or_else(|| self.not_found_hint(kind)),
+            reason,
+        }
+    }
+
+    fn not_found_hint(&self, kind: Kind) -> Option<String> {
+        let (what, _) = self.object.split_once(' ').filter(|_| kind == Kind::NotFound)?;
+        let hint = match what {
+            "topic" => {
+                "`sluicectl topic list --all` shows which there are, `sluicectl topic create` makes one"
+            }
+            "group" => "`sluicectl group list` shows which there are, `sluicectl group create` makes one",
+            "client" => "`sluicectl client list` shows which are connected",
+            "message" => "`sluicectl message find TOPIC --from -1h` shows what came lately",
+            _ => return None,
+        };
+        Some(hint.to_owned())
+    }
+
+    /// The failure that the protocol's status is.
+    pub(super) fn refusal(&self, status: &v2::Status) -> Failure {
+        let code = v2::Code::try_from(status.code).unwrap_or_default();
+        let kind = match status.code {
+            40_100..=40_399 if code == v2::Code::Forbidden => Kind::Refused,
+            40_100..=40_399 => Kind::NotAllowed,
+            40_400..=40_499 => Kind::NotFound,
+            42_800..=42_899 => Kind::Refused,
+            40_000..=40_999 | 41_300..=41_399 | 43_100..=43_199 => Kind::Usage,
+            _ => Kind::Failed,
+        };
+        let hint = match code {
+            v2::Code::MessagePropertyConflictWithType => Some(
+                "a topic of type fifo takes messages with --group-key, one of type normal those without"
+                    .to_owned(),
+            ),
+            v2::Code::TooManyRequests => {
+                Some("the broker has too much to do, or no room: try again in a moment".to_owned())
+            }
+            _ => self.not_found_hint(kind),
+        };
+        Failure {
+            kind,
+            object: self.object.clone(),
+            message: if status.message.is_empty() {
+                code.as_str_name().to_owned()
+            } else {
+                status.message.clone()
+            },
+            hint,
+            reason: Some(code.as_str_name().to_owned()),
+        }
+    }
+
+    /// The failure of a call of the protocol for clients that was not answered at all.
+    pub(super) fn unanswered(&self, address: &Address, tls: bool, status: &Status) -> Failure {
+        match status.code() {
+            Code::Unavailable | Code::Cancelled | Code::Unknown => {
+                let cause =
+                    std::error::Error::source(status).map_or_else(|| status.message().to_owned(), causes);
+                unreachable(address, &cause, tls, Purpose::Messages)
+            }
+            Code::Unimplemented => Failure::new(
+                Kind::Failed,
+                format!("{address} does not speak RocketMQ's protocol for clients"),
+            )
+            .hint("name the broker's address for clients with --endpoint HOST:PORT"),
+            code => {
+                let (kind, hint) = advice(code, None);
+                Failure {
+                    kind,
+                    object: self.object.clone(),
+                    message: text(status),
+                    hint,
+                    reason: None,
+                }
+            }
+        }
+    }
+}
+
+fn text(status: &Status) -> String {
+    if status.message().is_empty() {
+        status.code().description().to_owned()
+    } else {
+        status.message().to_owned()
+    }
+}
+
+fn advice(code: Code, reason: Option<&str>) -> (Kind, Option<String>) {
+    let hint = |text: &str| Some(text.to_owned());
+    match (code, reason) {
+        (Code::InvalidArgument | Code::OutOfRange, _) => (Kind::Usage, None),
+        (Code::NotFound, _) => (Kind::NotFound, None),
+        (_, Some("GENERATION_STALE")) => (
+            Kind::Refused,
+            hint("somebody has changed it in between: look at it, and say again what you want"),
+        ),
+        (_, Some("EPOCH_STALE")) => (
+            Kind::Refused,
+            hint("an operator has taken over: change its resource instead, or wait until it is gone"),
+        ),
+        (Code::AlreadyExists | Code::FailedPrecondition | Code::Aborted, _) => (Kind::Refused, None),
+        (Code::Unauthenticated, Some("TLS_REQUIRED")) => (
+            Kind::NotAllowed,
+            hint("give --tls or --ca FILE, with --cert and --cert-key"),
+        ),
+        (Code::Unauthenticated | Code::PermissionDenied, _) => (
+            Kind::NotAllowed,
+            hint("give --token-file FILE, or SLUICE_TOKEN, or --cert and --cert-key"),
+        ),
+        (Code::DeadlineExceeded, _) => (
+            Kind::Unreachable,
+            hint("it may be busy: try again with a longer --timeout"),
+        ),
+        (Code::Unavailable, _) => (Kind::Unreachable, hint("try again in a moment")),
+        (Code::ResourceExhausted, _) => (Kind::Failed, hint("try again in a moment")),
+        _ => (Kind::Failed, None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tonic::metadata::MetadataMap;
+
+    fn status(code: Code, reason: &'static str) -> Status {
+        let mut metadata = MetadataMap::new();
+        if !reason.is_empty() {
+            metadata.insert(REASON, reason.parse().unwrap());
+        }
+        Status::with_metadata(code, "the broker's words", metadata)
+    }
+
+    fn failure(code: Code, reason: &'static str) -> Failure {
+        let address = Address::parse("127.0.0.1:8082").unwrap();
+        Asked::topic("orders").failure(&address, false, &status(code, reason))
+    }
+
+    #[test]
+    fn each_answer_has_its_exit_code() {
+        for (code, reason, kind) in [
+            (Code::InvalidArgument, "TOPIC_NAME_INVALID", Kind::Usage),
+            (Code::NotFound, "TOPIC_NOT_FOUND", Kind::NotFound),
+            (Code::AlreadyExists, "TOPIC_EXISTS", Kind::Refused),
+            (Code::FailedPrecondition, "TOPIC_NOT_EMPTY", Kind::Refused),
+            (Code::FailedPrecondition, "GENERATION_STALE", Kind::Refused),
+            (Code::Unauthenticated, "TOKEN_MISSING", Kind::NotAllowed),
+            (Code::DeadlineExceeded, "", Kind::Unreachable),
+            (Code::Unavailable, "", Kind::Unreachable),
+            (Code::Unavailable, "STOPPING", Kind::Unreachable),
+            (Code::Unknown, "OUTCOME_UNKNOWN", Kind::Failed),
+            (Code::Internal, "INTERNAL", Kind::Failed),
+            (Code::Unimplemented, "", Kind::Failed),
+        ] {
+            assert_eq!(failure(code, reason).kind, kind, "{code:?} {reason}");
+        }
+    }
+
+    #[test]
+    fn failures_say_what_to_do_and_keep_the_brokers_reason() {
+        let missing = failure(Code::NotFound, "TOPIC_NOT_FOUND");
+        assert!(missing.hint.unwrap().contains("sluicectl topic list"));
+        assert_eq!(missing.reason.as_deref(), Some("TOPIC_NOT_FOUND"));
+        assert!(
+            failure(Code::Unauthenticated, "TOKEN_MISSING")
+                .hint
+                .unwrap()
+                .contains("--token-file")
+        );
+        let dead = failure(Code::Unavailable, "");
+        assert!(dead.message.contains("127.0.0.1:8082") && dead.hint.unwrap().contains("--admin"));
+    }
+
+    #[test]
+    fn the_protocols_codes_have_exit_codes_too() {
+        for (code, kind) in [
+            (v2::Code::TopicNotFound, Kind::NotFound),
+            (v2::Code::IllegalTopic, Kind::Usage),
+            (v2::Code::MessageBodyTooLarge, Kind::Usage),
+            (v2::Code::MessagePropertyConflictWithType, Kind::Usage),
+            (v2::Code::Forbidden, Kind::Refused),
+            (v2::Code::Unauthorized, Kind::NotAllowed),
+            (v2::Code::TooManyRequests, Kind::Failed),
+            (v2::Code::InternalError, Kind::Failed),
+        ] {
+            let status = v2::Status {
+                code: code.into(),
+                message: String::new(),
+            };
+            let refusal = Asked::topic("orders").refusal(&status);
+            assert_eq!(
+                (refusal.kind, refusal.message.as_str()),
+                (kind, code.as_str_name())
+            );
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! One run: arguments, command, exit code.
+
+use crate::args::{Cli, Command};
+use crate::commands;
+use crate::failure::{Failure, Kind};
+use crate::output::{Format, Printer, Report, print_failure};
+use crate::session::Session;
+use crate::settings::{Contexts, Environment, Settings};
+use clap::error::ErrorKind;
+use clap::{CommandFactory as _, Parser as _};
+use std::ffi::OsString;
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// The shortest pause of `--watch`.
+const WATCH_MIN: Duration = Duration::from_millis(100);
+
+/// Does what the process's arguments ask for.
+pub fn from_command_line() -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let cli = match Cli::try_parse_from(&arguments) {
+        Ok(cli) => cli,
+        Err(error) => return refuse(&error, &arguments),
+    };
+    let format = cli.global.output;
+    match run(&cli, &Environment::read()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) if failure.is_closed_output() => ExitCode::SUCCESS,
+        Err(failure) => {
+            print_failure(&failure, format);
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+/// Help and version are answers; everything else is a wrong command line.
+fn refuse(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
+    let is_answer = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+    if is_answer || !asks_for_json(arguments) {
+        // Where it cannot be printed the exit code says enough.
+        let _ = error.print();
+    } else {
+        let text = error.render().to_string();
+        let text = text.trim_start_matches("error: ").trim_end();
+        print_failure(&Failure::usage(text), Format::Json);
+    }
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(Kind::Usage as u8))
+}
+
+/// Whether a command line that cannot be read asks for JSON.
+fn asks_for_json(arguments: &[OsString]) -> bool {
+    let words: Vec<&str> = arguments.iter().filter_map(|word| word.to_str()).collect();
+    words
+        .iter()
+        .any(|word| matches!(*word, "-ojson" | "-o=json" | "--output=json"))
+        || words
+            .windows(2)
+            .any(|pair| matches!(pair, ["-o" | "--output", "json"]))
+}
+
+fn run(cli: &Cli, environment: &Environment) -> Result<(), Failure> {
+    let printer = Printer::new(cli.global.output);
+    if cli.global.watch.is_some() && !cli.command.is_watchable() {
+        return Err(Failure::usage("--watch goes with commands that only show something").hint(
+            "such as `sluicectl group lag GROUP --watch`; `sluicectl message tail TOPIC` follows a topic's messages",
+        ));
+    }
+    let report = match &cli.command {
+        Command::Completion { shell } => {
+            clap_complete::generate(*shell, &mut Cli::command(), "sluicectl", &mut std::io::stdout());
+            return Ok(());
+        }
+        Command::Context(command) => {
+            let contexts = Contexts::load(environment.config.as_deref())?;
+            commands::context(command, &cli.global, contexts)?
+        }
+        command => return online(command, cli, environment, printer),
+    };
+    report.map_or(Ok(()), |report| printer.show(&*report))
+}
+
+/// A command that needs a broker.
+fn online(command: &Command, cli: &Cli, environment: &Environment, printer: Printer) -> Result<(), Failure> {
+    let contexts = Contexts::load(environment.config.as_deref())?;
+    let settings = Settings::resolve(&cli.global, environment, &contexts)?;
+    let session = Session::new(settings, printer);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(Kind::Failed, format!("the runtime cannot be started: {error}")))?;
+    runtime.block_on(async {
+        let first = Box::pin(commands::run(command, &session)).await?;
+        match (cli.global.watch, first) {
+            (_, None) => Ok(()),
+            (None, Some(report)) => printer.show(&*report),
+            (Some(every), Some(report)) => watch(command, &session, every.max(WATCH_MIN), report).await,
+        }
+    })
+}
+
+/// Shows it again and again. That a broker is away for a while is shown too, and waited out.
+async fn watch(
+    command: &Command,
+    session: &Session,
+    every: Duration,
+    first: Box<dyn Report>,
+) -> Result<(), Failure> {
+    let printer = session.printer();
+    printer.show_again(&*first)?;
+    loop {
+        tokio::time::sleep(every).await;
+        match Box::pin(commands::run(command, session)).await {
+            Ok(Some(report)) => printer.show_again(&*report)?,
+            Ok(None) => return Ok(()),
+            Err(failure) if failure.kind == Kind::Unreachable => print_failure(&failure, printer.format()),
+            Err(failure) => return Err(failure),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_command_line_that_asks_for_json_is_known_as_such() {
+        let asks = |words: &[&str]| asks_for_json(&words.iter().map(OsString::from).collect::<Vec<_>>());
+        for words in [
+            &["x", "-o", "json"][..],
+            &["-ojson", "x"],
+            &["--output=json"],
+            &["--output", "json"],
+        ] {
+            assert!(asks(words), "{words:?}");
+        }
+        for words in [&["x", "-o", "yaml"][..], &["json"], &["-o"], &[]] {
+            assert!(!asks(words), "{words:?}");
+        }
+    }
+}

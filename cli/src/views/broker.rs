@@ -1,0 +1,320 @@
+//! The broker, and its configuration.
+
+use crate::output::{Align, Fields, Show, Table};
+use crate::units::{self, Seconds, count, seconds, size};
+use serde::Serialize;
+use sluice_proto::admin;
+
+/// How the broker is.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub struct BrokerStatus {
+    /// Its name.
+    pub broker: String,
+    /// Its cluster's name.
+    pub cluster: String,
+    /// Its version.
+    pub version: String,
+    /// When it was started.
+    pub started_at: String,
+    /// Since then.
+    pub uptime_seconds: Seconds,
+    /// What clients are told.
+    pub client_address: String,
+    /// Where it listens.
+    pub listeners: Vec<Listener>,
+    /// Its log.
+    pub log: Log,
+    /// Its disk.
+    pub disk: Disk,
+    /// How many there are.
+    pub topics: u32,
+    /// How many there are.
+    pub groups: u32,
+    /// How many are connected.
+    pub producers: u32,
+    /// How many are connected.
+    pub consumers: u32,
+    /// How many are open.
+    pub connections: u64,
+    /// The operator's epoch; 0 if there never was one.
+    pub fence_epoch: u64,
+    /// Who has it.
+    pub fence_holder: Option<String>,
+    /// Of the shard.
+    pub uuid: String,
+}
+
+/// Where it listens.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub struct Listener {
+    /// What for.
+    pub name: String,
+    /// Where.
+    pub address: String,
+}
+
+/// The log.
+#[derive(Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Log {
+    /// Its level of behaviour.
+    pub level: u32,
+    /// The term since the start.
+    pub term: u64,
+    /// `sync` or `async`.
+    pub flush: String,
+    /// Bytes written.
+    pub written: u64,
+    /// Bytes synced.
+    pub durable: u64,
+    /// The next frame to apply.
+    pub next_index: u64,
+    /// Checkpoints written since the start.
+    pub checkpoints: u64,
+}
+
+/// The disk.
+#[derive(Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Disk {
+    /// The data folder.
+    pub folder: String,
+    /// How large it is.
+    pub total_bytes: u64,
+    /// How much is free.
+    pub free_bytes: u64,
+    /// Whether sends are refused because it is full.
+    pub refusing_sends: bool,
+}
+
+impl From<admin::BrokerStatus> for BrokerStatus {
+    fn from(status: admin::BrokerStatus) -> Self {
+        let listener = |listener: admin::BrokerListener| Listener {
+            name: listener.name,
+            address: listener.address,
+        };
+        let log = status.log.map(|log| Log {
+            level: log.level,
+            term: log.term,
+            flush: log.flush,
+            written: log.written,
+            durable: log.durable,
+            next_index: log.next_index,
+            checkpoints: log.checkpoints,
+        });
+        let disk = status.disk.map(|disk| Disk {
+            folder: disk.folder,
+            total_bytes: disk.total_bytes,
+            free_bytes: disk.free_bytes,
+            refusing_sends: disk.refusing_sends,
+        });
+        Self {
+            broker: status.broker_name,
+            cluster: status.cluster_name,
+            version: status.version,
+            started_at: units::rfc3339(status.started_ms),
+            uptime_seconds: seconds(status.uptime_ms),
+            client_address: status.client_address,
+            listeners: status.listeners.into_iter().map(listener).collect(),
+            log: log.unwrap_or_default(),
+            disk: disk.unwrap_or_default(),
+            topics: status.topics,
+            groups: status.groups,
+            producers: status.producers,
+            consumers: status.consumers,
+            connections: status.connections,
+            fence_epoch: status.fence_epoch,
+            fence_holder: Some(status.fence_holder).filter(|holder| !holder.is_empty()),
+            uuid: status.uuid,
+        }
+    }
+}
+
+impl Show for BrokerStatus {
+    fn text(&self, wide: bool) -> String {
+        let listeners: Vec<String> = self
+            .listeners
+            .iter()
+            .map(|listener| format!("{} {}", listener.name, listener.address))
+            .collect();
+        let (log, disk) = (&self.log, &self.disk);
+        let full = if disk.refusing_sends {
+            "; sends are refused, for it is full"
+        } else {
+            ""
+        };
+        let mut fields = Fields::default()
+            .with("broker", format!("{} of {}", self.broker, self.cluster))
+            .with("version", &self.version)
+            .with(
+                "up for",
+                format!("{}, since {}", self.uptime_seconds, self.started_at),
+            )
+            .with("clients use", &self.client_address)
+            .with("listens", listeners.join(", "))
+            .with("topics", count(u64::from(self.topics)))
+            .with("groups", count(u64::from(self.groups)))
+            .with(
+                "clients",
+                format!(
+                    "{} producers, {} consumers, {} connections",
+                    count(u64::from(self.producers)),
+                    count(u64::from(self.consumers)),
+                    count(self.connections)
+                ),
+            )
+            .with("log", format!("{}, flush {}", size(log.written), log.flush))
+            .with(
+                "disk",
+                format!(
+                    "{} free of {}{full}",
+                    size(disk.free_bytes),
+                    size(disk.total_bytes)
+                ),
+            )
+            .with("data folder", &disk.folder);
+        if wide {
+            fields.add(
+                "log position",
+                format!("{} written, {} durable", log.written, log.durable),
+            );
+            fields.add(
+                "log frames",
+                format!(
+                    "next index {}, term {}, level {}",
+                    log.next_index, log.term, log.level
+                ),
+            );
+            fields.add("checkpoints", count(log.checkpoints));
+            fields.add("uuid", &self.uuid);
+            let fence = self.fence_holder.as_ref();
+            fields.add(
+                "fence",
+                fence.map_or_else(String::new, |who| format!("epoch {} of {who}", self.fence_epoch)),
+            );
+        }
+        fields.render()
+    }
+}
+
+/// Keys with their values.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Config(pub Vec<ConfigEntry>);
+
+/// A key.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub struct ConfigEntry {
+    /// Its name.
+    pub key: String,
+    /// Its value.
+    pub value: String,
+    /// Where that comes from: `default`, `profile`, `file`, `environment`, `flag` or `live`.
+    pub source: String,
+    /// Whether it can be changed without a restart.
+    pub live: bool,
+    /// What it means.
+    pub description: String,
+}
+
+impl From<Vec<admin::ConfigEntry>> for Config {
+    fn from(entries: Vec<admin::ConfigEntry>) -> Self {
+        let entry = |entry: admin::ConfigEntry| ConfigEntry {
+            key: entry.key,
+            value: entry.value,
+            source: entry.source,
+            live: entry.live,
+            description: entry.description,
+        };
+        Self(entries.into_iter().map(entry).collect())
+    }
+}
+
+impl Show for Config {
+    fn text(&self, wide: bool) -> String {
+        let mut columns = vec![
+            ("KEY", Align::Left),
+            ("VALUE", Align::Left),
+            ("FROM", Align::Left),
+            ("LIVE", Align::Left),
+        ];
+        if wide {
+            columns.push(("MEANING", Align::Left));
+        }
+        let mut table = Table::new("no keys", &columns);
+        for entry in &self.0 {
+            let live = if entry.live { "yes" } else { "no" };
+            let mut row = vec![
+                entry.key.clone(),
+                entry.value.clone(),
+                entry.source.clone(),
+                live.to_owned(),
+            ];
+            if wide {
+                row.push(entry.description.clone());
+            }
+            table.row(row);
+        }
+        table.render()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::{Format, Report as _};
+    use serde_json::{Value, json};
+
+    #[test]
+    fn the_status_is_exact_in_json_and_humane_in_text() {
+        let status = BrokerStatus::from(admin::BrokerStatus {
+            broker_name: "broker-a".to_owned(),
+            cluster_name: "sluice".to_owned(),
+            uptime_ms: 3_661_000,
+            client_address: ":8081".to_owned(),
+            log: Some(admin::LogStatus {
+                written: 3 << 20,
+                flush: "sync".to_owned(),
+                ..Default::default()
+            }),
+            disk: Some(admin::DiskStatus {
+                total_bytes: 100 << 30,
+                free_bytes: 40 << 30,
+                ..Default::default()
+            }),
+            ..Default::default()
+        });
+        let json: Value = serde_json::from_str(&status.render(Format::Json, false)).unwrap();
+        assert_eq!(json["log"]["written"], json!(3 << 20));
+        assert_eq!(
+            (&json["uptime_seconds"], &json["fence_holder"]),
+            (&json!(3661), &json!(null))
+        );
+        let text = status.text(false);
+        for part in [
+            "up for:       1h1m",
+            "3.0 MiB, flush sync",
+            "40.0 GiB free of 100.0 GiB",
+        ] {
+            assert!(text.contains(part), "{text}");
+        }
+        assert!(status.text(true).contains("3145728 written"));
+    }
+
+    #[test]
+    fn keys_are_shown_with_their_sources() {
+        let config = Config::from(vec![admin::ConfigEntry {
+            key: "log".to_owned(),
+            value: "debug".to_owned(),
+            source: "live".to_owned(),
+            live: true,
+            description: "what is logged".to_owned(),
+        }]);
+        assert_eq!(
+            config.text(false),
+            "KEY   VALUE   FROM   LIVE\nlog   debug   live   yes"
+        );
+        assert_eq!(
+            config.render(Format::Json, true),
+            r#"[{"key":"log","value":"debug","source":"live","live":true,"description":"what is logged"}]"#
+        );
+    }
+}

@@ -1,0 +1,166 @@
+//! What a group has not done.
+
+use super::topic_description::columns_of_lag;
+use crate::output::{Align, Show, Table};
+use crate::units::{Seconds, count, seconds};
+use serde::Serialize;
+use sluice_proto::admin;
+
+/// A group's lag, by topic and queue.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub struct GroupLag {
+    /// The group.
+    pub group: String,
+    /// What it reads, by name.
+    pub topics: Vec<TopicLag>,
+}
+
+/// Its lag in a topic.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub struct TopicLag {
+    /// The topic.
+    pub topic: String,
+    /// Messages that wait.
+    pub ready: u64,
+    /// Messages that clients hold.
+    pub inflight: u64,
+    /// Both.
+    pub lag: u64,
+    /// Age of the oldest of them; 0 without any.
+    pub age_seconds: Seconds,
+    /// By number; every queue is there.
+    pub queues: Vec<QueueLag>,
+    /// The tags that count.
+    pub expression: String,
+}
+
+/// Its lag in a queue.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub struct QueueLag {
+    /// The queue.
+    pub queue: u32,
+    /// Messages that wait.
+    pub ready: u64,
+    /// Messages that clients hold.
+    pub inflight: u64,
+    /// Both.
+    pub lag: u64,
+    /// Age of the oldest of them; 0 without any.
+    pub age_seconds: Seconds,
+}
+
+impl From<admin::GroupLag> for GroupLag {
+    fn from(lag: admin::GroupLag) -> Self {
+        Self {
+            group: lag.group,
+            topics: lag.topics.into_iter().map(TopicLag::from).collect(),
+        }
+    }
+}
+
+impl From<admin::TopicLag> for TopicLag {
+    fn from(lag: admin::TopicLag) -> Self {
+        let queue = |lag: admin::QueueLag| QueueLag {
+            queue: lag.queue,
+            ready: lag.ready,
+            inflight: lag.inflight,
+            lag: lag.lag,
+            age_seconds: seconds(lag.age_ms),
+        };
+        Self {
+            topic: lag.topic,
+            ready: lag.ready,
+            inflight: lag.inflight,
+            lag: lag.lag,
+            age_seconds: seconds(lag.age_ms),
+            queues: lag.queues.into_iter().map(queue).collect(),
+            expression: lag.expression,
+        }
+    }
+}
+
+impl Show for GroupLag {
+    fn text(&self, wide: bool) -> String {
+        let [topic, numbers @ ..] = columns_of_lag("TOPIC");
+        let mut columns = vec![topic];
+        if wide {
+            columns.push(("QUEUE", Align::Right));
+        }
+        columns.extend(numbers);
+        if wide {
+            columns.push(("TAGS", Align::Left));
+        }
+        let mut table = Table::new("the group reads no topic yet", &columns);
+        for topic in &self.topics {
+            let all = [topic.ready, topic.inflight, topic.lag].map(count);
+            let mut row = vec![topic.topic.clone()];
+            if wide {
+                row.push("all".to_owned());
+            }
+            row.extend(all);
+            row.push(topic.age_seconds.to_string());
+            if wide {
+                row.push(topic.expression.clone());
+            }
+            table.row(row);
+            for queue in topic.queues.iter().filter(|_| wide) {
+                let [ready, inflight, lag] = [queue.ready, queue.inflight, queue.lag].map(count);
+                let (number, age) = (queue.queue.to_string(), queue.age_seconds.to_string());
+                table.row([String::new(), number, ready, inflight, lag, age, String::new()]);
+            }
+        }
+        table.render()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::{Format, Report as _};
+
+    fn lag() -> GroupLag {
+        let queue = |queue, ready, inflight, age_ms| admin::QueueLag {
+            queue,
+            ready,
+            inflight,
+            lag: ready + inflight,
+            age_ms,
+        };
+        GroupLag::from(admin::GroupLag {
+            group: "readers".to_owned(),
+            topics: vec![admin::TopicLag {
+                topic: "orders".to_owned(),
+                ready: 1200,
+                inflight: 3,
+                lag: 1203,
+                age_ms: 61_500,
+                queues: vec![queue(0, 1200, 3, 61_500), queue(1, 0, 0, 0)],
+                expression: "*".to_owned(),
+            }],
+        })
+    }
+
+    #[test]
+    fn json_is_the_documented_shape() {
+        assert_eq!(
+            lag().render(Format::Json, true),
+            r#"{"group":"readers","topics":[{"topic":"orders","ready":1200,"inflight":3,"lag":1203,"age_seconds":61.5,"queues":[{"queue":0,"ready":1200,"inflight":3,"lag":1203,"age_seconds":61.5},{"queue":1,"ready":0,"inflight":0,"lag":0,"age_seconds":0}],"expression":"*"}]}"#
+        );
+    }
+
+    #[test]
+    fn the_table_has_topics_and_the_wide_one_queues_too() {
+        assert_eq!(
+            lag().text(false),
+            "TOPIC    READY   IN FLIGHT     LAG   OLDEST\n\
+             orders   1,200           3   1,203     1m1s"
+        );
+        assert_eq!(
+            lag().text(true),
+            "TOPIC    QUEUE   READY   IN FLIGHT     LAG   OLDEST   TAGS\n\
+             orders     all   1,200           3   1,203     1m1s   *\n\
+             -            0   1,200           3   1,203     1m1s   -\n\
+             -            1       0           0       0        -   -"
+        );
+    }
+}

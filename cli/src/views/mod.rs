@@ -1,0 +1,13 @@
+//! What the admin API answers, as it is shown: one value for tables and for JSON. These are functions of values.
+
+pub mod broker;
+pub mod client;
+pub mod group;
+pub mod groups;
+pub mod lag;
+pub mod member;
+pub mod message;
+pub mod messages;
+pub mod offsets;
+pub mod topic;
+pub mod topic_description;

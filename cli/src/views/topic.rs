@@ -1,0 +1,202 @@
+//! Topics.
+
+use crate::output::{Align, Show, Table};
+use crate::units::count;
+use crate::wire::TypeName;
+use serde::Serialize;
+use sluice_proto::admin;
+
+/// A topic.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Topic {
+    /// Its name.
+    pub name: String,
+    /// How many queues.
+    pub queues: u32,
+    /// What it takes, listed out.
+    pub types: Vec<TypeName>,
+    /// Whether it takes nothing at the moment.
+    pub closed: bool,
+    /// Which change of it this is.
+    pub generation: u64,
+    /// Its number.
+    pub id: u32,
+    /// Whether it is a group's dead-letter topic.
+    pub system: bool,
+}
+
+impl From<admin::Topic> for Topic {
+    fn from(topic: admin::Topic) -> Self {
+        let spec = topic.spec.unwrap_or_default();
+        let mut types: Vec<TypeName> = spec
+            .types
+            .iter()
+            .map(|number| TypeName::of_topic(*number))
+            .collect();
+        if types.is_empty() {
+            types = vec![TypeName::Normal, TypeName::Fifo];
+        }
+        Self {
+            name: topic.name,
+            queues: spec.queues,
+            types,
+            closed: spec.closed,
+            generation: topic.generation,
+            id: topic.id,
+            system: topic.system,
+        }
+    }
+}
+
+impl Topic {
+    pub(super) fn types(&self) -> String {
+        let names: Vec<String> = self.types.iter().map(ToString::to_string).collect();
+        names.join(",")
+    }
+
+    pub(super) fn state(&self) -> String {
+        if self.closed { "closed" } else { "open" }.to_owned()
+    }
+}
+
+/// Topics by name.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Topics(pub Vec<Topic>);
+
+impl Show for Topics {
+    fn text(&self, wide: bool) -> String {
+        let mut columns = vec![
+            ("NAME", Align::Left),
+            ("QUEUES", Align::Right),
+            ("TYPES", Align::Left),
+            ("STATE", Align::Left),
+        ];
+        if wide {
+            columns.extend([("ID", Align::Right), ("GENERATION", Align::Right)]);
+        }
+        let mut table = Table::new("no topics", &columns);
+        for topic in &self.0 {
+            let mut row = vec![
+                topic.name.clone(),
+                topic.queues.to_string(),
+                topic.types(),
+                topic.state(),
+            ];
+            if wide {
+                row.extend([topic.id.to_string(), topic.generation.to_string()]);
+            }
+            table.row(row);
+        }
+        table.render()
+    }
+}
+
+/// A topic after it was made or changed.
+#[derive(Debug, Serialize)]
+pub struct ChangedTopic {
+    /// What was done, for people.
+    #[serde(skip)]
+    pub what: String,
+    /// The topic as it is now.
+    #[serde(flatten)]
+    pub topic: Topic,
+    /// Whether it was made.
+    pub created: bool,
+    /// Whether anything is other than before.
+    pub changed: bool,
+}
+
+impl Show for ChangedTopic {
+    fn text(&self, wide: bool) -> String {
+        let Topic {
+            name,
+            queues,
+            generation,
+            ..
+        } = &self.topic;
+        let more = if wide {
+            format!(", generation {generation}")
+        } else {
+            String::new()
+        };
+        let queues = if *queues == 1 {
+            "1 queue".to_owned()
+        } else {
+            format!("{queues} queues")
+        };
+        format!(
+            "topic {name} {}: {queues}, types {}, {}{more}",
+            self.what,
+            self.topic.types(),
+            self.topic.state()
+        )
+    }
+}
+
+/// What a deletion has done.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub struct DeletedTopic {
+    /// The topic's name.
+    pub topic: String,
+    /// That it is gone.
+    pub deleted: bool,
+    /// Messages that some group had not done.
+    pub undone_messages: u64,
+}
+
+impl Show for DeletedTopic {
+    fn text(&self, _wide: bool) -> String {
+        match self.undone_messages {
+            0 => format!("topic {} deleted", self.topic),
+            n => format!(
+                "topic {} deleted, and with it {} messages that were not done",
+                self.topic,
+                count(n)
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::{Format, Report as _};
+    use serde_json::{Value, json};
+
+    fn topic(name: &str, types: &[admin::TopicType], closed: bool) -> Topic {
+        Topic::from(admin::Topic {
+            name: name.to_owned(),
+            spec: Some(admin::TopicSpec {
+                queues: 8,
+                types: types.iter().map(|kind| (*kind).into()).collect(),
+                closed,
+            }),
+            generation: 3,
+            id: 7,
+            system: false,
+        })
+    }
+
+    #[test]
+    fn a_list_is_an_array_with_types_listed_out_in_lower_case() {
+        let topics = Topics(vec![
+            topic("mixed", &[], false),
+            topic("ordered", &[admin::TopicType::Fifo], true),
+        ]);
+        let json: Value = serde_json::from_str(&topics.render(Format::Json, false)).unwrap();
+        assert_eq!(
+            json,
+            json!([
+                {"name": "mixed", "queues": 8, "types": ["normal", "fifo"], "closed": false, "generation": 3, "id": 7, "system": false},
+                {"name": "ordered", "queues": 8, "types": ["fifo"], "closed": true, "generation": 3, "id": 7, "system": false},
+            ])
+        );
+        assert_eq!(
+            topics.text(false),
+            "NAME      QUEUES   TYPES         STATE\n\
+             mixed          8   normal,fifo   open\n\
+             ordered        8   fifo          closed"
+        );
+    }
+}

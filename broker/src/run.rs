@@ -97,6 +97,7 @@ impl Broker {
             advertise: config.advertise,
             admission,
         });
+        background.push(tokio::spawn(service.follow_changes()));
         let serving = listener.serve(acceptor, grpc_service(service), shutdown.clone());
         let server = tokio::spawn(serving);
         health.set_ready(true);
@@ -212,7 +213,9 @@ async fn prepare(engine: &Engine, init: Init) -> anyhow::Result<()> {
             "delivered just before the broker went down: visible to others in a minute unless settled"
         );
     }
-    init.apply(engine).await.context("--init cannot be followed")
+    init.apply(engine).await.context("--init cannot be followed")?;
+    engine.subscribe_all().await;
+    Ok(())
 }
 
 /// The address that messages carry as the one of their broker.

@@ -1,14 +1,17 @@
 //! One group's place at one topic, in memory: cursors, waiting polls and the alarm for what is visible again.
+//!
+//! It is made for a topic and a group as they are. When one of them changes, or is deleted, the dispatcher is retired: its
+//! polls wake up and look for the next one. What it still has under way is settled by apply, as ever.
 
 use super::clock::Clock;
 use super::waiters::Waiters;
 use parking_lot::{Mutex, RwLock};
 use sluice_core::ids::{GroupId, QueueId, TimeMs, TopicId};
 use sluice_core::plan::Cursor;
-use sluice_core::state::{Group, Subscription, Topic};
+use sluice_core::state::{Changed, Group, Refused, Subscription, Tables, Topic};
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
@@ -24,6 +27,7 @@ pub(super) struct Dispatcher {
     /// By queue, on their way from the applier to the cursor.
     unlocked: Vec<Mutex<Unlocked>>,
     next_queue: AtomicUsize,
+    retired: AtomicBool,
     alarm: Mutex<Option<Alarm>>,
     clock: Arc<Clock>,
     runtime: Handle,
@@ -36,6 +40,8 @@ struct Unlocked {
     groups: Vec<u32>,
     /// There were too many to name.
     all: bool,
+    /// The group was moved in the queue.
+    moved: bool,
 }
 
 /// Message groups that are named; beyond it all are looked at.
@@ -54,9 +60,20 @@ impl Dispatcher {
         }
     }
 
-    /// Tells the queue's cursor which message groups may go on.
+    /// The group was moved in the queue.
+    pub(super) fn moved(&self, queue: QueueId) {
+        if let Some(unlocked) = self.unlocked.get(queue.0 as usize) {
+            unlocked.lock().moved = true;
+        }
+    }
+
+    /// Tells the queue's cursor which message groups may go on, and whether it is to start over.
     pub(super) fn pass_on_unlocked(&self, queue: QueueId, cursor: &mut Cursor) {
-        let Unlocked { groups, all } = std::mem::take(&mut *self.unlocked[queue.0 as usize].lock());
+        let Unlocked { groups, all, moved } = std::mem::take(&mut *self.unlocked[queue.0 as usize].lock());
+        if moved {
+            // Nothing is parked then that could be unlocked.
+            return cursor.start_over();
+        }
         groups
             .into_iter()
             .for_each(|group_hash| cursor.unlock(group_hash));
@@ -70,6 +87,20 @@ impl Dispatcher {
         let queues = self.cursors.len();
         let start = self.next_queue.fetch_add(1, Ordering::Relaxed) % queues.max(1);
         (0..queues).map(move |step| QueueId(((start + step) % queues) as u32))
+    }
+
+    /// Whether topic or group have changed. A poll that parks here, and only then finds this false, is woken when they do.
+    pub(super) fn is_retired(&self) -> bool {
+        self.retired.load(Ordering::SeqCst)
+    }
+
+    fn retire(&self) {
+        self.retired.store(true, Ordering::SeqCst);
+        while self.waiters.wake_one() {}
+        // It wakes nobody any more, and its task need not wait.
+        if let Some(alarm) = self.alarm.lock().take() {
+            alarm.task.abort();
+        }
     }
 
     /// Wakes up to `polls` waiting polls.
@@ -177,30 +208,70 @@ impl Dispatchers {
     /// The dispatcher of a subscription, made if need be.
     pub(super) fn get_or_make(
         &self,
-        group: &Arc<Group>,
-        topic: &Arc<Topic>,
-        subscription: Subscription,
+        group: GroupId,
+        topic: TopicId,
+        tables: &Tables,
         clock: &Arc<Clock>,
-    ) -> Arc<Dispatcher> {
+    ) -> Result<Arc<Dispatcher>, Refused> {
         let mut by_topic = self.by_topic.write();
-        let of_topic = by_topic.entry(topic.id).or_default();
-        if let Some(present) = of_topic.iter().find(|dispatcher| dispatcher.group.id == group.id) {
-            return Arc::clone(present);
+        let of_topic = by_topic.get(&topic).into_iter().flatten();
+        for present in of_topic {
+            if present.group.id == group {
+                return Ok(Arc::clone(present));
+            }
         }
+        // Under the lock, which retiring takes after the tables have changed: what is made here of old tables is retired.
+        let (group, topic, subscription) = (
+            tables.group_by_id(group).ok_or(Refused::NoGroup(group))?,
+            tables.topic_by_id(topic).ok_or(Refused::NoTopic(topic))?,
+            tables
+                .subscription(group, topic)
+                .ok_or(Refused::NotSubscribed(group, topic))?,
+        );
         let dispatcher = Arc::new(Dispatcher {
-            group: Arc::clone(group),
-            topic: Arc::clone(topic),
             cursors: subscription.shards.iter().map(|_| Mutex::default()).collect(),
             unlocked: subscription.shards.iter().map(|_| Mutex::default()).collect(),
+            group,
+            topic,
             subscription,
             waiters: Arc::default(),
             next_queue: AtomicUsize::new(0),
+            retired: AtomicBool::new(false),
             alarm: Mutex::default(),
             clock: Arc::clone(clock),
             runtime: self.runtime.clone(),
             wakeups: Arc::clone(&self.wakeups),
         });
+        let of_topic = by_topic.entry(dispatcher.topic.id).or_default();
         of_topic.push(Arc::clone(&dispatcher));
-        dispatcher
+        Ok(dispatcher)
+    }
+
+    /// Retires the dispatchers of what has changed. The tables say so already.
+    pub(super) fn follow(&self, what: Changed) {
+        let gone: Vec<Arc<Dispatcher>> = {
+            let mut by_topic = self.by_topic.write();
+            match what {
+                Changed::Topic(topic) | Changed::TopicGone(topic) => {
+                    by_topic.remove(&topic).unwrap_or_default()
+                }
+                Changed::Group(group) | Changed::GroupGone(group) => {
+                    let of_group = |dispatcher: &mut Arc<Dispatcher>| dispatcher.group.id == group;
+                    let gone = by_topic
+                        .values_mut()
+                        .flat_map(|of_topic| of_topic.extract_if(.., of_group))
+                        .collect();
+                    by_topic.retain(|_, of_topic| !of_topic.is_empty());
+                    gone
+                }
+            }
+        };
+        gone.iter().for_each(|dispatcher| dispatcher.retire());
+    }
+
+    /// How many there are.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.by_topic.read().values().map(Vec::len).sum()
     }
 }

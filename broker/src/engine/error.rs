@@ -41,6 +41,41 @@ pub enum EngineError {
         "there is no topic '{0}': the broker makes a group's dead-letter topic itself, when a message comes to it"
     )]
     GroupTopicNotFound(String),
+    /// It was there when the call began.
+    #[error("topic '{0}' was deleted")]
+    TopicDeleted(String),
+    /// It was there when the call began.
+    #[error("consumer group '{0}' was deleted")]
+    GroupDeleted(String),
+    /// No topic of this name, for whoever administers topics.
+    #[error("there is no topic '{0}': make it first, or look at the list of topics")]
+    NoTopic(String),
+    /// No group of this name, for whoever administers groups.
+    #[error("there is no consumer group '{0}': make it first, or look at the list of groups")]
+    NoGroup(String),
+    /// The group does not read the topic.
+    #[error(
+        "consumer group '{group}' does not read topic '{topic}': it does from its first receive on, or from a static subscription on"
+    )]
+    NotReading {
+        /// The group.
+        group: String,
+        /// The topic.
+        topic: String,
+    },
+    /// The topic has fewer queues.
+    #[error("topic '{topic}' has {queues} queues, numbered from 0: there is no queue {queue}")]
+    NoQueue {
+        /// The topic.
+        topic: String,
+        /// How many queues it has.
+        queues: u32,
+        /// What was asked for.
+        queue: u32,
+    },
+    /// What an administrator asks for is not what it must be.
+    #[error("{0}")]
+    Invalid(String),
     /// Apply refused it.
     #[error(transparent)]
     Refused(#[from] Refused),

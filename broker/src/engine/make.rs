@@ -2,9 +2,9 @@
 
 use super::{Engine, EngineError};
 use crate::service::validate::is_group_topic;
-use sluice_core::command::{CreateGroup, CreateTopic, Subscribe, Types};
+use sluice_core::command::{CreateGroup, CreateTopic, Types};
 use sluice_core::limits;
-use sluice_core::state::{Done, Group, Refused, Subscription, Topic};
+use sluice_core::state::{Done, Group, Refused, Topic};
 use std::sync::Arc;
 
 impl Engine {
@@ -24,24 +24,31 @@ impl Engine {
             queues: limits::QUEUES_DEFAULT,
             types: Types::ALL,
         };
-        self.create_topic(spec).await
+        // Rare, and not part of what each call carries along.
+        Box::pin(self.create_topic(spec)).await
     }
 
     /// Makes the topic, or answers the one there is.
     pub async fn create_topic(&self, spec: CreateTopic) -> Result<Arc<Topic>, EngineError> {
-        let id = match self.propose_one(spec.encode(self.now())).await? {
-            Ok(Done::Topic(id)) | Err(Refused::TopicExists(id)) => id,
+        let (id, made) = match self.propose_one(spec.encode(self.now())).await? {
+            Ok(Done::Topic(id)) => (id, true),
+            Err(Refused::TopicExists(id)) => (id, false),
             Ok(_) => return Err(EngineError::Unknown),
             Err(refused) => return Err(refused.into()),
         };
-        self.tables().topic_by_id(id).ok_or(EngineError::Unknown)
+        let topic = self.tables().topic_by_id(id);
+        let topic = topic.ok_or_else(|| EngineError::TopicDeleted(spec.name.clone()))?;
+        if made {
+            self.subscribe_to(&topic).await;
+        }
+        Ok(topic)
     }
 
     /// The consumer group of this name; made on first use.
     pub async fn group(&self, name: &str) -> Result<Arc<Group>, EngineError> {
         match self.tables().group(name) {
             Some(group) => Ok(group),
-            None => self.create_group(CreateGroup::on_first_use(name)).await,
+            None => Box::pin(self.create_group(CreateGroup::on_first_use(name))).await,
         }
     }
 
@@ -52,25 +59,7 @@ impl Engine {
             Ok(_) => return Err(EngineError::Unknown),
             Err(refused) => return Err(refused.into()),
         };
-        self.tables().group_by_id(id).ok_or(EngineError::Unknown)
-    }
-
-    /// What the group holds of the topic; its first receive fixes where it starts.
-    pub(super) async fn subscription(
-        &self,
-        group: &Group,
-        topic: &Topic,
-    ) -> Result<Subscription, EngineError> {
-        if let Some(subscription) = self.tables().subscription(group.id, topic.id) {
-            return Ok(subscription);
-        }
-        let command = Subscribe {
-            group: group.id,
-            topic: topic.id,
-        };
-        self.propose_one(command.encode(self.now())).await??;
-        self.tables()
-            .subscription(group.id, topic.id)
-            .ok_or(EngineError::Unknown)
+        let group = self.tables().group_by_id(id);
+        group.ok_or(EngineError::GroupDeleted(spec.name))
     }
 }

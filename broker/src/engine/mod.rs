@@ -3,12 +3,14 @@
 //! Whatever changes state is proposed to the log and answered after apply. What depends on connections and
 //! waiting calls (reservations, long polls) is decided here before proposing, and kept in memory only.
 
+mod administer;
 mod answers;
 mod checkpoints;
 mod clock;
 mod dispatcher;
 mod error;
 pub mod find;
+mod floors;
 pub mod lag;
 mod make;
 mod observer;
@@ -18,11 +20,14 @@ mod refusals;
 mod release;
 mod send;
 mod settle;
+mod subscribe;
 mod waiters;
 
+pub use administer::{GroupPut, TopicPut};
 pub use checkpoints::checkpoint_policy;
 pub use clock::{Clock, SystemTime, TimeSource};
 pub use error::EngineError;
+pub use floors::{QueueOffsets, QueueReset, Reset, ResetTo};
 pub use observer::Wakes;
 pub use receive::{Receive, Received, Taken};
 pub use send::Outgoing;
@@ -35,13 +40,13 @@ use refusals::Refusals;
 use sluice_core::command::EncodedCommand;
 use sluice_core::ids::{Term, TimeMs};
 use sluice_core::log::{Batch, Outcome, ReplicatedLog, Results};
-use sluice_core::state::{Applied, Tables};
+use sluice_core::state::{Applied, Changed, Tables};
 use sluice_store::Store;
 use smallvec::smallvec;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{broadcast, oneshot, watch};
 
 /// What the engine needs to know beside its store.
 #[derive(Clone, Debug)]
@@ -61,6 +66,7 @@ pub struct Engine {
     options: EngineOptions,
     dispatchers: Arc<Dispatchers>,
     answers: Arc<Answers>,
+    changes: broadcast::Sender<Changed>,
     polls: AtomicU64,
     unreadable: AtomicU64,
     refusals: Refusals,
@@ -79,6 +85,7 @@ impl Engine {
             options,
             dispatchers,
             answers,
+            changes: wakes.changes(),
             polls: AtomicU64::new(0),
             unreadable: AtomicU64::new(0),
             refusals: Refusals::default(),
@@ -109,6 +116,12 @@ impl Engine {
     /// What tells this shard from all others.
     pub fn shard_uuid(&self) -> [u8; 16] {
         self.store.uuid()
+    }
+
+    /// What topics and groups are not what they were, from now on. It is told after the tables have changed. A listener that
+    /// is too far behind is told that it has missed something.
+    pub fn changes(&self) -> broadcast::Receiver<Changed> {
+        self.changes.subscribe()
     }
 
     /// How often waiting polls were woken.

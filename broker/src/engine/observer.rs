@@ -8,12 +8,17 @@ use sluice_core::state::Changed;
 use sluice_store::Observer;
 use std::sync::Arc;
 use tokio::runtime::Handle;
+use tokio::sync::broadcast;
+
+/// Changes that a listener may be behind; one that is further behind is told so.
+const CHANGES_MAX: usize = 1024;
 
 /// Wakes polls for what the applier applied. It gathers a round of commands first: a burst of messages wakes as many
 /// polls as it takes to carry them, not one a message.
 pub struct Wakes {
     dispatchers: Arc<Dispatchers>,
     answers: Arc<Answers>,
+    changes: broadcast::Sender<Changed>,
     appended: Vec<(TopicId, usize)>,
     ready: Vec<(GroupId, TopicId)>,
 }
@@ -22,18 +27,28 @@ impl Wakes {
     /// Wakes polls that run on `runtime`.
     pub fn new(runtime: Handle) -> Self {
         let answers = Answers::start(&runtime);
-        Self::over(Arc::new(Dispatchers::new(runtime)), answers)
+        let changes = broadcast::Sender::new(CHANGES_MAX);
+        Self::over(Arc::new(Dispatchers::new(runtime)), answers, changes)
     }
 
     /// A second handle on the same dispatchers: one goes to the store, the other to the engine.
     pub fn share(&self) -> Self {
-        Self::over(Arc::clone(&self.dispatchers), Arc::clone(&self.answers))
+        Self::over(
+            Arc::clone(&self.dispatchers),
+            Arc::clone(&self.answers),
+            self.changes.clone(),
+        )
     }
 
-    fn over(dispatchers: Arc<Dispatchers>, answers: Arc<Answers>) -> Self {
+    fn over(
+        dispatchers: Arc<Dispatchers>,
+        answers: Arc<Answers>,
+        changes: broadcast::Sender<Changed>,
+    ) -> Self {
         Self {
             dispatchers,
             answers,
+            changes,
             appended: Vec::new(),
             ready: Vec::new(),
         }
@@ -41,6 +56,10 @@ impl Wakes {
 
     pub(super) fn answers(&self) -> Arc<Answers> {
         Arc::clone(&self.answers)
+    }
+
+    pub(super) fn changes(&self) -> broadcast::Sender<Changed> {
+        self.changes.clone()
     }
 
     pub(super) fn dispatchers(&self) -> Arc<Dispatchers> {
@@ -72,9 +91,17 @@ impl Observer for Wakes {
         }
     }
 
-    fn moved(&mut self, _: GroupQueueId) {}
+    fn moved(&mut self, id: GroupQueueId) {
+        if let Some(dispatcher) = self.dispatchers.find(id.group, id.at.topic) {
+            dispatcher.moved(id.at.queue);
+        }
+    }
 
-    fn changed(&mut self, _: Changed) {}
+    fn changed(&mut self, what: Changed) {
+        self.dispatchers.follow(what);
+        // Nobody may listen; and who listens too slowly is told that it has missed something.
+        let _ = self.changes.send(what);
+    }
 
     fn round_applied(&mut self) {
         self.answers.send_out();

@@ -13,14 +13,17 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
+mod administering;
 mod bounds;
 mod cold;
 mod delivering;
 mod departures;
 mod files;
 mod finding;
+mod following;
 mod handing_back;
 mod lags;
+mod resetting;
 mod restarts;
 mod sending;
 mod unreadable;

@@ -123,8 +123,8 @@ impl TrafficMetrics {
         Arc::clone(self.by_group.write().entry(key).or_insert(flow))
     }
 
-    /// Writes all series, but for those of topics and groups that are gone, which are forgotten.
-    pub(super) fn write(&self, page: &mut Page<'_>, tables: &Tables) {
+    /// Forgets topics and groups that are gone.
+    pub fn forget_gone(&self, tables: &Tables) {
         let topic_is_there = |topic: TopicId| tables.topic_by_id(topic).is_some();
         self.by_topic
             .write()
@@ -132,6 +132,11 @@ impl TrafficMetrics {
         self.by_group
             .write()
             .retain(|(group, topic), _| topic_is_there(*topic) && tables.group_by_id(*group).is_some());
+    }
+
+    /// Writes all series, but for those of topics and groups that are gone, which are forgotten.
+    pub(super) fn write(&self, page: &mut Page<'_>, tables: &Tables) {
+        self.forget_gone(tables);
         // Whoever comes first to a new topic waits for nobody's page.
         let inflows: Vec<_> = self.by_topic.read().values().cloned().collect();
         let outflows: Vec<_> = self.by_group.read().values().cloned().collect();

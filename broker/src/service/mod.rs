@@ -37,9 +37,11 @@ use crate::shutdown::Shutdown;
 pub use admission::Admission;
 use answer::Answer;
 use frames::Frames;
+use sluice_core::state::Changed;
 use sluice_proto::v2::messaging_service_server::MessagingService;
 use sluice_proto::v2::*;
 use std::sync::Arc;
+use tokio::sync::broadcast::error::RecvError;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::{Once, once};
 use tonic::{Request, Response, Status as Refusal, Streaming};
@@ -82,6 +84,14 @@ struct Shared {
     admission: Arc<Admission>,
 }
 
+impl Shared {
+    fn forget_gone(&self) {
+        let tables = self.engine.tables();
+        self.turns.keep(|topic| tables.topic_by_id(topic).is_some());
+        self.metrics.traffic.forget_gone(tables);
+    }
+}
+
 /// The service; clones share everything.
 #[derive(Clone)]
 pub struct Service(Arc<Shared>);
@@ -101,6 +111,24 @@ impl Service {
             turns: Turns::default(),
             admission: parts.admission,
         }))
+    }
+
+    /// Follows topics and groups that change and go, for as long as it is polled: what is kept by their ids goes with them.
+    pub fn follow_changes(&self) -> impl Future<Output = ()> + Send + 'static {
+        let mut changes = self.0.engine.changes();
+        let shared = Arc::clone(&self.0);
+        async move {
+            loop {
+                match changes.recv().await {
+                    // Who was too slow has missed some, and looks at all.
+                    Ok(Changed::TopicGone(_) | Changed::GroupGone(_)) | Err(RecvError::Lagged(_)) => {
+                        shared.forget_gone()
+                    }
+                    Ok(Changed::Topic(_) | Changed::Group(_)) => {}
+                    Err(RecvError::Closed) => return,
+                }
+            }
+        }
     }
 
     fn begin(&self, rpc: Rpc) -> Call<'_> {

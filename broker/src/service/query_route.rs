@@ -43,8 +43,8 @@ pub(super) fn message_queue(
     id: i32,
     at: &Endpoints,
 ) -> MessageQueue {
-    // Nobody sends to a dead-letter topic but the broker.
-    let permission = if is_group_topic(&topic.spec.name) {
+    // Nobody sends to a dead-letter topic but the broker, and to a closed one nobody at all.
+    let permission = if topic.spec.closed || is_group_topic(&topic.spec.name) {
         Permission::Read
     } else {
         Permission::ReadWrite

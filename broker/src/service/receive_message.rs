@@ -11,7 +11,7 @@ use super::metadata::Caller;
 use super::status::{self, Failure};
 use super::validate::Invalid;
 use crate::engine::{Receive, Taken};
-use sluice_core::command::{Change, SettleItem};
+use sluice_core::command::{Change, GroupSpec, SettleItem};
 use sluice_core::hash;
 use sluice_core::limits;
 use sluice_core::plan::TagFilter;
@@ -27,11 +27,6 @@ const POLL_MAX: Duration = Duration::from_secs(20);
 const MARGIN: Duration = Duration::from_millis(500);
 /// What clients wait for an answer beyond their poll, unless they announced otherwise.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(3);
-/// The shortest time that a client may hide messages for.
-const INVISIBLE_MS_MIN: u64 = 10_000;
-/// What clients are told whose deliveries the broker renews.
-const RENEWED_INVISIBLE_MS: u64 = 60_000;
-
 pub(super) async fn handle(
     shared: &Shared,
     request: Request<ReceiveMessageRequest>,
@@ -50,16 +45,17 @@ pub(super) async fn handle(
         return Err(Invalid::Broker(broker.to_owned()).into());
     }
     let filter = Arc::new(filter(request.filter_expression.as_ref())?);
-    let (invisible_ms, told_ms) = invisible(&request)?;
     let client = shared.clients.touch(caller.client_id, caller.connection())?;
     let wait = wait(
         request.long_polling_timeout.as_ref().and_then(convert::duration),
         caller.timeout(),
         || shared.clients.request_timeout(caller.client_id),
     );
+    let group = shared.engine.group(&group).await?;
+    let (invisible_ms, told_ms) = invisible(&request, &group.spec)?;
     let receive = Receive {
         topic: shared.engine.topic(&topic).await?,
-        group: shared.engine.group(&group).await?,
+        group,
         client,
         filter,
         max: usize::try_from(request.batch_size)
@@ -123,19 +119,19 @@ fn filter(expression: Option<&FilterExpression>) -> Result<TagFilter, Invalid> {
     }
 }
 
-/// For how long messages are hidden, and for how long the client is told.
-fn invisible(request: &ReceiveMessageRequest) -> Result<(u64, u64), Invalid> {
+/// For how long messages are hidden, and for how long the client is told: as the client says, else as its group does.
+fn invisible(request: &ReceiveMessageRequest, group: &GroupSpec) -> Result<(u64, u64), Invalid> {
     if request.auto_renew {
-        return Ok((limits::AUTO_RENEW_MS_MAX, RENEWED_INVISIBLE_MS));
+        return Ok((limits::AUTO_RENEW_MS_MAX, group.invisible_ms));
     }
-    request
-        .invisible_duration
-        .as_ref()
-        .and_then(convert::duration_ms)
-        .filter(|ms| (INVISIBLE_MS_MIN..=limits::INVISIBLE_MS_MAX).contains(ms))
+    let Some(asked) = &request.invisible_duration else {
+        return Ok((group.invisible_ms, group.invisible_ms));
+    };
+    convert::duration_ms(asked)
+        .filter(|ms| (limits::INVISIBLE_MS_MIN..=limits::INVISIBLE_MS_MAX).contains(ms))
         .map(|ms| (ms, ms))
         .ok_or(Invalid::Invisible {
-            min_ms: INVISIBLE_MS_MIN,
+            min_ms: limits::INVISIBLE_MS_MIN,
         })
 }
 
@@ -191,20 +187,35 @@ mod tests {
             invisible_duration: ms.map(convert::proto_duration),
             ..Default::default()
         };
+        let group = GroupSpec {
+            invisible_ms: 90_000,
+            ..GroupSpec::on_first_use("g")
+        };
         for ms in [10_000, 30_000, 12 * 3600 * 1000] {
-            assert_eq!(invisible(&request(Some(ms))), Ok((ms, ms)));
+            assert_eq!(invisible(&request(Some(ms)), &group), Ok((ms, ms)));
         }
-        for ms in [None, Some(0), Some(9999), Some(12 * 3600 * 1000 + 1)] {
+        for ms in [0, 9999, 12 * 3600 * 1000 + 1] {
             assert!(
-                matches!(invisible(&request(ms)), Err(Invalid::Invisible { .. })),
-                "{ms:?}"
+                matches!(
+                    invisible(&request(Some(ms)), &group),
+                    Err(Invalid::Invisible { .. })
+                ),
+                "{ms}"
             );
         }
+        assert_eq!(
+            invisible(&request(None), &group),
+            Ok((90_000, 90_000)),
+            "the group says it"
+        );
         let renewed = ReceiveMessageRequest {
             auto_renew: true,
             ..Default::default()
         };
-        assert_eq!(invisible(&renewed), Ok((limits::AUTO_RENEW_MS_MAX, 60_000)));
+        assert_eq!(
+            invisible(&renewed, &GroupSpec::on_first_use("g")),
+            Ok((limits::AUTO_RENEW_MS_MAX, 60_000))
+        );
     }
 
     #[test]

@@ -48,6 +48,9 @@ async fn send(
         .admission
         .admit(messages.iter().map(|message| message.body.len()).sum())?;
     let topic = shared.engine.topic(&name).await?;
+    if topic.spec.closed {
+        return Err(Invalid::Closed(topic.spec.name.clone()).into());
+    }
     for message in &messages {
         check_type(message, &topic)?;
     }

@@ -94,6 +94,8 @@ impl From<Invalid> for Failure {
             Invalid::Properties { .. } | Invalid::StoredProperties { .. } => Code::MessagePropertiesTooLarge,
             Invalid::BodyEmpty => Code::MessageBodyEmpty,
             Invalid::BodyTooLarge { .. } => Code::MessageBodyTooLarge,
+            // As RocketMQ answers for a topic without permission to write.
+            Invalid::Closed(_) => Code::Forbidden,
             Invalid::Type { .. } => Code::MessagePropertyConflictWithType,
             Invalid::Filter(_) | Invalid::FilterType => Code::IllegalFilterExpression,
             Invalid::Invisible { .. } => Code::IllegalInvisibleTime,
@@ -125,7 +127,12 @@ impl From<EngineError> for Failure {
             EngineError::NotLeader(_) => Code::HaNotAvailable,
             EngineError::TopicNotFound(_)
             | EngineError::TopicNotMade(_)
-            | EngineError::GroupTopicNotFound(_) => Code::TopicNotFound,
+            | EngineError::GroupTopicNotFound(_)
+            | EngineError::TopicDeleted(_)
+            | EngineError::NoTopic(_)
+            | EngineError::NoQueue { .. } => Code::TopicNotFound,
+            EngineError::GroupDeleted(_) | EngineError::NoGroup(_) => Code::ConsumerGroupNotFound,
+            EngineError::NotReading { .. } | EngineError::Invalid(_) => Code::BadRequest,
             EngineError::Stopping | EngineError::Unknown | EngineError::Read(_) => Code::InternalServerError,
             EngineError::Refused(refused) => return refused.clone().into(),
         };
@@ -140,8 +147,7 @@ impl From<Refused> for Failure {
     fn from(refused: Refused) -> Self {
         let code = match &refused {
             Refused::OutOfBounds(_) => Code::BadRequest,
-            // No code of the protocol's is about this; this one does not make clients try again after a wait. For a closed
-            // topic RocketMQ gives it too.
+            // No code of the protocol's is about this; this one does not make clients try again after a wait.
             Refused::Full(..) | Refused::Closed(_) => Code::Forbidden,
             Refused::NoTopic(_) | Refused::NoQueue(..) => Code::TopicNotFound,
             Refused::NoGroup(_) => Code::ConsumerGroupNotFound,
@@ -188,6 +194,8 @@ mod tests {
                 EngineError::GroupTopicNotFound("%DLQ%g".into()),
                 Code::TopicNotFound,
             ),
+            (EngineError::TopicDeleted("t".into()), Code::TopicNotFound),
+            (EngineError::GroupDeleted("g".into()), Code::ConsumerGroupNotFound),
             (EngineError::Refused(Refused::Full("topics", 1)), Code::Forbidden),
             (EngineError::Refused(Refused::Closed(TopicId(1))), Code::Forbidden),
             (EngineError::Refused(Refused::NotHeld), Code::InvalidReceiptHandle),

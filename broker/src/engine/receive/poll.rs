@@ -3,6 +3,7 @@
 use super::{Receive, Taken};
 use crate::engine::dispatcher::Dispatcher;
 use crate::engine::{Engine, EngineError};
+use sluice_core::state::Refused;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use tokio::sync::oneshot;
@@ -17,18 +18,25 @@ impl Drop for PollCount<'_> {
 }
 
 impl Engine {
-    /// Hands out messages, waiting for some until the deadline; empty when none came.
+    /// Hands out messages, waiting for some until the deadline; empty when none came. Where topic or group are deleted
+    /// meanwhile, it says so.
     pub async fn receive(self: &Arc<Self>, request: Receive) -> Result<Taken, EngineError> {
         let _count = self.count_poll()?;
-        let dispatcher = self.dispatcher(&request).await?;
         let request = Arc::new(request);
+        let mut dispatcher = self.dispatcher(&request).await?;
         let found = self.take(&dispatcher, &request).await?;
         if !found.is_empty() {
             return Ok(found);
         }
         let mut stopping = self.stopping.subscribe();
         loop {
+            if dispatcher.is_retired() {
+                dispatcher = self.dispatcher(&request).await?;
+            }
             let mut waiting = dispatcher.waiters.park();
+            if dispatcher.is_retired() {
+                continue;
+            }
             // Before the look: the alarm is for all that this look comes too early for.
             let now = self.now();
             // What came between looking and parking woke nobody: look once more.
@@ -42,6 +50,7 @@ impl Engine {
                 () = tokio::time::sleep_until(request.deadline) => return Ok(Taken::nothing(self)),
                 _ = stopping.wait_for(|stop| *stop) => return Ok(Taken::nothing(self)),
             }
+            // Where it is retired the look comes to little, and through the next one it comes at once.
             let found = self.take(&dispatcher, &request).await?;
             waiting.used();
             if !found.is_empty() {
@@ -61,13 +70,27 @@ impl Engine {
     }
 
     async fn dispatcher(&self, request: &Receive) -> Result<Arc<Dispatcher>, EngineError> {
-        if let Some(dispatcher) = self.dispatchers.find(request.group.id, request.topic.id) {
+        let (group, topic) = (request.group.id, request.topic.id);
+        if let Some(dispatcher) = self.dispatchers.find(group, topic) {
             return Ok(dispatcher);
         }
-        let subscription = self.subscription(&request.group, &request.topic).await?;
-        Ok(self
-            .dispatchers
-            .get_or_make(&request.group, &request.topic, subscription, &self.clock))
+        // Rare, and not part of what each call carries along.
+        let made = match Box::pin(self.subscription(&request.group, &request.topic)).await {
+            Ok(_) => self
+                .dispatchers
+                .get_or_make(group, topic, self.tables(), &self.clock)
+                .map_err(EngineError::from),
+            Err(error) => Err(error),
+        };
+        made.map_err(|error| match error {
+            EngineError::Refused(Refused::NoTopic(_)) => {
+                EngineError::TopicDeleted(request.topic.spec.name.clone())
+            }
+            EngineError::Refused(Refused::NoGroup(_) | Refused::NotSubscribed(..)) => {
+                EngineError::GroupDeleted(request.group.spec.name.clone())
+            }
+            other => other,
+        })
     }
 
     /// Takes what is ready now. The work goes on in a task of its own when the caller is dropped: then nobody takes the

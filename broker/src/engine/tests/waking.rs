@@ -5,7 +5,7 @@ use tokio::task::JoinSet;
 
 impl Fixture {
     /// Starts `polls` long polls, and comes back when all of them wait.
-    async fn park(self: &Arc<Self>, polls: usize, wait: Duration) -> JoinSet<Vec<Received>> {
+    pub(super) async fn park(self: &Arc<Self>, polls: usize, wait: Duration) -> JoinSet<Vec<Received>> {
         let mut waiting = JoinSet::new();
         for already in 0..polls {
             self.park_one(&mut waiting, self.ask(wait), already).await;
@@ -14,7 +14,12 @@ impl Fixture {
     }
 
     /// Starts one behind those that wait `already`.
-    async fn park_one(self: &Arc<Self>, polls: &mut JoinSet<Vec<Received>>, ask: Receive, already: usize) {
+    pub(super) async fn park_one(
+        self: &Arc<Self>,
+        polls: &mut JoinSet<Vec<Received>>,
+        ask: Receive,
+        already: usize,
+    ) {
         let at = Arc::clone(self);
         polls.spawn(async move { at.take(ask).await });
         loop {

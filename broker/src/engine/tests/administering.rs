@@ -1,0 +1,189 @@
+//! Topics and groups put and deleted through the engine, static subscriptions, the fence.
+
+use super::*;
+use sluice_core::command::{GroupSpec, PutGroup, PutTopic, StartFrom, StaticSubscription, Terms, TopicSpec};
+use sluice_core::ids::QueueOffset;
+use sluice_core::state::{Put, Refused};
+
+pub(super) fn topic_put(name: &str, queues: u32) -> PutTopic {
+    PutTopic {
+        spec: TopicSpec {
+            name: name.to_owned(),
+            queues,
+            types: Types::ALL,
+            closed: false,
+        },
+        keep_queues: false,
+        terms: Terms::default(),
+    }
+}
+
+pub(super) fn group_put(name: &str) -> PutGroup {
+    PutGroup {
+        spec: GroupSpec::on_first_use(name),
+        terms: Terms::default(),
+    }
+}
+
+pub(super) fn reading(topic: &str, expression: &str) -> StaticSubscription {
+    StaticSubscription {
+        topic: topic.to_owned(),
+        expression: expression.to_owned(),
+    }
+}
+
+impl Fixture {
+    fn floors(&self, group: &str, topic: &str) -> Vec<u64> {
+        let offsets = self.engine.offsets(group, Some(topic)).unwrap();
+        offsets.iter().map(|queue| queue.floor.0).collect()
+    }
+}
+
+#[tokio::test]
+async fn a_topic_is_made_changed_and_deleted_by_name() {
+    let at = fixture(false, 17).await;
+    let made = at.engine.put_topic(topic_put("new", 2)).await.unwrap();
+    assert_eq!((made.how, made.topic.generation), (Put::Created, 1));
+    let grown = at.engine.put_topic(topic_put("new", 5)).await.unwrap();
+    assert_eq!(
+        (grown.how, grown.topic.generation, grown.topic.spec.queues),
+        (Put::Changed, 2, 5)
+    );
+    let same = at.engine.put_topic(topic_put("new", 5)).await.unwrap();
+    assert_eq!((same.how, same.topic.generation), (Put::Unchanged, 2));
+    assert_eq!(at.engine.delete_topic("new", true, Terms::default()).await, Ok(0));
+    let gone = at.engine.delete_topic("new", true, Terms::default()).await;
+    assert_eq!(gone, Err(EngineError::NoTopic("new".to_owned())));
+}
+
+#[tokio::test]
+async fn names_and_expressions_that_cannot_be_are_refused_before_they_are_proposed() {
+    let at = fixture(false, 17).await;
+    let written = at.engine.store().log().positions().written();
+    for name in ["", "a b", "%DLQ%g", "SCHEDULE_TOPIC_XXXX"] {
+        let refused = at.engine.put_topic(topic_put(name, 1)).await;
+        assert!(
+            matches!(refused, Err(EngineError::Invalid(_))),
+            "{name}: {refused:?}"
+        );
+    }
+    let mut groups = vec![group_put(""), group_put("a b")];
+    for (topic, expression) in [("a b", "*"), ("t", "||")] {
+        let mut group = group_put("new");
+        group.spec.subscriptions = vec![reading(topic, expression)];
+        groups.push(group);
+    }
+    for group in groups {
+        let refused = at.engine.put_group(group.clone()).await;
+        assert!(
+            matches!(refused, Err(EngineError::Invalid(_))),
+            "{group:?}: {refused:?}"
+        );
+    }
+    for holder in ["", &"h".repeat(256)] {
+        let refused = at.engine.fence(holder).await;
+        assert!(matches!(refused, Err(EngineError::Invalid(_))), "{refused:?}");
+    }
+    assert_eq!(at.engine.store().log().positions().written(), written);
+}
+
+#[tokio::test]
+async fn a_group_reads_its_static_subscriptions_without_a_client_whichever_comes_first() {
+    let at = fixture(false, 17).await;
+    at.send("before", None).await;
+    let mut group = group_put("static");
+    group.spec.subscriptions = vec![reading("t", " "), reading("later", "a || b")];
+    let put = at.engine.put_group(group).await.unwrap();
+    assert_eq!(put.group.spec.expression("t"), Some("*"), "written in one way");
+    assert_eq!(at.floors("static", "t"), [0]);
+    let absent = at.engine.offsets("static", Some("later"));
+    assert!(matches!(absent, Err(EngineError::NoTopic(_))), "{absent:?}");
+    at.engine.put_topic(topic_put("later", 2)).await.unwrap();
+    assert_eq!(at.floors("static", "later"), [0, 0]);
+    let all = at.engine.reads("static", None).unwrap();
+    let names: Vec<&str> = all.iter().map(|(topic, _)| topic.spec.name.as_str()).collect();
+    assert_eq!(names, ["later", "t"]);
+    // Made on first use it is read too.
+    let mut group = group_put("static");
+    group.spec.subscriptions = vec![reading("first-use", "*")];
+    at.engine.put_group(group).await.unwrap();
+    at.engine.topic("first-use").await.unwrap();
+    assert_eq!(at.floors("static", "first-use"), [0; 4]);
+    assert_eq!(at.floors("static", "t"), [0], "what it read it reads on");
+}
+
+#[tokio::test]
+async fn what_a_broker_left_unsubscribed_is_subscribed_at_the_start() {
+    let at = fixture(false, 17).await;
+    let mut group = group_put("static");
+    group.spec.subscriptions = vec![reading("t", "*")];
+    // As if the broker had gone down between the two proposals.
+    let put = at.engine.propose_one(group.encode(at.engine.now())).await;
+    put.unwrap().unwrap();
+    let missing = at.engine.offsets("static", Some("t"));
+    assert!(
+        matches!(missing, Err(EngineError::NotReading { .. })),
+        "{missing:?}"
+    );
+    at.engine.subscribe_all().await;
+    assert_eq!(at.floors("static", "t"), [0]);
+}
+
+#[tokio::test]
+async fn a_group_that_starts_at_a_time_begins_with_the_first_message_that_came_then() {
+    let at = fixture(false, 17).await;
+    for number in 0..4 {
+        at.send(&format!("{number}"), None).await;
+        at.pass(1000);
+    }
+    // Messages came at 1,000,000 ms and every second after.
+    for (time, floor) in [(0, 0), (1_000_001, 1), (1_002_000, 2), (9_000_000, 4)] {
+        let name = format!("from-{time}");
+        let mut group = group_put(&name);
+        group.spec.start_from = StartFrom::Time(time);
+        let group = at.engine.put_group(group).await.unwrap().group;
+        let ask = Receive {
+            group,
+            ..at.ask(Duration::ZERO)
+        };
+        let got = at.take(ask).await;
+        assert_eq!(got.len(), 4 - floor, "from {time}");
+        assert_eq!(
+            got.first().map(|first| first.offset),
+            (floor < 4).then_some(QueueOffset(floor as u64))
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_fence_keeps_older_writers_out() {
+    let at = fixture(false, 17).await;
+    assert_eq!(at.engine.fence("first").await, Ok(1));
+    assert_eq!(at.engine.fence("second").await, Ok(2));
+    assert_eq!(at.engine.tables().fenced().holder, "second");
+    let mut stale = topic_put("new", 1);
+    stale.terms.epoch = 1;
+    let refused = at.engine.put_topic(stale.clone()).await;
+    assert!(
+        matches!(refused, Err(EngineError::Refused(Refused::Epoch { .. }))),
+        "{refused:?}"
+    );
+    stale.terms.epoch = 2;
+    at.engine.put_topic(stale).await.unwrap();
+}
+
+#[tokio::test]
+async fn only_what_is_empty_is_deleted_where_that_is_asked_for() {
+    let at = fixture(false, 17).await;
+    at.send("m", None).await;
+    let got = at.receive().await;
+    let terms = Terms::default();
+    let not_empty = Err(EngineError::Refused(Refused::NotEmpty(1)));
+    assert_eq!(at.engine.delete_topic("t", true, terms).await, not_empty);
+    assert_eq!(at.engine.delete_group("g", true, terms).await, not_empty);
+    assert!(at.settle(&got[0], Change::Done).await);
+    assert_eq!(at.engine.delete_group("g", true, terms).await, Ok(0));
+    let unread = at.engine.delete_topic("t", true, terms).await;
+    assert_eq!(unread, not_empty, "nobody has read it now");
+    assert_eq!(at.engine.delete_topic("t", false, terms).await, Ok(1));
+}

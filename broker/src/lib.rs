@@ -18,5 +18,6 @@ mod receipt;
 pub mod run;
 mod service;
 pub mod shutdown;
+mod spans;
 mod tls;
 mod units;

@@ -11,6 +11,7 @@ use crate::metrics::{Metrics, Sources};
 use crate::open_files::Shares;
 use crate::service::{Admission, Parts, Service};
 use crate::shutdown::{self, Shutdown};
+use crate::spans::Spans;
 use crate::tls::Tls;
 use anyhow::Context as _;
 use sluice_core::limits;
@@ -47,6 +48,7 @@ pub struct Broker {
     engine: Arc<Engine>,
     health: Arc<Health>,
     shutdown: Shutdown,
+    spans: Option<Spans>,
     server: JoinHandle<()>,
     background: Vec<JoinHandle<()>>,
 }
@@ -87,7 +89,11 @@ impl Broker {
         background.push(tokio::spawn(watch));
         background.push(tokio::spawn(Arc::clone(&engine).follow_checkpoints()));
         background.push(tokio::spawn(config::follow_file(Arc::clone(&config.live))));
+        let endpoint = config.otlp_endpoint.as_deref();
+        let spans = endpoint.map(|to| Spans::start(to, &config.cluster_name, &config.broker_name));
+        let spans = spans.transpose().context("cannot send spans")?;
         let service = Service::new(Parts {
+            spans: spans.clone(),
             body_max: body_max(&engine),
             engine: Arc::clone(&engine),
             clients,
@@ -107,6 +113,7 @@ impl Broker {
             engine,
             health,
             shutdown,
+            spans,
             server,
             background,
         })
@@ -132,6 +139,9 @@ impl Broker {
             Err(_) => tracing::warn!("calls still run after {DRAIN_MAX:?}: they are cut off"),
         }
         let closed = self.engine.close().await.context("cannot close the store");
+        if let Some(spans) = self.spans {
+            tokio::task::spawn_blocking(move || spans.stop()).await?;
+        }
         // Last of all the one that says to the end that this broker is not ready.
         self.background.iter().for_each(JoinHandle::abort);
         closed

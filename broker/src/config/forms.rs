@@ -229,14 +229,13 @@ pub(super) fn directives(text: &str) -> Result<logging::Levels, String> {
 
 /// The address of a collector. Nothing secret may stand in it: it is shown wherever the configuration is.
 pub(super) fn url(text: &str) -> Result<String, String> {
-    let rest = text
+    let authority = text
         .strip_prefix("http://")
-        .or_else(|| text.strip_prefix("https://"));
-    let authority = rest.map(|rest| rest.split_once('/').map_or(rest, |(authority, _)| authority));
+        .map(|rest| rest.trim_end_matches('/'));
     let reason = match authority {
-        None => "begins neither with http:// nor with https://",
+        None => "does not begin with http://",
         Some(authority) if authority.contains('@') => "has a name or password in it, which would be shown",
-        Some(authority) if authority.is_empty() || text.contains(char::is_whitespace) => "names no host",
+        Some(authority) if host_port(authority).is_err() => "is not a host and a port behind that",
         Some(_) => return Ok(text.to_owned()),
     };
     Err(format!(

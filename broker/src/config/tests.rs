@@ -87,7 +87,11 @@ fn what_cannot_work_is_refused_with_a_reason() {
             ["--otlp-endpoint", "http://me:secret@host:4317"],
             "name or password",
         ),
-        (["--otlp-endpoint", "https:///x"], "names no host"),
+        (["--otlp-endpoint", "http:///x"], "a host and a port"),
+        (
+            ["--otlp-endpoint", "https://host:4317"],
+            "does not begin with http://",
+        ),
         (["--log", "loud"], "'loud' is neither a level"),
         (
             ["--tls-cert", "a.pem"],

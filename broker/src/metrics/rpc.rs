@@ -1,7 +1,7 @@
 //! Calls: how many, how long, with which code.
 
 use super::register;
-use crate::service::convert::code_name;
+use crate::service::convert::{code_name, is_success};
 use prometheus::{Histogram, HistogramOpts, HistogramVec, IntGauge, Registry};
 use sluice_proto::v2::Code;
 use std::sync::OnceLock;
@@ -118,12 +118,9 @@ impl RpcMetrics {
     }
 
     fn child(&self, rpc: Rpc, code: Option<i32>) -> Histogram {
-        const SUCCESSES: [Code; 3] = [Code::Ok, Code::MultipleResults, Code::MessageNotFound];
         let (name, result) = match code {
             None => ("CANCELLED", "cancelled"),
-            Some(code) if SUCCESSES.iter().any(|success| *success as i32 == code) => {
-                (code_name(code), "success")
-            }
+            Some(code) if is_success(code) => (code_name(code), "success"),
             Some(code) => (code_name(code), "process_request_failed"),
         };
         let long_polling = if rpc == Rpc::ReceiveMessage {

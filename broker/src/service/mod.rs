@@ -3,6 +3,7 @@
 mod ack_message;
 mod admission;
 mod answer;
+mod begun;
 mod change_invisible_duration;
 pub mod convert;
 mod counted;
@@ -31,11 +32,13 @@ pub mod validate;
 use crate::clients::Clients;
 use crate::config::HostPort;
 use crate::engine::Engine;
-use crate::metrics::{Call, Metrics, Rpc};
+use crate::metrics::{Metrics, Rpc};
 use crate::receipt::Receipts;
 use crate::shutdown::Shutdown;
+use crate::spans::{Asked, Spans};
 pub use admission::Admission;
 use answer::Answer;
+use begun::Begun;
 use frames::Frames;
 use sluice_core::state::Changed;
 use sluice_proto::v2::messaging_service_server::MessagingService;
@@ -68,6 +71,8 @@ pub struct Parts {
     pub body_max: usize,
     /// The bound on bodies on their way.
     pub admission: Arc<Admission>,
+    /// Where spans of calls go, if they are wanted.
+    pub spans: Option<Spans>,
 }
 
 /// What all calls share.
@@ -82,6 +87,7 @@ struct Shared {
     receipts: Receipts,
     turns: Turns,
     admission: Arc<Admission>,
+    spans: Option<Spans>,
 }
 
 impl Shared {
@@ -110,6 +116,7 @@ impl Service {
             body_max: parts.body_max,
             turns: Turns::default(),
             admission: parts.admission,
+            spans: parts.spans,
         }))
     }
 
@@ -131,18 +138,25 @@ impl Service {
         }
     }
 
-    fn begin(&self, rpc: Rpc) -> Call<'_> {
-        self.0.metrics.rpc.begin(rpc)
+    fn begin<T: Asked>(&self, rpc: Rpc, request: &Request<T>) -> Begun<'_> {
+        let begin = |spans: &Spans| spans.begin(rpc.name(), request.metadata(), request.get_ref());
+        Begun {
+            call: self.0.metrics.rpc.begin(rpc),
+            span: self.0.spans.as_ref().map(|spans| Box::new(begin(spans))),
+        }
     }
 
-    fn not_implemented<A: Answer>(&self, rpc: Rpc) -> Answered<A> {
-        answer(self.begin(rpc), Err(Invalid::NotImplemented(rpc.name()).into()))
+    fn not_implemented<A: Answer>(&self, rpc: Rpc, request: &Request<impl Asked>) -> Answered<A> {
+        answer(
+            self.begin(rpc, request),
+            Err(Invalid::NotImplemented(rpc.name()).into()),
+        )
     }
 }
 
 /// Observes a call and turns its failure into the call's own answer. It takes what came out and not the work itself: a
 /// future handed on is kept twice, and copied with each call.
-fn answer<A: Answer>(call: Call<'_>, result: Result<A, status::Failure>) -> Answered<A> {
+fn answer<A: Answer>(call: Begun<'_>, result: Result<A, status::Failure>) -> Answered<A> {
     let answer = result.unwrap_or_else(|failure| {
         let (name, code) = (call.rpc().name(), failure.code.as_str_name());
         tracing::debug!(call = name, code, reason = %failure.message, "refused");
@@ -159,7 +173,7 @@ impl MessagingService for Service {
     type TelemetryStream = ReceiverStream<Result<TelemetryCommand, Refusal>>;
 
     async fn query_route(&self, request: Request<QueryRouteRequest>) -> Answered<QueryRouteResponse> {
-        let call = self.begin(Rpc::QueryRoute);
+        let call = self.begin(Rpc::QueryRoute, &request);
         answer(call, query_route::handle(&self.0, request).await)
     }
 
@@ -167,27 +181,27 @@ impl MessagingService for Service {
         &self,
         request: Request<QueryAssignmentRequest>,
     ) -> Answered<QueryAssignmentResponse> {
-        let call = self.begin(Rpc::QueryAssignment);
+        let call = self.begin(Rpc::QueryAssignment, &request);
         answer(call, query_assignment::handle(&self.0, request).await)
     }
 
     async fn heartbeat(&self, request: Request<HeartbeatRequest>) -> Answered<HeartbeatResponse> {
-        let call = self.begin(Rpc::Heartbeat);
+        let call = self.begin(Rpc::Heartbeat, &request);
         answer(call, heartbeat::handle(&self.0, request).await)
     }
 
     async fn send_message(&self, request: Request<SendMessageRequest>) -> Answered<SendMessageResponse> {
-        let call = self.begin(Rpc::SendMessage);
+        let call = self.begin(Rpc::SendMessage, &request);
         answer(call, send_message::handle(&self.0, request).await)
     }
 
     async fn receive_message(&self, request: Request<ReceiveMessageRequest>) -> Answered<Frames> {
-        let call = self.begin(Rpc::ReceiveMessage);
+        let call = self.begin(Rpc::ReceiveMessage, &request);
         answer(call, receive_message::handle(&self.0, request).await)
     }
 
     async fn ack_message(&self, request: Request<AckMessageRequest>) -> Answered<AckMessageResponse> {
-        let call = self.begin(Rpc::AckMessage);
+        let call = self.begin(Rpc::AckMessage, &request);
         answer(call, ack_message::handle(&self.0, request).await)
     }
 
@@ -195,7 +209,7 @@ impl MessagingService for Service {
         &self,
         request: Request<ChangeInvisibleDurationRequest>,
     ) -> Answered<ChangeInvisibleDurationResponse> {
-        let call = self.begin(Rpc::ChangeInvisibleDuration);
+        let call = self.begin(Rpc::ChangeInvisibleDuration, &request);
         answer(call, change_invisible_duration::handle(&self.0, request).await)
     }
 
@@ -203,7 +217,7 @@ impl MessagingService for Service {
         &self,
         request: Request<ForwardMessageToDeadLetterQueueRequest>,
     ) -> Answered<ForwardMessageToDeadLetterQueueResponse> {
-        let call = self.begin(Rpc::ForwardMessageToDeadLetterQueue);
+        let call = self.begin(Rpc::ForwardMessageToDeadLetterQueue, &request);
         answer(call, forward_to_dlq::handle(&self.0, request).await)
     }
 
@@ -211,7 +225,7 @@ impl MessagingService for Service {
         &self,
         request: Request<NotifyClientTerminationRequest>,
     ) -> Answered<NotifyClientTerminationResponse> {
-        let call = self.begin(Rpc::NotifyClientTermination);
+        let call = self.begin(Rpc::NotifyClientTermination, &request);
         answer(call, notify_client_termination::handle(&self.0, request).await)
     }
 
@@ -219,7 +233,7 @@ impl MessagingService for Service {
         &self,
         request: Request<Streaming<TelemetryCommand>>,
     ) -> Answered<Self::TelemetryStream> {
-        let call = self.begin(Rpc::Telemetry);
+        let call = self.begin(Rpc::Telemetry, &request);
         match telemetry::open(&self.0, request) {
             Ok(stream) => {
                 call.finish(Code::Ok.into());
@@ -232,12 +246,9 @@ impl MessagingService for Service {
         }
     }
 
-    async fn pull_message(&self, _: Request<PullMessageRequest>) -> Answered<Self::PullMessageStream> {
-        self.0
-            .metrics
-            .rpc
-            .begin(Rpc::PullMessage)
-            .finish(Code::NotImplemented.into());
+    async fn pull_message(&self, request: Request<PullMessageRequest>) -> Answered<Self::PullMessageStream> {
+        let call = self.begin(Rpc::PullMessage, &request);
+        call.finish(Code::NotImplemented.into());
         let failure = status::Failure::from(Invalid::NotImplemented(Rpc::PullMessage.name()));
         let content = pull_message_response::Content::Status(failure.into_status());
         Ok(Response::new(once(Ok(PullMessageResponse {
@@ -245,30 +256,36 @@ impl MessagingService for Service {
         }))))
     }
 
-    async fn update_offset(&self, _: Request<UpdateOffsetRequest>) -> Answered<UpdateOffsetResponse> {
-        self.not_implemented(Rpc::UpdateOffset)
+    async fn update_offset(&self, request: Request<UpdateOffsetRequest>) -> Answered<UpdateOffsetResponse> {
+        self.not_implemented(Rpc::UpdateOffset, &request)
     }
 
-    async fn get_offset(&self, _: Request<GetOffsetRequest>) -> Answered<GetOffsetResponse> {
-        self.not_implemented(Rpc::GetOffset)
+    async fn get_offset(&self, request: Request<GetOffsetRequest>) -> Answered<GetOffsetResponse> {
+        self.not_implemented(Rpc::GetOffset, &request)
     }
 
-    async fn query_offset(&self, _: Request<QueryOffsetRequest>) -> Answered<QueryOffsetResponse> {
-        self.not_implemented(Rpc::QueryOffset)
+    async fn query_offset(&self, request: Request<QueryOffsetRequest>) -> Answered<QueryOffsetResponse> {
+        self.not_implemented(Rpc::QueryOffset, &request)
     }
 
-    async fn end_transaction(&self, _: Request<EndTransactionRequest>) -> Answered<EndTransactionResponse> {
-        self.not_implemented(Rpc::EndTransaction)
+    async fn end_transaction(
+        &self,
+        request: Request<EndTransactionRequest>,
+    ) -> Answered<EndTransactionResponse> {
+        self.not_implemented(Rpc::EndTransaction, &request)
     }
 
-    async fn recall_message(&self, _: Request<RecallMessageRequest>) -> Answered<RecallMessageResponse> {
-        self.not_implemented(Rpc::RecallMessage)
+    async fn recall_message(
+        &self,
+        request: Request<RecallMessageRequest>,
+    ) -> Answered<RecallMessageResponse> {
+        self.not_implemented(Rpc::RecallMessage, &request)
     }
 
     async fn sync_lite_subscription(
         &self,
-        _: Request<SyncLiteSubscriptionRequest>,
+        request: Request<SyncLiteSubscriptionRequest>,
     ) -> Answered<SyncLiteSubscriptionResponse> {
-        self.not_implemented(Rpc::SyncLiteSubscription)
+        self.not_implemented(Rpc::SyncLiteSubscription, &request)
     }
 }

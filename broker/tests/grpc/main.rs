@@ -6,4 +6,5 @@ mod routes;
 mod sends;
 mod sessions;
 mod settling;
+mod spans;
 mod support;

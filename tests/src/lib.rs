@@ -5,8 +5,10 @@
 
 pub mod binaries;
 pub mod client;
+pub mod container;
 pub mod fixture;
 pub mod http;
+pub mod image;
 pub mod java;
 pub mod kills;
 pub mod metrics;

@@ -2,7 +2,7 @@
 //!
 //! [`run::Broker`] puts the parts together; everything is handed to who needs it, and nothing is global.
 
-mod clients;
+pub mod clients;
 pub mod config;
 pub mod engine;
 #[cfg(feature = "planted-faults")]

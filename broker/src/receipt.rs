@@ -2,20 +2,27 @@
 //!
 //! ```text
 //! version u8 | shard: first 4 bytes of its UUID | term varint | delivery varint | group varint | topic varint |
-//! queue varint | offset varint | crc32c u32 little-endian, seeded with the whole UUID       (then base64, URL-safe)
+//! queue varint | offset varint | from version 2 on: ms of the delivery varint |
+//! crc32c u32 little-endian, seeded with the whole UUID                                       (then base64, URL-safe)
 //! ```
+//! Clients keep handles over a restart of the broker, and so over an upgrade: version 1 is still read.
+//!
 //! The checksum is no signature, but a handle of another shard or a made-up one does not pass it by accident.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sluice_core::codec::{Reader, put_varint};
-use sluice_core::ids::{DeliveryId, GroupId, GroupQueueId, QueueId, QueueOffset, Term, TopicId, TopicQueue};
+use sluice_core::ids::{
+    DeliveryId, GroupId, GroupQueueId, QueueId, QueueOffset, Term, TimeMs, TopicId, TopicQueue,
+};
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+/// Without the time of the delivery.
+const VERSION_1: u8 = 1;
 const SHARD_TAG_BYTES: usize = 4;
 const CHECKSUM_BYTES: usize = 4;
 /// The longest handle in bytes, before base64.
-const BYTES_MAX: usize = 1 + SHARD_TAG_BYTES + 3 * 10 + 3 * 5 + CHECKSUM_BYTES;
+const BYTES_MAX: usize = 1 + SHARD_TAG_BYTES + 4 * 10 + 3 * 5 + CHECKSUM_BYTES;
 
 /// A delivery of one message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +35,8 @@ pub struct Receipt {
     pub id: GroupQueueId,
     /// Its place in the queue.
     pub offset: QueueOffset,
+    /// When it was delivered, if that is known; changing how long it is hidden is no new delivery.
+    pub delivered_ms: Option<TimeMs>,
 }
 
 /// Makes and reads the handles of one shard.
@@ -50,7 +59,10 @@ impl Receipts {
     /// The handle for a delivery.
     pub fn encode(&self, receipt: &Receipt) -> String {
         let mut out = Vec::with_capacity(BYTES_MAX);
-        out.push(VERSION);
+        out.push(match receipt.delivered_ms {
+            Some(_) => VERSION,
+            None => VERSION_1,
+        });
         out.extend_from_slice(&self.shard);
         put_varint(&mut out, receipt.term.0);
         put_varint(&mut out, receipt.delivery.0);
@@ -58,6 +70,9 @@ impl Receipts {
         put_varint(&mut out, u64::from(receipt.id.at.topic.0));
         put_varint(&mut out, u64::from(receipt.id.at.queue.0));
         put_varint(&mut out, receipt.offset.0);
+        if let Some(ms) = receipt.delivered_ms {
+            put_varint(&mut out, ms);
+        }
         let checksum = crc32c::crc32c_append(self.seed, &out);
         out.extend_from_slice(&checksum.to_le_bytes());
         URL_SAFE_NO_PAD.encode(&out)
@@ -72,7 +87,8 @@ impl Receipts {
             return None;
         }
         let mut reader = Reader::new(content);
-        if reader.u8().ok()? != VERSION || reader.take(SHARD_TAG_BYTES).ok()? != self.shard {
+        let version = reader.u8().ok()?;
+        if !matches!(version, VERSION | VERSION_1) || reader.take(SHARD_TAG_BYTES).ok()? != self.shard {
             return None;
         }
         let receipt = Receipt {
@@ -86,6 +102,10 @@ impl Receipts {
                 },
             },
             offset: QueueOffset(reader.varint().ok()?),
+            delivered_ms: match version {
+                VERSION_1 => None,
+                _ => Some(reader.varint().ok()?),
+            },
         };
         reader.finish().ok()?;
         Some(receipt)
@@ -109,7 +129,33 @@ mod tests {
                 },
             },
             offset: QueueOffset(number),
+            delivered_ms: Some(number),
         }
+    }
+
+    #[test]
+    fn a_handle_of_the_first_version_is_still_read() {
+        let handle = "AQcHBwcDiCcCCQHwogS4xvxX";
+        let receipt = Receipt {
+            term: Term(3),
+            delivery: DeliveryId(5000),
+            id: GroupQueueId {
+                group: GroupId(2),
+                at: TopicQueue {
+                    topic: TopicId(9),
+                    queue: QueueId(1),
+                },
+            },
+            offset: QueueOffset(70_000),
+            delivered_ms: None,
+        };
+        let receipts = Receipts::new([7; 16]);
+        assert_eq!(receipts.decode(handle), Some(receipt));
+        assert_eq!(
+            receipts.encode(&receipt),
+            handle,
+            "its successor knows no time either"
+        );
     }
 
     #[test]
@@ -124,7 +170,11 @@ mod tests {
             );
             assert_eq!(receipts.decode(&handle), Some(receipt(number)), "{number}");
         }
-        assert!(receipts.encode(&receipt(1000)).len() < 40);
+        let usual = Receipt {
+            delivered_ms: Some(1_795_000_000_000),
+            ..receipt(1000)
+        };
+        assert!(receipts.encode(&usual).len() < 48);
     }
 
     #[test]

@@ -76,6 +76,11 @@ impl DeliveryId {
     pub fn index(self) -> LogIndex {
         LogIndex(self.0 / Self::PER_FRAME)
     }
+
+    /// The command's place in the frame.
+    pub fn place(self) -> u16 {
+        (self.0 % Self::PER_FRAME) as u16
+    }
 }
 
 /// One queue of one topic.

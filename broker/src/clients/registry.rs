@@ -1,10 +1,14 @@
 //! The table of clients.
 
+use super::asks::Asks;
+use super::directory::Directory;
 use super::expiry::Seen;
+use super::figures::Figures;
 use crate::listener::Connection;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use sluice_proto::v2;
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -14,6 +18,11 @@ use tokio::sync::mpsc;
 const CLIENTS_MAX: usize = 50_000;
 /// Connections remembered of one client; of more than that, some are taken for closed too early.
 const CONNECTIONS_MAX: usize = 64;
+/// Bytes of a client's version that are kept.
+const VERSION_MAX: usize = 64;
+
+/// How a client comes to its messages to which they are pushed; others fetch them.
+pub const PUSH: &str = "push";
 
 /// As many clients as may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +40,21 @@ pub enum Role {
     Consumer,
 }
 
+/// What a call says of the client that makes it.
+#[derive(Clone, Copy, Debug)]
+pub struct Call<'a> {
+    /// The client's id.
+    pub id: &'a str,
+    /// Its language, as it is counted.
+    pub language: &'static str,
+    /// The version of its library; empty if it does not say.
+    pub version: &'a str,
+    /// Where it calls from.
+    pub remote: SocketAddr,
+    /// By which connection.
+    pub connection: Option<&'a Arc<Connection>>,
+}
+
 /// What a client said of itself over telemetry.
 #[derive(Clone, Debug)]
 pub struct Announced {
@@ -38,15 +62,24 @@ pub struct Announced {
     pub role: Role,
     /// Its group, as the broker has it, if it is a consumer.
     pub group: Option<String>,
-    /// Its language.
-    pub language: &'static str,
+    /// The namespace that its names are in.
+    pub namespace: String,
+    /// The version of its library; empty if it does not say.
+    pub version: String,
     /// Its version, as it is counted.
-    pub version: Arc<str>,
+    pub counted_version: Arc<str>,
     /// How it comes to its messages, as it is counted.
     pub mode: &'static str,
+    /// The topics that it sends to, as the broker has them.
+    pub topics: Vec<String>,
+    /// The topics that it reads, as the broker has them, and by which expressions.
+    pub subscriptions: Vec<(String, String)>,
     /// The settings that it was told to use.
     pub settings: Arc<v2::Settings>,
-    /// Whether it needs the settings again after its first heartbeat.
+    /// Whether it is the client for Node.js, which reads less than others, and needs the settings again after its first
+    /// heartbeat.
+    pub is_node: bool,
+    /// Whether it is to be given the settings again at its next heartbeat.
     pub wants_repeat: bool,
 }
 
@@ -76,40 +109,65 @@ pub struct Kind {
     pub mode: &'static str,
 }
 
+/// A client that called.
+#[derive(Clone, Debug)]
+pub struct Known {
+    /// Its shared id.
+    pub id: Arc<str>,
+    /// Its figures.
+    pub figures: Arc<Figures>,
+}
+
 #[derive(Debug)]
-struct Client {
-    announced: Option<Announced>,
+pub(super) struct Client {
+    pub(super) announced: Option<Announced>,
+    pub(super) language: &'static str,
+    version: Box<str>,
+    pub(super) remote: SocketAddr,
     connections: Vec<Weak<Connection>>,
-    streams: Vec<(u64, TelemetrySender)>,
-    last_seen: Instant,
+    /// The newest last.
+    pub(super) streams: Vec<(u64, TelemetrySender)>,
+    pub(super) last_seen: Instant,
+    pub(super) figures: Arc<Figures>,
 }
 
 /// All clients.
 #[derive(Debug, Default)]
 pub struct Clients {
     by_id: Mutex<HashMap<Arc<str>, Client>>,
+    figures: Directory,
     next_stream: AtomicU64,
     refused: AtomicU64,
+    pub(super) asks: Asks,
 }
 
 impl Clients {
-    /// Takes note of a call; the client's shared id.
-    pub fn touch(&self, id: &str, connection: Option<&Arc<Connection>>) -> Result<Arc<str>, Full> {
-        self.with(id, connection, |id, _| Arc::clone(id))
+    /// Takes note of a call.
+    pub fn touch(&self, call: Call<'_>) -> Result<Known, Full> {
+        self.with(call, |id, client| Known {
+            id: Arc::clone(id),
+            figures: Arc::clone(&client.figures),
+        })
+    }
+
+    /// Counts for a client; nothing if it is not known. It waits for no other client.
+    pub fn count_for(&self, id: &str, count: impl FnOnce(&Figures)) {
+        self.figures.with(id, count);
     }
 
     /// Takes note of what a client announced, and of the stream it did so by.
     pub fn announce(
         &self,
-        id: &str,
-        connection: Option<&Arc<Connection>>,
+        call: Call<'_>,
         mut announced: Announced,
         stream: &StreamGuard,
     ) -> Result<(), Full> {
-        self.with(id, connection, |_, client| {
-            if let Some(before) = &client.announced {
-                announced.wants_repeat = before.wants_repeat;
-            }
+        self.with(call, |_, client| {
+            announced.wants_repeat = match &client.announced {
+                Some(before) => before.wants_repeat,
+                None => announced.is_node,
+            };
+            client.figures.set_pushes(announced.mode == PUSH);
             client.announced = Some(announced);
             if !client.streams.iter().any(|(number, _)| *number == stream.number) {
                 client.streams.push((stream.number, stream.sender.clone()));
@@ -118,8 +176,8 @@ impl Clients {
     }
 
     /// Takes note of a heartbeat.
-    pub fn heartbeat(&self, id: &str, connection: Option<&Arc<Connection>>) -> Result<Heartbeat, Full> {
-        self.with(id, connection, |_, client| match &mut client.announced {
+    pub fn heartbeat(&self, call: Call<'_>) -> Result<Heartbeat, Full> {
+        self.with(call, |_, client| match &mut client.announced {
             None => Heartbeat::Unknown,
             Some(announced) if announced.wants_repeat => {
                 announced.wants_repeat = false;
@@ -137,6 +195,12 @@ impl Clients {
         crate::service::convert::duration(settings.request_timeout.as_ref()?)
     }
 
+    /// The namespace that the client's names are in.
+    pub fn namespace(&self, id: &str) -> Option<String> {
+        let by_id = self.by_id.lock();
+        Some(by_id.get(id)?.announced.as_ref()?.namespace.clone())
+    }
+
     /// A telemetry stream of the client, until the guard is dropped. It counts once the client has announced itself.
     pub fn stream(self: &Arc<Self>, id: &str, sender: TelemetrySender) -> StreamGuard {
         let number = self.next_stream.fetch_add(1, Ordering::Relaxed);
@@ -150,7 +214,7 @@ impl Clients {
 
     /// Forgets a client.
     pub fn remove(&self, id: &str) {
-        self.by_id.lock().remove(id);
+        self.forget(&mut self.by_id.lock(), id);
     }
 
     /// Forgets a client, unless it was heard of after `moment`; whether it is forgotten now.
@@ -158,7 +222,7 @@ impl Clients {
         let mut by_id = self.by_id.lock();
         let silent = by_id.get(id).is_none_or(|client| client.last_seen <= moment);
         if silent {
-            by_id.remove(id);
+            self.forget(&mut by_id, id);
         }
         silent
     }
@@ -169,11 +233,7 @@ impl Clients {
         let seen = |(id, client): (&Arc<str>, &Client)| Seen {
             id: Arc::clone(id),
             last_seen: client.last_seen,
-            connected: !client.streams.is_empty()
-                || client
-                    .connections
-                    .iter()
-                    .any(|connection| connection.strong_count() > 0),
+            connected: client.is_connected(),
         };
         by_id.iter().map(seen).collect()
     }
@@ -181,15 +241,17 @@ impl Clients {
     /// What each client that has announced itself is counted as.
     pub fn kinds(&self) -> Vec<Kind> {
         let by_id = self.by_id.lock();
-        let announced = by_id.values().filter_map(|client| client.announced.as_ref());
-        let kind = |announced: &Announced| Kind {
-            role: announced.role,
-            group: announced.group.clone().unwrap_or_default(),
-            language: announced.language,
-            version: Arc::clone(&announced.version),
-            mode: announced.mode,
+        let kind = |client: &Client| {
+            let announced = client.announced.as_ref()?;
+            Some(Kind {
+                role: announced.role,
+                group: announced.group.clone().unwrap_or_default(),
+                language: client.language,
+                version: Arc::clone(&announced.counted_version),
+                mode: announced.mode,
+            })
         };
-        announced.map(kind).collect()
+        by_id.values().filter_map(kind).collect()
     }
 
     /// How many clients are known, and how many may be.
@@ -202,37 +264,72 @@ impl Clients {
         self.refused.load(Ordering::Relaxed)
     }
 
-    fn with<T>(
-        &self,
-        id: &str,
-        connection: Option<&Arc<Connection>>,
-        work: impl FnOnce(&Arc<str>, &mut Client) -> T,
-    ) -> Result<T, Full> {
+    /// The table, held shortly.
+    pub(super) fn table(&self) -> MutexGuard<'_, HashMap<Arc<str>, Client>> {
+        self.by_id.lock()
+    }
+
+    fn with<T>(&self, call: Call<'_>, work: impl FnOnce(&Arc<str>, &mut Client) -> T) -> Result<T, Full> {
         let now = Instant::now();
         let mut by_id = self.by_id.lock();
-        let key = match by_id.get_key_value(id) {
+        let key = match by_id.get_key_value(call.id) {
             Some((key, _)) => Arc::clone(key),
             None if by_id.len() >= CLIENTS_MAX => {
                 self.refused.fetch_add(1, Ordering::Relaxed);
                 return Err(Full(CLIENTS_MAX));
             }
-            None => Arc::from(id),
+            None => Arc::from(call.id),
         };
-        let client = by_id.entry(Arc::clone(&key)).or_insert_with(|| Client {
-            announced: None,
-            connections: Vec::new(),
-            streams: Vec::new(),
-            last_seen: now,
+        let client = by_id.entry(Arc::clone(&key)).or_insert_with(|| {
+            let client = Client::new(call, now);
+            self.figures.insert(&key, &client.figures);
+            client
         });
         client.last_seen = now;
-        if let Some(connection) = connection {
+        client.remote = call.remote;
+        if let Some(connection) = call.connection {
             client.came_by(connection);
         }
         Ok(work(&key, client))
     }
+
+    fn forget(&self, by_id: &mut HashMap<Arc<str>, Client>, id: &str) {
+        if let Some(client) = by_id.remove(id) {
+            self.figures.remove(id);
+            for (stream, _) in client.streams {
+                self.asks.stream_ended(stream);
+            }
+        }
+    }
 }
 
 impl Client {
+    fn new(call: Call<'_>, now: Instant) -> Self {
+        Self {
+            announced: None,
+            language: call.language,
+            version: shortened(call.version).into(),
+            remote: call.remote,
+            connections: Vec::new(),
+            streams: Vec::new(),
+            last_seen: now,
+            figures: Arc::new(Figures::new(now)),
+        }
+    }
+
+    pub(super) fn is_connected(&self) -> bool {
+        let is_open = |connection: &Weak<Connection>| connection.strong_count() > 0;
+        !self.streams.is_empty() || self.connections.iter().any(is_open)
+    }
+
+    /// The version of its library, as it announced it, else as its calls have it.
+    pub(super) fn version(&self) -> &str {
+        match &self.announced {
+            Some(announced) if !announced.version.is_empty() => shortened(&announced.version),
+            _ => &self.version,
+        }
+    }
+
     fn came_by(&mut self, connection: &Arc<Connection>) {
         if self
             .connections
@@ -246,6 +343,10 @@ impl Client {
             self.connections.push(Arc::downgrade(connection));
         }
     }
+}
+
+fn shortened(version: &str) -> &str {
+    &version[..version.floor_char_boundary(VERSION_MAX)]
 }
 
 /// Stands for one telemetry stream.
@@ -266,25 +367,24 @@ impl StreamGuard {
 
 impl Drop for StreamGuard {
     fn drop(&mut self) {
-        if let Some(client) = self.clients.by_id.lock().get_mut(self.id.as_str()) {
+        let mut by_id = self.clients.by_id.lock();
+        if let Some(client) = by_id.get_mut(self.id.as_str()) {
             client.streams.retain(|(number, _)| *number != self.number);
         }
+        // While the table is held: nobody asks by this stream any more.
+        self.clients.asks.stream_ended(self.number);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::call;
     use super::*;
 
-    fn announced(wants_repeat: bool) -> Announced {
+    fn announced(is_node: bool) -> Announced {
         Announced {
-            role: Role::Consumer,
-            group: Some("g".to_owned()),
-            language: "JAVA",
-            version: Arc::from("v5_2_0"),
-            mode: "push",
-            settings: Arc::default(),
-            wants_repeat,
+            is_node,
+            ..super::super::tests::consumer("g")
         }
     }
 
@@ -293,8 +393,8 @@ mod tests {
         let clients = Arc::new(Clients::default());
         let (sender, _receiver) = mpsc::channel(1);
         let stream = clients.stream("c", sender);
-        clients.announce("c", None, announced(false), &stream).unwrap();
-        clients.announce("c", None, announced(false), &stream).unwrap();
+        clients.announce(call("c"), announced(false), &stream).unwrap();
+        clients.announce(call("c"), announced(false), &stream).unwrap();
         assert!(clients.look()[0].connected);
         drop(stream);
         assert!(!clients.look()[0].connected);
@@ -305,17 +405,17 @@ mod tests {
     #[test]
     fn settings_are_repeated_once_to_clients_that_want_it() {
         let clients = Arc::new(Clients::default());
-        assert!(matches!(clients.heartbeat("c", None), Ok(Heartbeat::Unknown)));
+        assert!(matches!(clients.heartbeat(call("c")), Ok(Heartbeat::Unknown)));
         let (sender, _receiver) = mpsc::channel(1);
         let stream = clients.stream("c", sender);
-        clients.announce("c", None, announced(true), &stream).unwrap();
+        clients.announce(call("c"), announced(true), &stream).unwrap();
         assert!(
-            matches!(clients.heartbeat("c", None), Ok(Heartbeat::Repeat(_, streams)) if streams.len() == 1)
+            matches!(clients.heartbeat(call("c")), Ok(Heartbeat::Repeat(_, streams)) if streams.len() == 1)
         );
-        assert!(matches!(clients.heartbeat("c", None), Ok(Heartbeat::Known)));
-        clients.announce("c", None, announced(true), &stream).unwrap();
+        assert!(matches!(clients.heartbeat(call("c")), Ok(Heartbeat::Known)));
+        clients.announce(call("c"), announced(true), &stream).unwrap();
         assert!(
-            matches!(clients.heartbeat("c", None), Ok(Heartbeat::Known)),
+            matches!(clients.heartbeat(call("c")), Ok(Heartbeat::Known)),
             "not after each announcement"
         );
     }
@@ -326,9 +426,9 @@ mod tests {
         let (sender, _receiver) = mpsc::channel(1);
         for id in ["a", "b"] {
             let stream = clients.stream(id, sender.clone());
-            clients.announce(id, None, announced(false), &stream).unwrap();
+            clients.announce(call(id), announced(false), &stream).unwrap();
         }
-        clients.touch("silent", None).unwrap();
+        clients.touch(call("silent")).unwrap();
         let kind = Kind {
             role: Role::Consumer,
             group: "g".to_owned(),

@@ -11,6 +11,7 @@ mod dispatcher;
 mod error;
 pub mod find;
 mod floors;
+pub mod held;
 pub mod lag;
 mod make;
 mod observer;

@@ -22,6 +22,7 @@ mod files;
 mod finding;
 mod following;
 mod handing_back;
+mod holding;
 mod lags;
 mod resetting;
 mod restarts;

@@ -6,9 +6,10 @@ use super::metadata::Caller;
 use super::status::{self, Failure};
 use super::validate::{self, Invalid};
 use sluice_core::command::{Change, SettleItem};
-use sluice_core::ids::GroupQueueId;
+use sluice_core::ids::{GroupQueueId, TimeMs};
 use sluice_core::limits;
-use sluice_proto::v2::{AckMessageRequest, AckMessageResponse, AckMessageResultEntry, Status};
+use sluice_proto::v2::{AckMessageRequest, AckMessageResponse, AckMessageResultEntry, Code, Status};
+use std::time::Instant;
 use tonic::Request;
 
 pub(super) async fn handle(
@@ -23,6 +24,7 @@ pub(super) async fn handle(
         return Err(Invalid::Request("the request has no entries").into());
     }
     let (mut statuses, mut by_queue) = (Vec::with_capacity(request.entries.len()), Vec::<OfQueue>::new());
+    let mut delivered = Vec::with_capacity(request.entries.len());
     for (place, entry) in request.entries.iter().enumerate() {
         let receipt = match scope.receipt(shared, &entry.receipt_handle) {
             Ok(receipt) => receipt,
@@ -32,6 +34,7 @@ pub(super) async fn handle(
             }
         };
         statuses.push(status::ok());
+        delivered.push((place, receipt.delivered_ms));
         let item = SettleItem {
             offset: receipt.offset,
             delivery: receipt.delivery,
@@ -53,6 +56,7 @@ pub(super) async fn handle(
     for (place, status) in settled.into_iter().flatten() {
         statuses[place] = status;
     }
+    count(shared, &caller, &statuses, &delivered);
     let entries = request
         .entries
         .into_iter()
@@ -67,6 +71,21 @@ pub(super) async fn handle(
         status: Some(status::over(entries.iter().map(|entry| &entry.status))),
         entries,
     })
+}
+
+/// Counts what is done: by place, when it was delivered.
+fn count(shared: &Shared, caller: &Caller<'_>, statuses: &[Status], delivered: &[(usize, Option<TimeMs>)]) {
+    let is_done = |place: usize| {
+        statuses
+            .get(place)
+            .is_some_and(|status| status.code == Code::Ok as i32)
+    };
+    let (now_ms, now) = (shared.engine.now(), Instant::now());
+    shared.clients.count_for(caller.client_id, |figures| {
+        for (_, delivered_ms) in delivered.iter().filter(|(place, _)| is_done(*place)) {
+            figures.acknowledged(delivered_ms.map(|ms| now_ms.saturating_sub(ms)), now);
+        }
+    });
 }
 
 /// The entries of one queue, and their places in the request.

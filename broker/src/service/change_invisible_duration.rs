@@ -10,6 +10,7 @@ use crate::receipt::Receipt;
 use sluice_core::command::{Change, SettleItem};
 use sluice_core::limits;
 use sluice_proto::v2::{ChangeInvisibleDurationRequest, ChangeInvisibleDurationResponse, Code};
+use std::time::Instant;
 use tonic::Request;
 
 pub(super) async fn handle(
@@ -27,10 +28,18 @@ pub(super) async fn handle(
         .ok_or(Invalid::Invisible { min_ms: 0 })?;
     let receipt = scope.receipt(shared, &request.receipt_handle)?;
     match change(shared, receipt, ms).await {
-        Ok(receipt_handle) => Ok(ChangeInvisibleDurationResponse {
-            status: Some(status::ok()),
-            receipt_handle,
-        }),
+        Ok(receipt_handle) => {
+            // To those that fetch messages a longer time is more time to handle one.
+            shared.clients.count_for(caller.client_id, |figures| {
+                if ms == 0 || figures.pushes() {
+                    figures.refused(Instant::now());
+                }
+            });
+            Ok(ChangeInvisibleDurationResponse {
+                status: Some(status::ok()),
+                receipt_handle,
+            })
+        }
         // The client is to try again with the handle that it has.
         Err(failure) if failure.code == Code::TooManyRequests => Ok(ChangeInvisibleDurationResponse {
             status: Some(failure.into_status()),

@@ -1,6 +1,7 @@
 //! What a client says of itself, as it is counted: in RocketMQ's words, and with a bound on how many there are. Clients
 //! make things up, and each value would be a series.
 
+use crate::clients::PUSH;
 use sluice_proto::v2::{ClientType, Settings};
 use std::sync::Arc;
 
@@ -27,7 +28,7 @@ pub fn version(said: &str) -> Arc<str> {
 /// How a client comes to its messages, as RocketMQ's proxy counts it.
 pub fn consume_mode(settings: &Settings) -> &'static str {
     match settings.client_type() {
-        ClientType::PushConsumer | ClientType::LitePushConsumer => "push",
+        ClientType::PushConsumer | ClientType::LitePushConsumer => PUSH,
         ClientType::SimpleConsumer | ClientType::PullConsumer | ClientType::LiteSimpleConsumer => "pull",
         _ => "unknown",
     }

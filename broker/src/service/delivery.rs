@@ -4,13 +4,14 @@ use super::convert;
 use super::metadata::without_namespace;
 use super::properties;
 use crate::engine::Received;
+use crate::engine::find::Found;
 use crate::receipt::{Receipt, Receipts};
 use bytes::Bytes;
 use md5::{Digest as _, Md5};
 use sluice_core::codec::Malformed;
 use sluice_core::command::APPEND_RECORD_AT;
 use sluice_core::entry::LINKED;
-use sluice_core::ids::Term;
+use sluice_core::ids::{QueueId, QueueOffset, Term, TimeMs};
 use sluice_core::record::{Record, property};
 use sluice_proto::v2;
 use std::collections::HashMap;
@@ -26,6 +27,8 @@ pub struct Frame {
     pub invisible_ms: u64,
     /// The term that they were delivered in.
     pub term: Term,
+    /// When they were delivered.
+    pub delivered_ms: TimeMs,
 }
 
 /// The record inside a delivered command.
@@ -39,51 +42,94 @@ pub fn record(received: &Received) -> Result<Record<'_>, Malformed> {
 
 /// The message for the client.
 pub fn message(received: &Received, frame: &Frame, receipts: &Receipts) -> Result<v2::Message, Malformed> {
-    let record = record(received)?;
-    let (start, end) = (
-        APPEND_RECORD_AT + record.body_range.start,
-        APPEND_RECORD_AT + record.body_range.end,
-    );
-    let body = received.command.slice(start..end);
-    let mut system = v2::SystemProperties {
-        body_digest: Some(digest(&body)),
-        body_encoding: v2::Encoding::Identity.into(),
-        message_type: v2::MessageType::Normal.into(),
-        born_timestamp: Some(convert::timestamp(record.born_ms)),
-        store_timestamp: Some(convert::timestamp(record.store_ms)),
-        store_host: convert::host(record.store_host),
-        receipt_handle: Some(receipts.encode(&Receipt {
-            term: frame.term,
-            delivery: received.delivery,
-            id: received.id,
-            offset: received.offset,
-        })),
-        queue_id: received.id.at.queue.0 as i32,
-        queue_offset: Some(received.offset.0 as i64),
-        invisible_duration: Some(convert::proto_duration(frame.invisible_ms)),
-        delivery_attempt: Some(i32::from(received.attempt)),
-        ..Default::default()
+    let stored = Stored {
+        record: record(received)?,
+        command: &received.command,
+        queue: received.id.at.queue,
+        offset: received.offset,
+        flags: received.entry.flags,
     };
-    let mut user_properties = HashMap::new();
-    properties::decode(&record, &mut system, &mut user_properties);
-    if system.message_group.is_some() {
-        system.message_type = v2::MessageType::Fifo.into();
+    let (mut message, mut system) = stored.message(frame.topic.clone(), &frame.namespace);
+    system.receipt_handle = Some(receipts.encode(&Receipt {
+        term: frame.term,
+        delivery: received.delivery,
+        id: received.id,
+        offset: received.offset,
+        delivered_ms: Some(frame.delivered_ms),
+    }));
+    system.invisible_duration = Some(convert::proto_duration(frame.invisible_ms));
+    system.delivery_attempt = Some(i32::from(received.attempt));
+    message.system_properties = Some(system);
+    Ok(message)
+}
+
+/// The message as a first delivery would bring it, but for what would settle it.
+#[allow(dead_code, reason = "the admin API calls it, which is not there yet")]
+pub fn trial(found: &Found, topic: v2::Resource) -> Result<v2::Message, Malformed> {
+    let stored = Stored {
+        record: found.record()?,
+        command: found.command(),
+        queue: found.queue,
+        offset: found.offset,
+        flags: found.entry.flags,
+    };
+    let namespace = topic.resource_namespace.clone();
+    let (mut message, mut system) = stored.message(topic, &namespace);
+    system.delivery_attempt = Some(1);
+    message.system_properties = Some(system);
+    Ok(message)
+}
+
+/// What the log has of a message, and where it stands.
+struct Stored<'a> {
+    record: Record<'a>,
+    command: &'a Bytes,
+    queue: QueueId,
+    offset: QueueOffset,
+    flags: u16,
+}
+
+impl Stored<'_> {
+    fn message(self, topic: v2::Resource, namespace: &str) -> (v2::Message, v2::SystemProperties) {
+        let Self { record, command, .. } = self;
+        let (start, end) = (
+            APPEND_RECORD_AT + record.body_range.start,
+            APPEND_RECORD_AT + record.body_range.end,
+        );
+        let body = command.slice(start..end);
+        let mut system = v2::SystemProperties {
+            body_digest: Some(digest(&body)),
+            body_encoding: v2::Encoding::Identity.into(),
+            message_type: v2::MessageType::Normal.into(),
+            born_timestamp: Some(convert::timestamp(record.born_ms)),
+            store_timestamp: Some(convert::timestamp(record.store_ms)),
+            store_host: convert::host(record.store_host),
+            queue_id: self.queue.0 as i32,
+            queue_offset: Some(self.offset.0 as i64),
+            ..Default::default()
+        };
+        let mut user_properties = HashMap::new();
+        properties::decode(&record, &mut system, &mut user_properties);
+        if system.message_group.is_some() {
+            system.message_type = v2::MessageType::Fifo.into();
+        }
+        if system.born_host.is_empty() {
+            system.born_host = convert::host(record.born_host);
+        }
+        if self.flags & LINKED != 0 {
+            system.dead_letter_queue = Some(v2::DeadLetterQueue {
+                topic: without_namespace(namespace, record.topic).to_owned(),
+                message_id: system.message_id.clone(),
+            });
+        }
+        let message = v2::Message {
+            topic: Some(topic),
+            user_properties,
+            system_properties: None,
+            body,
+        };
+        (message, system)
     }
-    if system.born_host.is_empty() {
-        system.born_host = convert::host(record.born_host);
-    }
-    if received.entry.flags & LINKED != 0 {
-        system.dead_letter_queue = Some(v2::DeadLetterQueue {
-            topic: without_namespace(&frame.namespace, record.topic).to_owned(),
-            message_id: system.message_id.clone(),
-        });
-    }
-    Ok(v2::Message {
-        topic: Some(frame.topic.clone()),
-        user_properties,
-        system_properties: Some(system),
-        body,
-    })
 }
 
 /// The tag of a delivered message.
@@ -115,7 +161,7 @@ mod tests {
     use super::*;
     use sluice_core::command::NewMessage;
     use sluice_core::entry::QueueEntry;
-    use sluice_core::ids::{DeliveryId, GroupId, GroupQueueId, QueueId, QueueOffset, TopicId, TopicQueue};
+    use sluice_core::ids::{DeliveryId, GroupId, GroupQueueId, TopicId, TopicQueue};
     use sluice_core::record::{NewRecord, put_property};
 
     fn received(topic: &str, flags: u16, message_group: Option<&str>) -> Received {
@@ -173,6 +219,7 @@ mod tests {
             namespace: "ns".into(),
             invisible_ms: 30_000,
             term: Term(4),
+            delivered_ms: 5000,
         }
     }
 
@@ -215,6 +262,7 @@ mod tests {
             (receipt.id, receipt.offset, receipt.delivery),
             (received.id, QueueOffset(7), DeliveryId(9))
         );
+        assert_eq!((receipt.term, receipt.delivered_ms), (Term(4), Some(5000)));
     }
 
     #[test]

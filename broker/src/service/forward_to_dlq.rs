@@ -4,7 +4,9 @@ use super::Shared;
 use super::handles::Scope;
 use super::metadata::Caller;
 use super::status::{self, Failure};
+use crate::clients::Figures;
 use sluice_proto::v2::{ForwardMessageToDeadLetterQueueRequest, ForwardMessageToDeadLetterQueueResponse};
+use std::time::Instant;
 use tonic::Request;
 
 pub(super) async fn handle(
@@ -19,6 +21,8 @@ pub(super) async fn handle(
         .engine
         .dead_letter(receipt.id, receipt.offset, receipt.delivery)
         .await?;
+    let count = |figures: &Figures| figures.refused(Instant::now());
+    shared.clients.count_for(caller.client_id, count);
     Ok(ForwardMessageToDeadLetterQueueResponse {
         status: Some(status::ok()),
     })

@@ -6,6 +6,7 @@ use super::Shared;
 use super::convert;
 use super::delivery::{self, Frame};
 use super::status;
+use crate::clients::Figures;
 use crate::engine::Taken;
 use crate::metrics::Outflow;
 use crate::receipt::Receipts;
@@ -15,6 +16,7 @@ use sluice_proto::v2::{ReceiveMessageResponse, Status};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Instant;
 use tokio_stream::Stream;
 
 /// What the transport has not taken is hidden for this long yet, so that a client that breaks off each answer does not
@@ -32,8 +34,16 @@ pub struct Frames {
 struct Messages {
     receipts: Receipts,
     frame: Frame,
-    flow: Arc<Outflow>,
+    counters: Counters,
     left: Taken,
+}
+
+/// What delivered messages count into.
+pub(super) struct Counters {
+    /// The topic's and the group's.
+    pub(super) flow: Arc<Outflow>,
+    /// The client's.
+    pub(super) figures: Arc<Figures>,
 }
 
 impl Frames {
@@ -47,12 +57,12 @@ impl Frames {
         }
     }
 
-    /// The messages, counted into `flow` as they go.
-    pub(super) fn new(shared: &Shared, received: Taken, frame: Frame, flow: Arc<Outflow>) -> Self {
+    /// The messages, counted as they go.
+    pub(super) fn new(shared: &Shared, received: Taken, frame: Frame, counters: Counters) -> Self {
         let messages = Messages {
             receipts: shared.receipts.clone(),
             frame,
-            flow,
+            counters,
             left: received.hidden_for(HANDED_BACK_AFTER_MS),
         };
         Self {
@@ -83,7 +93,8 @@ impl Messages {
         for received in self.left.by_ref() {
             match delivery::message(&received, &self.frame, &self.receipts) {
                 Ok(message) => {
-                    self.flow.count(message.body.len() as u64);
+                    self.counters.flow.count(message.body.len() as u64);
+                    self.counters.figures.delivered(Instant::now());
                     return Some(Content::Message(message));
                 }
                 Err(error) => {

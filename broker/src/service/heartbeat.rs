@@ -15,7 +15,7 @@ pub(super) async fn handle(
 ) -> Result<HeartbeatResponse, Failure> {
     let (metadata, extensions, _) = request.into_parts();
     let caller = Caller::of(&metadata, &extensions)?;
-    match shared.clients.heartbeat(caller.client_id, caller.connection())? {
+    match shared.clients.heartbeat(caller.call())? {
         Heartbeat::Unknown => Err(Invalid::UnknownClient.into()),
         Heartbeat::Known => Ok(HeartbeatResponse {
             status: Some(status::ok()),

@@ -1,6 +1,7 @@
 //! What a call says about itself in its headers, and by which connection it came.
 
 use super::validate::{self, Invalid};
+use crate::clients::Call;
 use crate::listener::{Connection, Peer};
 use sluice_core::limits;
 use sluice_proto::v2;
@@ -63,17 +64,28 @@ impl<'a> Caller<'a> {
         header(self.metadata, "x-mq-language")
     }
 
-    /// The client's version, as it has it.
-    pub fn version(&self) -> &'a str {
-        header(self.metadata, "x-mq-client-version")
-    }
-
     /// The language under which the client is counted: clients make up names, and each would be a series.
     pub fn counted_language(&self) -> &'static str {
         let known = LANGUAGES
             .into_iter()
             .find(|known| known.eq_ignore_ascii_case(self.language()));
         known.unwrap_or("OTHER")
+    }
+
+    /// The version of the client's library; empty if it does not say.
+    pub fn version(&self) -> &'a str {
+        header(self.metadata, "x-mq-client-version")
+    }
+
+    /// The call, as the table of clients takes note of it.
+    pub fn call(&self) -> Call<'a> {
+        Call {
+            id: self.client_id,
+            language: self.counted_language(),
+            version: self.version(),
+            remote: self.remote(),
+            connection: self.connection(),
+        }
     }
 
     /// How long the caller waits for the answer.

@@ -2,7 +2,9 @@
 
 mod ack_message;
 mod admission;
+mod announcement;
 mod answer;
+pub mod ask;
 mod begun;
 mod change_invisible_duration;
 pub mod convert;

@@ -6,7 +6,7 @@
 use super::Shared;
 use super::convert;
 use super::delivery::{self, Frame};
-use super::frames::Frames;
+use super::frames::{Counters, Frames};
 use super::metadata::Caller;
 use super::status::{self, Failure};
 use super::validate::Invalid;
@@ -45,7 +45,7 @@ pub(super) async fn handle(
         return Err(Invalid::Broker(broker.to_owned()).into());
     }
     let filter = Arc::new(filter(request.filter_expression.as_ref())?);
-    let client = shared.clients.touch(caller.client_id, caller.connection())?;
+    let client = shared.clients.touch(caller.call())?;
     let wait = wait(
         request.long_polling_timeout.as_ref().and_then(convert::duration),
         caller.timeout(),
@@ -56,7 +56,7 @@ pub(super) async fn handle(
     let receive = Receive {
         topic: shared.engine.topic(&topic).await?,
         group,
-        client,
+        client: client.id,
         filter,
         max: usize::try_from(request.batch_size)
             .unwrap_or(0)
@@ -78,9 +78,13 @@ pub(super) async fn handle(
         namespace,
         invisible_ms: told_ms,
         term: shared.engine.term(),
+        delivered_ms: shared.engine.now(),
     };
-    let flow = shared.metrics.traffic.out_of(&receive.topic, &receive.group);
-    Ok(Frames::new(shared, received, frame, flow))
+    let counters = Counters {
+        flow: shared.metrics.traffic.out_of(&receive.topic, &receive.group),
+        figures: client.figures,
+    };
+    Ok(Frames::new(shared, received, frame, counters))
 }
 
 /// Receives until there is a message whose tag matches, and not its hash alone.

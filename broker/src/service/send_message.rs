@@ -6,14 +6,16 @@ use super::status::{self, Failure};
 use super::turns::Turn;
 use super::validate::{self, Invalid};
 use super::{Shared, convert, digest, properties};
+use crate::clients::Figures;
 use crate::engine::Outgoing;
 use sluice_core::command::MessageKind;
 use sluice_core::ids::{QueueId, QueueOffset};
 use sluice_core::limits;
 use sluice_core::state::Topic;
 use sluice_proto::v2::{
-    Message, MessageType, SendMessageRequest, SendMessageResponse, SendResultEntry, SystemProperties,
+    Code, Message, MessageType, SendMessageRequest, SendMessageResponse, SendResultEntry, SystemProperties,
 };
+use std::time::Instant;
 use tonic::Request;
 
 pub(super) async fn handle(
@@ -67,11 +69,27 @@ async fn send(
         [message] => vec![sending.one(message).await],
         messages => Box::pin(sending.several(messages)).await?,
     };
+    count(shared, caller, &entries);
     let status = status::over(entries.iter().map(|entry| &entry.status));
     Ok(SendMessageResponse {
         status: Some(status),
         entries,
     })
+}
+
+/// Counts what the client has sent; the topic's and the broker's counters have it already.
+fn count(shared: &Shared, caller: &Caller<'_>, entries: &[SendResultEntry]) {
+    let is_sent = |entry: &&SendResultEntry| {
+        entry
+            .status
+            .as_ref()
+            .is_some_and(|status| status.code == Code::Ok as i32)
+    };
+    let sent = entries.iter().filter(is_sent).count() as u64;
+    if sent > 0 {
+        let count = |figures: &Figures| figures.sent(sent, Instant::now());
+        shared.clients.count_for(caller.client_id, count);
+    }
 }
 
 fn check(message: &Message, body_max: usize) -> Result<(), Invalid> {

@@ -80,7 +80,7 @@ impl From<Invalid> for Failure {
     fn from(invalid: Invalid) -> Self {
         let code = match &invalid {
             Invalid::ClientId => Code::ClientIdRequired,
-            Invalid::Request(_) | Invalid::Broker(_) => Code::BadRequest,
+            Invalid::Request(_) | Invalid::Broker(_) | Invalid::Settings { .. } => Code::BadRequest,
             Invalid::TooMany { .. } => Code::PayloadTooLarge,
             Invalid::Topic(_) => Code::IllegalTopic,
             Invalid::Group(_) => Code::IllegalConsumerGroup,

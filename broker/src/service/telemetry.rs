@@ -3,11 +3,11 @@
 
 use super::metadata::Caller;
 use super::status::{self, Failure};
-use super::{Shared, counted, settings};
-use crate::clients::{Announced, Role, StreamGuard, TelemetrySender};
-use crate::listener::Connection;
+use super::{Shared, announcement, settings};
+use crate::clients::{Announced, Answer, StreamGuard, TelemetrySender};
 use crate::shutdown::Shutdown;
 use sluice_core::command::GroupSpec;
+use sluice_core::state::Group;
 use sluice_proto::v2::telemetry_command::Command;
 use sluice_proto::v2::{Settings, TelemetryCommand};
 use std::sync::Arc;
@@ -78,43 +78,66 @@ impl Session {
                         return;
                     }
                 }
-                // Answers to commands that this broker does not send.
-                Ok(Some(_)) => {}
+                Ok(Some(answer)) => self.answered(answer),
                 Ok(None) | Err(_) => return,
             }
         }
     }
 
+    /// Takes an answer to one of the broker's commands; see [`super::ask`].
+    fn answered(&self, answer: TelemetryCommand) {
+        let TelemetryCommand { status, command } = answer;
+        let (nonce, stacks) = match command {
+            Some(Command::ThreadStackTrace(stacks)) => (stacks.nonce, stacks.thread_stack_trace),
+            Some(Command::VerifyMessageResult(result)) => (result.nonce, None),
+            // The client for Node.js sends its refusal in the form of the question.
+            Some(Command::VerifyMessageCommand(refusal)) => (refusal.nonce, None),
+            _ => return,
+        };
+        if let Ok(caller) = Caller::of(&self.metadata, &self.extensions) {
+            let answer = Answer { status, stacks };
+            self.shared.clients.answered(caller.client_id, &nonce, answer);
+        }
+    }
+
     fn announce(&self, announced: Settings) -> Result<TelemetryCommand, Failure> {
         let caller = Caller::of(&self.metadata, &self.extensions)?;
-        let group = settings::check(&caller, &announced)?;
-        let present = group
-            .as_deref()
-            .and_then(|name| self.shared.engine.tables().group(name));
-        let spec = match (&present, &group) {
+        let announced = announcement::read(&caller, announced)?;
+        loop {
+            let group = self.group(&announced);
+            let merged = self.merge(&announced, group.as_deref());
+            let mut announced = announced.clone();
+            announced.settings = Arc::new(merged.clone());
+            self.shared
+                .clients
+                .announce(caller.call(), announced.clone(), &self.stream)?;
+            // A change that was pushed before the client stood in the table has missed it. It takes a command of the log to
+            // go round once more.
+            if is_same(&group, &self.group(&announced)) {
+                return Ok(settings_command(merged));
+            }
+        }
+    }
+
+    fn group(&self, announced: &Announced) -> Option<Arc<Group>> {
+        self.shared.engine.tables().group(announced.group.as_deref()?)
+    }
+
+    fn merge(&self, announced: &Announced, group: Option<&Group>) -> Settings {
+        let spec = match (group, &announced.group) {
             (Some(group), _) => Some(group.spec.clone()),
             (None, name) => name.as_deref().map(GroupSpec::on_first_use),
         };
-        let node = settings::is_node(&caller, &announced);
-        let merged = settings::merge(announced, spec.as_ref(), node, self.shared.body_max);
-        let announced = Announced {
-            role: if group.is_some() {
-                Role::Consumer
-            } else {
-                Role::Producer
-            },
-            group,
-            language: caller.counted_language(),
-            version: counted::version(caller.version()),
-            mode: counted::consume_mode(&merged),
-            settings: Arc::new(merged.clone()),
-            wants_repeat: node,
-        };
-        let connection: Option<&Arc<Connection>> = caller.connection();
-        self.shared
-            .clients
-            .announce(caller.client_id, connection, announced, &self.stream)?;
-        Ok(settings_command(merged))
+        let settings = Settings::clone(&announced.settings);
+        settings::merge(settings, spec.as_ref(), announced.is_node, self.shared.body_max)
+    }
+}
+
+fn is_same(one: &Option<Arc<Group>>, other: &Option<Arc<Group>>) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+        (None, None) => true,
+        _ => false,
     }
 }
 

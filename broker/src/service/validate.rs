@@ -37,6 +37,14 @@ pub enum Invalid {
         /// The limit.
         max: usize,
     },
+    /// Settings that are too long to keep.
+    #[error("the settings take {bytes} bytes, and at most {max} are taken: announce fewer topics")]
+    Settings {
+        /// Their bytes.
+        bytes: usize,
+        /// The limit.
+        max: usize,
+    },
     /// No `x-mq-client-id`.
     #[error("the header x-mq-client-id is missing or blank")]
     ClientId,

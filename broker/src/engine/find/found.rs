@@ -70,6 +70,11 @@ impl Found {
         record(&self.command)
     }
 
+    /// The whole `Append` command; the record starts at [`APPEND_RECORD_AT`].
+    pub fn command(&self) -> &Bytes {
+        &self.command
+    }
+
     /// Its body, which shares the memory of the record.
     pub fn body(&self) -> Result<Bytes, Malformed> {
         let range = self.record()?.body_range;

@@ -1,12 +1,21 @@
 //! What groups have not done, queue by queue (B1): the one source of lag for the metrics and for the admin API.
 //!
 //! It is a function of state and queue entries alone, and so is there whether or not a group has clients. All queues
-//! of a subscription count, also those that nobody writes to any more. Ages are those of entries, which may have to be
-//! read from files: not for a worker of the runtime.
+//! of a subscription count, also those that nobody writes to any more. Of a group with a static subscription only what its
+//! tag expression takes counts as ready: see `matching`. Entries may have to be read from files: not for a worker of the
+//! runtime.
 
-use sluice_core::ids::{QueueId, QueueOffset, TimeMs, TopicQueue};
-use sluice_core::state::{Subscription, Topic};
+mod matching;
+
+use super::{Engine, EngineError, records};
+use matching::Matching;
+use parking_lot::Mutex;
+use sluice_core::ids::{GroupId, QueueId, QueueOffset, TimeMs, TopicId, TopicQueue};
+use sluice_core::plan::TagFilter;
+use sluice_core::state::{Group, Shard, Subscription, Topic};
 use sluice_store::queue::QueueStore;
+use std::collections::HashMap;
+use std::sync::Arc;
 
 /// What a group has not done of one queue, or of several together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -54,64 +63,183 @@ fn age(since: Option<TimeMs>, now: TimeMs) -> u64 {
     since.map_or(0, |since| now.saturating_sub(since))
 }
 
-/// Times of entries that an earlier look has read: those of what nobody takes stay the same look after look. It belongs
-/// to one subscription.
+/// What earlier looks have read, by subscription.
 #[derive(Debug, Default)]
-pub struct Ages {
-    by_queue: Vec<[Option<(QueueOffset, TimeMs)>; 2]>,
+pub(super) struct Looks(Mutex<HashMap<(GroupId, TopicId), SharedLook>>);
+
+type SharedLook = Arc<Mutex<Look>>;
+
+/// Subscriptions that are gone are forgotten when there are so many more than there are subscriptions.
+const GONE_MAX: usize = 1024;
+
+/// What an earlier look at a subscription has read: times of entries, which stay the same look after look where nobody
+/// takes them, and how many of them match.
+#[derive(Debug, Default)]
+struct Look {
+    expression: String,
+    by_queue: Vec<Known>,
 }
 
-/// The lag of a subscription to `topic`, by queue.
-pub fn by_queue(
-    queues: &QueueStore,
-    topic: &Topic,
-    subscription: &Subscription,
-    now: TimeMs,
-    ages: &mut Ages,
-) -> Vec<Lag> {
-    ages.by_queue.resize(subscription.shards.len(), [None, None]);
-    let shards = subscription.shards.iter().zip(&mut ages.by_queue).zip(0..);
-    shards
-        .map(|((shard, [oldest, oldest_ready]), queue)| {
-            let at = TopicQueue {
-                topic: topic.id,
-                queue: QueueId(queue),
-            };
-            let tail = topic.tail(at.queue).unwrap_or_default();
-            let (lag, floor, first_ready) =
-                shard.read(|held| (held.lag(tail, now), held.floor(), held.first_ready(tail, now)));
-            let since = (floor < tail).then(|| waiting_since(queues, at, floor, oldest));
-            let ready_since = match first_ready {
-                Some(offset) if offset == floor => since,
-                Some(offset) => Some(waiting_since(queues, at, offset, oldest_ready)),
-                None => None,
-            };
-            Lag {
-                ready: lag.ready,
-                in_flight: lag.in_flight,
-                since: since.flatten(),
-                ready_since: ready_since.flatten(),
-            }
-        })
-        .collect()
+#[derive(Debug, Default)]
+struct Known {
+    oldest: Option<(QueueOffset, TimeMs)>,
+    oldest_ready: Option<(QueueOffset, TimeMs)>,
+    matching: Matching,
 }
 
-/// Since when the message at `offset` waits.
-fn waiting_since(
-    queues: &QueueStore,
-    at: TopicQueue,
-    offset: QueueOffset,
-    known: &mut Option<(QueueOffset, TimeMs)>,
-) -> Option<TimeMs> {
-    if let Some((read, since)) = known
-        && *read == offset
-    {
-        return Some(*since);
+/// What a group has not done of one topic.
+#[derive(Clone, Debug)]
+pub struct TopicLag {
+    /// The topic.
+    pub topic: Arc<Topic>,
+    /// The tag expression of the group's static subscription; `*` without one.
+    pub expression: String,
+    /// By queue.
+    pub queues: Vec<Lag>,
+}
+
+impl TopicLag {
+    /// All queues together.
+    pub fn sum(&self) -> Lag {
+        self.queues.iter().copied().fold(Lag::default(), Lag::and)
     }
-    let mut one = Vec::with_capacity(1);
-    // A file that cannot be read shows where messages are delivered; here it is an age that is not known.
-    queues.read(at, offset, 1, &mut one).ok()?;
-    let since = one.first()?.waiting_since_ms;
-    *known = Some((offset, since));
-    Some(since)
+}
+
+impl Engine {
+    /// What a group has not done of one topic, or of all that it reads, by topic name.
+    pub async fn lag(
+        self: &Arc<Self>,
+        group: &str,
+        topic: Option<&str>,
+    ) -> Result<Vec<TopicLag>, EngineError> {
+        let reads = self.reads(group, topic)?;
+        let group = self.group_named(group)?;
+        let engine = Arc::clone(self);
+        records::where_it_may_block(false, move || {
+            let now = engine.now();
+            let lag = |(topic, held): (Arc<Topic>, Subscription)| TopicLag {
+                queues: engine.lag_by_queue(&group, &topic, &held, now),
+                expression: group.spec.expression(&topic.spec.name).unwrap_or("*").to_owned(),
+                topic,
+            };
+            reads.into_iter().map(lag).collect()
+        })
+        .await
+    }
+
+    /// What a group has not done of a topic, by queue. May read files, and so block.
+    pub fn lag_by_queue(&self, group: &Group, topic: &Topic, held: &Subscription, now: TimeMs) -> Vec<Lag> {
+        let look = self.look_at(group.id, topic.id);
+        let mut look = look.lock();
+        let expression = group.spec.expression(&topic.spec.name).unwrap_or("*");
+        if look.expression != expression {
+            *look = Look {
+                expression: expression.to_owned(),
+                by_queue: Vec::new(),
+            };
+        }
+        // One that cannot be read, which nobody lets in, takes all.
+        let filter = TagFilter::parse(expression).unwrap_or_default();
+        look.by_queue.resize_with(held.shards.len(), Known::default);
+        let shards = held.shards.iter().zip(&mut look.by_queue).zip(0..);
+        shards
+            .map(|((shard, known), queue)| {
+                let queue = Queue {
+                    queues: self.store.queues(),
+                    at: TopicQueue {
+                        topic: topic.id,
+                        queue: QueueId(queue),
+                    },
+                    tail: topic.tail(QueueId(queue)).unwrap_or_default(),
+                };
+                match filter.takes_all() {
+                    true => queue.lag(shard, known, now),
+                    false => queue.matching_lag(shard, known, now, &filter),
+                }
+            })
+            .collect()
+    }
+
+    /// How many subscriptions were looked at and are not forgotten.
+    #[cfg(test)]
+    pub(super) fn looks_len(&self) -> usize {
+        self.looks.0.lock().len()
+    }
+
+    fn look_at(&self, group: GroupId, topic: TopicId) -> SharedLook {
+        let mut looks = self.looks.0.lock();
+        let tables = self.tables();
+        if looks.len() >= tables.subscriptions_len() + GONE_MAX {
+            looks.retain(|(group, topic), _| tables.subscription(*group, *topic).is_some());
+        }
+        Arc::clone(looks.entry((group, topic)).or_default())
+    }
+}
+
+/// One queue, to look at.
+struct Queue<'a> {
+    queues: &'a QueueStore,
+    at: TopicQueue,
+    tail: QueueOffset,
+}
+
+impl Queue<'_> {
+    fn lag(&self, shard: &Shard, known: &mut Known, now: TimeMs) -> Lag {
+        let tail = self.tail;
+        let (lag, floor, first_ready) =
+            shard.read(|held| (held.lag(tail, now), held.floor(), held.first_ready(tail, now)));
+        let since = (floor < tail).then(|| self.waiting_since(floor, &mut known.oldest));
+        let ready_since = match first_ready {
+            Some(offset) if offset == floor => since,
+            Some(offset) => Some(self.waiting_since(offset, &mut known.oldest_ready)),
+            None => None,
+        };
+        Lag {
+            ready: lag.ready,
+            in_flight: lag.in_flight,
+            since: since.flatten(),
+            ready_since: ready_since.flatten(),
+        }
+    }
+
+    /// Of what is ready only what `filter` may take counts; what is held was taken.
+    fn matching_lag(&self, shard: &Shard, known: &mut Known, now: TimeMs, filter: &TagFilter) -> Lag {
+        let tail = self.tail;
+        let (lag, floor, ready, first_held) = shard.read(|held| {
+            (
+                held.lag(tail, now),
+                held.floor(),
+                held.ready_ranges(tail, now),
+                held.first_held(now),
+            )
+        });
+        let ready = known.matching.count(self, floor, &ready, filter);
+        let held_since = first_held.and_then(|offset| self.waiting_since(offset, &mut known.oldest));
+        let ready_since = ready.first.map(|first| first.waiting_since_ms);
+        Lag {
+            ready: ready.count,
+            in_flight: lag.in_flight,
+            since: held_since.into_iter().chain(ready_since).min(),
+            ready_since,
+        }
+    }
+
+    /// Since when the message at `offset` waits.
+    fn waiting_since(
+        &self,
+        offset: QueueOffset,
+        known: &mut Option<(QueueOffset, TimeMs)>,
+    ) -> Option<TimeMs> {
+        if let Some((read, since)) = known
+            && *read == offset
+        {
+            return Some(*since);
+        }
+        let mut one = Vec::with_capacity(1);
+        // A file that cannot be read shows where messages are delivered; here it is an age that is not known.
+        self.queues.read(self.at, offset, 1, &mut one).ok()?;
+        let since = one.first()?.waiting_since_ms;
+        *known = Some((offset, since));
+        Some(since)
+    }
 }

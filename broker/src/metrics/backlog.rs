@@ -5,7 +5,7 @@
 
 use super::page::{Common, Family, Labels, Page};
 use crate::engine::Engine;
-use crate::engine::lag::{self, Ages, Lag};
+use crate::engine::lag::Lag;
 use crate::service::validate::is_group_topic;
 use sluice_core::ids::{GroupId, TimeMs, TopicId};
 use sluice_core::state::{Group, Subscription, Topic};
@@ -71,7 +71,6 @@ struct Known {
     short: Labels,
     /// One a queue, if series of queues were ever asked for.
     queues: Vec<Labels>,
-    ages: Ages,
     by_queue: Vec<Lag>,
     look: u64,
 }
@@ -123,14 +122,12 @@ impl Backlogs {
                 labels: common.and(LABELS, &[group_name, topic_name, "false", is_system]),
                 short: common.and(SHORT, &[group_name, topic_name]),
                 queues: Vec::new(),
-                ages: Ages::default(),
                 by_queue: Vec::new(),
                 look: 0,
             }
         });
         known.look = self.look;
-        let queues = engine.store().queues();
-        known.by_queue = lag::by_queue(queues, topic, subscription, now, &mut known.ages);
+        known.by_queue = engine.lag_by_queue(group, topic, subscription, now);
         if !with_queues {
             known.queues = Vec::new();
         }

@@ -212,6 +212,11 @@ impl Tables {
         self.subscriptions.read().of_topic(topic)
     }
 
+    /// How many subscriptions there are.
+    pub fn subscriptions_len(&self) -> usize {
+        self.subscriptions.read().by_id.len()
+    }
+
     /// All subscriptions, by group and topic.
     pub fn all_subscriptions(&self) -> Vec<((GroupId, TopicId), Subscription)> {
         self.subscriptions

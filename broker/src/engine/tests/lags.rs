@@ -1,15 +1,51 @@
 //! What a group has not done, as metrics and the admin API tell it.
 
+use super::administering::{group_put, reading, topic_put};
 use super::*;
-use crate::engine::lag::{self, Ages, Lag};
+use crate::engine::lag::Lag;
 
 impl Fixture {
-    fn lag(&self, ages: &mut Ages) -> Lag {
-        let tables = self.engine.tables();
-        let subscription = tables.subscription(self.group.id, self.topic.id).unwrap();
-        let (queues, now) = (self.engine.store().queues(), self.engine.now());
-        let lags = lag::by_queue(queues, &self.topic, &subscription, now, ages);
-        lags.into_iter().fold(Lag::default(), Lag::and)
+    async fn lag(&self) -> Lag {
+        self.lag_of("g").await
+    }
+
+    async fn lag_of(&self, group: &str) -> Lag {
+        let lags = self.engine.lag(group, Some("t")).await.unwrap();
+        assert_eq!(lags.len(), 1);
+        lags[0].sum()
+    }
+
+    /// Group `reds`, which reads `t` for the tag `red` alone, whether or not it has clients.
+    async fn reds(&self) -> Arc<Group> {
+        let mut put = group_put("reds");
+        put.spec.subscriptions = vec![reading("t", "red")];
+        self.engine.put_group(put).await.unwrap().group
+    }
+
+    async fn send_tags(&self, tags: impl Iterator<Item = &str>) {
+        self.append_all(tags.map(|tag| self.append(QueueId(0), tag, None)))
+            .await;
+    }
+
+    /// What `lag` says of a group, counted from the entries themselves.
+    fn counted(&self, group: &str) -> u64 {
+        let (topic, held) = self.engine.reads(group, Some("t")).unwrap().remove(0);
+        let red = TagFilter::parse("red").unwrap();
+        let tail = topic.tail(QueueId(0)).unwrap();
+        let mut entries = Vec::new();
+        let at = TopicQueue {
+            topic: topic.id,
+            queue: QueueId(0),
+        };
+        let first = sluice_core::ids::QueueOffset(0);
+        let queues = self.engine.store().queues();
+        queues.read(at, first, tail.0 as usize, &mut entries).unwrap();
+        let now = self.engine.now();
+        let ready = held.shards[0].read(|held| held.ready_ranges(tail, now));
+        let ready = ready.into_iter().flat_map(|(start, end)| start..end);
+        ready
+            .filter(|offset| red.may_take(&entries[*offset as usize]))
+            .count() as u64
     }
 }
 
@@ -17,15 +53,14 @@ impl Fixture {
 async fn a_lag_tells_ready_and_held_messages_apart_and_how_old_the_oldest_of_them_are() {
     let at = fixture(false, 17).await;
     assert!(at.receive().await.is_empty(), "the first receive subscribes");
-    let mut ages = Ages::default();
-    assert_eq!(at.lag(&mut ages), Lag::default());
+    assert_eq!(at.lag().await, Lag::default());
     let sent = at.engine.now();
     at.send("one", None).await;
     let got = at.receive().await;
     at.pass(1000);
     at.send("two", None).await;
     at.pass(500);
-    let lag = at.lag(&mut ages);
+    let lag = at.lag().await;
     let (since, ready_since) = (Some(sent), Some(sent + 1000));
     let expected = Lag {
         ready: 1,
@@ -40,10 +75,119 @@ async fn a_lag_tells_ready_and_held_messages_apart_and_how_old_the_oldest_of_the
         (2, 1500, 500)
     );
     assert!(at.settle(&got[0], Change::Done).await);
-    let lag = at.lag(&mut ages);
+    let lag = at.lag().await;
     assert_eq!(
         (lag.messages(), lag.since, lag.ready_since),
         (1, ready_since, ready_since),
         "what is remembered is known to be of another message"
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_a_static_subscription_only_what_its_tags_take_is_lag() {
+    let at = fixture(false, 17).await;
+    let reds = at.reds().await;
+    assert_eq!(at.lag_of("reds").await, Lag::default());
+    let sent = at.engine.now();
+    at.send_tags(["blue", "blue"].into_iter()).await;
+    assert_eq!(at.lag_of("reds").await, Lag::default(), "nothing of it matches");
+    at.pass(1000);
+    at.send_tags(["red", "blue", "red"].into_iter()).await;
+    let since = Some(sent + 1000);
+    let expected = Lag {
+        ready: 2,
+        in_flight: 0,
+        since,
+        ready_since: since,
+    };
+    assert_eq!(at.lag_of("reds").await, expected);
+    let topic = at.engine.lag("reds", None).await.unwrap().remove(0);
+    assert_eq!((topic.expression.as_str(), topic.queues.len()), ("red", 1));
+    // A client takes the first, and with it passes the blue ones by.
+    let ask = Receive {
+        group: reds,
+        filter: Arc::new(TagFilter::parse("red").unwrap()),
+        max: 1,
+        ..at.ask(Duration::ZERO)
+    };
+    at.pass(1000);
+    let held = at.take(ask).await;
+    let lag = at.lag_of("reds").await;
+    assert_eq!((lag.ready, lag.in_flight, lag.since), (1, 1, since));
+    assert!(at.settle(&held[0], Change::Done).await);
+    assert_eq!(at.lag_of("reds").await.messages(), 1);
+    assert_eq!(
+        at.engine.lag("reds", Some("t")).await.unwrap()[0]
+            .sum()
+            .messages(),
+        1
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn matches_are_counted_over_many_blocks_whatever_of_them_is_done_or_moved() {
+    let at = fixture(false, 17).await;
+    let reds = at.reds().await;
+    let tags = ["red", "blue", "green"];
+    at.send_tags((0..10_000).map(|n| if n < 5000 { "blue" } else { tags[n % 3] }))
+        .await;
+    for round in 0..3 {
+        assert_eq!(at.lag_of("reds").await.ready, at.counted("reds"), "round {round}");
+        at.send_tags((0..3000).map(|n| tags[n % 3])).await;
+        let lag = at.lag_of("reds").await;
+        assert_eq!(lag.ready, at.counted("reds"), "round {round}, with more");
+        // Some are taken, and every other one of them is done: what is ready has gaps.
+        for _ in 0..20 {
+            let ask = Receive {
+                group: Arc::clone(&reds),
+                filter: Arc::new(TagFilter::parse("red").unwrap()),
+                ..at.ask(Duration::ZERO)
+            };
+            for (number, message) in at.take(ask).await.iter().enumerate() {
+                if number % 2 == 0 {
+                    assert!(at.settle(message, Change::Done).await);
+                }
+            }
+        }
+        let lag = at.lag_of("reds").await;
+        assert_eq!(lag.ready, at.counted("reds"), "round {round}, with gaps");
+        assert!(lag.in_flight > 0);
+        let back = Reset {
+            group: "reds",
+            topic: "t",
+            to: ResetTo::Offset(sluice_core::ids::QueueOffset(round * 2000)),
+            queues: Vec::new(),
+            epoch: 0,
+        };
+        at.engine.reset_offsets(&back).await.unwrap();
+        let lag = at.lag_of("reds").await;
+        assert_eq!(lag.ready, at.counted("reds"), "round {round}, moved back");
+        at.pass(120_000);
+    }
+    // Another expression counts anew.
+    let mut put = group_put("reds");
+    put.spec.subscriptions = vec![reading("t", "red || green")];
+    let before = at.lag_of("reds").await.ready;
+    at.engine.put_group(put).await.unwrap();
+    assert!(at.lag_of("reds").await.ready > before);
+}
+
+#[tokio::test]
+async fn what_looks_have_read_goes_with_the_subscriptions_some_time() {
+    let at = fixture(false, 17).await;
+    for number in 0..1200 {
+        let name = format!("group-{number}");
+        let mut put = group_put(&name);
+        put.spec.subscriptions = vec![reading("t", "*")];
+        at.engine.put_group(put).await.unwrap();
+        at.lag_of(&name).await;
+        at.engine
+            .delete_group(&name, false, Default::default())
+            .await
+            .unwrap();
+    }
+    assert!(at.engine.looks_len() <= 1025, "{}", at.engine.looks_len());
+    at.engine.put_topic(topic_put("other", 1)).await.unwrap();
+    let absent = at.engine.lag("g", None).await.unwrap();
+    assert!(absent.is_empty(), "it has read nothing yet");
 }

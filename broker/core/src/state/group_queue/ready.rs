@@ -25,4 +25,34 @@ impl GroupQueue {
         }
         None
     }
+    /// All that is ready, as ranges `(start, end)` in order that do not touch; `tail` is the offset behind the queue's last
+    /// message.
+    pub fn ready_ranges(&self, tail: QueueOffset, now: TimeMs) -> Vec<(u64, u64)> {
+        let held = self.pending.iter().filter(|(_, held)| held.visible_at > now);
+        let mut held = held.map(|(offset, _)| (*offset, offset + 1)).peekable();
+        let mut settled = self.settled.iter().peekable();
+        let mut ranges = Vec::new();
+        let mut at = self.floor;
+        while at < tail.0 {
+            let next_held = held.peek().map_or(u64::MAX, |(start, _)| *start);
+            let next_settled = settled.peek().map_or(u64::MAX, |(start, _)| *start);
+            let (start, end) = match next_held < next_settled {
+                true => held.next(),
+                false => settled.next(),
+            }
+            .unwrap_or((u64::MAX, u64::MAX));
+            if at < start.min(tail.0) {
+                ranges.push((at, start.min(tail.0)));
+            }
+            at = end;
+        }
+        ranges
+    }
+
+    /// The first message that is held at `now`.
+    pub fn first_held(&self, now: TimeMs) -> Option<QueueOffset> {
+        let mut pending = self.pending.iter();
+        let held = pending.find(|(_, held)| held.visible_at > now);
+        held.map(|(offset, _)| QueueOffset(*offset))
+    }
 }

@@ -141,3 +141,18 @@ fn a_group_is_moved_only_where_it_has_subscribed() {
         assert_eq!(bench.run(command.encode(START)), Err(refused));
     }
 }
+
+#[test]
+fn what_is_ready_is_told_in_ranges_around_what_is_done_or_held() {
+    let ranges = |bench: &Bench, tail| bench.queue().ready_ranges(QueueOffset(tail), bench.clock);
+    let (mut bench, _, second) = busy(false);
+    assert_eq!(ranges(&bench, 10), [(4, 5), (6, 7), (8, 10)]);
+    assert_eq!(ranges(&bench, 7), [(4, 5), (6, 7)]);
+    assert_eq!(ranges(&bench, 2), []);
+    assert_eq!(bench.queue().first_held(bench.clock), Some(QueueOffset(2)));
+    bench.ack(5, second);
+    assert_eq!(ranges(&bench, 10), [(4, 5), (6, 7), (8, 10)]);
+    bench.clock += HIDDEN;
+    assert_eq!(ranges(&bench, 10), [(2, 3), (4, 5), (6, 7), (8, 10)]);
+    assert_eq!(bench.queue().first_held(bench.clock), None);
+}

@@ -54,7 +54,13 @@ pub fn start(levels: &Levels, format: Format) -> Logging {
         Format::Text => lines
             .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
             .boxed(),
-        Format::Json => lines.json().flatten_event(true).boxed(),
+        // Flat, so that a field of ours is one of the object's: none may be called timestamp, level, message or target.
+        Format::Json => lines
+            .json()
+            .flatten_event(true)
+            .with_current_span(false)
+            .with_span_list(false)
+            .boxed(),
     };
     tracing_subscriber::registry().with(targets).with(lines).init();
     Logging {

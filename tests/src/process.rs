@@ -23,6 +23,7 @@ pub const BROKER_NAME: &str = "broker-a";
 const READY_WITHIN: Duration = Duration::from_secs(30);
 const END_WITHIN: Duration = Duration::from_secs(30);
 const INIT_FILE: &str = "init.yaml";
+const CONFIG_FILE: &str = "sluice.yaml";
 /// Of the log, when a test fails.
 const SHOWN_LINES_MAX: usize = 200;
 
@@ -86,6 +87,26 @@ impl Broker {
     pub fn rewrite_init(&self, yaml: &str) -> Result<()> {
         let folder = self.folder.as_ref().context("the folder is gone")?;
         std::fs::write(folder.path().join(INIT_FILE), yaml).context("cannot write the file for --init")
+    }
+
+    /// The file for `--config`.
+    ///
+    /// # Errors
+    /// When the broker has no folder any more.
+    pub fn config_path(&self) -> Result<PathBuf> {
+        let folder = self.folder.as_ref().context("the folder is gone")?;
+        Ok(folder.path().join(CONFIG_FILE))
+    }
+
+    /// Puts a file with another text in the place of the file for `--config`.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn rewrite_config(&self, yaml: &str) -> Result<()> {
+        let path = self.config_path()?;
+        let new = path.with_extension("new");
+        let written = std::fs::write(&new, yaml).and_then(|()| std::fs::rename(&new, &path));
+        written.context("cannot write the file for --config")
     }
 
     /// Starts the process with the same ports and folder as before, and waits until it is ready. Tells how long that

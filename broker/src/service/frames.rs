@@ -98,8 +98,13 @@ impl Messages {
                     return Some(Content::Message(message));
                 }
                 Err(error) => {
-                    let (at, offset) = (received.id.at, received.offset.0);
-                    tracing::error!(topic = at.topic.0, queue = at.queue.0, offset, %error, "a record is damaged: the message is left out");
+                    tracing::error!(
+                        topic = self.frame.topic.name,
+                        queue = received.id.at.queue.0,
+                        offset = received.offset.0,
+                        %error,
+                        "a record is damaged: the message is left out"
+                    );
                 }
             }
         }

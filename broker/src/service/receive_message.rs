@@ -104,7 +104,8 @@ async fn receive_matching(shared: &Shared, receive: &Receive) -> Result<Taken, F
             };
             // Where it fails the message comes again, and is left out again.
             if let Err(error) = shared.engine.settle(other.id, Change::Done, vec![item]).await {
-                tracing::debug!(%error, "a message of another tag stays for now");
+                let (topic, queue) = (&*receive.topic.spec.name, other.id.at.queue.0);
+                tracing::debug!(topic, queue, offset = other.offset.0, %error, "a message of another tag stays for now");
             }
         }
         if !received.is_empty() {

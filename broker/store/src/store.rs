@@ -241,7 +241,8 @@ impl Store {
             };
             match outcome {
                 Outcome::Applied(results) if results.iter().all(Result::is_ok) => {
-                    tracing::info!(level, "the log's level was raised");
+                    // Not `level`: a line of JSON has one already.
+                    tracing::info!(to = level, "the log's level was raised");
                 }
                 other => return Err(StoreError::NotTaken(format!("{other:?}"))),
             }

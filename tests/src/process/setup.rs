@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use tempfile::TempDir;
 
-use super::{Broker, INIT_FILE};
+use super::{Broker, CONFIG_FILE, INIT_FILE};
 use crate::{binaries, ports};
 
 /// What a broker is started with.
@@ -18,6 +18,7 @@ pub struct Setup {
     addresses: Vec<(String, String)>,
     environment: Vec<(String, String)>,
     init: Option<String>,
+    config: Option<String>,
 }
 
 impl Setup {
@@ -45,6 +46,13 @@ impl Setup {
     #[must_use]
     pub fn init(mut self, yaml: &str) -> Self {
         self.init = Some(yaml.to_owned());
+        self
+    }
+
+    /// Gives `--config` a file with this text.
+    #[must_use]
+    pub fn config(mut self, yaml: &str) -> Self {
+        self.config = Some(yaml.to_owned());
         self
     }
 
@@ -130,10 +138,15 @@ impl Setup {
             let address = other.map_or_else(|| format!("127.0.0.1:{port}"), |(_, address)| address.clone());
             flags.extend([name.to_owned(), address]);
         }
-        if let Some(yaml) = &self.init {
-            let path = folder.path().join(INIT_FILE);
-            std::fs::write(&path, yaml).context("cannot write the file for --init")?;
-            flags.extend(["--init".to_owned(), path.display().to_string()]);
+        for (flag, file, yaml) in [
+            ("--init", INIT_FILE, &self.init),
+            ("--config", CONFIG_FILE, &self.config),
+        ] {
+            if let Some(yaml) = yaml {
+                let path = folder.path().join(file);
+                std::fs::write(&path, yaml).with_context(|| format!("cannot write the file for {flag}"))?;
+                flags.extend([flag.to_owned(), path.display().to_string()]);
+            }
         }
         Ok(Broker {
             binary,

@@ -79,10 +79,10 @@ impl Engine {
             tracing::error!(
                 topic = topic.spec.name,
                 queue = id.at.queue.0,
-                first_offset = first.offset.0,
+                offset = first.offset.0,
                 count = messages.len(),
                 %cause,
-                "messages cannot be read: they are left out, and tried again in a minute"
+                "messages from this offset on cannot be read: they are left out, and tried again in a minute"
             );
         }
     }

@@ -107,7 +107,17 @@ impl Engine {
         }
         for (id, items) in by_queue {
             if let Err(error) = self.settle(id, change, items).await {
-                tracing::warn!(group = id.group.0, topic = id.at.topic.0, %error, "messages that reached nobody stay hidden until they expire");
+                let (group, topic) = (
+                    self.tables().group_by_id(id.group),
+                    self.tables().topic_by_id(id.at.topic),
+                );
+                tracing::warn!(
+                    group = group.as_ref().map(|group| &*group.spec.name),
+                    topic = topic.as_ref().map(|topic| &*topic.spec.name),
+                    queue = id.at.queue.0,
+                    %error,
+                    "messages that reached nobody stay hidden until they expire"
+                );
             }
         }
     }

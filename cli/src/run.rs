@@ -74,6 +74,7 @@ fn run(cli: &Cli, environment: &Environment) -> Result<(), Failure> {
             let contexts = Contexts::load(environment.config.as_deref())?;
             commands::context(command, &cli.global, contexts)?
         }
+        Command::Log(command) => return commands::log(command, &printer),
         command => return online(command, cli, environment, printer),
     };
     report.map_or(Ok(()), |report| printer.show(&*report))

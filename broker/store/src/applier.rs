@@ -296,7 +296,7 @@ pub fn tails(state: &State) -> Vec<(TopicQueue, QueueOffset)> {
 }
 
 /// Gives `add` the index keys of a record: its message id and its keys.
-fn index_record(record: &Record<'_>, topic: TopicId, mut add: impl FnMut(u64)) {
+pub(crate) fn index_record(record: &Record<'_>, topic: TopicId, mut add: impl FnMut(u64)) {
     for (name, value) in record.properties() {
         match name {
             property::MESSAGE_ID => add(hash::message_id_key(value.as_bytes())),

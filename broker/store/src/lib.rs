@@ -14,6 +14,7 @@ pub mod queue;
 mod restored;
 pub mod stats;
 mod store;
+pub mod survey;
 #[cfg(test)]
 mod tests;
 

@@ -3,6 +3,7 @@
 mod client;
 mod context;
 mod group;
+mod log;
 mod message;
 mod topic;
 mod values;
@@ -19,6 +20,7 @@ pub use context::ContextCommand;
 pub use group::{
     CreateGroup, DeleteGroup, GroupChanges, GroupCommand, ResetGroup, StackGroup, UpdateGroup, VerifyGroup,
 };
+pub use log::LogCommand;
 pub use message::{FindMessages, GetMessage, MessageCommand, ReceiveMessages, SendMessages, TailMessages};
 pub use topic::{CreateTopic, DeleteTopic, ListTopics, TopicCommand, TopicTypes, UpdateTopic};
 pub use values::{BackoffArg, StartArg, SubscriptionArg, Target};
@@ -135,6 +137,9 @@ pub enum Command {
     /// The broker's configuration
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// The files of a stopped broker: look at them, check them
+    #[command(subcommand)]
+    Log(LogCommand),
     /// Named brokers: address, token and TLS under one name
     #[command(subcommand, visible_alias = "contexts")]
     Context(ContextCommand),
@@ -211,7 +216,7 @@ impl Command {
             Self::Client(_) | Self::Broker(_) => true,
             Self::Message(command) => matches!(command, MessageCommand::Find(_)),
             Self::Config(command) => matches!(command, ConfigCommand::Get { .. }),
-            Self::Context(_) | Self::Completion { .. } => false,
+            Self::Log(_) | Self::Context(_) | Self::Completion { .. } => false,
         }
     }
 }

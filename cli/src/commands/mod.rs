@@ -5,6 +5,7 @@ mod client;
 mod config;
 mod context;
 mod group;
+mod log;
 mod message;
 mod topic;
 
@@ -14,6 +15,7 @@ use crate::output::Report;
 use crate::session::Session;
 
 pub use context::run as context;
+pub use log::run as log;
 
 /// What a command has found out; `None` if it has shown everything itself.
 pub type Outcome = Result<Option<Box<dyn Report>>, Failure>;
@@ -30,7 +32,7 @@ pub async fn run(command: &Command, session: &Session) -> Outcome {
         Command::Message(command) => message::run(command, session).await,
         Command::Broker(BrokerCommand::Status) => broker::status(session).await,
         Command::Config(command) => config::run(command, session).await,
-        Command::Context(_) | Command::Completion { .. } => Ok(None),
+        Command::Log(_) | Command::Context(_) | Command::Completion { .. } => Ok(None),
     }
 }
 

@@ -33,11 +33,11 @@ pub struct Loaded {
     pub position: LogPosition,
     /// The caller's header.
     pub header: Vec<u8>,
-    parts: Parts,
+    pub(super) parts: Parts,
 }
 
 #[derive(Debug, Default)]
-struct Parts {
+pub(super) struct Parts {
     bytes: Vec<u8>,
     ranges: Vec<(PartKey, Range<usize>)>,
 }
@@ -117,7 +117,7 @@ impl Checkpoints {
     }
 
     /// A root and, if wanted, all its parts; an error if anything of that is not whole.
-    fn read(&self, position: u64, with_parts: bool) -> Result<(Root, Parts), CheckpointError> {
+    pub(super) fn read(&self, position: u64, with_parts: bool) -> Result<(Root, Parts), CheckpointError> {
         let path = self.path(position, ROOT_SUFFIX);
         let damaged = |offset, what| CheckpointError::Damaged {
             path: path.clone(),

@@ -17,6 +17,7 @@ mod keep;
 mod load;
 mod pack;
 mod root;
+mod survey;
 mod write;
 
 use crate::io::{LogIo, is_no_space};
@@ -30,6 +31,8 @@ use std::sync::Arc;
 use thiserror::Error;
 
 pub use load::{Loaded, Pick};
+pub use survey::CheckpointSurvey;
+pub(crate) use survey::{load, root_path, survey};
 pub use write::WriteStats;
 
 /// Bytes of one part.

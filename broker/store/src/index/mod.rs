@@ -18,6 +18,7 @@ mod item;
 mod restore;
 mod run;
 mod sorted;
+mod survey;
 
 use crate::io::{LogIo, is_no_space};
 use background::Merge;
@@ -33,6 +34,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use thiserror::Error;
+
+pub use survey::IndexSurvey;
+pub(crate) use survey::{RunSums, survey};
 
 /// Items of a run, unless its hour ends before.
 pub const RUN_ITEMS: u32 = 131_072;

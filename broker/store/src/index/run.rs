@@ -162,7 +162,7 @@ pub(super) fn read_closed(io: &dyn LogIo, path: &Path, run: u64) -> Result<Optio
     Ok(parse_closed(&bytes, run))
 }
 
-fn parse_closed(bytes: &[u8], run: u64) -> Option<ClosedRun> {
+pub(super) fn parse_closed(bytes: &[u8], run: u64) -> Option<ClosedRun> {
     let (body, end) = bytes.split_at_checked(bytes.len().checked_sub(ITEM_BYTES)?)?;
     let mut reader = Reader::new(end.strip_prefix(TRAILER_MAGIC)?);
     let (count, crc, slice_start) = (reader.u32().ok()?, reader.u32().ok()?, reader.u64().ok()?);
@@ -191,7 +191,7 @@ fn decode(bytes: &[u8]) -> Option<Vec<Item>> {
 }
 
 /// The whole file; `None` if there is none, or it is no run.
-fn read_file(io: &dyn LogIo, path: &Path) -> Result<Option<Vec<u8>>, IndexError> {
+pub(super) fn read_file(io: &dyn LogIo, path: &Path) -> Result<Option<Vec<u8>>, IndexError> {
     let failed = |source| IndexError::io("read", path, source);
     let file = match io.open_read(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),

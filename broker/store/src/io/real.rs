@@ -48,6 +48,17 @@ impl RealIo {
         ))
     }
 
+    /// Keeps brokers out of a folder that is only read, and lets others read it too; an error of kind `WouldBlock` if a broker
+    /// holds it. Nothing is written: where no broker ever ran there is no lock, and none is made.
+    pub fn lock_for_reading(&self, path: &Path) -> io::Result<Option<Box<dyn DirLock>>> {
+        let file = match File::open(path.join(LOCK_FILE)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            file => file?,
+        };
+        rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared)?;
+        Ok(Some(Box::new(RealLock { _file: file })))
+    }
+
     /// A descriptor of the folder that has this name now, opened at the first call for it.
     fn folder(&self, path: &Path) -> io::Result<Arc<File>> {
         let wanted = fs::metadata(path)?;

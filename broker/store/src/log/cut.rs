@@ -23,7 +23,7 @@ pub(super) fn is_zero_from(file: &FileHandle, from: u64) -> io::Result<bool> {
 }
 
 /// The pieces from `from` to the file's end that are not all zero: each one's place and length.
-fn non_zero(file: &FileHandle, from: u64) -> io::Result<Vec<(u64, usize)>> {
+pub(super) fn non_zero(file: &FileHandle, from: u64) -> io::Result<Vec<(u64, usize)>> {
     let len = file.len()?;
     let mut found = Vec::new();
     let mut buffer = vec![0; PIECE.min(len.saturating_sub(from) as usize)];

@@ -163,6 +163,24 @@ impl Meta {
     }
 }
 
+/// A meta file's path, and its generation with what it says, or why it is not valid.
+type MetaRead = (PathBuf, Result<(u64, Meta), Malformed>);
+
+/// Reads the meta files there are, without opening them for more.
+pub(super) fn read_all(io: &dyn LogIo, dir: &Path) -> Result<Vec<MetaRead>, LogError> {
+    let mut read = Vec::new();
+    for name in NAMES {
+        let path = dir.join(name);
+        let file = match io.open_read(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            file => file.map_err(LogError::io("open", &path))?,
+        };
+        let bytes = read_start(&file).map_err(LogError::io("read", &path))?;
+        read.push((path, Meta::decode(&bytes)));
+    }
+    Ok(read)
+}
+
 /// The meta files, open. One thread saves.
 pub struct MetaStore {
     io: Arc<dyn LogIo>,

@@ -21,6 +21,7 @@
 //! | `meta` | names, votes, the purge marker, the newest segment |
 //! | `files`, `present`, `recover`, `cut` | what is done when a log is opened; what must be there; what stood behind its end |
 //! | `local` | the log as its users see it |
+//! | `survey` | the files of a log that does not run, read and checked |
 
 mod control;
 mod cut;
@@ -42,6 +43,7 @@ mod scan;
 mod segment;
 mod shared;
 mod sparse;
+mod survey;
 mod thread;
 mod writer;
 
@@ -60,6 +62,8 @@ pub use reader::LogReader;
 pub use recover::{Cut, Opened, Opening, Parts, VisitError};
 pub use segment::{PAGE_BYTES, SegmentHeader};
 pub use shared::Positions;
+pub(crate) use survey::survey;
+pub use survey::{LogSurvey, SegmentState, SegmentSurvey};
 pub use thread::{LogThreads, spawn};
 pub use writer::{LogWriter, Progress};
 

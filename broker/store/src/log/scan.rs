@@ -24,6 +24,7 @@ pub(super) struct Scanner<'a> {
     at: PhysicalOffset,
     /// What is read ahead, from `at` on.
     ahead: Bytes,
+    padding_is_zero: bool,
 }
 
 impl<'a> Scanner<'a> {
@@ -42,11 +43,17 @@ impl<'a> Scanner<'a> {
             piece,
             at,
             ahead: Bytes::new(),
+            padding_is_zero: true,
         }
     }
 
     pub(super) fn at(&self) -> PhysicalOffset {
         self.at
+    }
+
+    /// Whether the bytes between the last frame and the next are as they were written. Nothing depends on them.
+    pub(super) fn last_padding_is_zero(&self) -> bool {
+        self.padding_is_zero
     }
 
     /// The frame at the position. Its commands' checksums are the caller's to check.
@@ -68,6 +75,9 @@ impl<'a> Scanner<'a> {
             Ok(frame) => {
                 // The padding may be missing at the file's end.
                 let behind = self.ahead.len().min(header.padded_len() as usize);
+                self.padding_is_zero = self.ahead[header.len as usize..behind]
+                    .iter()
+                    .all(|byte| *byte == 0);
                 self.ahead = self.ahead.slice(behind..);
                 self.at = frame.end();
                 Ok(Found::Frame(frame))

@@ -29,6 +29,7 @@ pub(super) const FORMAT_VERSION: u32 = 1;
 const MAGIC: &[u8; 8] = b"SLUICSEG";
 const SECTOR: usize = 512;
 const HEADER_BYTES: usize = 60;
+const SLOT_BYTES: usize = 20;
 const SUFFIX: &str = ".seg";
 /// A segment in preparation.
 pub(super) const SPARE: &str = "spare.seg";
@@ -157,6 +158,24 @@ pub(super) fn decode_page(page: &[u8]) -> Result<(SegmentHeader, DurableSlot), M
         header,
         slot.ok_or(Malformed::Range("the checksum of both durable slots"))?,
     ))
+}
+
+/// The first byte of page 0 that is not zero although it is neither of the header nor of a valid durable slot.
+pub(super) fn stray_byte(page: &[u8], header: &SegmentHeader) -> Option<usize> {
+    let is_slot = |at: usize| {
+        let bytes = page.get(at..).unwrap_or_default();
+        DurableSlot::decode(bytes, header.uuid.into(), header.base).is_some()
+    };
+    let belongs = |at: usize| {
+        let (sector, within) = (at / SECTOR, at % SECTOR);
+        match sector {
+            0 => within < HEADER_BYTES,
+            1 | 2 => within < SLOT_BYTES && is_slot(sector * SECTOR),
+            _ => false,
+        }
+    };
+    let mut stray = page.iter().enumerate().filter(|(_, byte)| **byte != 0);
+    stray.find(|(at, _)| !belongs(*at)).map(|(at, _)| at)
 }
 
 /// An open segment. Its header never changes; a segment that is made anew is a new value.
@@ -378,6 +397,21 @@ mod tests {
         assert_eq!(decode_page(&page).unwrap().1, newer);
         page[at + 3] ^= 1;
         assert_eq!(decode_page(&page).unwrap().1.generation, 4);
+    }
+
+    #[test]
+    fn a_byte_of_page_0_that_belongs_to_nothing_is_found() {
+        let slot = DurableSlot {
+            offset: PhysicalOffset(8000),
+            generation: 4,
+        };
+        let page = encode_page(&header(), slot);
+        assert_eq!(stray_byte(&page, &header()), None);
+        for at in (HEADER_BYTES..page.len()).filter(|at| page[*at] == 0) {
+            let mut flipped = page.clone();
+            flipped[at] ^= 1;
+            assert!(stray_byte(&flipped, &header()).is_some(), "byte {at}");
+        }
     }
 
     #[test]

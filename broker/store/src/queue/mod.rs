@@ -15,6 +15,7 @@ mod files;
 mod flush;
 mod restore;
 mod stored;
+mod survey;
 mod tail;
 
 use crate::io::{LogIo, is_no_space};
@@ -31,6 +32,8 @@ use tail::Tail;
 use thiserror::Error;
 
 pub use flush::FlushStats;
+pub use survey::QueueSurvey;
+pub(crate) use survey::{QueueSums, survey};
 
 /// Entries of a complete file.
 pub const FILE_ENTRIES: u64 = 65_536;

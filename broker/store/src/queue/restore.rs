@@ -100,7 +100,7 @@ fn queues(spans: &[QueueSpan]) -> HashMap<sluice_core::ids::TopicQueue, Arc<Queu
 }
 
 /// Every file that the spans need, and how many bytes of it.
-fn needed(spans: &[QueueSpan]) -> BTreeMap<FileKey, u64> {
+pub(super) fn needed(spans: &[QueueSpan]) -> BTreeMap<FileKey, u64> {
     let mut needed = BTreeMap::new();
     for span in spans.iter().filter(|span| span.first < span.end) {
         let mut key = FileKey::holding(span.at, span.first.0);

@@ -1,0 +1,140 @@
+//! Which segments there are, from meta and the segments' first pages.
+
+use super::super::cut;
+use super::super::error::LogError;
+use super::super::meta::{self, Meta};
+use super::super::present;
+use super::super::segment::{self, DurableSlot, PAGE_BYTES, Segment};
+use crate::io::{LogIo, read_exact_at};
+use crate::survey::Findings;
+use sluice_core::ids::{PhysicalOffset, Term};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// What the newest valid meta file says.
+pub(super) fn read_meta(
+    io: &dyn LogIo,
+    dir: &Path,
+    findings: &mut Findings,
+) -> Result<Option<Meta>, LogError> {
+    let mut newest: Option<(u64, Meta)> = None;
+    for (path, read) in meta::read_all(io, dir)? {
+        match read {
+            Ok(found)
+                if newest
+                    .as_ref()
+                    .is_none_or(|(generation, _)| found.0 > *generation) =>
+            {
+                newest = Some(found)
+            }
+            Ok(_) => {}
+            Err(error) => findings.truth(&path, 0, format!("it is not valid: {error}")),
+        }
+    }
+    Ok(newest.map(|(_, meta)| meta))
+}
+
+/// The segments whose first page can be read, those below the purge marker left out, and the newest durable slot.
+pub(super) fn open_segments(
+    io: &dyn LogIo,
+    log_dir: &Path,
+    meta: Option<&Meta>,
+    findings: &mut Findings,
+) -> Result<(Vec<Arc<Segment>>, PhysicalOffset), LogError> {
+    let mut segments: Vec<Arc<Segment>> = Vec::new();
+    let mut durable: Option<DurableSlot> = None;
+    let names = io.list(log_dir).map_err(LogError::io("list", log_dir))?;
+    let files: Vec<PathBuf> = names
+        .into_iter()
+        .map(|name| log_dir.join(name))
+        .filter(|path| segment::parse_name(path).is_some())
+        .collect();
+    for (at, path) in files.iter().enumerate() {
+        let known = meta
+            .map(|meta| meta.identity.uuid)
+            .or_else(|| segments.first().map(|first| first.header.uuid));
+        let page = open_segment(io, path, findings)?;
+        match page {
+            Ok((segment, _)) if known.is_some_and(|known| known != segment.header.uuid) => {
+                findings.truth(path, 16, format!("it belongs to shard {}", segment.header.uuid));
+            }
+            Ok((segment, slot)) => {
+                if durable.is_none_or(|before| slot.generation > before.generation) {
+                    durable = Some(slot);
+                }
+                segments.push(Arc::new(segment));
+            }
+            Err(_) if at + 1 == files.len() && is_unborn(io, meta, path)? => {
+                findings.note(
+                    path,
+                    "a crash has kept this segment from being born; the next start removes it",
+                );
+            }
+            Err(reason) => findings.truth(path, 0, reason),
+        }
+    }
+    let Some(durable) = durable else {
+        if files.is_empty() {
+            findings.note(log_dir, "there is no segment");
+        }
+        return Ok((segments, PhysicalOffset(0)));
+    };
+    let Some(meta) = meta else {
+        findings.truth(
+            &log_dir.with_file_name("meta.a"),
+            0,
+            "there are segments, but neither meta.a nor meta.b is valid",
+        );
+        return Ok((segments, durable.offset));
+    };
+    let purged = meta.purged.map_or(0, |purged| purged.index.0 + 1);
+    let keep = segments.partition_point(|segment| segment.header.base_index.0 <= purged);
+    segments.drain(..keep.saturating_sub(1));
+    match present::check(log_dir, meta, &segments, durable) {
+        Ok(()) => {}
+        Err(LogError::Corruption { file, offset, reason }) => findings.truth(&file, offset, reason),
+        Err(error) => return Err(error),
+    }
+    Ok((segments, durable.offset))
+}
+
+/// The inner error says why the first page is not one.
+type Opened = Result<(Segment, DurableSlot), String>;
+
+fn open_segment(io: &dyn LogIo, path: &Path, findings: &mut Findings) -> Result<Opened, LogError> {
+    let file = io.open_read(path).map_err(LogError::io("open", path))?;
+    let len = file.len().map_err(LogError::io("measure", path))?;
+    let mut page = vec![0; PAGE_BYTES.min(len) as usize];
+    read_exact_at(file.as_ref(), &mut page, 0).map_err(LogError::io("read", path))?;
+    let (header, slot) = match segment::decode_page(&page) {
+        Ok(page) => page,
+        Err(error) => return Ok(Err(format!("its first page is not valid: {error}"))),
+    };
+    if Some(header.base) != segment::parse_name(path) {
+        return Ok(Err(format!(
+            "its first page says that it begins at offset {}",
+            header.base
+        )));
+    }
+    if let Some(at) = segment::stray_byte(&page, &header) {
+        findings.truth(
+            path,
+            at as u64,
+            "the first page has bytes there that are neither its header nor a durable slot",
+        );
+    }
+    let zeroed = PhysicalOffset(header.base.0 + len.saturating_sub(PAGE_BYTES));
+    Ok(Ok((Segment::new(header, path.to_owned(), file, zeroed), slot)))
+}
+
+fn is_unborn(io: &dyn LogIo, meta: Option<&Meta>, path: &Path) -> Result<bool, LogError> {
+    let is_known = match (meta, segment::parse_name(path)) {
+        (Some(meta), Some(base)) => base <= meta.newest_segment && (base.0 > 0 || meta.term != Term(0)),
+        _ => true,
+    };
+    if is_known {
+        return Ok(false);
+    }
+    let file = io.open_read(path).map_err(LogError::io("open", path))?;
+    cut::is_zero_from(&file, PAGE_BYTES).map_err(LogError::io("read", path))
+}

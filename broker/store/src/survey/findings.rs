@@ -1,0 +1,78 @@
+//! What is wrong with files, and what is worth knowing of them.
+
+use std::path::{Path, PathBuf};
+
+/// Damage that is told one by one; what is beyond is counted.
+const TOLD_MAX: usize = 1000;
+
+/// Bytes that are not what was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Damage {
+    /// The file, or the folder that lacks one.
+    pub file: PathBuf,
+    /// Where in it, in bytes.
+    pub offset: u64,
+    /// What is wrong there.
+    pub what: String,
+    /// Whether it is derived from the log, so that a start without the file makes it again.
+    pub derived: bool,
+}
+
+/// Something that is no damage, such as what a crash leaves and the next start clears up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// The file or folder.
+    pub file: PathBuf,
+    /// What there is to say.
+    pub what: String,
+}
+
+/// Everything that was found, in the order in which it was.
+#[derive(Debug, Default)]
+pub struct Findings {
+    /// Damage, each place once.
+    pub damage: Vec<Damage>,
+    /// Damage beyond what is told.
+    pub untold: u64,
+    /// What is worth knowing.
+    pub notes: Vec<Note>,
+}
+
+impl Findings {
+    pub(crate) fn truth(&mut self, file: &Path, offset: u64, what: impl Into<String>) {
+        self.add(file, offset, what.into(), false);
+    }
+
+    pub(crate) fn derived(&mut self, file: &Path, offset: u64, what: impl Into<String>) {
+        self.add(file, offset, what.into(), true);
+    }
+
+    fn add(&mut self, file: &Path, offset: u64, what: String, derived: bool) {
+        let known = |damage: &Damage| damage.file == file && damage.offset == offset && damage.what == what;
+        if self.damage.iter().any(known) {
+            return;
+        }
+        if self.damage.len() == TOLD_MAX {
+            self.untold += 1;
+            return;
+        }
+        self.damage.push(Damage {
+            file: file.to_owned(),
+            offset,
+            what,
+            derived,
+        });
+    }
+
+    pub(crate) fn note(&mut self, file: &Path, what: impl Into<String>) {
+        self.notes.push(Note {
+            file: file.to_owned(),
+            what: what.into(),
+        });
+    }
+
+    /// Whether nothing is damaged.
+    pub fn is_sound(&self) -> bool {
+        self.damage.is_empty()
+    }
+}

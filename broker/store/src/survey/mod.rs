@@ -1,0 +1,192 @@
+//! A look at the folder of a broker that does not run. Nothing is written, and whatever the files say is checked before it
+//! is believed.
+//!
+//! [`survey`] reads the log from its first frame to its last. With [`Depth::Everything`] it also reads every derived file, and
+//! folds the log as the broker does: what comes out must be what checkpoints, queue files and index say. Where the log itself
+//! is damaged the fold ends, and from there on derived files are checked by their own checksums alone.
+
+mod findings;
+mod fold;
+
+pub use crate::checkpoint::CheckpointSurvey;
+pub use crate::index::IndexSurvey;
+pub use crate::log::{LogSurvey, SegmentState, SegmentSurvey};
+pub use crate::queue::QueueSurvey;
+pub use findings::{Damage, Findings, Note};
+
+use crate::applier::tails;
+use crate::checkpoint::{self, CheckpointError, Loaded};
+use crate::checkpointer::Header;
+use crate::index::{self, IndexError, IndexPosition};
+use crate::io::LogIo;
+use crate::log::{self, LogError, LogPosition};
+use crate::queue::{self, QueueError};
+use fold::Fold;
+use sluice_core::ids::TopicId;
+use sluice_core::state::{RestoreError, ShardKey, State};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use thiserror::Error;
+
+/// How much is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Depth {
+    /// The log, and of derived files what they say of themselves.
+    Overview,
+    /// Every byte.
+    Everything,
+}
+
+/// What the folder of a broker holds.
+#[derive(Debug)]
+pub struct Survey {
+    /// The log.
+    pub log: LogSurvey,
+    /// Checkpoints by rising position.
+    pub checkpoints: Vec<CheckpointSurvey>,
+    /// Queues by topic and number.
+    pub queues: Vec<QueueSurvey>,
+    /// The names of the topics that the newest checkpoint knows.
+    pub topics: BTreeMap<TopicId, String>,
+    /// The index.
+    pub index: IndexSurvey,
+    /// Up to where the log was folded and compared with what is derived from it; `None` if it was not.
+    pub folded_to: Option<LogPosition>,
+    /// What is wrong, and what is worth knowing.
+    pub findings: Findings,
+}
+
+/// Why there is nothing to tell: the system did not let it be read.
+#[derive(Debug, Error)]
+pub enum SurveyError {
+    /// The log.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// The checkpoints.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// The queue files.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+    /// The index.
+    #[error(transparent)]
+    Index(#[from] IndexError),
+}
+
+/// Looks at the folder `dir` of a broker. No broker may run over it meanwhile, or what is on its way is taken for damage.
+pub fn survey(io: &Arc<dyn LogIo>, dir: &Path, depth: Depth) -> Result<Survey, SurveyError> {
+    let mut findings = Findings::default();
+    let everything = depth == Depth::Everything;
+    let folder = dir.join("checkpoint");
+    let (checkpoints, newest) = checkpoint::survey(io, &folder, everything, &mut findings)?;
+    let newest = newest.and_then(|loaded| known(&loaded, &folder, &mut findings));
+    let spans = newest.as_ref().map(|known| tails(&known.state));
+
+    let whole = checkpoints.iter().filter(|checkpoint| checkpoint.whole);
+    let mut fold = everything.then(|| {
+        let positions = whole.map(|checkpoint| checkpoint.position).collect();
+        Fold::new(io, &folder, positions, spans.as_deref().unwrap_or_default())
+    });
+    let mut folding = Ok(());
+    let log = log::survey(io.as_ref(), dir, &mut findings, &mut |frame, findings| {
+        if folding.is_ok()
+            && let Some(fold) = &mut fold
+        {
+            folding = fold.frame(frame, findings);
+        }
+    })?;
+    folding?;
+    let folded = match fold {
+        Some(fold) => fold.finish(&log, &mut findings)?,
+        None => None,
+    };
+    if let Some(newest) = &newest
+        && log.is_whole
+        && newest.position.physical > log.end.physical
+    {
+        let what = format!(
+            "it stands at {}, but the log ends at {}",
+            newest.position, log.end
+        );
+        findings.truth(&folder, 0, what);
+    }
+    let sums = folded.as_ref().map(|folded| (&folded.queues, &folded.runs));
+    let queues = queue::survey(
+        io,
+        &dir.join("queue"),
+        spans.as_deref(),
+        sums.map(|sums| sums.0),
+        everything,
+        &mut findings,
+    )?;
+    let position = newest.as_ref().map(|known| &known.index);
+    let index = index::survey(
+        io,
+        &dir.join("index"),
+        position,
+        sums.map(|sums| sums.1),
+        everything,
+        &mut findings,
+    )?;
+    Ok(Survey {
+        log,
+        checkpoints,
+        queues,
+        topics: newest.map(|known| known.topics()).unwrap_or_default(),
+        index,
+        folded_to: folded.map(|folded| folded.position),
+        findings,
+    })
+}
+
+/// A checkpoint, understood.
+struct Known {
+    position: LogPosition,
+    state: State,
+    index: IndexPosition,
+}
+
+impl Known {
+    fn of(loaded: &Loaded) -> Result<Self, RestoreError> {
+        let header = Header::decode(&loaded.header).map_err(RestoreError::Header)?;
+        let mut parts = Vec::new();
+        for (key, bytes) in loaded.parts() {
+            parts.push((
+                ShardKey::from_numbers(key.kind, key.ids).map_err(RestoreError::Header)?,
+                bytes,
+            ));
+        }
+        Ok(Self {
+            position: loaded.position,
+            state: State::restore(header.state, parts)?,
+            index: header.index,
+        })
+    }
+
+    fn topics(&self) -> BTreeMap<TopicId, String> {
+        let topics = self.state.tables().all_topics();
+        topics
+            .iter()
+            .map(|topic| (topic.id, topic.spec.name.clone()))
+            .collect()
+    }
+}
+
+fn known(loaded: &Loaded, folder: &Path, findings: &mut Findings) -> Option<Known> {
+    match Known::of(loaded) {
+        Ok(known) => Some(known),
+        Err(error @ RestoreError::Level { .. }) => {
+            findings.note(folder, error.to_string());
+            None
+        }
+        Err(error) => {
+            findings.derived(
+                &checkpoint::root_path(folder, loaded.position),
+                0,
+                error.to_string(),
+            );
+            None
+        }
+    }
+}

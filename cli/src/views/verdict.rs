@@ -1,0 +1,258 @@
+//! Whether the files of a broker are sound.
+
+use super::log::within;
+use crate::output::{Align, Show, Table};
+use crate::units::{count, size};
+use serde::Serialize;
+use sluice_core::command::Kind;
+use sluice_store::survey::Survey;
+use std::collections::BTreeSet;
+use std::path::Path;
+
+/// What a verification has found.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub struct Verdict {
+    folder: String,
+    sound: bool,
+    damage: Vec<Damage>,
+    /// Places beyond those that are listed.
+    damage_unlisted: u64,
+    notes: Vec<Note>,
+    checked: Checked,
+    /// Up to where checkpoints, queue files and index were compared with what the log adds up to.
+    compared_to_offset: Option<u64>,
+}
+
+#[derive(Debug, PartialEq, Eq, Serialize)]
+struct Damage {
+    file: String,
+    offset: u64,
+    what: String,
+    /// Whether a start without the file makes it again from the log.
+    derived: bool,
+}
+
+#[derive(Debug, PartialEq, Eq, Serialize)]
+struct Note {
+    file: String,
+    what: String,
+}
+
+#[derive(Debug, PartialEq, Eq, Serialize)]
+struct Checked {
+    segments: u64,
+    log_bytes: u64,
+    frames: u64,
+    commands: u64,
+    messages: u64,
+    checkpoints: u64,
+    queues: u64,
+    queue_files: u64,
+    index_files: u64,
+    index_items: u64,
+}
+
+impl Verdict {
+    /// Of a folder that was surveyed.
+    pub fn new(folder: &Path, survey: Survey) -> Self {
+        let segments = &survey.log.segments;
+        let of_kind = |kind: Kind| {
+            segments
+                .iter()
+                .filter_map(move |segment| segment.commands.get(&(kind as u8)))
+                .sum()
+        };
+        let checked = Checked {
+            segments: segments.len() as u64,
+            log_bytes: survey.log.end.physical.0 - survey.log.first.physical.0,
+            frames: segments.iter().map(|segment| segment.frames).sum(),
+            commands: segments
+                .iter()
+                .flat_map(|segment| segment.commands.values())
+                .sum(),
+            messages: of_kind(Kind::Append),
+            checkpoints: survey.checkpoints.len() as u64,
+            queues: survey.queues.len() as u64,
+            queue_files: survey.queues.iter().map(|queue| queue.files).sum(),
+            index_files: survey.index.runs + survey.index.sorted,
+            index_items: survey.index.items,
+        };
+        let damage = survey.findings.damage.into_iter().map(|damage| Damage {
+            file: within(folder, &damage.file),
+            offset: damage.offset,
+            what: damage.what,
+            derived: damage.derived,
+        });
+        let notes = survey.findings.notes.into_iter().map(|note| Note {
+            file: within(folder, &note.file),
+            what: note.what,
+        });
+        let damage: Vec<Damage> = damage.collect();
+        Self {
+            folder: folder.display().to_string(),
+            sound: damage.is_empty(),
+            damage,
+            damage_unlisted: survey.findings.untold,
+            notes: notes.collect(),
+            checked,
+            compared_to_offset: survey.folded_to.map(|position| position.physical.0),
+        }
+    }
+
+    /// What is wrong in one line, and what to do about it; `None` if nothing is.
+    pub fn advice(&self) -> Option<(String, String)> {
+        if self.sound {
+            return None;
+        }
+        let places = self.damage.len() as u64 + self.damage_unlisted;
+        let problem = match places {
+            1 => "1 place is damaged".to_owned(),
+            places => format!("{} places are damaged", count(places)),
+        };
+        let truth = self.damage.iter().any(|damage| !damage.derived);
+        let advice = if truth {
+            "restore the damaged files of log/ and meta.a, meta.b from a backup or another replica; nothing else has their content".to_owned()
+        } else {
+            let folders: BTreeSet<&str> = self
+                .damage
+                .iter()
+                .map(|damage| derived_folder(&damage.file))
+                .collect();
+            let folders: Vec<&str> = folders.into_iter().collect();
+            format!(
+                "all of it is derived from the log: while the broker is stopped, delete {}, and the next start makes it again",
+                folders.join(" and ")
+            )
+        };
+        Some((problem, advice))
+    }
+}
+
+/// What to delete so that a start makes it again: the whole folder, or the one file that stands beside segments.
+fn derived_folder(file: &str) -> &str {
+    match file.split_once('/') {
+        Some((folder @ ("queue" | "index" | "checkpoint"), _)) => folder,
+        _ => file,
+    }
+}
+
+impl Show for Verdict {
+    fn text(&self, _wide: bool) -> String {
+        let mut parts = Vec::new();
+        if !self.damage.is_empty() {
+            let columns = [
+                ("DAMAGED FILE", Align::Left),
+                ("AT BYTE", Align::Right),
+                ("WHAT", Align::Left),
+            ];
+            let mut table = Table::new("", &columns);
+            for damage in &self.damage {
+                table.row([
+                    damage.file.clone(),
+                    damage.offset.to_string(),
+                    damage.what.clone(),
+                ]);
+            }
+            parts.push(table.render());
+        }
+        if self.damage_unlisted > 0 {
+            parts.push(format!("and {} places more", count(self.damage_unlisted)));
+        }
+        if !self.notes.is_empty() {
+            let notes: Vec<String> = self
+                .notes
+                .iter()
+                .map(|note| format!("note: {}: {}", note.file, note.what))
+                .collect();
+            parts.push(notes.join("\n"));
+        }
+        let checked = &self.checked;
+        let verdict = if self.sound { "sound" } else { "DAMAGED" };
+        parts.push(format!(
+            "{verdict}: {} segments ({}) with {} frames, {} commands and {} messages; {} checkpoints; {} queues in {} files; {} index files with {} items",
+            count(checked.segments),
+            size(checked.log_bytes),
+            count(checked.frames),
+            count(checked.commands),
+            count(checked.messages),
+            count(checked.checkpoints),
+            count(checked.queues),
+            count(checked.queue_files),
+            count(checked.index_files),
+            count(checked.index_items),
+        ));
+        if self.compared_to_offset.is_none() {
+            parts.push(
+                "checkpoints, queue files and index were not compared with the log, for not all of it can be read".to_owned(),
+            );
+        }
+        parts.join("\n\n")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn verdict(damage: &[(&str, bool)]) -> Verdict {
+        let one = |(file, derived): &(&str, bool)| Damage {
+            file: (*file).to_owned(),
+            offset: 4096,
+            what: "the checksum is wrong".to_owned(),
+            derived: *derived,
+        };
+        Verdict {
+            folder: "broker-a".to_owned(),
+            sound: damage.is_empty(),
+            damage: damage.iter().map(one).collect(),
+            damage_unlisted: 0,
+            notes: vec![],
+            checked: Checked {
+                segments: 1,
+                log_bytes: 2048,
+                frames: 3,
+                commands: 4,
+                messages: 5,
+                checkpoints: 6,
+                queues: 7,
+                queue_files: 8,
+                index_files: 9,
+                index_items: 10,
+            },
+            compared_to_offset: Some(2048),
+        }
+    }
+
+    #[test]
+    fn sound_files_are_a_line_and_damaged_ones_a_table() {
+        assert_eq!(
+            verdict(&[]).text(false),
+            "sound: 1 segments (2.0 KiB) with 3 frames, 4 commands and 5 messages; 6 checkpoints; \
+             7 queues in 8 files; 9 index files with 10 items"
+        );
+        let damaged = verdict(&[("log/0.seg", false)]).text(false);
+        assert!(
+            damaged.starts_with(
+                "DAMAGED FILE   AT BYTE   WHAT\nlog/0.seg         4096   the checksum is wrong\n"
+            ),
+            "{damaged}"
+        );
+    }
+
+    #[test]
+    fn the_advice_follows_from_what_is_damaged() {
+        assert_eq!(verdict(&[]).advice(), None);
+        let (problem, advice) = verdict(&[
+            ("queue/0/1/0.cq", true),
+            ("queue/0/2/0.cq", true),
+            ("log/0.sparse", true),
+        ])
+        .advice()
+        .unwrap();
+        assert_eq!(problem, "3 places are damaged");
+        assert!(advice.contains("delete log/0.sparse and queue,"), "{advice}");
+        let (problem, advice) = verdict(&[("log/0.seg", false)]).advice().unwrap();
+        assert_eq!(problem, "1 place is damaged");
+        assert!(advice.contains("backup"), "{advice}");
+    }
+}

@@ -15,6 +15,7 @@ pub mod metrics;
 pub mod oracle;
 pub mod ports;
 pub mod process;
+pub mod prometheus;
 pub mod seed;
 pub mod wait;
 pub mod workload;

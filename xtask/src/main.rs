@@ -2,6 +2,7 @@
 //!
 //! `verify` only reads, `fix` is its writing twin, and `test` is everything that continuous integration runs.
 
+mod apt;
 mod deny;
 mod figures;
 mod fix;

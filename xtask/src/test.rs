@@ -9,7 +9,7 @@ use cargo_metadata::Metadata;
 use crate::process::{cargo, check};
 use crate::run::{Expected, Run};
 use crate::workspace::{self, SYSTEM_TESTS};
-use crate::{deny, suites, tools, verify};
+use crate::{apt, deny, suites, tools, verify};
 
 /// Tells the suites where the executables under test are.
 const BINARIES: &str = "SLUICE_BIN_DIR";
@@ -38,6 +38,7 @@ pub fn test(args: &TestArgs) -> Result<ExitCode> {
     if !prepare(&mut run, chosen_by_name) {
         return Ok(run.finish());
     }
+    install_packages(&mut run, &chosen);
     if !chosen_by_name {
         verify::steps(&mut run);
         deny::step(&mut run);
@@ -70,6 +71,18 @@ fn prepare(run: &mut Run, chosen_by_name: bool) -> bool {
         );
     }
     tools || may_go_on
+}
+
+/// Programs that single suites need, from Debian's packages.
+const PACKAGED: &[(&str, apt::Packaged)] = &[("prometheus", apt::PROMETHEUS)];
+
+/// Installs what the chosen suites need and is missing. Whatever cannot be installed fails here and in its suite.
+fn install_packages(run: &mut Run, chosen: &[String]) {
+    for (suite, packaged) in PACKAGED {
+        if chosen.iter().any(|name| name == suite) {
+            run.step(&format!("what the suite {suite} needs"), || packaged.install());
+        }
+    }
 }
 
 /// The integration tests of all packages but the system tests.

@@ -1,6 +1,5 @@
 //! `cargo xtask figures`: makes the tables of docs/benchmarks.md on the machine that it runs on.
 
-mod h2load;
 mod load;
 mod sections;
 mod server;
@@ -12,7 +11,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result};
 use clap::{Args, ValueEnum};
 
-use crate::{process, workspace};
+use crate::{apt, process, workspace};
 
 /// What to measure, and how often.
 #[derive(Args)]
@@ -67,7 +66,7 @@ pub struct Setup {
 
 /// Measures, and prints the tables as Markdown.
 pub fn figures(args: &FiguresArgs) -> Result<ExitCode> {
-    h2load::install()?;
+    apt::H2LOAD.install()?;
     process::check(&mut process::cargo(&[
         "build",
         "--locked",

@@ -8,6 +8,7 @@ mod hygiene;
 mod links;
 mod manifests;
 mod markers;
+mod metrics;
 mod pages;
 mod sizes;
 mod tokens;
@@ -48,6 +49,7 @@ const RULES: &[Rule] = &[
     hygiene::text_names_no_outside_place,
     links::links_resolve,
     configuration::keys_and_page_agree,
+    metrics::only_metrics_that_exist_are_asked_for,
     pages::every_suite_is_described,
     pages::every_variable_is_documented,
     pages::tool_versions_are_stated,

@@ -2,6 +2,7 @@
 //! client that was asked. Whatever else comes is ignored.
 
 use super::registry::Clients;
+use super::renew::command;
 use parking_lot::Mutex;
 use sluice_proto::v2;
 use sluice_proto::v2::telemetry_command::Command;
@@ -94,13 +95,7 @@ impl Clients {
         question: impl FnOnce(String) -> Command,
     ) -> Result<Answer, AskError> {
         let nonce = nonce()?;
-        let question = v2::TelemetryCommand {
-            status: Some(v2::Status {
-                code: v2::Code::Ok.into(),
-                message: String::new(),
-            }),
-            command: Some(question(nonce.clone())),
-        };
+        let question = command(question(nonce.clone()));
         let _withdrawal = Withdrawal {
             asks: &self.asks,
             nonce: &nonce,

@@ -7,6 +7,7 @@ mod expiry;
 mod figures;
 mod insight;
 mod registry;
+mod renew;
 mod task;
 
 pub use asks::{Answer, AskError};

@@ -19,6 +19,7 @@ mod heartbeat;
 mod metadata;
 mod notify_client_termination;
 mod properties;
+pub mod push;
 mod query_assignment;
 mod query_route;
 mod receive_message;

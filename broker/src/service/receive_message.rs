@@ -53,14 +53,13 @@ pub(super) async fn handle(
     );
     let group = shared.engine.group(&group).await?;
     let (invisible_ms, told_ms) = invisible(&request, &group.spec)?;
+    let (max, wait) = bounded(&request, &group.spec, wait);
     let receive = Receive {
         topic: shared.engine.topic(&topic).await?,
         group,
         client: client.id,
         filter,
-        max: usize::try_from(request.batch_size)
-            .unwrap_or(0)
-            .clamp(1, limits::RECEIVE_MAX),
+        max,
         invisible_ms,
         auto_renew: request.auto_renew,
         attempt_id: hash::attempt_id(request.attempt_id.as_deref().unwrap_or_default()),
@@ -140,6 +139,19 @@ fn invisible(request: &ReceiveMessageRequest, group: &GroupSpec) -> Result<(u64,
         })
 }
 
+/// How many messages to hand out, and how long to wait for some. For push consumers the group's settings bound both, also
+/// where a library takes up no new settings while it runs.
+fn bounded(request: &ReceiveMessageRequest, group: &GroupSpec, wait: Duration) -> (usize, Duration) {
+    let asked = usize::try_from(request.batch_size).unwrap_or(0);
+    if request.auto_renew {
+        let batch = usize::from(group.receive_batch).max(1);
+        let long_poll = Duration::from_millis(group.long_poll_ms);
+        (asked.clamp(1, batch), wait.min(long_poll))
+    } else {
+        (asked.clamp(1, limits::RECEIVE_MAX), wait)
+    }
+}
+
 /// How long to wait: as asked for, else what the deadline leaves; never beyond the deadline, whatever was asked for.
 fn wait(
     asked: Option<Duration>,
@@ -183,6 +195,33 @@ mod tests {
                 expected_ms,
                 "{asked:?} {deadline:?} {request_timeout:?}"
             );
+        }
+    }
+
+    #[test]
+    fn the_settings_of_the_group_bound_what_push_consumers_take() {
+        let group = GroupSpec {
+            receive_batch: 4,
+            long_poll_ms: 5000,
+            ..GroupSpec::on_first_use("g")
+        };
+        let seconds = Duration::from_secs;
+        for (auto_renew, batch_size, waits, expected) in [
+            (true, 32, 20, (4, 5)),
+            (true, 3, 2, (3, 2)),
+            (true, 0, 2, (1, 2)),
+            (true, -1, 2, (1, 2)),
+            (false, 16, 20, (16, 20)),
+            (false, 100, 20, (32, 20)),
+            (false, -1, 20, (1, 20)),
+        ] {
+            let request = ReceiveMessageRequest {
+                auto_renew,
+                batch_size,
+                ..Default::default()
+            };
+            let (max, wait) = bounded(&request, &group, seconds(waits));
+            assert_eq!((max, wait.as_secs()), expected, "{request:?}");
         }
     }
 

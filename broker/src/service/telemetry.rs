@@ -3,10 +3,9 @@
 
 use super::metadata::Caller;
 use super::status::{self, Failure};
-use super::{Shared, announcement, settings};
+use super::{Shared, announcement, push};
 use crate::clients::{Announced, Answer, StreamGuard, TelemetrySender};
 use crate::shutdown::Shutdown;
-use sluice_core::command::GroupSpec;
 use sluice_core::state::Group;
 use sluice_proto::v2::telemetry_command::Command;
 use sluice_proto::v2::{Settings, TelemetryCommand};
@@ -103,33 +102,21 @@ impl Session {
     fn announce(&self, announced: Settings) -> Result<TelemetryCommand, Failure> {
         let caller = Caller::of(&self.metadata, &self.extensions)?;
         let announced = announcement::read(&caller, announced)?;
+        let tables = self.shared.engine.tables();
         loop {
-            let group = self.group(&announced);
-            let merged = self.merge(&announced, group.as_deref());
-            let mut announced = announced.clone();
-            announced.settings = Arc::new(merged.clone());
-            self.shared
-                .clients
-                .announce(caller.call(), announced.clone(), &self.stream)?;
+            let group = push::group_of(tables, &announced);
+            let merged = push::of_client(&announced, group.as_deref(), self.shared.body_max);
+            let told = Announced {
+                settings: Arc::new(merged.clone()),
+                ..announced.clone()
+            };
+            self.shared.clients.announce(caller.call(), told, &self.stream)?;
             // A change that was pushed before the client stood in the table has missed it. It takes a command of the log to
             // go round once more.
-            if is_same(&group, &self.group(&announced)) {
+            if is_same(&group, &push::group_of(tables, &announced)) {
                 return Ok(settings_command(merged));
             }
         }
-    }
-
-    fn group(&self, announced: &Announced) -> Option<Arc<Group>> {
-        self.shared.engine.tables().group(announced.group.as_deref()?)
-    }
-
-    fn merge(&self, announced: &Announced, group: Option<&Group>) -> Settings {
-        let spec = match (group, &announced.group) {
-            (Some(group), _) => Some(group.spec.clone()),
-            (None, name) => name.as_deref().map(GroupSpec::on_first_use),
-        };
-        let settings = Settings::clone(&announced.settings);
-        settings::merge(settings, spec.as_ref(), announced.is_node, self.shared.body_max)
     }
 }
 

@@ -77,7 +77,10 @@ async fn receives_that_make_no_sense_are_refused_by_their_code() {
             |r| r.invisible_duration = Some(seconds(9)),
             Code::IllegalInvisibleTime,
         ),
-        (|r| r.invisible_duration = None, Code::IllegalInvisibleTime),
+        (
+            |r| r.invisible_duration = Some(seconds(0)),
+            Code::IllegalInvisibleTime,
+        ),
         (
             |r| r.filter_expression.as_mut().unwrap().expression = "||".into(),
             Code::IllegalFilterExpression,

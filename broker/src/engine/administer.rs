@@ -2,10 +2,12 @@
 
 use super::{Engine, EngineError};
 use crate::service::validate;
-use sluice_core::command::{DeleteGroup, DeleteTopic, Fence, PutGroup, PutTopic, StaticSubscription, Terms};
+use sluice_core::command::{
+    DeleteGroup, DeleteTopic, Fence, GroupSpec, PutGroup, PutTopic, StaticSubscription, Terms, TopicSpec,
+};
 use sluice_core::limits;
 use sluice_core::plan::TagFilter;
-use sluice_core::state::{Done, Group, Put, Topic};
+use sluice_core::state::{Done, Group, Put, Refused, Topic};
 use std::sync::Arc;
 
 /// A topic as it was asked for.
@@ -25,6 +27,12 @@ pub struct GroupPut {
     /// What that took.
     pub how: Put,
 }
+
+/// Only if there is none.
+const ABSENT: Terms = Terms {
+    expected_generation: Some(0),
+    epoch: 0,
+};
 
 impl Engine {
     /// Gives a topic this specification; makes it if it is absent. Groups that read it in any case are subscribed.
@@ -58,6 +66,34 @@ impl Engine {
         let group = group.ok_or(EngineError::GroupDeleted(name))?;
         self.subscribe_group(&group).await;
         Ok(GroupPut { group, how })
+    }
+
+    /// Makes the topic, or answers the one there is.
+    pub async fn make_topic(&self, spec: TopicSpec) -> Result<Arc<Topic>, EngineError> {
+        let put = PutTopic {
+            spec,
+            keep_queues: false,
+            terms: ABSENT,
+        };
+        match self.put_topic(put).await {
+            Ok(made) => Ok(made.topic),
+            Err(EngineError::Refused(Refused::TopicExists(id))) => {
+                self.tables().topic_by_id(id).ok_or(EngineError::Unknown)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Makes the consumer group, or answers the one there is.
+    pub async fn make_group(&self, spec: GroupSpec) -> Result<Arc<Group>, EngineError> {
+        let put = PutGroup { spec, terms: ABSENT };
+        match self.put_group(put).await {
+            Ok(made) => Ok(made.group),
+            Err(EngineError::Refused(Refused::GroupExists(id))) => {
+                self.tables().group_by_id(id).ok_or(EngineError::Unknown)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Deletes a topic; answers how many messages were not done.

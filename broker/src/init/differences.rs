@@ -1,14 +1,17 @@
 //! Where what is there differs from what the file says, in the file's own words.
 
 use crate::units;
-use sluice_core::command::{Backoff, GroupSpec, StartFrom, TopicSpec, Types};
+use sluice_core::command::{Backoff, GroupSpec, StartFrom, StaticSubscription, TopicSpec, Types};
 use std::time::Duration;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 /// None where both are the same.
 pub(super) fn of_topics(present: &TopicSpec, asked: &TopicSpec) -> Option<String> {
     said(&[
         ("queues", present.queues.to_string(), asked.queues.to_string()),
         ("types", types(present.types), types(asked.types)),
+        ("closed", present.closed.to_string(), asked.closed.to_string()),
     ])
 }
 
@@ -23,6 +26,22 @@ pub(super) fn of_groups(present: &GroupSpec, asked: &GroupSpec) -> Option<String
         ),
         ("backoff", backoff(&present.backoff), backoff(&asked.backoff)),
         ("startFrom", start(present.start_from), start(asked.start_from)),
+        (
+            "receiveBatch",
+            present.receive_batch.to_string(),
+            asked.receive_batch.to_string(),
+        ),
+        ("longPoll", wait(&present.long_poll_ms), wait(&asked.long_poll_ms)),
+        (
+            "invisibleDuration",
+            wait(&present.invisible_ms),
+            wait(&asked.invisible_ms),
+        ),
+        (
+            "subscriptions",
+            subscriptions(&present.subscriptions),
+            subscriptions(&asked.subscriptions),
+        ),
     ])
 }
 
@@ -47,12 +66,27 @@ fn start(from: StartFrom) -> String {
     match from {
         StartFrom::Earliest => "earliest".to_owned(),
         StartFrom::Latest => "latest".to_owned(),
-        StartFrom::Time(ms) => format!("{ms} ms after the epoch"),
+        StartFrom::Time(ms) => {
+            let time = OffsetDateTime::from_unix_timestamp_nanos(i128::from(ms) * 1_000_000);
+            let written = time.ok().and_then(|time| time.format(&Rfc3339).ok());
+            written.unwrap_or_else(|| format!("{ms} ms after the epoch"))
+        }
     }
 }
 
+fn subscriptions(all: &[StaticSubscription]) -> String {
+    let one = |subscription: &StaticSubscription| match subscription.expression.as_str() {
+        "*" => subscription.topic.clone(),
+        tags => format!("{{topic: {}, expression: {tags}}}", subscription.topic),
+    };
+    format!("[{}]", all.iter().map(one).collect::<Vec<_>>().join(", "))
+}
+
+fn wait(ms: &u64) -> String {
+    units::write(Duration::from_millis(*ms))
+}
+
 fn backoff(backoff: &Backoff) -> String {
-    let wait = |ms: &u64| units::write(Duration::from_millis(*ms));
     match backoff {
         Backoff::Customized(waits) => {
             let waits: Vec<String> = waits.iter().map(wait).collect();
@@ -95,6 +129,14 @@ mod tests {
                 max_ms: 7_200_000,
                 multiplier_milli: 1500,
             },
+            start_from: StartFrom::Time(60_500),
+            invisible_ms: 90_000,
+            subscriptions: ["*", "a || b"]
+                .map(|tags| StaticSubscription {
+                    topic: format!("t{}", tags.len()),
+                    expression: tags.to_owned(),
+                })
+                .into(),
             ..present.clone()
         };
         let present = GroupSpec {
@@ -104,7 +146,9 @@ mod tests {
         assert_eq!(of_groups(&present, &present), None);
         assert_eq!(
             of_groups(&present, &asked).unwrap(),
-            "backoff is [1s, 90s, 1h], and {initial: 1500ms, max: 2h, multiplier: 1.5} in the file"
+            "backoff is [1s, 90s, 1h], and {initial: 1500ms, max: 2h, multiplier: 1.5} in the file; startFrom is earliest, and \
+             1970-01-01T00:01:00.5Z in the file; invisibleDuration is 1m, and 90s in the file; subscriptions is [], and \
+             [t1, {topic: t6, expression: a || b}] in the file"
         );
     }
 }

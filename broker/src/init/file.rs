@@ -1,11 +1,11 @@
 //! The file's shape, and what its entries come to.
 
-use super::values::{BackoffEntry, Whole};
+use super::values::{BackoffEntry, Span, StartEntry, SubscriptionEntry, Whole, span_within};
 use crate::service::validate;
 use serde::Deserialize;
 use serde::de::value::SeqAccessDeserializer;
 use serde::de::{self, Deserializer, IntoDeserializer as _, SeqAccess, Visitor};
-use sluice_core::command::{Backoff, CreateGroup, CreateTopic, StartFrom, Types};
+use sluice_core::command::{GroupSpec, TopicSpec, Types};
 use sluice_core::limits;
 use std::fmt;
 
@@ -24,6 +24,8 @@ pub(super) struct TopicEntry {
     name: String,
     queues: Option<Whole>,
     types: Option<TypeNames>,
+    #[serde(default)]
+    closed: bool,
 }
 
 /// A consumer group of the file.
@@ -42,7 +44,14 @@ pub(super) struct GroupEntry {
     #[serde(alias = "back_off", alias = "back-off", alias = "backOff")]
     backoff: Option<BackoffEntry>,
     #[serde(alias = "start_from", alias = "start-from")]
-    start_from: Option<StartName>,
+    start_from: Option<StartEntry>,
+    #[serde(alias = "receive_batch", alias = "receive-batch")]
+    receive_batch: Option<Whole>,
+    #[serde(alias = "long_poll", alias = "long-poll")]
+    long_poll: Option<Span>,
+    #[serde(alias = "invisible_duration", alias = "invisible-duration")]
+    invisible_duration: Option<Span>,
+    subscriptions: Option<Vec<SubscriptionEntry>>,
 }
 
 /// A type alone, or a list of them.
@@ -84,15 +93,8 @@ enum TypeName {
     Mixed,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum StartName {
-    Earliest,
-    Latest,
-}
-
 impl TopicEntry {
-    pub(super) fn check(self) -> Result<CreateTopic, String> {
+    pub(super) fn check(self) -> Result<TopicSpec, String> {
         validate::topic_name(&self.name).map_err(|error| format!("topic '{}': {error}", self.name))?;
         let queues = match self.queues {
             None => limits::QUEUES_DEFAULT,
@@ -106,10 +108,11 @@ impl TopicEntry {
         };
         let types = names.into_iter().map(TypeName::types).reduce(Types::with);
         let types = types.ok_or_else(|| format!("topic '{}': the list of types is empty", self.name))?;
-        Ok(CreateTopic {
+        Ok(TopicSpec {
             name: self.name,
             queues,
             types,
+            closed: self.closed,
         })
     }
 }
@@ -125,30 +128,50 @@ impl TypeName {
 }
 
 impl GroupEntry {
-    pub(super) fn check(self) -> Result<CreateGroup, String> {
+    pub(super) fn check(self) -> Result<GroupSpec, String> {
         validate::group_name(&self.name).map_err(|error| format!("group '{}': {error}", self.name))?;
-        let max_attempts = match self.max_attempts {
-            None => limits::ATTEMPTS_DEFAULT,
-            Some(number) => number
-                .within("maxAttempts", limits::ATTEMPTS_MAX)
-                .map_err(|reason| format!("group '{}': {reason}", self.name))?,
-        };
-        let backoff = match self.backoff {
-            None => Backoff::default(),
-            Some(entry) => entry
-                .check()
-                .map_err(|reason| format!("group '{}': {reason}", self.name))?,
-        };
-        let start_from = match self.start_from {
-            None | Some(StartName::Earliest) => StartFrom::Earliest,
-            Some(StartName::Latest) => StartFrom::Latest,
-        };
-        Ok(CreateGroup {
-            name: self.name,
-            fifo: self.fifo,
-            max_attempts,
-            backoff,
-            start_from,
-        })
+        let mut spec = GroupSpec::on_first_use(&self.name);
+        self.fill(&mut spec)
+            .map_err(|reason| format!("group '{}': {reason}", spec.name))?;
+        Ok(spec)
+    }
+
+    fn fill(self, spec: &mut GroupSpec) -> Result<(), String> {
+        spec.fifo = self.fifo;
+        if let Some(number) = self.max_attempts {
+            spec.max_attempts = number.within("maxAttempts", limits::ATTEMPTS_MAX)?;
+        }
+        if let Some(entry) = self.backoff {
+            spec.backoff = entry.check()?;
+        }
+        if let Some(StartEntry(from)) = self.start_from {
+            spec.start_from = from;
+        }
+        if let Some(number) = self.receive_batch {
+            spec.receive_batch = number.within("receiveBatch", limits::RECEIVE_MAX as u8)?;
+        }
+        if let Some(span) = self.long_poll {
+            let bounds = limits::LONG_POLL_MS_MIN..=limits::LONG_POLL_MS_MAX;
+            spec.long_poll_ms = span_within(span, "longPoll", bounds)?;
+        }
+        if let Some(span) = self.invisible_duration {
+            let bounds = limits::INVISIBLE_MS_MIN..=limits::INVISIBLE_MS_MAX;
+            spec.invisible_ms = span_within(span, "invisibleDuration", bounds)?;
+        }
+        for entry in self.subscriptions.unwrap_or_default() {
+            let subscription = entry.check()?;
+            if spec.expression(&subscription.topic).is_some() {
+                return Err(format!("it reads topic '{}' twice", subscription.topic));
+            }
+            spec.subscriptions.push(subscription);
+        }
+        if spec.subscriptions.len() > limits::SUBSCRIPTIONS_MAX {
+            return Err(format!(
+                "it has {} subscriptions, and may have {}",
+                spec.subscriptions.len(),
+                limits::SUBSCRIPTIONS_MAX
+            ));
+        }
+        Ok(())
     }
 }

@@ -6,7 +6,7 @@
 //!   - {name: mails}
 //! groups:
 //!   - {name: billing, fifo: true, maxAttempts: 5, backoff: [1s, 10s, 1m]}
-//!   - {name: mailer, backoff: {initial: 5s, max: 2h, multiplier: 2}}
+//!   - {name: mailer, backoff: {initial: 5s, max: 2h, multiplier: 2}, subscriptions: [mails]}
 //! ```
 
 mod differences;
@@ -16,7 +16,7 @@ mod values;
 
 use crate::engine::{Engine, EngineError};
 use file::File;
-use sluice_core::command::{CreateGroup, CreateTopic};
+use sluice_core::command::{GroupSpec, TopicSpec};
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
@@ -55,9 +55,9 @@ pub enum InitError {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Init {
     /// Topics.
-    pub topics: Vec<CreateTopic>,
+    pub topics: Vec<TopicSpec>,
     /// Consumer groups.
-    pub groups: Vec<CreateGroup>,
+    pub groups: Vec<GroupSpec>,
 }
 
 impl Init {
@@ -98,13 +98,13 @@ impl Init {
     /// Makes what is absent; says where what is there differs, and leaves it as it is.
     pub async fn apply(self, engine: &Engine) -> Result<(), InitError> {
         for spec in self.topics {
-            let made = engine.create_topic(spec.clone()).await;
+            let made = engine.make_topic(spec.clone()).await;
             let topic = made.map_err(|source| InitError::Make {
                 what: "topic",
                 name: spec.name.clone(),
                 source,
             })?;
-            if let Some(differences) = differences::of_topics(&topic.spec, &spec.clone().into()) {
+            if let Some(differences) = differences::of_topics(&topic.spec, &spec) {
                 tracing::warn!(
                     topic = spec.name,
                     "the topic exists already and stays as it is: {differences}"
@@ -112,13 +112,13 @@ impl Init {
             }
         }
         for spec in self.groups {
-            let made = engine.create_group(spec.clone()).await;
+            let made = engine.make_group(spec.clone()).await;
             let group = made.map_err(|source| InitError::Make {
                 what: "group",
                 name: spec.name.clone(),
                 source,
             })?;
-            if let Some(differences) = differences::of_groups(&group.spec, &spec.clone().into()) {
+            if let Some(differences) = differences::of_groups(&group.spec, &spec) {
                 tracing::warn!(
                     group = spec.name,
                     "the group exists already and stays as it is: {differences}"
@@ -132,12 +132,12 @@ impl Init {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sluice_core::command::{Backoff, StartFrom, Types};
+    use sluice_core::command::{Backoff, StartFrom, StaticSubscription, Types};
 
     #[test]
     fn topics_and_groups_are_read_with_their_defaults() {
         let init = Init::parse(
-            "topics:\n  - {name: orders, queues: 8, types: fifo}\n  - {name: mails}\n  - {name: t, types: [normal]}\n\
+            "topics:\n  - {name: orders, queues: 8, types: fifo}\n  - {name: mails}\n  - {name: t, types: [normal], closed: true}\n\
              groups:\n  - {name: a, fifo: true, maxAttempts: 5, backoff: [1s, 500ms, 60]}\n  - {name: b}\n  \
              - {name: c, backoff: {initial: 5s, max: 2h}, startFrom: latest}\n",
         )
@@ -145,20 +145,23 @@ mod tests {
         assert_eq!(
             init.topics,
             [
-                CreateTopic {
+                TopicSpec {
                     name: "orders".into(),
                     queues: 8,
-                    types: Types::FIFO
+                    types: Types::FIFO,
+                    closed: false,
                 },
-                CreateTopic {
+                TopicSpec {
                     name: "mails".into(),
                     queues: 4,
-                    types: Types::ALL
+                    types: Types::ALL,
+                    closed: false,
                 },
-                CreateTopic {
+                TopicSpec {
                     name: "t".into(),
                     queues: 4,
-                    types: Types::NORMAL
+                    types: Types::NORMAL,
+                    closed: true,
                 },
             ]
         );
@@ -167,7 +170,7 @@ mod tests {
             init.groups[0].backoff,
             Backoff::Customized(vec![1000, 500, 60_000])
         );
-        assert_eq!(init.groups[1], CreateGroup::on_first_use("b"));
+        assert_eq!(init.groups[1], GroupSpec::on_first_use("b"));
         let doubling = Backoff::Exponential {
             initial_ms: 5000,
             max_ms: 7_200_000,
@@ -177,6 +180,35 @@ mod tests {
             (&init.groups[2].backoff, init.groups[2].start_from),
             (&doubling, StartFrom::Latest)
         );
+    }
+
+    #[test]
+    fn what_groups_may_have_besides_is_read() {
+        let init = Init::parse(
+            "groups:\n  - {name: a, receiveBatch: 8, longPoll: 5s, invisibleDuration: 2m, startFrom: 1970-01-01T00:01:00.5Z,\n     \
+             subscriptions: [orders, {topic: mails, expression: a || b}, {topic: all, expression: ''}]}\n",
+        )
+        .unwrap();
+        let reading = |topic: &str, expression: &str| StaticSubscription {
+            topic: topic.to_owned(),
+            expression: expression.to_owned(),
+        };
+        let expected = GroupSpec {
+            receive_batch: 8,
+            long_poll_ms: 5000,
+            invisible_ms: 120_000,
+            start_from: StartFrom::Time(60_500),
+            subscriptions: vec![
+                reading("orders", "*"),
+                reading("mails", "a || b"),
+                reading("all", "*"),
+            ],
+            ..GroupSpec::on_first_use("a")
+        };
+        assert_eq!(init.groups, [expected]);
+        let many: Vec<String> = (0..65).map(|n| format!("t{n}")).collect();
+        let text = format!("groups: [{{name: a, subscriptions: [{}]}}]\n", many.join(", "));
+        is_refused(&text, "it has 65 subscriptions, and may have 64");
     }
 
     #[test]
@@ -245,7 +277,22 @@ mod tests {
                 "expected a number",
             ),
             ("backoff: [13h]", "wait of 13h is longer than 12h"),
-            ("startFrom: earlist", "expected `earliest` or `latest`"),
+            (
+                "startFrom: earlist",
+                "\"earlist\", expected earliest, latest, or a time such as 2026-01-31T15:04:05Z",
+            ),
+            ("startFrom: 1960-01-31T15:04:05Z", "expected earliest, latest"),
+            ("receiveBatch: 33", "receiveBatch is 33, and may be 1 to 32"),
+            ("longPoll: 30s", "longPoll is 30s, and may be 1s to 20s"),
+            (
+                "invisibleDuration: 5s",
+                "invisibleDuration is 5s, and may be 10s to 12h",
+            ),
+            ("subscriptions: [5]", "expected a topic's name, or {topic: orders"),
+            ("subscriptions: [{topic: t, tags: a}]", "unknown key `tags`"),
+            ("subscriptions: ['a b']", "'a b'"),
+            ("subscriptions: [{topic: t, expression: '||'}]", "names no tag"),
+            ("subscriptions: [t, {topic: t}]", "it reads topic 't' twice"),
         ] {
             is_refused(&format!("groups: [{{name: a, {group}}}]\n"), part);
         }

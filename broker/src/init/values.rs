@@ -1,13 +1,19 @@
-//! Values of the file: whole numbers, durations, back-offs. Each says what it should be in the file's own words.
+//! Values of the file: whole numbers, durations, back-offs, starts, subscriptions. Each says what it should be in the
+//! file's own words.
 
+use crate::service::validate;
 use crate::units;
 use serde::Deserialize;
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
-use sluice_core::command::Backoff;
+use sluice_core::command::{Backoff, StartFrom, StaticSubscription};
 use sluice_core::limits;
+use sluice_core::plan::TagFilter;
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::time::Duration;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 const BACKOFF_MAX: Duration = Duration::from_millis(limits::INVISIBLE_MS_MAX);
 const MULTIPLIER_MAX: f64 = 100.0;
@@ -72,6 +78,121 @@ impl<'de> Deserialize<'de> for Span {
             }
         }
         deserializer.deserialize_any(Reading)
+    }
+}
+
+/// The duration in milliseconds, if it is within these.
+pub(super) fn span_within(
+    Span(span): Span,
+    key: &str,
+    bounds_ms: RangeInclusive<u64>,
+) -> Result<u64, String> {
+    let fits = u64::try_from(span.as_millis())
+        .ok()
+        .filter(|ms| bounds_ms.contains(ms));
+    fits.ok_or_else(|| {
+        let write = |ms: &u64| units::write(Duration::from_millis(*ms));
+        let (least, most) = (write(bounds_ms.start()), write(bounds_ms.end()));
+        format!("{key} is {}, and may be {least} to {most}", units::write(span))
+    })
+}
+
+/// Where a group starts.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct StartEntry(pub(super) StartFrom);
+
+impl<'de> Deserialize<'de> for StartEntry {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reading;
+
+        impl Visitor<'_> for Reading {
+            type Value = StartEntry;
+
+            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str("earliest, latest, or a time such as 2026-01-31T15:04:05Z")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<StartEntry, E> {
+                let from = match text {
+                    "earliest" => Some(StartFrom::Earliest),
+                    "latest" => Some(StartFrom::Latest),
+                    time => OffsetDateTime::parse(time, &Rfc3339)
+                        .ok()
+                        .and_then(|time| u64::try_from(time.unix_timestamp_nanos() / 1_000_000).ok())
+                        .map(StartFrom::Time),
+                };
+                let wrong = || E::invalid_value(de::Unexpected::Str(text), &self);
+                from.map(StartEntry).ok_or_else(wrong)
+            }
+        }
+        deserializer.deserialize_any(Reading)
+    }
+}
+
+/// A topic that a group reads in any case: its name alone, or with the tags.
+#[derive(Debug)]
+pub(super) struct SubscriptionEntry {
+    topic: String,
+    expression: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TopicWithTags {
+    topic: String,
+    expression: Option<String>,
+}
+
+impl<'de> Deserialize<'de> for SubscriptionEntry {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reading;
+
+        impl<'de> Visitor<'de> for Reading {
+            type Value = SubscriptionEntry;
+
+            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str("a topic's name, or {topic: orders, expression: a || b}")
+            }
+
+            fn visit_str<E: de::Error>(self, topic: &str) -> Result<SubscriptionEntry, E> {
+                Ok(SubscriptionEntry {
+                    topic: topic.to_owned(),
+                    expression: "*".to_owned(),
+                })
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, keys: A) -> Result<SubscriptionEntry, A::Error> {
+                let TopicWithTags { topic, expression } =
+                    TopicWithTags::deserialize(MapAccessDeserializer::new(keys))?;
+                let expression = expression.unwrap_or_else(|| "*".to_owned());
+                Ok(SubscriptionEntry { topic, expression })
+            }
+        }
+        deserializer.deserialize_any(Reading)
+    }
+}
+
+impl SubscriptionEntry {
+    /// The subscription, if its topic can be and its expression can be read.
+    pub(super) fn check(self) -> Result<StaticSubscription, String> {
+        let Self { topic, expression } = self;
+        validate::readable_topic_name(&topic).map_err(|error| error.to_string())?;
+        if expression.len() > limits::EXPRESSION_BYTES_MAX {
+            return Err(format!(
+                "the tag expression of topic '{topic}' has {} bytes, and may have {}",
+                expression.len(),
+                limits::EXPRESSION_BYTES_MAX
+            ));
+        }
+        let filter = TagFilter::parse(&expression).map_err(|error| error.to_string())?;
+        Ok(StaticSubscription {
+            topic,
+            expression: if filter.takes_all() {
+                "*".to_owned()
+            } else {
+                expression
+            },
+        })
     }
 }
 

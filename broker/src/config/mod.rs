@@ -22,6 +22,7 @@ pub use layers::{Entry, Source};
 pub use live::{Live, LiveValues};
 pub use watch::follow_file;
 
+use crate::tls::{self, TlsError};
 use command::Task;
 use layers::Layers;
 use std::ffi::OsString;
@@ -45,6 +46,9 @@ pub enum AskError {
     /// What is said here and elsewhere does not come to a configuration.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// It is to be checked, and names a certificate that cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
 }
 
 /// Reads a command line, the name of the program first, and the environment that belongs to it.
@@ -58,7 +62,8 @@ pub fn read(
         Task::Run => Asked::Run(Box::new(Config::of(layers)?)),
         Task::Print(output) => Asked::Show(print::print(&layers.entries(), output)),
         Task::Check => {
-            Config::of(layers)?;
+            let config = Config::of(layers)?;
+            config.tls.as_ref().map(tls::check).transpose()?;
             Asked::Show("a broker can start with this configuration\n".to_owned())
         }
     })

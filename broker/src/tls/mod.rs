@@ -24,6 +24,11 @@ const RELOAD_EVERY: Duration = Duration::from_secs(5);
 /// gRPC speaks HTTP/2 and nothing else.
 const ALPN: &[u8] = b"h2";
 
+/// Whether the files can be used.
+pub(crate) fn check(files: &TlsFiles) -> Result<(), TlsError> {
+    files::load(files, &default_provider()).map(drop)
+}
+
 /// The certificate that connections get from now on.
 struct Current(ArcSwap<CertifiedKey>);
 

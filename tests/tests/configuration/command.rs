@@ -124,6 +124,15 @@ fn check_says_whether_a_broker_could_start() {
         (&["--segment-size", "1000000"], 2),
         (&["--admin-listen", "0.0.0.0:8082"], 2),
         (&["--tls-cert", "only.pem"], 2),
+        (
+            &[
+                "--tls-cert",
+                "/no/such/file.pem",
+                "--tls-key",
+                "/no/such/file.pem",
+            ],
+            2,
+        ),
         (&["--init", "/no/such/file.yaml"], 2),
     ] {
         let output = run(&[&["config", "check"], flags].concat(), &[]);

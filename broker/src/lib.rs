@@ -2,6 +2,7 @@
 //!
 //! [`run::Broker`] puts the parts together; everything is handed to who needs it, and nothing is global.
 
+mod admin;
 pub mod clients;
 pub mod config;
 pub mod engine;
@@ -19,5 +20,6 @@ pub mod run;
 mod service;
 pub mod shutdown;
 mod spans;
+mod stamp;
 mod tls;
 mod units;

@@ -8,6 +8,8 @@ use thiserror::Error;
 const CONNECTIONS_MAX: u64 = 16_384;
 /// HTTP connections at one time: probes and a few scrapers.
 const HTTP_MAX: u64 = 64;
+/// Connections to the admin port at one time: an operator, a few people and their tools.
+const ADMIN_MAX: u64 = 64;
 /// What is left of fewer is too little for a store with a handful of queues.
 const LIMIT_MIN: u64 = 128;
 
@@ -29,6 +31,8 @@ pub struct Shares {
     pub connections: u32,
     /// HTTP connections.
     pub http: usize,
+    /// Connections to the admin port.
+    pub admin: u32,
 }
 
 impl Shares {
@@ -59,7 +63,8 @@ impl Shares {
         Ok(Self {
             limit,
             connections: CONNECTIONS_MAX.min(limit / 2) as u32,
-            http: HTTP_MAX.min(limit / 8) as usize,
+            http: HTTP_MAX.min(limit / 16) as usize,
+            admin: ADMIN_MAX.min(limit / 16) as u32,
         })
     }
 
@@ -81,17 +86,18 @@ mod tests {
 
     #[test]
     fn connections_leave_the_store_its_share_of_any_limit() {
-        for (limit, connections, http) in [
-            (128, 64, 16),
-            (200, 100, 25),
+        for (limit, connections, few) in [
+            (128, 64, 8),
+            (200, 100, 12),
             (1024, 512, 64),
             (32_767, 16_383, 64),
             (32_768, 16_384, 64),
             (u64::MAX, 16_384, 64),
         ] {
             let shares = Shares::of(limit).unwrap();
-            assert_eq!((shares.connections, shares.http), (connections, http), "{limit}");
-            let taken = u64::from(connections) + http as u64;
+            let given = (shares.connections, shares.http, shares.admin);
+            assert_eq!(given, (connections, few as usize, few), "{limit}");
+            let taken = u64::from(connections) + 2 * u64::from(few);
             assert!(limit - taken >= limit / 8 * 3, "{limit}");
         }
     }

@@ -1,21 +1,24 @@
 //! The broker from start to end: what is opened in which order, and closed in the reverse one.
 
+mod ports;
+
+use crate::admin::{self, Admin};
 use crate::clients::{self, Clients};
 use crate::config::{self, AskError, Asked, Config, FlushMode};
 use crate::engine::{Clock, Engine, EngineOptions, SystemTime, TimeSource as _, Wakes, checkpoint_policy};
-use crate::http::{self, Health};
+use crate::http::Health;
 use crate::init::Init;
-use crate::listener::Listener;
+use crate::listener::{First, Routes};
 use crate::logging::{self, Logging};
 use crate::metrics::{Metrics, Sources};
 use crate::open_files::Shares;
 use crate::service::{Admission, Parts, Service};
 use crate::shutdown::{self, Shutdown};
 use crate::spans::Spans;
-use crate::tls::Tls;
 use anyhow::Context as _;
+use ports::Ports;
 use sluice_core::limits;
-use sluice_proto::v2::messaging_service_server::MessagingServiceServer;
+use sluice_proto::v2::{self, messaging_service_server::MessagingServiceServer};
 use sluice_store::io::RealIo;
 use sluice_store::log::{Flush, Identity, LogOptions, random_uuid};
 use sluice_store::{Store, StoreOptions};
@@ -24,7 +27,6 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Handle};
 use tokio::task::JoinHandle;
 
@@ -44,6 +46,7 @@ const REQUEST_EXTRA_BYTES: usize = 4 << 20;
 /// A running broker.
 pub struct Broker {
     grpc: SocketAddr,
+    admin: admin::Serving,
     http: SocketAddr,
     engine: Arc<Engine>,
     health: Arc<Health>,
@@ -58,16 +61,9 @@ impl Broker {
     pub async fn start(config: Config, failed: sluice_store::Failed) -> anyhow::Result<Self> {
         let shares = Shares::of_this_process()?;
         let (health, shutdown) = (Arc::new(Health::default()), Shutdown::default());
-        let http = TcpListener::bind(config.http_listen).await;
-        let http = http.with_context(|| format!("cannot listen on {} for HTTP", config.http_listen))?;
-        let http_address = http.local_addr()?;
-        let mut background = vec![tokio::spawn(http::serve(http, shares.http, Arc::clone(&health)))];
-        // Taken before the store is opened: clients that come early wait for it instead of being turned away.
-        let listener = Listener::bind(config.grpc_listen, shares.connections).await?;
-        let grpc = listener.address();
-        let tls = Tls::open(&config)?;
-        let acceptor = tls.acceptor()?;
-        background.push(tokio::spawn(tls.keep_current()));
+        let mut background = Vec::new();
+        let ports = Ports::take(&config, &shares, &health, &mut background).await?;
+        let grpc = ports.clients.address();
 
         let engine = open_engine(&config, grpc, failed).await?;
         if let Err(error) = prepare(&engine, config.init).await {
@@ -96,7 +92,7 @@ impl Broker {
             spans: spans.clone(),
             body_max: body_max(&engine),
             engine: Arc::clone(&engine),
-            clients,
+            clients: Arc::clone(&clients),
             metrics,
             shutdown: shutdown.clone(),
             broker_name: config.broker_name,
@@ -104,12 +100,20 @@ impl Broker {
             admission,
         });
         background.push(tokio::spawn(service.follow_changes()));
-        let serving = listener.serve(acceptor, grpc_service(service), shutdown.clone());
+        let service = client_port(service, &shutdown)?;
+        let serving = ports.clients.serve(ports.acceptor, service, shutdown.clone());
         let server = tokio::spawn(serving);
+        let admin = Admin::new(admin::Parts {
+            engine: Arc::clone(&engine),
+            clients,
+            facts: ports.facts,
+        });
+        let admin = ports.admin.serve(admin, &shutdown)?;
         health.set_ready(true);
         Ok(Self {
             grpc,
-            http: http_address,
+            admin,
+            http: ports.http,
             engine,
             health,
             shutdown,
@@ -122,6 +126,11 @@ impl Broker {
     /// Where clients connect.
     pub fn grpc_address(&self) -> SocketAddr {
         self.grpc
+    }
+
+    /// Where the admin API is.
+    pub fn admin_address(&self) -> SocketAddr {
+        self.admin.address
     }
 
     /// Where health and metrics are.
@@ -138,6 +147,8 @@ impl Broker {
             Ok(ended) => ended.context("the gRPC server panicked")?,
             Err(_) => tracing::warn!("calls still run after {DRAIN_MAX:?}: they are cut off"),
         }
+        // To the end of the stop it tells of it.
+        self.admin.stop().await;
         let closed = self.engine.close().await.context("cannot close the store");
         if let Some(spans) = self.spans {
             tokio::task::spawn_blocking(move || spans.stop()).await?;
@@ -148,10 +159,17 @@ impl Broker {
     }
 }
 
-fn grpc_service(service: Service) -> MessagingServiceServer<Service> {
-    MessagingServiceServer::new(service)
+/// What the clients' port serves.
+fn client_port(
+    service: Service,
+    stopping: &Shutdown,
+) -> anyhow::Result<First<MessagingServiceServer<Service>>> {
+    let service = MessagingServiceServer::new(service)
         .max_decoding_message_size(limits::BODY_BYTES_MAX + REQUEST_EXTRA_BYTES)
-        .max_encoding_message_size(usize::MAX)
+        .max_encoding_message_size(usize::MAX);
+    let first = v2::messaging_service_server::SERVICE_NAME;
+    let others = Routes::default().with_the_usual(stopping, &[first])?;
+    Ok(First::new(service, others))
 }
 
 /// The largest body whose command fits the log: smaller than usual where segments are.
@@ -316,9 +334,10 @@ async fn until_told(config: Config, logging: Logging) -> anyhow::Result<()> {
         started = Broker::start(config, Arc::new(die)) => started?,
     };
     tracing::info!(
-        "ready after {} ms: clients connect to {} with TLS or in plaintext; health and metrics are at http://{}; data is in {}",
+        "ready after {} ms: clients connect to {} with TLS or in plaintext; the admin API is at {}; health and metrics are at http://{}; data is in {}",
         begun.elapsed().as_millis(),
         broker.grpc,
+        broker.admin.address,
         broker.http,
         data.display()
     );
@@ -327,6 +346,10 @@ async fn until_told(config: Config, logging: Logging) -> anyhow::Result<()> {
         ended = &mut broker.server => {
             ended.context("the gRPC server panicked")?;
             anyhow::bail!("the gRPC server ended by itself");
+        }
+        ended = &mut broker.admin.server => {
+            ended.context("the admin server panicked")?;
+            anyhow::bail!("the admin server ended by itself");
         }
     }
     broker.stop().await?;

@@ -21,6 +21,8 @@ pub use calls::{Receive, Received, attempt, message_id};
 pub use held::HeldSend;
 pub use session::{Session, producer_settings, push_consumer_settings, simple_consumer_settings};
 
+pub(crate) use tls::AnyCertificate;
+
 use crate::seed;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -227,6 +229,6 @@ fn channel(endpoint: &str, transport: Transport) -> Result<Endpoint> {
     // The provider is the process's; a second installation changes nothing.
     let _ = CryptoProvider::install_default(ring::default_provider());
     channel
-        .tls_config_with_verifier(ClientTlsConfig::new(), Arc::new(tls::AnyCertificate::new()))
+        .tls_config_with_verifier(ClientTlsConfig::new(), Arc::new(AnyCertificate::new()))
         .context("cannot use TLS")
 }

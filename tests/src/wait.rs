@@ -33,6 +33,28 @@ pub fn until_true(what: &str, within: Duration, mut holds: impl FnMut() -> bool)
     until(what, within, || Ok(holds().then_some(())))
 }
 
+/// As [`until`], without keeping a thread of the runtime.
+///
+/// # Errors
+/// When the deadline passes first; the probe's last error is its cause.
+pub async fn until_async<T>(
+    what: &str,
+    within: Duration,
+    mut probe: impl AsyncFnMut() -> Result<Option<T>>,
+) -> Result<T> {
+    let started = Instant::now();
+    loop {
+        let outcome = probe().await;
+        if let Ok(Some(value)) = outcome {
+            return Ok(value);
+        }
+        if started.elapsed() >= within {
+            return Err(too_late(what, within, outcome.err()));
+        }
+        tokio::time::sleep(EVERY).await;
+    }
+}
+
 /// As [`until_true`], without keeping a thread of the runtime.
 ///
 /// # Errors

@@ -2,6 +2,7 @@
 
 use super::HANDSHAKE_TIMEOUT;
 use super::io::{ClientIo, Ends};
+use super::places::{OpenConnections, Place};
 use super::serve::{self, Answers};
 use crate::shutdown::Shutdown;
 use std::io;
@@ -10,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use thiserror::Error;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 
 /// The first byte of a TLS record that begins a handshake. HTTP/2 begins with a 'P'.
@@ -34,6 +35,7 @@ pub struct Listener {
     tcp: TcpListener,
     address: SocketAddr,
     connections_max: u32,
+    open: OpenConnections,
 }
 
 impl Listener {
@@ -47,6 +49,7 @@ impl Listener {
                 tcp,
                 address,
                 connections_max,
+                open: OpenConnections::default(),
             })
         };
         bound.await.map_err(|source| ListenError { address, source })
@@ -55,6 +58,11 @@ impl Listener {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Tells at any time how many connections there are.
+    pub fn connections(&self) -> OpenConnections {
+        self.open.clone()
     }
 
     /// Serves until the shutdown begins; then the port is closed, and this ends when the last connection has.
@@ -88,6 +96,7 @@ impl Listener {
             };
             match self.tcp.accept().await {
                 Ok((stream, remote)) => {
+                    let place = self.open.taken(place);
                     let (tls, service, shutdown) = (tls.clone(), service.clone(), shutdown.clone());
                     tokio::spawn(async move {
                         let opened =
@@ -117,8 +126,9 @@ impl Listener {
     fn say_that_all_are_taken(&self, said: &mut Option<Instant>) {
         if said.is_none_or(|at| at.elapsed() >= SAY_EVERY) {
             *said = Some(Instant::now());
-            let max = self.connections_max;
+            let (address, max) = (self.address, self.connections_max);
             tracing::warn!(
+                %address,
                 max,
                 "all connections are taken: further clients wait until one ends"
             );
@@ -130,7 +140,7 @@ async fn open(
     stream: TcpStream,
     remote: SocketAddr,
     tls: &TlsAcceptor,
-    place: OwnedSemaphorePermit,
+    place: Place,
 ) -> io::Result<ClientIo> {
     stream.set_nodelay(true)?;
     let ends = Ends {

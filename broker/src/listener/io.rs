@@ -1,5 +1,7 @@
 //! A connection of a client, as its transport and as what calls know of it.
 
+use super::places::Place;
+use crate::tls;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -7,13 +9,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio_rustls::server::TlsStream;
 
 /// Lives as long as its connection: whoever keeps a [`std::sync::Weak`] to it can tell whether that stands.
 #[derive(Debug)]
 pub struct Connection {
-    _place: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 /// What a call knows of the connection that it came by.
@@ -23,6 +24,10 @@ pub struct Peer {
     pub remote: SocketAddr,
     /// Our end: the address that the client used, unless something between translates.
     pub local: SocketAddr,
+    /// Whether the connection is TLS.
+    pub encrypted: bool,
+    /// The subject of the certificate that the client has shown, if a client CA is known and has signed it.
+    pub subject: Option<Arc<str>>,
     /// The connection.
     pub connection: Arc<Connection>,
 }
@@ -41,17 +46,18 @@ enum Transport {
 }
 
 impl ClientIo {
-    pub(super) fn plain(stream: TcpStream, ends: Ends, place: OwnedSemaphorePermit) -> Self {
+    pub(super) fn plain(stream: TcpStream, ends: Ends, place: Place) -> Self {
         Self {
             transport: Transport::Plain(stream),
-            peer: ends.peer(place),
+            peer: ends.peer(place, false, None),
         }
     }
 
-    pub(super) fn tls(stream: TlsStream<TcpStream>, ends: Ends, place: OwnedSemaphorePermit) -> Self {
+    pub(super) fn tls(stream: TlsStream<TcpStream>, ends: Ends, place: Place) -> Self {
+        let subject = tls::subject(stream.get_ref().1);
         Self {
             transport: Transport::Tls(Box::new(stream)),
-            peer: ends.peer(place),
+            peer: ends.peer(place, true, subject),
         }
     }
 
@@ -69,11 +75,13 @@ pub(super) struct Ends {
 }
 
 impl Ends {
-    fn peer(self, place: OwnedSemaphorePermit) -> Peer {
+    fn peer(self, place: Place, encrypted: bool, subject: Option<Arc<str>>) -> Peer {
         let connection = Arc::new(Connection { _place: place });
         Peer {
             remote: self.remote,
             local: self.local,
+            encrypted,
+            subject,
             connection,
         }
     }

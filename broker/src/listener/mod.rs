@@ -1,11 +1,18 @@
-//! The port that clients connect to: TLS and plaintext told apart by the first byte, then HTTP/2 for both.
+//! The ports for gRPC, the clients' and the operators': TLS and plaintext told apart by the first byte, then HTTP/2 for
+//! both, then the service that a call's path names.
 
 mod accept;
+mod health;
 mod io;
+mod places;
+mod reflection;
+mod routes;
 mod serve;
 
 pub use accept::Listener;
 pub use io::{Connection, Peer};
+pub use places::OpenConnections;
+pub use routes::{Answering, First, Routes, is_of, refuse};
 
 use std::time::Duration;
 

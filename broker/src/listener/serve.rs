@@ -23,7 +23,7 @@ const HEADER_BYTES_MAX: u32 = 16 << 10;
 const KEEPALIVE_EVERY: Duration = Duration::from_secs(30);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// What answers requests: a generated gRPC server.
+/// What answers requests: a generated gRPC server, or several by their paths.
 pub trait Answers:
     Service<
         Request<Incoming>,

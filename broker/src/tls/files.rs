@@ -1,12 +1,12 @@
 //! Certificate and key as files in PEM.
 
 use crate::config::TlsFiles;
+use crate::stamp::Stamp;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 use thiserror::Error;
 
 /// Why there is no certificate to show.
@@ -54,6 +54,14 @@ pub enum TlsError {
         /// Why.
         source: Box<TlsError>,
     },
+    /// Certificates that nothing can be checked against.
+    #[error("{} holds no certificate that clients' certificates can be checked against: {reason}", path.display())]
+    ClientCa {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
     /// A certificate of our own could not be made.
     #[error("cannot make a certificate")]
     Make(#[from] rcgen::Error),
@@ -75,37 +83,14 @@ impl TlsError {
     }
 }
 
-/// What tells one state of the files from the next. The size is in it because two changes can come within one tick of
-/// the file system's clock.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Stamp([Option<(SystemTime, u64)>; 2]);
-
-impl Stamp {
-    pub(super) fn of(files: &TlsFiles) -> Self {
-        let stamp = |path: &Path| {
-            let metadata = std::fs::metadata(path).ok()?;
-            Some((metadata.modified().ok()?, metadata.len()))
-        };
-        Self([stamp(&files.cert), stamp(&files.key)])
-    }
+/// What tells one state of the files from the next.
+pub(super) fn stamps(files: &TlsFiles) -> [Stamp; 2] {
+    [Stamp::of(&files.cert), Stamp::of(&files.key)]
 }
 
 /// Reads both files and checks that they go together.
 pub(super) fn load(files: &TlsFiles, provider: &CryptoProvider) -> Result<CertifiedKey, TlsError> {
-    let chain = CertificateDer::pem_slice_iter(&read(&files.cert)?).collect::<Result<Vec<_>, _>>();
-    let chain = chain.map_err(why_no_pem);
-    let chain = chain.and_then(|chain| {
-        if chain.is_empty() {
-            Err("there is none".to_owned())
-        } else {
-            Ok(chain)
-        }
-    });
-    let chain = chain.map_err(|reason| TlsError::Pem {
-        what: "certificate",
-        path: files.cert.clone(),
-        reason,
-    })?;
+    let chain = certificates(&files.cert)?;
     let key = PrivateKeyDer::from_pem_slice(&read(&files.key)?).map_err(|error| TlsError::Pem {
         what: "private key",
         path: files.key.clone(),
@@ -115,6 +100,24 @@ pub(super) fn load(files: &TlsFiles, provider: &CryptoProvider) -> Result<Certif
         cert: files.cert.clone(),
         key: files.key.clone(),
         source,
+    })
+}
+
+/// All certificates of a file, of which there is at least one.
+pub(super) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let chain = CertificateDer::pem_slice_iter(&read(path)?).collect::<Result<Vec<_>, _>>();
+    let chain = chain.map_err(why_no_pem);
+    let chain = chain.and_then(|chain| {
+        if chain.is_empty() {
+            Err("there is none".to_owned())
+        } else {
+            Ok(chain)
+        }
+    });
+    chain.map_err(|reason| TlsError::Pem {
+        what: "certificate",
+        path: path.to_owned(),
+        reason,
     })
 }
 

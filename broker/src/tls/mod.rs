@@ -1,13 +1,15 @@
 //! The server's side of TLS: which certificate it shows, and how it comes to another one without a restart.
 
+mod client_ca;
 mod files;
 mod self_signed;
 
+pub use client_ca::subject;
 pub use files::TlsError;
 
 use crate::config::{Config, HostPort, TlsFiles};
+use crate::stamp::{self, Stamp};
 use arc_swap::ArcSwap;
-use files::Stamp;
 use rustls::ServerConfig;
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::ring::default_provider;
@@ -15,12 +17,10 @@ use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use std::fmt;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio_rustls::TlsAcceptor;
 
-/// How often the files are looked at.
-const RELOAD_EVERY: Duration = Duration::from_secs(5);
 /// gRPC speaks HTTP/2 and nothing else.
 const ALPN: &[u8] = b"h2";
 
@@ -48,7 +48,7 @@ impl ResolvesServerCert for Current {
 #[derive(Debug)]
 pub struct Tls {
     files: TlsFiles,
-    stamp: Stamp,
+    stamps: [Stamp; 2],
     provider: Arc<CryptoProvider>,
     current: Arc<Current>,
 }
@@ -64,7 +64,7 @@ impl Tls {
             )?,
         };
         let provider = Arc::new(default_provider());
-        let stamp = Stamp::of(&files);
+        let stamps = files::stamps(&files);
         let loaded = files::load(&files, &provider);
         let loaded = loaded.map_err(|error| match config.tls {
             Some(_) => error,
@@ -73,19 +73,24 @@ impl Tls {
         let current = Arc::new(Current(ArcSwap::from_pointee(loaded)));
         Ok(Self {
             files,
-            stamp,
+            stamps,
             provider,
             current,
         })
     }
 
-    /// Accepts connections with whatever certificate is current.
-    pub fn acceptor(&self) -> Result<TlsAcceptor, TlsError> {
+    /// Accepts connections with whatever certificate is current. With a client CA a client may show a certificate: one
+    /// that the CA has not signed is refused, and [`subject`] tells whose it is.
+    pub fn acceptor(&self, client_ca: Option<&Path>) -> Result<TlsAcceptor, TlsError> {
         let builder = ServerConfig::builder_with_provider(Arc::clone(&self.provider))
             .with_safe_default_protocol_versions()
             .map_err(TlsError::Rustls)?;
+        let builder = match client_ca {
+            None => builder.with_no_client_auth(),
+            Some(path) => builder.with_client_cert_verifier(client_ca::verifier(path, &self.provider)?),
+        };
         let resolver = Arc::clone(&self.current) as Arc<dyn ResolvesServerCert>;
-        let mut config = builder.with_no_client_auth().with_cert_resolver(resolver);
+        let mut config = builder.with_cert_resolver(resolver);
         config.alpn_protocols = vec![ALPN.to_vec()];
         Ok(TlsAcceptor::from(Arc::new(config)))
     }
@@ -93,7 +98,7 @@ impl Tls {
     /// Looks at the files until the end of the process. Files that cannot be used, such as a pair half replaced, leave
     /// the present certificate in place until the next look.
     pub async fn keep_current(mut self) {
-        let mut look = tokio::time::interval(RELOAD_EVERY);
+        let mut look = tokio::time::interval(stamp::LOOK_EVERY);
         loop {
             look.tick().await;
             match tokio::task::spawn_blocking(move || self.look()).await {
@@ -107,12 +112,12 @@ impl Tls {
     }
 
     fn look(mut self) -> Self {
-        let stamp = Stamp::of(&self.files);
-        if stamp != self.stamp {
+        let stamps = files::stamps(&self.files);
+        if stamps != self.stamps {
             match files::load(&self.files, &self.provider) {
                 Ok(certified) => {
                     self.current.0.store(Arc::new(certified));
-                    self.stamp = stamp;
+                    self.stamps = stamps;
                     tracing::info!(cert = %self.files.cert.display(), "new connections get the changed certificate");
                 }
                 Err(error) => {
@@ -156,13 +161,13 @@ mod tests {
 
     fn open(files: TlsFiles) -> Tls {
         let provider = Arc::new(default_provider());
-        let stamp = Stamp::of(&files);
+        let stamps = files::stamps(&files);
         let current = Arc::new(Current(ArcSwap::from_pointee(
             files::load(&files, &provider).unwrap(),
         )));
         Tls {
             files,
-            stamp,
+            stamps,
             provider,
             current,
         }
@@ -186,7 +191,7 @@ mod tests {
         let first = std::fs::read(&files.cert).unwrap();
         self_signed::get_or_make(&folder, &names()).unwrap();
         assert_eq!(std::fs::read(&files.cert).unwrap(), first);
-        open(files).acceptor().unwrap();
+        open(files).acceptor(None).unwrap();
     }
 
     #[test]

@@ -7,10 +7,10 @@ use rustls::{DigitallySignedStruct, SignatureScheme};
 
 /// Checks signatures, but not who signed.
 #[derive(Debug)]
-pub(super) struct AnyCertificate(WebPkiSupportedAlgorithms);
+pub(crate) struct AnyCertificate(WebPkiSupportedAlgorithms);
 
 impl AnyCertificate {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(ring::default_provider().signature_verification_algorithms)
     }
 }

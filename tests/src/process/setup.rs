@@ -16,6 +16,8 @@ pub struct Setup {
     flags: Vec<String>,
     /// Addresses to listen on other than the free ones.
     addresses: Vec<(String, String)>,
+    /// Address flags that are given every interface.
+    everywhere: Vec<String>,
     environment: Vec<(String, String)>,
     init: Option<String>,
     config: Option<String>,
@@ -39,6 +41,13 @@ impl Setup {
     #[must_use]
     pub fn instead(mut self, name: &str, address: &str) -> Self {
         self.addresses.push((name.to_owned(), address.to_owned()));
+        self
+    }
+
+    /// Lets an address flag have a free port of every interface.
+    #[must_use]
+    pub fn every_interface(mut self, name: &str) -> Self {
+        self.everywhere.push(name.to_owned());
         self
     }
 
@@ -135,7 +144,12 @@ impl Setup {
             ("--http-listen", http_port),
         ] {
             let other = self.addresses.iter().find(|(flag, _)| flag == name);
-            let address = other.map_or_else(|| format!("127.0.0.1:{port}"), |(_, address)| address.clone());
+            let host = if self.everywhere.iter().any(|flag| flag == name) {
+                "0.0.0.0"
+            } else {
+                "127.0.0.1"
+            };
+            let address = other.map_or_else(|| format!("{host}:{port}"), |(_, address)| address.clone());
             flags.extend([name.to_owned(), address]);
         }
         for (flag, file, yaml) in [

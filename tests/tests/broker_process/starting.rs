@@ -137,7 +137,7 @@ fn a_second_broker_on_the_same_folder_is_refused() {
 fn a_port_that_is_taken_is_named() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    for flag in ["--grpc-listen", "--http-listen"] {
+    for flag in ["--grpc-listen", "--admin-listen", "--http-listen"] {
         let mut broker = Setup::new().instead(flag, &address).spawn().unwrap();
         let status = broker.wait_for_end().unwrap();
         let log = broker.log().unwrap();

@@ -13,6 +13,7 @@ use super::Setup;
 
 /// Where clients of either server connect.
 pub const ENDPOINT: &str = "127.0.0.1:18081";
+const ADMIN: &str = "127.0.0.1:18082";
 const HTTP: &str = "127.0.0.1:15557";
 /// Bare fills its segments before it listens, which takes its time.
 const READY_WITHIN: Duration = Duration::from_secs(180);
@@ -34,6 +35,8 @@ impl Server {
         command.arg("--data-dir").arg(&data).args(flags).args([
             "--grpc-listen",
             ENDPOINT,
+            "--admin-listen",
+            ADMIN,
             "--http-listen",
             HTTP,
         ]);

@@ -1,0 +1,156 @@
+//! Who is let in: by a token or by a client certificate, where the broker was given either; without both the port is
+//! on the loopback interface alone, and everyone there is let in.
+
+use super::status::{Denied, Failure};
+use super::tokens::{self, Current};
+use crate::listener::{Answering, Peer, Routes, is_of, refuse};
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper::header::AUTHORIZATION;
+use std::convert::Infallible;
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use tonic::body::Body;
+use tonic::codegen::{Service, http::Response};
+
+/// What tells nothing but what anyone may know: probes have no token.
+const OPEN_TO_ALL: [&str; 3] = [
+    "grpc.health.v1.Health",
+    "grpc.reflection.v1.ServerReflection",
+    "grpc.reflection.v1alpha.ServerReflection",
+];
+const SCHEME: &str = "Bearer ";
+
+/// Who is let in by what.
+#[derive(Clone, Debug)]
+pub struct Guard {
+    /// The tokens, if there is a file of them.
+    pub tokens: Option<Current>,
+    /// Whether there is a CA for clients: then plaintext is refused.
+    pub client_ca: bool,
+}
+
+/// Who was let in, as the log names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// By what.
+    pub by: By,
+    /// From where.
+    pub remote: SocketAddr,
+}
+
+/// What let a caller in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum By {
+    /// Being on this host.
+    Loopback,
+    /// The first or second token of the file.
+    Token(usize),
+    /// A certificate with this subject.
+    Certificate(Arc<str>),
+}
+
+impl fmt::Display for Caller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.by {
+            By::Loopback => write!(f, "{}", self.remote),
+            By::Token(number) => write!(f, "token {number} from {}", self.remote),
+            By::Certificate(subject) => write!(f, "certificate '{subject}' from {}", self.remote),
+        }
+    }
+}
+
+impl Guard {
+    fn admit(&self, peer: &Peer, authorization: Option<&[u8]>) -> Result<Caller, Denied> {
+        let by = self.by_what(peer, authorization)?;
+        Ok(Caller {
+            by,
+            remote: peer.remote,
+        })
+    }
+
+    fn by_what(&self, peer: &Peer, authorization: Option<&[u8]>) -> Result<By, Denied> {
+        self.check_transport(peer)?;
+        if let Some(subject) = &peer.subject {
+            return Ok(By::Certificate(Arc::clone(subject)));
+        }
+        let Some(tokens) = &self.tokens else {
+            return if self.client_ca {
+                Err(Denied::NoCertificate)
+            } else {
+                Ok(By::Loopback)
+            };
+        };
+        let or_certificate = self.client_ca;
+        let token = authorization.and_then(|value| value.split_at_checked(SCHEME.len()));
+        match token {
+            Some((scheme, token)) if scheme.eq_ignore_ascii_case(SCHEME.as_bytes()) => {
+                let number = tokens::number_of(&tokens.load(), token);
+                number.map(By::Token).ok_or(Denied::WrongToken)
+            }
+            _ => Err(Denied::NoToken { or_certificate }),
+        }
+    }
+
+    /// Whoever shows certificates is not to send anything that others can read.
+    fn check_transport(&self, peer: &Peer) -> Result<(), Denied> {
+        if self.client_ca && !peer.encrypted {
+            return Err(Denied::Plaintext);
+        }
+        Ok(())
+    }
+}
+
+/// The port's services behind the guard.
+#[derive(Clone)]
+pub struct Guarded {
+    guard: Arc<Guard>,
+    routes: Arc<Routes>,
+}
+
+impl Guarded {
+    /// These services behind that guard.
+    pub fn new(guard: Guard, routes: Routes) -> Self {
+        Self {
+            guard: Arc::new(guard),
+            routes: Arc::new(routes),
+        }
+    }
+
+    fn admit(&self, request: &mut Request<Incoming>) -> Result<(), Denied> {
+        // Every connection has put it there.
+        let Some(peer) = request.extensions().get::<Peer>() else {
+            return Err(Denied::Plaintext);
+        };
+        let path = request.uri().path();
+        if OPEN_TO_ALL.iter().any(|name| is_of(path, name)) {
+            return self.guard.check_transport(peer);
+        }
+        let authorization = request.headers().get(AUTHORIZATION);
+        let authorization = authorization.map(|value| value.as_bytes());
+        let caller = self.guard.admit(peer, authorization).inspect_err(
+            |denied| tracing::debug!(remote = %peer.remote, %denied, "an admin call was not let in"),
+        )?;
+        request.extensions_mut().insert(caller);
+        Ok(())
+    }
+}
+
+impl Service<Request<Incoming>> for Guarded {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Answering;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, mut request: Request<Incoming>) -> Answering {
+        match self.admit(&mut request) {
+            Ok(()) => self.routes.answer(request),
+            Err(denied) => refuse(Failure::from(denied).into()),
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! The admin API, `sluice.admin.v1`: what operators ask and change, on a port of its own. Each call checks, has the engine
+//! do it, and encodes the answer. One call a file.
+
+mod broker;
+mod convert;
+mod groups;
+mod guard;
+mod page;
+mod port;
+mod status;
+mod tokens;
+mod topics;
+
+pub use broker::Facts;
+pub use port::{Port, Serving};
+
+use crate::clients::Clients;
+use crate::engine::{Engine, EngineError};
+use crate::listener::Routes;
+use crate::shutdown::Shutdown;
+use guard::{Guard, Guarded};
+use sluice_core::state::{Group, Topic};
+use sluice_proto::admin::broker_service_server::BrokerServiceServer;
+use sluice_proto::admin::group_service_server::GroupServiceServer;
+use sluice_proto::admin::topic_service_server::TopicServiceServer;
+use status::Failure;
+use std::sync::Arc;
+use tokens::Tokens;
+use tokio::sync::Semaphore;
+use tonic::{Response, Status};
+
+/// Looks at backlogs, offsets and messages at one time: each takes a thread, since it reads files.
+const LOOKS_MAX: usize = 4;
+
+type Answered<T> = Result<Response<T>, Status>;
+type Outcome<T> = Result<T, Failure>;
+
+/// What the admin API is made from.
+pub struct Parts {
+    /// The use cases.
+    pub engine: Arc<Engine>,
+    /// The clients.
+    pub clients: Arc<Clients>,
+    /// What does not change while the broker runs.
+    pub facts: Facts,
+}
+
+/// What all calls share.
+struct Shared {
+    engine: Arc<Engine>,
+    clients: Arc<Clients>,
+    facts: Facts,
+    looks: Arc<Semaphore>,
+}
+
+/// All services of the admin API; clones share everything.
+#[derive(Clone)]
+pub struct Admin(Arc<Shared>);
+
+impl Admin {
+    /// The services over these parts.
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(Shared {
+            engine: parts.engine,
+            clients: parts.clients,
+            facts: parts.facts,
+            looks: Arc::new(Semaphore::new(LOOKS_MAX)),
+        }))
+    }
+
+    /// What the admin port serves, until `stopping` begins.
+    pub fn routes(self, stopping: &Shutdown) -> Result<Routes, tonic_reflection::server::Error> {
+        Routes::default()
+            .with(TopicServiceServer::new(self.clone()))
+            .with(GroupServiceServer::new(self.clone()))
+            .with(BrokerServiceServer::new(self))
+            .with_the_usual(stopping, &[])
+    }
+}
+
+impl Shared {
+    /// Does what reads files where it may block, a few at a time.
+    async fn look<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Engine) -> T + Send + 'static,
+    ) -> Result<T, EngineError> {
+        // The semaphore is never closed. A look goes on when its call is dropped, and keeps its place meanwhile.
+        let place = Arc::clone(&self.looks).acquire_owned().await.ok();
+        let engine = Arc::clone(&self.engine);
+        let looked = tokio::task::spawn_blocking(move || {
+            let _place = place;
+            work(&engine)
+        });
+        looked.await.map_err(|error| EngineError::Read(error.to_string()))
+    }
+
+    /// The topic of this name.
+    fn topic(&self, name: &str) -> Result<Arc<Topic>, Failure> {
+        crate::service::validate::readable_topic_name(name)?;
+        Ok(self.engine.topic_named(name)?)
+    }
+
+    /// The consumer group of this name.
+    fn group(&self, name: &str) -> Result<Arc<Group>, Failure> {
+        crate::service::validate::group_name(name)?;
+        Ok(self.engine.group_named(name)?)
+    }
+}
+
+/// A call's outcome as the generated services have it.
+fn answer<T>(outcome: Outcome<T>) -> Answered<T> {
+    outcome.map(Response::new).map_err(Status::from)
+}

@@ -1,0 +1,83 @@
+//! The admin port: bound, guarded, served.
+
+use super::{Admin, Guard, Guarded, Tokens};
+use crate::config::Config;
+use crate::listener::Listener;
+use crate::shutdown::Shutdown;
+use crate::tls::Tls;
+use std::net::SocketAddr;
+use std::time::Duration;
+use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
+
+/// Running calls may take so long to end.
+const DRAIN_MAX: Duration = Duration::from_secs(2);
+
+/// The admin port, taken and not yet served.
+pub struct Port {
+    listener: Listener,
+    acceptor: TlsAcceptor,
+    tokens: Option<Tokens>,
+    client_ca: bool,
+}
+
+impl Port {
+    /// Takes the port, and reads what lets callers in.
+    pub async fn open(config: &Config, tls: &Tls, connections_max: u32) -> anyhow::Result<Self> {
+        let tokens = config.admin_token_file.as_deref().map(Tokens::open).transpose()?;
+        let client_ca = config.admin_client_ca.as_deref();
+        Ok(Self {
+            acceptor: tls.acceptor(client_ca)?,
+            listener: Listener::bind(config.admin_listen, connections_max).await?,
+            tokens,
+            client_ca: client_ca.is_some(),
+        })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.listener.address()
+    }
+
+    /// Serves until it is stopped; from `stopping` on its health says so.
+    pub fn serve(
+        self,
+        admin: Admin,
+        stopping: &Shutdown,
+    ) -> Result<Serving, tonic_reflection::server::Error> {
+        let guard = Guard {
+            tokens: self.tokens.as_ref().map(Tokens::current),
+            client_ca: self.client_ca,
+        };
+        let guarded = Guarded::new(guard, admin.routes(stopping)?);
+        let (address, end) = (self.address(), Shutdown::default());
+        let server = self.listener.serve(self.acceptor, guarded, end.clone());
+        Ok(Serving {
+            address,
+            server: tokio::spawn(server),
+            tokens: self.tokens.map(|tokens| tokio::spawn(tokens.keep_current())),
+            end,
+        })
+    }
+}
+
+/// The admin port while it is served.
+pub struct Serving {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// It ends when it is stopped, and not before.
+    pub server: JoinHandle<()>,
+    tokens: Option<JoinHandle<()>>,
+    end: Shutdown,
+}
+
+impl Serving {
+    /// Takes no more calls, and lets the running ones end.
+    pub async fn stop(self) {
+        self.end.begin();
+        if tokio::time::timeout(DRAIN_MAX, self.server).await.is_err() {
+            tracing::warn!("admin calls still run after {DRAIN_MAX:?}: they are cut off");
+        }
+        self.tokens.inspect(JoinHandle::abort);
+    }
+}

@@ -1,0 +1,24 @@
+//! What tells one state of a file from the next, for files that are read again when they change.
+
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+/// How often such files are looked at.
+pub const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+/// A file's state, or that there is none. Size and number are in it because two changes can come within one tick of the
+/// file system's clock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stamp(Option<(SystemTime, u64, u64)>);
+
+impl Stamp {
+    /// The state that the file is in now.
+    pub fn of(path: &Path) -> Self {
+        let stamp = || {
+            let metadata = std::fs::metadata(path).ok()?;
+            Some((metadata.modified().ok()?, metadata.len(), metadata.ino()))
+        };
+        Self(stamp())
+    }
+}

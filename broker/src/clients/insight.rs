@@ -10,9 +10,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::sync::Semaphore;
 
 /// Times of deliveries that are remembered: those of what nobody settles stay the same look after look.
 const TIMES_MAX: usize = 4096;
+
+/// Looks at one time: each takes a thread.
+const LOOKS_MAX: usize = 2;
 
 /// A client.
 #[derive(Clone, Debug, Default)]
@@ -83,6 +87,7 @@ pub struct Insight {
     clients: Arc<Clients>,
     engine: Arc<Engine>,
     times: Arc<Mutex<HashMap<DeliveryId, TimeMs>>>,
+    places: Arc<Semaphore>,
 }
 
 impl Insight {
@@ -92,6 +97,7 @@ impl Insight {
             clients: Arc::clone(clients),
             engine: Arc::clone(engine),
             times: Arc::default(),
+            places: Arc::new(Semaphore::new(LOOKS_MAX)),
         }
     }
 
@@ -196,8 +202,14 @@ impl Insight {
         &self,
         work: impl FnOnce(&Self) -> T + Send + 'static,
     ) -> Result<T, EngineError> {
+        // The semaphore is never closed. A look goes on when nobody waits for it any more, and keeps its place meanwhile.
+        let place = Arc::clone(&self.places).acquire_owned().await.ok();
         let this = self.clone();
-        tokio::task::spawn_blocking(move || work(&this))
+        let work = move || {
+            let _place = place;
+            work(&this)
+        };
+        tokio::task::spawn_blocking(work)
             .await
             .map_err(|error| EngineError::Read(error.to_string()))
     }

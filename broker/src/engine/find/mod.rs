@@ -115,7 +115,7 @@ impl Search {
 /// Looks for messages. It is shared, so that few search at a time.
 pub struct Finder {
     engine: Arc<Engine>,
-    places: Semaphore,
+    places: Arc<Semaphore>,
 }
 
 impl Finder {
@@ -123,7 +123,7 @@ impl Finder {
     pub fn new(engine: &Arc<Engine>) -> Self {
         Self {
             engine: Arc::clone(engine),
-            places: Semaphore::new(SEARCHES_MAX),
+            places: Arc::new(Semaphore::new(SEARCHES_MAX)),
         }
     }
 
@@ -200,15 +200,20 @@ impl Finder {
         topic.ok_or_else(|| FindError::NoTopic(name.to_owned()))
     }
 
-    /// Runs `work` where it may block, when it is its turn.
+    /// Runs `work` where it may block, when it is its turn. It goes on when nobody waits for it any more, and keeps its
+    /// place meanwhile.
     async fn search<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Store) -> Result<T, FindError> + Send + 'static,
     ) -> Result<T, FindError> {
         let closed = |_| FindError::Read("the broker is stopping".to_owned());
-        let _place = self.places.acquire().await.map_err(closed)?;
+        let place = Arc::clone(&self.places).acquire_owned().await.map_err(closed)?;
         let store = self.engine.store().clone();
-        let worked = records::where_it_may_block(false, move || work(&store)).await;
+        let work = move || {
+            let _place = place;
+            work(&store)
+        };
+        let worked = records::where_it_may_block(false, work).await;
         worked.unwrap_or_else(|error| Err(FindError::Read(error.to_string())))
     }
 }

@@ -84,6 +84,13 @@ impl Client {
         }
     }
 
+    /// The id by which the broker knows it; empty for a nameless one.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        let id = self.headers.get("x-mq-client-id");
+        id.and_then(|id| id.to_str().ok()).unwrap_or_default()
+    }
+
     /// The access point as the client names it in requests.
     #[must_use]
     pub fn access_point(&self) -> v2::Endpoints {

@@ -64,16 +64,65 @@ impl Session {
         Ok(&self.settings)
     }
 
+    /// Waits for the settings that the broker sends of itself.
+    ///
+    /// # Errors
+    /// When none come in time.
+    pub async fn pushed(&mut self) -> Result<&v2::Settings> {
+        self.settings = self.answer().await?;
+        Ok(&self.settings)
+    }
+
+    /// Waits for the next question of the broker.
+    ///
+    /// # Errors
+    /// When none comes in time.
+    pub async fn question(&mut self) -> Result<Command> {
+        wait::within("a question of the broker", ANSWER_WITHIN, async {
+            loop {
+                match self.next().await? {
+                    Command::Settings(_) => {}
+                    question => return Ok(question),
+                }
+            }
+        })
+        .await
+    }
+
+    /// Answers a question.
+    ///
+    /// # Errors
+    /// When the stream has ended.
+    pub async fn reply(&self, code: v2::Code, answer: Command) -> Result<()> {
+        let status = v2::Status {
+            code: code.into(),
+            message: String::new(),
+        };
+        let command = v2::TelemetryCommand {
+            status: Some(status),
+            command: Some(answer),
+        };
+        self.uplink.send(command).await.context("the stream has ended")
+    }
+
     async fn answer(&mut self) -> Result<v2::Settings> {
         wait::within("the answer to settings", ANSWER_WITHIN, async {
-            while let Some(command) = self.downlink.message().await? {
-                if let Some(Command::Settings(settings)) = command.command {
+            loop {
+                if let Command::Settings(settings) = self.next().await? {
                     return Ok(settings);
                 }
             }
-            bail!("the telemetry stream ended")
         })
         .await
+    }
+
+    async fn next(&mut self) -> Result<Command> {
+        while let Some(command) = self.downlink.message().await? {
+            if let Some(command) = command.command {
+                return Ok(command);
+            }
+        }
+        bail!("the telemetry stream ended")
     }
 }
 

@@ -181,6 +181,7 @@ impl Applier {
         }
         if self.derived.queues.unflushed_entries() >= REPLAYED_ENTRIES_MAX {
             self.derived.queues.flush_tails(&tails(&self.state))?;
+            self.derived.queues.flush_removed()?;
         }
         if self.derived.index.items_in_memory() >= REPLAYED_ENTRIES_MAX {
             self.derived.index.flush(&self.derived.index.position())?;

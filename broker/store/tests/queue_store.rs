@@ -246,6 +246,30 @@ fn a_removed_topics_files_go_when_no_checkpoint_counts_on_them() {
 }
 
 #[test]
+fn what_a_replay_removes_waits_in_no_memory_and_a_checkpoint_from_before_still_finds_it() {
+    let io = FaultyIo::new(0);
+    let dir = Path::new("/q");
+    let store = QueueStore::create(Arc::new(io.clone()), dir).unwrap();
+    let mut early = Vec::new();
+    for topic in 0..50 {
+        append(&store, at(topic, 0), 0..1000);
+        early = spans(&store, &[at(topic, 0)]);
+        store.remove_topic(TopicId(topic));
+        store.flush_removed().unwrap();
+        assert_eq!(store.unflushed_entries(), 0);
+    }
+    // A snapshot that was taken before the last removal is written after it.
+    let ends: Vec<_> = early.iter().map(|span| (span.at, span.end)).collect();
+    store.flush_tails(&ends).unwrap();
+    QueueStore::restore(Arc::new(io.crash_keeping_all()), dir, &early).unwrap();
+    for _ in 0..3 {
+        store.checkpoint_done().unwrap();
+    }
+    assert_eq!(io.list(dir).unwrap(), Vec::<PathBuf>::new());
+    assert_eq!(store.unflushed_entries(), 0);
+}
+
+#[test]
 fn memory_is_bounded_whatever_the_number_of_queues() {
     let io = FaultyIo::new(0);
     let store = QueueStore::create(Arc::new(io.clone()), Path::new("/q")).unwrap();

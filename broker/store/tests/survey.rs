@@ -26,7 +26,8 @@ fn look(dir: &Path) -> Survey {
 /// A store over a new folder after some rounds, with several segments, checkpoints, and index files of several hours.
 fn used(seed: u64) -> (TempDir, Driver) {
     let dir = tempfile::tempdir().unwrap();
-    let mut driver = Driver::new(open(io(), dir.path(), CHECKPOINT_BYTES).unwrap(), seed);
+    let driver = Driver::new(open(io(), dir.path(), CHECKPOINT_BYTES).unwrap(), seed);
+    let mut driver = driver.without_administrators();
     driver.make().unwrap();
     for _ in 0..5 {
         for _ in 0..120 {
@@ -99,6 +100,21 @@ fn sound_files_have_no_damage_and_are_told_about_exactly() {
     assert_eq!(found.topics.values().collect::<Vec<_>>(), ["topic-0", "topic-1"]);
     assert!(found.index.sorted > 2 && found.index.items == messages * 3);
     assert!(files(dir.path()) == before, "a survey changes nothing");
+}
+
+#[test]
+fn what_is_left_of_deleted_topics_is_no_damage() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut driver = Driver::new(open(io(), dir.path(), CHECKPOINT_BYTES).unwrap(), 10);
+    driver.make().unwrap();
+    for _ in 0..300 {
+        driver.round(900).unwrap();
+    }
+    assert!(driver.memory.administered["TopicDeleted"] > 1);
+    driver.opened.store.close().unwrap();
+    let found = look(dir.path());
+    assert_eq!(names(&found), [""; 0]);
+    assert!(found.topics.len() >= 2);
 }
 
 #[test]

@@ -43,6 +43,21 @@ impl QueueStore {
         Ok(stats)
     }
 
+    /// Writes all that removed topics have in memory alone, and forgets it: for a replay, which comes by any number of such
+    /// topics before the first checkpoint is written that lets their files go.
+    pub fn flush_removed(&self) -> Result<(), QueueError> {
+        let _flushing = self.inner.flushing.lock();
+        let doomed: Vec<_> = {
+            let doomed = self.inner.doomed.lock();
+            doomed.iter().flat_map(|doomed| &doomed.queues).cloned().collect()
+        };
+        for queue in doomed {
+            self.flush_queue(&queue, u64::MAX)?;
+            queue.tail.lock().forget(u64::MAX);
+        }
+        Ok(())
+    }
+
     fn doomed_queue(&self, at: TopicQueue) -> Option<Arc<Queue>> {
         let doomed = self.inner.doomed.lock();
         doomed

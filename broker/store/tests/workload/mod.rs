@@ -1,6 +1,7 @@
 //! A seeded workload over a store, which remembers what it was told.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+mod administer;
 mod check;
 
 pub use check::check;
@@ -15,7 +16,7 @@ use sluice_core::state::{Done, Refused};
 use sluice_store::io::LogIo;
 use sluice_store::log::{Identity, LogOptions, ShardUuid};
 use sluice_store::{CheckpointPolicy, Failed, NoObserver, Store, StoreError, StoreOptions};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -86,6 +87,7 @@ pub struct Sent {
 }
 
 enum Asked {
+    Administered,
     Sent(Sent),
     Delivered(GroupQueueId),
     Settled(GroupQueueId, Vec<QueueOffset>),
@@ -97,6 +99,10 @@ pub struct Memory {
     pub acknowledged: BTreeMap<(TopicQueue, QueueOffset), Vec<u8>>,
     pub unknown: Vec<Sent>,
     pub done: Vec<(GroupQueueId, QueueOffset)>,
+    /// Topics whose deletion was asked for: they may be gone.
+    pub deletions: BTreeSet<TopicId>,
+    /// What administrators have done, by the name of the answer.
+    pub administered: BTreeMap<String, usize>,
     held: Vec<(GroupQueueId, QueueOffset, sluice_core::ids::DeliveryId)>,
     pub refused_for_space: usize,
     pub delivered: usize,
@@ -105,6 +111,7 @@ pub struct Memory {
 pub struct Driver {
     pub opened: Opened,
     pub memory: Memory,
+    administers: bool,
     dice: Dice,
     sequence: u64,
     now: u64,
@@ -116,10 +123,19 @@ impl Driver {
         Self {
             opened,
             memory: Memory::default(),
+            administers: true,
             dice: Dice(seed),
             sequence: 0,
             now: 2_000,
             waiting: Vec::new(),
+        }
+    }
+
+    /// Nothing is changed or deleted: every message stays.
+    pub fn without_administrators(self) -> Self {
+        Self {
+            administers: false,
+            ..self
         }
     }
 
@@ -194,10 +210,12 @@ impl Driver {
         }
         self.now += self.dice.roll(50);
         for _ in 0..=self.dice.roll(8) {
-            let (asked, batch) = match self.dice.roll(10) {
-                0..=5 => self.send(body_max),
-                6..=7 => self.deliver(),
-                _ => self.settle(),
+            let (asked, batch) = match self.dice.roll(44) {
+                0..=23 => self.send(body_max),
+                24..=31 => self.deliver(),
+                32..=39 => self.settle(),
+                _ if self.administers => self.administer(),
+                _ => self.send(body_max),
             };
             let answered = self.start(batch);
             self.waiting.push((asked, answered));
@@ -226,11 +244,15 @@ impl Driver {
     }
 
     fn send(&mut self, body_max: u64) -> (Asked, Batch) {
+        let topic = TopicId(self.dice.roll(u64::from(TOPICS)) as u32);
+        let present = self.opened.store.tables().topic_by_id(topic);
+        let queues = present.map_or(QUEUES, |topic| topic.spec.queues);
+        let queue = QueueId(self.dice.roll(u64::from(queues)) as u32);
+        self.send_to(TopicQueue { topic, queue }, body_max)
+    }
+
+    fn send_to(&mut self, at: TopicQueue, body_max: u64) -> (Asked, Batch) {
         self.sequence += 1;
-        let at = TopicQueue {
-            topic: TopicId(self.dice.roll(u64::from(TOPICS)) as u32),
-            queue: QueueId(self.dice.roll(u64::from(QUEUES)) as u32),
-        };
         let mut body = format!("{}-{}-", self.sequence, self.dice.0).into_bytes();
         body.resize(body.len() + self.dice.roll(body_max) as usize, b'x');
         let mut properties = Vec::new();
@@ -358,11 +380,23 @@ impl Driver {
                 self.memory.held.extend(held);
                 self.memory.delivered += delivered.taken.len();
             }
-            (Asked::Settled(id, offsets), Some(Ok(Done::Settled { accepted, .. }))) if accepted[0] => {
+            (Asked::Settled(id, offsets), Some(Ok(Done::Settled { accepted, .. })))
+                if accepted[0] && id != administer::MOVED_BACK =>
+            {
                 self.memory
                     .done
                     .extend(offsets.into_iter().map(|offset| (id, offset)));
             }
+            (Asked::Administered, Some(Ok(done))) => {
+                let text = format!("{done:?}");
+                let name: String = text
+                    .chars()
+                    .take_while(|letter| letter.is_alphanumeric())
+                    .collect();
+                *self.memory.administered.entry(name).or_default() += 1;
+            }
+            (Asked::Administered, _) => {}
+            (Asked::Sent(_), Some(Err(Refused::Closed(_) | Refused::NoTopic(_)))) => {}
             (_, Some(Err(Refused::NotHeld | Refused::NotSubscribed(..)) | Ok(_)) | None) => {}
             (_, Some(Err(refused))) => panic!("refused: {refused}"),
         }

@@ -18,5 +18,6 @@ pub mod ports;
 pub mod process;
 pub mod prometheus;
 pub mod seed;
+pub mod sluicectl;
 pub mod wait;
 pub mod workload;

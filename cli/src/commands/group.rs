@@ -21,6 +21,15 @@ use sluice_proto::admin::{
 };
 
 pub(super) async fn run(command: &GroupCommand, session: &Session) -> Outcome {
+    if let GroupCommand::Update(args) = command
+        && args.fifo.is_none()
+        && args.unsubscribe.is_empty()
+        && args.changes.is_empty()
+    {
+        return Err(Failure::usage("nothing is to be changed")
+            .about(format!("group '{}'", args.name))
+            .hint("`sluicectl group update --help` shows what can be"));
+    }
     let admin = session.admin().await?;
     match command {
         GroupCommand::Create(args) => create(args, admin).await,
@@ -72,11 +81,6 @@ async fn create(args: &CreateGroup, admin: &Admin) -> Outcome {
 
 /// Reads the group, changes it and writes it back, unless somebody else has changed it in between.
 async fn update(args: &UpdateGroup, admin: &Admin) -> Outcome {
-    if args.fifo.is_none() && args.unsubscribe.is_empty() && args.changes.is_empty() {
-        return Err(Failure::usage("nothing is to be changed")
-            .about(format!("group '{}'", args.name))
-            .hint("`sluicectl group update --help` shows what can be"));
-    }
     let asked = Asked::group(&args.name);
     let request = DescribeGroupRequest {
         name: args.name.clone(),

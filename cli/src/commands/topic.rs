@@ -13,6 +13,14 @@ use sluice_proto::admin::{
 };
 
 pub(super) async fn run(command: &TopicCommand, session: &Session) -> Outcome {
+    if let TopicCommand::Update(args) = command
+        && args.queues.is_none()
+        && args.types.is_none()
+    {
+        return Err(Failure::usage("nothing is to be changed")
+            .about(format!("topic '{}'", args.name))
+            .hint("give --queues or --type"));
+    }
     let admin = session.admin().await?;
     match command {
         TopicCommand::Create(args) => create(args, admin).await,
@@ -58,11 +66,6 @@ fn numbers(types: &TopicTypes) -> Vec<i32> {
 }
 
 async fn update(args: &UpdateTopic, admin: &Admin) -> Outcome {
-    if args.queues.is_none() && args.types.is_none() {
-        return Err(Failure::usage("nothing is to be changed")
-            .about(format!("topic '{}'", args.name))
-            .hint("give --queues or --type"));
-    }
     change(&args.name, "updated", admin, |spec| {
         if let Some(queues) = args.queues {
             spec.queues = queues;

@@ -53,14 +53,7 @@ impl Image {
             copy_into(executable, &context.join("bin"))?;
         }
         let base = format!("RUNTIME_IMAGE={BASE}");
-        let mut options = vec![
-            "--target",
-            target,
-            "--build-arg",
-            "EXECUTABLES=prebuilt",
-            "--build-arg",
-            &base,
-        ];
+        let mut options = vec!["--target", target, "--build-arg", &base];
         let more: Vec<_> = build_arguments
             .iter()
             .map(|(name, value)| format!("{name}={value}"))

@@ -1,6 +1,7 @@
 //! Programs from Debian's packages that a measurement or a suite needs beyond Rust and the tools of README.md: found, or
 //! installed.
 
+use std::fmt;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::process::Command;
@@ -28,6 +29,18 @@ pub const PROMETHEUS: Packaged = Packaged {
     package: "prometheus",
 };
 
+/// Builds the image for the suite of that name.
+pub const BUILDAH: Packaged = Packaged {
+    program: "buildah",
+    package: "buildah",
+};
+
+/// Runs the image.
+pub const RUNC: Packaged = Packaged {
+    program: "runc",
+    package: "runc",
+};
+
 impl Packaged {
     /// Installs it if it is missing, and says so; an error tells what to run where that cannot be done from here.
     pub fn install(self) -> Result<()> {
@@ -51,6 +64,12 @@ impl Packaged {
             "package {package} is installed but brought no {program}"
         );
         Ok(())
+    }
+}
+
+impl fmt::Display for Packaged {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.program.fmt(out)
     }
 }
 

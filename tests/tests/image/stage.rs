@@ -15,7 +15,12 @@ pub fn image() -> &'static Image {
     static IMAGE: OnceLock<Image> = OnceLock::new();
     IMAGE.get_or_init(|| {
         let executables = [binaries::broker().unwrap(), binaries::sluicectl().unwrap()];
-        Image::build("broker", &executables, &[("REVISION", "0123456789abcdef")]).unwrap()
+        Image::build(
+            "broker-prebuilt",
+            &executables,
+            &[("REVISION", "0123456789abcdef")],
+        )
+        .unwrap()
     })
 }
 

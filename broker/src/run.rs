@@ -106,6 +106,7 @@ impl Broker {
         let admin = Admin::new(admin::Parts {
             engine: Arc::clone(&engine),
             clients,
+            live: Arc::clone(&config.live),
             facts: ports.facts,
         });
         let admin = ports.admin.serve(admin, &shutdown)?;

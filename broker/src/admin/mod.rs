@@ -1,12 +1,16 @@
 //! The admin API, `sluice.admin.v1`: what operators ask and change, on a port of its own. Each call checks, has the engine
 //! do it, and encodes the answer. One call a file.
 
+mod audit;
 mod broker;
+mod clients;
 mod convert;
 mod groups;
 mod guard;
+mod messages;
 mod page;
 mod port;
+mod reason;
 mod status;
 mod tokens;
 mod topics;
@@ -14,14 +18,19 @@ mod topics;
 pub use broker::Facts;
 pub use port::{Port, Serving};
 
-use crate::clients::Clients;
+use crate::clients::{Clients, Insight};
+use crate::config::Live;
+use crate::engine::find::Finder;
 use crate::engine::{Engine, EngineError};
 use crate::listener::Routes;
+use crate::service::validate;
 use crate::shutdown::Shutdown;
 use guard::{Guard, Guarded};
 use sluice_core::state::{Group, Topic};
 use sluice_proto::admin::broker_service_server::BrokerServiceServer;
+use sluice_proto::admin::client_service_server::ClientServiceServer;
 use sluice_proto::admin::group_service_server::GroupServiceServer;
+use sluice_proto::admin::message_service_server::MessageServiceServer;
 use sluice_proto::admin::topic_service_server::TopicServiceServer;
 use status::Failure;
 use std::sync::Arc;
@@ -41,6 +50,8 @@ pub struct Parts {
     pub engine: Arc<Engine>,
     /// The clients.
     pub clients: Arc<Clients>,
+    /// The configuration.
+    pub live: Arc<Live>,
     /// What does not change while the broker runs.
     pub facts: Facts,
 }
@@ -49,6 +60,9 @@ pub struct Parts {
 struct Shared {
     engine: Arc<Engine>,
     clients: Arc<Clients>,
+    insight: Insight,
+    finder: Finder,
+    live: Arc<Live>,
     facts: Facts,
     looks: Arc<Semaphore>,
 }
@@ -61,6 +75,9 @@ impl Admin {
     /// The services over these parts.
     pub fn new(parts: Parts) -> Self {
         Self(Arc::new(Shared {
+            insight: Insight::new(&parts.clients, &parts.engine),
+            finder: Finder::new(&parts.engine),
+            live: parts.live,
             engine: parts.engine,
             clients: parts.clients,
             facts: parts.facts,
@@ -73,6 +90,8 @@ impl Admin {
         Routes::default()
             .with(TopicServiceServer::new(self.clone()))
             .with(GroupServiceServer::new(self.clone()))
+            .with(ClientServiceServer::new(self.clone()))
+            .with(MessageServiceServer::new(self.clone()))
             .with(BrokerServiceServer::new(self))
             .with_the_usual(stopping, &[])
     }
@@ -96,13 +115,21 @@ impl Shared {
 
     /// The topic of this name.
     fn topic(&self, name: &str) -> Result<Arc<Topic>, Failure> {
-        crate::service::validate::readable_topic_name(name)?;
+        validate::readable_topic_name(name)?;
         Ok(self.engine.topic_named(name)?)
+    }
+
+    /// The topic of this name; `None` where none is named.
+    fn topic_if_any(&self, name: &str) -> Result<Option<Arc<Topic>>, Failure> {
+        match name {
+            "" => Ok(None),
+            name => self.topic(name).map(Some),
+        }
     }
 
     /// The consumer group of this name.
     fn group(&self, name: &str) -> Result<Arc<Group>, Failure> {
-        crate::service::validate::group_name(name)?;
+        validate::group_name(name)?;
         Ok(self.engine.group_named(name)?)
     }
 }

@@ -1,7 +1,7 @@
 //! Pages of a list: how long they are, and where the next one begins.
 //!
 //! ```text
-//! token: base64url( crc32c u32 over what follows and the list's scope | the last name of the page before )
+//! token: base64url( crc32c u32 over what follows and the list's scope | where the page before ended, such as a name )
 //! ```
 //! The checksum binds a token to its list and filters: with others it would leave out names without a word.
 
@@ -60,7 +60,8 @@ impl Page {
 }
 
 impl Scope<'_> {
-    fn write(self, last: &str) -> String {
+    /// The token of the page behind `last`.
+    pub fn write(self, last: &str) -> String {
         let mut bytes = self.checksum(last).to_le_bytes().to_vec();
         bytes.extend(last.as_bytes());
         URL_SAFE_NO_PAD.encode(bytes)

@@ -1,30 +1,68 @@
 //! What callers of the admin API are told: the one place where an error becomes a gRPC code and a reason, which is in the
-//! trailing metadata `sluice-reason`. The reasons are listed in docs/admin-api.md.
+//! trailing metadata `sluice-reason`.
 
+use super::reason::Reason;
+use crate::clients::AskError;
+use crate::config::ChangeError;
 use crate::engine::EngineError;
+use crate::engine::find::FindError;
+use crate::service::ask::QuestionError;
 use crate::service::validate::Invalid;
 use sluice_core::state::Refused;
 use thiserror::Error;
+use tonic::Status;
 use tonic::metadata::{MetadataMap, MetadataValue};
-use tonic::{Code, Status};
 
 const REASON: &str = "sluice-reason";
 
 /// Why a call was not done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
-    code: Code,
-    /// In upper snake case, for programs.
-    reason: &'static str,
+    /// For programs.
+    pub reason: Reason,
     /// For people: what is wrong, and what to do.
-    message: String,
+    pub message: String,
 }
 
 impl From<Failure> for Status {
-    fn from(failure: Failure) -> Self {
+    fn from(Failure { reason, message }: Failure) -> Self {
         let mut metadata = MetadataMap::new();
-        metadata.insert(REASON, MetadataValue::from_static(failure.reason));
-        Self::with_metadata(failure.code, failure.message, metadata)
+        metadata.insert(REASON, MetadataValue::from_static(reason.text()));
+        Self::with_metadata(reason.code(), message, metadata)
+    }
+}
+
+/// What a change is about: apply knows numbers, and people names.
+#[derive(Clone, Copy, Debug)]
+pub enum About<'a> {
+    /// A topic.
+    Topic(&'a str),
+    /// A consumer group.
+    Group(&'a str),
+}
+
+impl About<'_> {
+    /// Why the change was not made, with the name of what it is about.
+    pub fn failure(self, error: EngineError) -> Failure {
+        let EngineError::Refused(refused) = error else {
+            return error.into();
+        };
+        let (what, name) = match self {
+            Self::Topic(name) => ("topic", name),
+            Self::Group(name) => ("consumer group", name),
+        };
+        let message = match &refused {
+            Refused::TopicExists(_) | Refused::GroupExists(_) => {
+                format!("there is a {what} '{name}' already: update it instead")
+            }
+            Refused::NoTopic(_) | Refused::NoGroup(_) => format!("{what} '{name}' was deleted meanwhile"),
+            refused => format!("{what} '{name}': {refused}"),
+        };
+        let reason = match (self, &refused) {
+            (Self::Group(_), Refused::NotEmpty(_)) => Reason::GroupNotEmpty,
+            _ => Failure::from(refused).reason,
+        };
+        Failure { reason, message }
     }
 }
 
@@ -65,109 +103,208 @@ pub enum Wrong {
         "the page token is not one that this list has given: leave it out for the first page, and take the others' from the page before, with the same filters"
     )]
     PageToken,
+    /// A specification that nothing can have.
+    #[error("{0}")]
+    Spec(String),
+    /// Something else.
+    #[error("{0}")]
+    Request(String),
+    /// Nobody of this id.
+    #[error("there is no client '{0}': list the clients to see which there are")]
+    NoClient(String),
 }
 
 impl From<Denied> for Failure {
     fn from(denied: Denied) -> Self {
         let reason = match &denied {
-            Denied::Plaintext => "TLS_REQUIRED",
-            Denied::NoToken { .. } => "TOKEN_MISSING",
-            Denied::WrongToken => "TOKEN_WRONG",
-            Denied::NoCertificate => "CERTIFICATE_MISSING",
+            Denied::Plaintext => Reason::TlsRequired,
+            Denied::NoToken { .. } => Reason::TokenMissing,
+            Denied::WrongToken => Reason::TokenWrong,
+            Denied::NoCertificate => Reason::CertificateMissing,
         };
-        Self {
-            code: Code::Unauthenticated,
-            reason,
-            message: denied.to_string(),
-        }
+        Self::new(reason, &denied)
     }
 }
 
 impl From<Wrong> for Failure {
     fn from(wrong: Wrong) -> Self {
-        let (code, reason) = match &wrong {
-            Wrong::PageToken => (Code::InvalidArgument, "PAGE_TOKEN_INVALID"),
+        let reason = match &wrong {
+            Wrong::PageToken => Reason::PageTokenInvalid,
+            Wrong::Spec(_) => Reason::SpecInvalid,
+            Wrong::Request(_) => Reason::RequestInvalid,
+            Wrong::NoClient(_) => Reason::ClientNotFound,
         };
-        Self {
-            code,
-            reason,
-            message: wrong.to_string(),
-        }
+        Self::new(reason, &wrong)
     }
 }
 
 impl From<Invalid> for Failure {
     fn from(invalid: Invalid) -> Self {
         let reason = match &invalid {
-            Invalid::Topic(_) => "TOPIC_NAME_INVALID",
-            Invalid::Group(_) => "GROUP_NAME_INVALID",
-            Invalid::Filter(_) | Invalid::FilterType => "EXPRESSION_INVALID",
-            _ => "REQUEST_INVALID",
+            Invalid::Topic(_) => Reason::TopicNameInvalid,
+            Invalid::Group(_) => Reason::GroupNameInvalid,
+            _ => Reason::RequestInvalid,
         };
-        Self {
-            code: Code::InvalidArgument,
-            reason,
-            message: invalid.to_string(),
-        }
+        Self::new(reason, &invalid)
     }
 }
 
 impl From<EngineError> for Failure {
     fn from(error: EngineError) -> Self {
-        let (code, reason) = match &error {
-            EngineError::Busy | EngineError::PollsFull(_) => (Code::ResourceExhausted, "BUSY"),
-            EngineError::NoSpace => (Code::ResourceExhausted, "DISK_FULL"),
-            EngineError::TooLarge { .. } => (Code::InvalidArgument, "TOO_LARGE"),
-            EngineError::Stopping => (Code::Unavailable, "STOPPING"),
-            EngineError::NotLeader(_) => (Code::FailedPrecondition, "NOT_LEADER"),
-            // Whoever repeats the call with the generation it expects finds out.
-            EngineError::Unknown => (Code::Unknown, "OUTCOME_UNKNOWN"),
+        let reason = match &error {
+            EngineError::Busy | EngineError::PollsFull(_) => Reason::Busy,
+            EngineError::NoSpace => Reason::DiskFull,
+            EngineError::TooLarge { .. } => Reason::TooLarge,
+            EngineError::Stopping => Reason::Stopping,
+            EngineError::NotLeader(_) => Reason::NotLeader,
+            EngineError::Unknown => Reason::OutcomeUnknown,
             EngineError::NoTopic(_)
             | EngineError::TopicDeleted(_)
             | EngineError::TopicNotFound(_)
             | EngineError::TopicNotMade(_)
-            | EngineError::GroupTopicNotFound(_) => (Code::NotFound, "TOPIC_NOT_FOUND"),
-            EngineError::NoGroup(_) | EngineError::GroupDeleted(_) => (Code::NotFound, "GROUP_NOT_FOUND"),
-            EngineError::NoQueue { .. } => (Code::NotFound, "QUEUE_NOT_FOUND"),
-            EngineError::NotReading { .. } => (Code::FailedPrecondition, "NOT_SUBSCRIBED"),
-            EngineError::Invalid(_) => (Code::InvalidArgument, "REQUEST_INVALID"),
-            EngineError::Read(_) => (Code::Internal, "STORE_UNREADABLE"),
+            | EngineError::GroupTopicNotFound(_) => Reason::TopicNotFound,
+            EngineError::NoGroup(_) | EngineError::GroupDeleted(_) => Reason::GroupNotFound,
+            EngineError::NoQueue { .. } => Reason::QueueNotFound,
+            EngineError::NotReading { .. } => Reason::NotSubscribed,
+            EngineError::Invalid(_) => Reason::RequestInvalid,
+            EngineError::Read(_) => Reason::StoreUnreadable,
             EngineError::Refused(refused) => return refused.clone().into(),
         };
+        Self::new(reason, &error)
+    }
+}
+
+impl From<Refused> for Failure {
+    fn from(refused: Refused) -> Self {
+        let reason = match &refused {
+            Refused::OutOfBounds(_) => Reason::SpecInvalid,
+            Refused::Full(..) => Reason::LimitReached,
+            Refused::NoTopic(_) => Reason::TopicNotFound,
+            Refused::NoQueue(..) => Reason::QueueNotFound,
+            Refused::NoGroup(_) => Reason::GroupNotFound,
+            Refused::TopicExists(_) => Reason::TopicExists,
+            Refused::GroupExists(_) => Reason::GroupExists,
+            Refused::Generation { .. } => Reason::GenerationStale,
+            Refused::Epoch { .. } => Reason::EpochStale,
+            Refused::QueuesShrink { .. } => Reason::QueuesShrink,
+            Refused::InUse(_) => Reason::GroupInUse,
+            Refused::NotEmpty(_) => Reason::TopicNotEmpty,
+            Refused::NotSubscribed(..) => Reason::NotSubscribed,
+            Refused::Closed(_)
+            | Refused::KindNotTaken(_)
+            | Refused::NotHeld
+            | Refused::Malformed(_)
+            | Refused::Level { .. } => Reason::Internal,
+        };
+        Self::new(reason, &refused)
+    }
+}
+
+impl From<FindError> for Failure {
+    fn from(error: FindError) -> Self {
+        let reason = match &error {
+            FindError::NoTopic(_) => Reason::TopicNotFound,
+            FindError::NoQueue { .. } => Reason::QueueNotFound,
+            FindError::NoId(_) | FindError::NoOffset { .. } => Reason::MessageNotFound,
+            FindError::Position(_) => Reason::PageTokenInvalid,
+            FindError::Unreadable { .. } => Reason::MessageUnreadable,
+            FindError::Read(_) => Reason::StoreUnreadable,
+        };
+        Self::new(reason, &error)
+    }
+}
+
+impl From<QuestionError> for Failure {
+    fn from(error: QuestionError) -> Self {
+        let reason = match &error {
+            QuestionError::Refused { .. } => Reason::ClientRefuses,
+            QuestionError::Damaged(_) => Reason::MessageUnreadable,
+            QuestionError::Unanswered(why) => match why {
+                AskError::NoClient(_) => Reason::ClientNotFound,
+                AskError::NotConnected(_) | AskError::NotReading(_) | AskError::Gone(_) => {
+                    Reason::ClientNotConnected
+                }
+                AskError::TimedOut { .. } => Reason::ClientSilent,
+                AskError::Full(_) => Reason::Busy,
+                AskError::NoNonce(_) => Reason::Internal,
+            },
+        };
+        Self::new(reason, &error)
+    }
+}
+
+impl From<ChangeError> for Failure {
+    fn from(error: ChangeError) -> Self {
+        let reason = match &error {
+            ChangeError::Unknown { .. } => Reason::KeyNotFound,
+            ChangeError::Fixed(_) => Reason::KeyFixed,
+            ChangeError::Value { .. } | ChangeError::Together(_) => Reason::ValueInvalid,
+        };
+        Self::new(reason, &error)
+    }
+}
+
+impl Failure {
+    fn new(reason: Reason, error: &impl std::error::Error) -> Self {
         Self {
-            code,
             reason,
             message: error.to_string(),
         }
     }
 }
 
-impl From<Refused> for Failure {
-    fn from(refused: Refused) -> Self {
-        let (code, reason) = match &refused {
-            Refused::OutOfBounds(_) => (Code::InvalidArgument, "OUT_OF_BOUNDS"),
-            Refused::Full(..) => (Code::ResourceExhausted, "LIMIT_REACHED"),
-            Refused::NoTopic(_) => (Code::NotFound, "TOPIC_NOT_FOUND"),
-            Refused::NoQueue(..) => (Code::NotFound, "QUEUE_NOT_FOUND"),
-            Refused::NoGroup(_) => (Code::NotFound, "GROUP_NOT_FOUND"),
-            Refused::TopicExists(_) => (Code::AlreadyExists, "TOPIC_EXISTS"),
-            Refused::GroupExists(_) => (Code::AlreadyExists, "GROUP_EXISTS"),
-            Refused::Generation { .. } => (Code::Aborted, "GENERATION_STALE"),
-            Refused::Epoch { .. } => (Code::Aborted, "EPOCH_STALE"),
-            Refused::QueuesShrink { .. } => (Code::FailedPrecondition, "QUEUES_SHRINK"),
-            Refused::InUse(_) => (Code::FailedPrecondition, "GROUP_IN_USE"),
-            Refused::NotEmpty(_) => (Code::FailedPrecondition, "NOT_EMPTY"),
-            Refused::NotSubscribed(..) => (Code::FailedPrecondition, "NOT_SUBSCRIBED"),
-            Refused::Closed(_)
-            | Refused::KindNotTaken(_)
-            | Refused::NotHeld
-            | Refused::Malformed(_)
-            | Refused::Level { .. } => (Code::Internal, "INTERNAL"),
-        };
-        Self {
-            code,
-            reason,
-            message: refused.to_string(),
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sluice_core::ids::{GroupId, TopicId};
+
+    #[test]
+    fn a_refusal_names_what_it_is_about() {
+        let refused = |about: About<'_>, refused: Refused| about.failure(EngineError::Refused(refused));
+        for (failure, reason, text) in [
+            (
+                refused(About::Topic("orders"), Refused::TopicExists(TopicId(7))),
+                Reason::TopicExists,
+                "there is a topic 'orders' already: update it instead",
+            ),
+            (
+                refused(About::Topic("orders"), Refused::NotEmpty(3)),
+                Reason::TopicNotEmpty,
+                "topic 'orders': it is not empty: 3 messages are not done",
+            ),
+            (
+                refused(About::Group("billing"), Refused::NotEmpty(3)),
+                Reason::GroupNotEmpty,
+                "consumer group 'billing': it is not empty",
+            ),
+            (
+                refused(About::Group("billing"), Refused::NoGroup(GroupId(7))),
+                Reason::GroupNotFound,
+                "consumer group 'billing' was deleted meanwhile",
+            ),
+            (
+                refused(
+                    About::Group("billing"),
+                    Refused::Generation {
+                        expected: 1,
+                        present: 2,
+                    },
+                ),
+                Reason::GenerationStale,
+                "consumer group 'billing': its generation is 2, not 1",
+            ),
+        ] {
+            assert_eq!(failure.reason, reason, "{failure:?}");
+            assert!(failure.message.starts_with(text), "{failure:?}");
         }
+        assert_eq!(About::Topic("t").failure(EngineError::Busy).reason, Reason::Busy);
+    }
+
+    #[test]
+    fn a_status_carries_code_reason_and_text() {
+        let status = Status::from(Failure::from(Denied::WrongToken));
+        assert_eq!(status.code(), tonic::Code::Unauthenticated);
+        assert_eq!(status.metadata().get(REASON).unwrap(), "TOKEN_WRONG");
+        assert!(status.message().contains("--admin-token-file"));
     }
 }

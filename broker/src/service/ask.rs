@@ -1,6 +1,5 @@
 //! Questions to clients through their telemetry streams: the stacks of their threads, and how they would handle a
 //! message (B11). What becomes of a question without an answer, [`crate::clients`] says.
-#![allow(dead_code, reason = "the admin API calls it, which is not there yet")]
 
 use super::delivery;
 use super::metadata::without_namespace;

@@ -64,7 +64,6 @@ pub fn message(received: &Received, frame: &Frame, receipts: &Receipts) -> Resul
 }
 
 /// The message as a first delivery would bring it, but for what would settle it.
-#[allow(dead_code, reason = "the admin API calls it, which is not there yet")]
 pub fn trial(found: &Found, topic: v2::Resource) -> Result<v2::Message, Malformed> {
     let stored = Stored {
         record: found.record()?,

@@ -9,7 +9,6 @@ use sluice_proto::v2::Settings;
 use std::sync::Arc;
 
 /// Gives the group's connected consumers the settings that follow from it as it is now; answers how many were told.
-#[allow(dead_code, reason = "the admin API calls it, which is not there yet")]
 pub fn settings(clients: &Clients, tables: &Tables, group: &str) -> u32 {
     let now = tables.group(group);
     // Consumers are told nothing of the size of bodies.

@@ -7,7 +7,6 @@ use sluice_core::codec::Malformed;
 use sluice_proto::{admin, v2};
 
 /// The message; with its body only if that is wanted.
-#[allow(dead_code, reason = "the admin API calls it, which is not there yet")]
 pub fn message(found: &Found, with_body: bool) -> Result<admin::Message, Malformed> {
     let record = found.record()?;
     let (mut system, mut user) = (v2::SystemProperties::default(), Default::default());

@@ -1,13 +1,18 @@
 //! The broker itself.
 
+mod fence;
+mod get_config;
+mod set_config;
 mod status;
 
 pub use status::Facts;
 
+use super::audit::{Change, answer_change, asked};
 use super::{Admin, Answered, answer};
+use crate::config::Entry;
 use sluice_proto::admin::broker_service_server::BrokerService;
 use sluice_proto::admin::*;
-use tonic::{Request, Status};
+use tonic::Request;
 
 #[tonic::async_trait]
 impl BrokerService for Admin {
@@ -15,15 +20,32 @@ impl BrokerService for Admin {
         answer(status::handle(&self.0).await)
     }
 
-    async fn get_config(&self, _: Request<GetConfigRequest>) -> Answered<GetConfigResponse> {
-        Err(Status::unimplemented("GetConfig"))
+    async fn get_config(&self, request: Request<GetConfigRequest>) -> Answered<GetConfigResponse> {
+        answer(get_config::handle(&self.0, request.into_inner()))
     }
 
-    async fn set_config(&self, _: Request<SetConfigRequest>) -> Answered<SetConfigResponse> {
-        Err(Status::unimplemented("SetConfig"))
+    async fn set_config(&self, request: Request<SetConfigRequest>) -> Answered<SetConfigResponse> {
+        let (caller, request) = asked(request)?;
+        let set = set_config::handle(&self.0, request);
+        answer_change(Change::by("SetConfig"), &caller, set, set_config::what)
     }
 
-    async fn fence(&self, _: Request<FenceRequest>) -> Answered<FenceResponse> {
-        Err(Status::unimplemented("Fence"))
+    async fn fence(&self, request: Request<FenceRequest>) -> Answered<FenceResponse> {
+        let (caller, request) = asked(request)?;
+        let fenced = fence::handle(&self.0, request).await;
+        answer_change(Change::by("Fence"), &caller, fenced, |fenced| {
+            format!("fenced: writes with an epoch before {} are refused", fenced.epoch)
+        })
+    }
+}
+
+/// A key as the API has it.
+fn entry(entry: &Entry) -> ConfigEntry {
+    ConfigEntry {
+        key: entry.key.name.to_owned(),
+        value: entry.value.clone().unwrap_or_default(),
+        source: entry.source.to_string(),
+        live: entry.key.live,
+        description: entry.key.help.to_owned(),
     }
 }

@@ -1,4 +1,4 @@
-//! Consumer groups.
+//! Consumer groups, as the API has them. The other way is in [`super::group_spec`].
 
 use sluice_core::command::{Backoff, StartFrom, StaticSubscription};
 use sluice_core::state::Group;
@@ -31,7 +31,7 @@ fn subscription(subscription: &StaticSubscription) -> admin::StaticSubscription 
     }
 }
 
-fn backoff(backoff: &Backoff) -> admin::Backoff {
+pub(super) fn backoff(backoff: &Backoff) -> admin::Backoff {
     let strategy = match backoff {
         Backoff::Customized(steps) => Strategy::Customized(admin::CustomizedBackoff {
             steps_ms: steps.clone(),
@@ -51,7 +51,7 @@ fn backoff(backoff: &Backoff) -> admin::Backoff {
     }
 }
 
-fn start_from(start_from: StartFrom) -> admin::StartFrom {
+pub(super) fn start_from(start_from: StartFrom) -> admin::StartFrom {
     let position = match start_from {
         StartFrom::Earliest => Position::Earliest(true),
         StartFrom::Latest => Position::Latest(true),

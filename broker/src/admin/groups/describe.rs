@@ -1,6 +1,5 @@
 //! A group, with what it reads.
 
-use super::members;
 use crate::admin::{Outcome, Shared, convert};
 use sluice_core::state::{Topic, dead_letter_topic};
 use sluice_proto::admin::{DescribeGroupRequest, GroupDescription, TopicLag};
@@ -18,7 +17,12 @@ pub(super) async fn handle(shared: &Shared, request: DescribeGroupRequest) -> Ou
     Ok(GroupDescription {
         group: Some(convert::group::group(&group)),
         topics: topics.collect(),
-        members: members(&shared.clients).get(name).copied().unwrap_or_default(),
+        members: shared
+            .clients
+            .members_by_group()
+            .get(name)
+            .copied()
+            .unwrap_or_default() as u32,
         dead_letters: dead_letters.as_deref().map_or(0, Topic::messages),
     })
 }

@@ -5,10 +5,7 @@ use sluice_proto::admin::{GetLagRequest, GroupLag};
 
 pub(super) async fn handle(shared: &Shared, request: GetLagRequest) -> Outcome<GroupLag> {
     shared.group(&request.group)?;
-    let topic = match request.topic.as_str() {
-        "" => None,
-        name => Some(shared.topic(name)?),
-    };
+    let topic = shared.topic_if_any(&request.topic)?;
     let only = topic.as_ref().map(|topic| topic.spec.name.as_str());
     let topics = shared.engine.lag(&request.group, only).await?;
     let now = shared.engine.now();

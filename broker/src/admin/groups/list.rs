@@ -1,6 +1,5 @@
 //! Groups by name, a page at a time, with what they have not done.
 
-use super::members;
 use crate::admin::page::{NAMES_MAX, Page, Scope};
 use crate::admin::{Outcome, Shared, convert};
 use crate::engine::Engine;
@@ -17,10 +16,10 @@ pub(super) async fn handle(shared: &Shared, request: ListGroupsRequest) -> Outco
     groups.retain(|group| group.spec.name.starts_with(&request.prefix));
     groups.sort_unstable_by(|one, other| one.spec.name.cmp(&other.spec.name));
     let (groups, next_page_token) = page.cut(scope, groups, |group| &group.spec.name);
-    let members = members(&shared.clients);
+    let members = shared.clients.members_by_group();
     let summaries = shared.look(move |engine| {
         let summarise = |group: &Group| GroupSummary {
-            members: members.get(&group.spec.name).copied().unwrap_or_default(),
+            members: members.get(&group.spec.name).copied().unwrap_or_default() as u32,
             ..summary(engine, group)
         };
         groups.iter().map(|group| summarise(group)).collect()

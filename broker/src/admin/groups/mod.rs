@@ -1,28 +1,47 @@
 //! Consumer groups.
 
+mod create;
+mod delete;
 mod describe;
 mod lag;
 mod list;
+mod members;
+mod offsets;
+mod reset;
+mod update;
 
+use super::audit::{Change, answer_change, asked};
 use super::{Admin, Answered, answer};
-use crate::clients::{Clients, Role};
 use sluice_proto::admin::group_service_server::GroupService;
 use sluice_proto::admin::*;
-use std::collections::HashMap;
-use tonic::{Request, Status};
+use tonic::Request;
 
 #[tonic::async_trait]
 impl GroupService for Admin {
-    async fn create_group(&self, _: Request<CreateGroupRequest>) -> Answered<Group> {
-        Err(Status::unimplemented("CreateGroup"))
+    async fn create_group(&self, request: Request<CreateGroupRequest>) -> Answered<Group> {
+        let (caller, request) = asked(request)?;
+        let made = create::handle(&self.0, &request).await;
+        let change = Change::by("CreateGroup").group(&request.name);
+        answer_change(change, &caller, made, |_| "made a consumer group".to_owned())
     }
 
-    async fn update_group(&self, _: Request<UpdateGroupRequest>) -> Answered<UpdateGroupResponse> {
-        Err(Status::unimplemented("UpdateGroup"))
+    async fn update_group(&self, request: Request<UpdateGroupRequest>) -> Answered<UpdateGroupResponse> {
+        let (caller, request) = asked(request)?;
+        let put = update::handle(&self.0, &request).await;
+        let change = Change::by("UpdateGroup").group(&request.name);
+        answer_change(change, &caller, put, update::what)
     }
 
-    async fn delete_group(&self, _: Request<DeleteGroupRequest>) -> Answered<DeleteGroupResponse> {
-        Err(Status::unimplemented("DeleteGroup"))
+    async fn delete_group(&self, request: Request<DeleteGroupRequest>) -> Answered<DeleteGroupResponse> {
+        let (caller, request) = asked(request)?;
+        let deleted = delete::handle(&self.0, &request).await;
+        let change = Change::by("DeleteGroup").group(&request.name);
+        answer_change(change, &caller, deleted, |gone| {
+            format!(
+                "deleted a consumer group that had not done {} messages",
+                gone.undone_messages
+            )
+        })
     }
 
     async fn describe_group(&self, request: Request<DescribeGroupRequest>) -> Answered<GroupDescription> {
@@ -37,26 +56,23 @@ impl GroupService for Admin {
         answer(lag::handle(&self.0, request.into_inner()).await)
     }
 
-    async fn list_members(&self, _: Request<ListMembersRequest>) -> Answered<ListMembersResponse> {
-        Err(Status::unimplemented("ListMembers"))
+    async fn list_members(&self, request: Request<ListMembersRequest>) -> Answered<ListMembersResponse> {
+        answer(members::handle(&self.0, request.into_inner()).await)
     }
 
-    async fn get_offsets(&self, _: Request<GetOffsetsRequest>) -> Answered<GetOffsetsResponse> {
-        Err(Status::unimplemented("GetOffsets"))
+    async fn get_offsets(&self, request: Request<GetOffsetsRequest>) -> Answered<GetOffsetsResponse> {
+        answer(offsets::handle(&self.0, request.into_inner()))
     }
 
-    async fn reset_offsets(&self, _: Request<ResetOffsetsRequest>) -> Answered<ResetOffsetsResponse> {
-        Err(Status::unimplemented("ResetOffsets"))
-    }
-}
-
-/// How many clients have announced themselves as members of each group.
-fn members(clients: &Clients) -> HashMap<String, u32> {
-    let mut members = HashMap::new();
-    for kind in clients.kinds() {
-        if kind.role == Role::Consumer {
-            *members.entry(kind.group).or_default() += 1;
+    async fn reset_offsets(&self, request: Request<ResetOffsetsRequest>) -> Answered<ResetOffsetsResponse> {
+        let (caller, request) = asked(request)?;
+        let moved = reset::handle(&self.0, &request).await;
+        if request.preview {
+            return answer(moved);
         }
+        let change = Change::by("ResetOffsets")
+            .group(&request.group)
+            .topic(&request.topic);
+        answer_change(change, &caller, moved, reset::what)
     }
-    members
 }

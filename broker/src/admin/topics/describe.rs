@@ -8,6 +8,7 @@ use sluice_proto::admin::{DescribeTopicRequest, TopicDescription, TopicGroup, To
 
 pub(super) async fn handle(shared: &Shared, request: DescribeTopicRequest) -> Outcome<TopicDescription> {
     let topic = shared.topic(&request.name)?;
+    let producers = shared.clients.producers_of(&topic.spec.name) as u32;
     let described = shared.look(move |engine| {
         let queues: Vec<_> = (0..topic.spec.queues)
             .map(|queue| describe_queue(engine, &topic, QueueId(queue)))
@@ -20,7 +21,7 @@ pub(super) async fn handle(shared: &Shared, request: DescribeTopicRequest) -> Ou
                 .sum(),
             queues,
             groups: groups(engine, &topic),
-            producers: 0,
+            producers,
         }
     });
     Ok(described.await?)

@@ -152,6 +152,49 @@ async fn what_only_shares_a_hash_is_left_out() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn messages_of_a_deleted_topic_are_not_found_and_those_of_its_successor_are() {
+    let at = fixture(false, 17).await;
+    let first = Message { keys: "k", ..of("A") };
+    at.put(first).await;
+    let finder = at.finder();
+    let one = Search {
+        max: 1,
+        ..search("t")
+    };
+    at.put(of("B")).await;
+    let old = finder.by_time(one).await.unwrap().next;
+    at.engine
+        .delete_topic("t", false, Default::default())
+        .await
+        .unwrap();
+    assert_eq!(
+        finder.by_id("A", None).await.err(),
+        Some(FindError::NoId("A".into()))
+    );
+    let gone = Some(FindError::NoTopic("t".into()));
+    assert_eq!(finder.by_key("k", search("t")).await.err(), gone);
+    let again = at.engine.create_topic(files::one_queue("t")).await.unwrap();
+    let second = Message { keys: "k", ..of("C") };
+    at.put_in(&again, second).await;
+    let page = finder.by_key("k", search("t")).await.unwrap();
+    assert_eq!(names(&page.messages), ["C"]);
+    assert_eq!(
+        finder.by_id("A", Some("t")).await.err(),
+        Some(FindError::NoId("A".into()))
+    );
+    let ask = Search {
+        after: old,
+        ..search("t")
+    };
+    let refused = Some(FindError::Position("t".into()));
+    assert_eq!(
+        finder.by_time(ask).await.err(),
+        refused,
+        "a position in the old topic"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn messages_with_a_key_come_newest_first_and_in_pages() {
     let setup = Setup {
         queues: 3,

@@ -57,6 +57,9 @@ pub enum Command {
     /// Send at a steady rate and receive at the same time: time to send and time from send to delivery
     #[command(after_help = UNITS)]
     Latency(LatencyArgs),
+    /// Send a few messages to each of many topics, and receive one of each for many groups: metrics have much to tell then
+    #[command(after_help = UNITS)]
+    Spread(SpreadArgs),
     /// Serve SendMessage with nothing but decoding, framing, writing and syncing: the ceiling
     #[command(after_help = UNITS)]
     Bare(BareArgs),
@@ -138,6 +141,29 @@ pub struct ProduceArgs {
     /// Load before measuring
     #[arg(long, default_value = "2s", value_parser = parse_duration, value_name = "TIME")]
     pub warmup: Duration,
+}
+
+/// Options of `spread`.
+#[derive(Debug, Clone, Args)]
+pub struct SpreadArgs {
+    /// Which server; the topics are called like its topic, with a number
+    #[command(flatten)]
+    pub target: Target,
+    /// Which messages
+    #[command(flatten)]
+    pub shape: Shape,
+    /// How many topics
+    #[arg(long, default_value_t = 1000, value_name = "N")]
+    pub topics: u64,
+    /// How many groups, each of which reads all topics
+    #[arg(long, default_value_t = 3, value_name = "N")]
+    pub groups: u64,
+    /// What the groups are called, before their number
+    #[arg(long, default_value = "bench")]
+    pub group: String,
+    /// Messages sent to each topic
+    #[arg(long, default_value_t = 8, value_name = "N")]
+    pub each: u64,
 }
 
 /// How a consumer asks for messages.

@@ -3,7 +3,7 @@
 //! [`produce`], [`consume`] and [`latency`] are runs over [`client`] connections in a [`session`] as an official
 //! client has it; [`pace`] decides when each send is due and [`report`] what is printed. [`bare`] is the ceiling:
 //! a server that only writes and syncs. [`h2load`] serves a leaner load than this one; [`look_up`] reads a stopped
-//! broker's index.
+//! broker's index. [`spread`] makes many topics and groups.
 
 mod acknowledge;
 pub mod args;
@@ -22,6 +22,7 @@ pub mod receive;
 pub mod report;
 pub mod session;
 pub mod settings;
+pub mod spread;
 pub mod tally;
 pub mod units;
 
@@ -40,6 +41,7 @@ pub async fn run(cli: &Cli) -> Result<bool> {
         Command::Latency(args) => latency::run(args).await?,
         Command::H2loadReport(args) => h2load::report(args)?,
         Command::LookUp(args) => look_up::run(args)?,
+        Command::Spread(args) => spread::run(args).await?,
         Command::Bare(args) => return bare::run(args).await.map(|()| true),
         Command::H2loadData(args) => return h2load::write_request(args).await.map(|()| true),
     };

@@ -10,7 +10,7 @@ use memory::Memory;
 use sluice_bench::args::{Cli, Command};
 use sluice_bench::bare::http2_server;
 use sluice_bench::report::Report;
-use sluice_bench::{consume, h2load, latency, produce};
+use sluice_bench::{consume, h2load, latency, produce, spread};
 use sluice_proto::v2::Code;
 use sluice_proto::v2::messaging_service_server::MessagingServiceServer;
 use tonic::transport::server::TcpIncoming;
@@ -34,6 +34,7 @@ async fn run(line: &str, address: SocketAddr) -> anyhow::Result<Report> {
         Command::Produce(args) => produce::run(&args).await,
         Command::Consume(args) => consume::run(&args).await,
         Command::Latency(args) => latency::run(&args).await,
+        Command::Spread(args) => spread::run(&args).await,
         other => unreachable!("{other:?} makes no report over a connection"),
     }
 }
@@ -102,6 +103,18 @@ async fn latency_times_every_message_of_its_own() {
     assert_eq!(report.latencies["send"].count, 500);
     assert_eq!(report.latencies["delivery"].count, 500);
     assert_eq!(report.counts["sent but not arrived"], 0);
+}
+
+#[tokio::test]
+async fn spread_sends_to_each_topic_and_receives_for_each_group() {
+    let memory = Memory::default();
+    let address = serve(http2_server(), memory.clone());
+    let line = "spread --connections 2 --topics 5 --groups 2 --each 3";
+    let report = run(line, address).await.unwrap();
+    assert!(report.clean(), "{}", report.text());
+    assert_eq!(report.latencies["send"].count, 15);
+    assert_eq!(report.latencies["receive"].count, 10);
+    assert_eq!(memory.unacknowledged(), 15, "what was received is held");
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! `cargo xtask figures`: makes the tables of docs/benchmarks.md on the machine that it runs on.
 
 mod load;
+mod scrape;
 mod sections;
 mod server;
 mod table;
@@ -46,6 +47,8 @@ pub enum Section {
     Consume,
     /// Latency of sends and deliveries at 10,000 a second
     Paced,
+    /// A look at the metrics of 1,000 topics with 3 groups each, and sends with a look a second and without
+    Scrape,
     /// Starting empty, starting after kill -9 under full load, and what an idle broker needs
     Starts,
     /// Starting with ten million messages kept

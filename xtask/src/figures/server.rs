@@ -121,6 +121,11 @@ impl Server {
         Ok(kib / 1024.0)
     }
 
+    /// All metrics as they are now.
+    pub fn page(&self) -> Result<String> {
+        get("/metrics")
+    }
+
     /// A sum over all series of a metric.
     pub fn metric(&self, name: &str) -> Result<f64> {
         let page = get("/metrics")?;

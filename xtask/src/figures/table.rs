@@ -28,7 +28,7 @@ impl Table {
 }
 
 /// The one in the middle, or the mean of the two.
-fn median(figures: &[f64]) -> f64 {
+pub fn median(figures: &[f64]) -> f64 {
     let mut sorted = figures.to_vec();
     sorted.sort_by(f64::total_cmp);
     let middle = sorted.len() / 2;

@@ -79,6 +79,7 @@ impl Broker {
             clients: Arc::clone(&clients),
             admission: Arc::clone(&admission),
             live: Arc::clone(&config.live),
+            ports: ports.sources.clone(),
         };
         health.observe(sources, Arc::clone(&metrics));
         let watch = clients::run(Arc::clone(&clients), Arc::clone(&engine), shutdown.clone());

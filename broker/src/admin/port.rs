@@ -2,7 +2,7 @@
 
 use super::{Admin, Guard, Guarded, Tokens};
 use crate::config::Config;
-use crate::listener::Listener;
+use crate::listener::{Listener, OpenConnections};
 use crate::shutdown::Shutdown;
 use crate::tls::Tls;
 use std::net::SocketAddr;
@@ -37,6 +37,11 @@ impl Port {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.listener.address()
+    }
+
+    /// Tells at any time how many connections there are.
+    pub fn connections(&self) -> OpenConnections {
+        self.listener.connections()
     }
 
     /// Serves until it is stopped; from `stopping` on its health says so.

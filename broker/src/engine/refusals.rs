@@ -3,7 +3,7 @@
 use sluice_core::state::{Applied, Refused};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-const REASONS: [&str; 2] = ["polls", "limit"];
+const REASONS: [&str; 4] = ["polls", "limit", "closed", "epoch"];
 
 /// The counts.
 #[derive(Debug, Default)]
@@ -18,16 +18,28 @@ impl Refusals {
 
     /// As many polls wait as may.
     pub(super) fn polls_are_full(&self) {
-        self.0[0].fetch_add(1, Ordering::Relaxed);
+        self.add(0);
     }
 
-    /// Counts those answers of a batch that a bound of the state has refused.
+    /// A topic takes no messages.
+    pub fn topic_is_closed(&self) {
+        self.add(2);
+    }
+
+    /// Counts the answers of a batch that are refusals of this kind.
     pub(super) fn count(&self, answers: &[Applied]) {
         for answer in answers {
-            if let Err(Refused::Full(..)) = answer {
-                self.0[1].fetch_add(1, Ordering::Relaxed);
+            match answer {
+                Err(Refused::Full(..)) => self.add(1),
+                Err(Refused::Closed(_)) => self.topic_is_closed(),
+                Err(Refused::Epoch { .. }) => self.add(3),
+                _ => {}
             }
         }
+    }
+
+    fn add(&self, reason: usize) {
+        self.0[reason].fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -42,7 +54,8 @@ mod tests {
         let full = || Err(Refused::Full("topics", 1));
         refusals.count(&[Ok(Done::Subscribed), full(), Err(Refused::NotHeld), full()]);
         refusals.polls_are_full();
+        refusals.topic_is_closed();
         let counts: Vec<_> = refusals.counts().collect();
-        assert_eq!(counts, [("polls", 1), ("limit", 2)]);
+        assert_eq!(counts, [("polls", 1), ("limit", 2), ("closed", 1), ("epoch", 0)]);
     }
 }

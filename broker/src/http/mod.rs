@@ -1,5 +1,6 @@
 //! `/livez`, `/readyz` and `/metrics` over plain HTTP.
 
+use crate::listener::{Lost, OpenConnections};
 use crate::metrics::{Metrics, Sources};
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
@@ -93,22 +94,25 @@ impl Health {
     }
 }
 
-/// Serves until it is dropped, up to `places` connections at one time. A new one takes the place of the oldest: whoever
+/// Serves until it is dropped, up to as many `connections` at one time as may be. A new one takes the place of the oldest: whoever
 /// holds connections without asking for anything cannot keep a probe out, which is answered at once.
-pub async fn serve(listener: TcpListener, places: usize, health: Arc<Health>) {
+pub async fn serve(listener: TcpListener, connections: OpenConnections, health: Arc<Health>) {
+    let places = connections.max() as usize;
     let mut conversations: VecDeque<JoinHandle<()>> = VecDeque::with_capacity(places);
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                make_place(&mut conversations, places).await;
-                let health = Arc::clone(&health);
+                make_place(&mut conversations, places, &connections).await;
+                let (health, standing) = (Arc::clone(&health), connections.opened());
                 let conversation = tokio::spawn(async move {
+                    let _standing = standing;
                     // Whoever is slower than that asks again.
                     let _ = tokio::time::timeout(CONNECTION_TIME_MAX, converse(stream, health)).await;
                 });
                 conversations.push_back(conversation);
             }
             Err(error) => {
+                connections.lose(Lost::NotAccepted);
                 tracing::warn!(%error, "cannot accept an HTTP connection");
                 tokio::time::sleep(RETRY_AFTER).await;
             }
@@ -116,12 +120,17 @@ pub async fn serve(listener: TcpListener, places: usize, health: Arc<Health>) {
     }
 }
 
-async fn make_place(conversations: &mut VecDeque<JoinHandle<()>>, places: usize) {
+async fn make_place(
+    conversations: &mut VecDeque<JoinHandle<()>>,
+    places: usize,
+    connections: &OpenConnections,
+) {
     conversations.retain(|conversation| !conversation.is_finished());
     while conversations.len() >= places
         && let Some(oldest) = conversations.pop_front()
     {
         oldest.abort();
+        connections.lose(Lost::Displaced);
         // The connection is closed when the runtime has dropped the task. That it was cancelled is no news.
         let _ = oldest.await;
     }

@@ -2,7 +2,7 @@
 
 use super::HANDSHAKE_TIMEOUT;
 use super::io::{ClientIo, Ends};
-use super::places::{OpenConnections, Place};
+use super::places::{Lost, OpenConnections, Place};
 use super::serve::{self, Answers};
 use crate::shutdown::Shutdown;
 use std::io;
@@ -49,7 +49,7 @@ impl Listener {
                 tcp,
                 address,
                 connections_max,
-                open: OpenConnections::default(),
+                open: OpenConnections::at_most(connections_max.into()),
             })
         };
         bound.await.map_err(|source| ListenError { address, source })
@@ -98,6 +98,7 @@ impl Listener {
                 Ok((stream, remote)) => {
                     let place = self.open.taken(place);
                     let (tls, service, shutdown) = (tls.clone(), service.clone(), shutdown.clone());
+                    let open_ones = self.open.clone();
                     tokio::spawn(async move {
                         let opened =
                             tokio::time::timeout(HANDSHAKE_TIMEOUT, open(stream, remote, &tls, place));
@@ -109,13 +110,18 @@ impl Listener {
                         match opened {
                             Ok(Ok(client)) => serve::connection(client, service, shutdown).await,
                             Ok(Err(error)) => {
-                                tracing::debug!(%remote, %error, "a connection came to nothing")
+                                open_ones.lose(Lost::Handshake);
+                                tracing::debug!(%remote, %error, "a connection came to nothing");
                             }
-                            Err(_) => tracing::debug!(%remote, "a connection said nothing for too long"),
+                            Err(_) => {
+                                open_ones.lose(Lost::Silent);
+                                tracing::debug!(%remote, "a connection said nothing for too long");
+                            }
                         }
                     });
                 }
                 Err(error) => {
+                    self.open.lose(Lost::NotAccepted);
                     tracing::warn!(%error, "cannot accept a connection");
                     tokio::time::sleep(RETRY_AFTER).await;
                 }

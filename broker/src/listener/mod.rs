@@ -11,7 +11,7 @@ mod serve;
 
 pub use accept::Listener;
 pub use io::{Connection, Peer};
-pub use places::OpenConnections;
+pub use places::{Lost, OpenConnections};
 pub use routes::{Answering, First, Routes, is_of, refuse};
 
 use std::time::Duration;

@@ -4,6 +4,7 @@
 //! is little of is in a registry; what there is one of for each topic, group or client is written straight onto the page.
 
 mod backlog;
+mod connections;
 mod members;
 mod page;
 mod pressure;
@@ -13,6 +14,7 @@ mod storage;
 mod topics;
 mod traffic;
 
+pub use connections::PortSources;
 pub use rpc::{Call, Rpc, RpcMetrics};
 pub use traffic::{Inflow, Outflow, TrafficMetrics};
 
@@ -64,6 +66,8 @@ pub struct Sources {
     pub admission: Arc<Admission>,
     /// The keys that can change while the broker runs: whether each queue of each subscription has series of its own.
     pub live: Arc<Live>,
+    /// The ports.
+    pub ports: PortSources,
 }
 
 impl Metrics {
@@ -102,6 +106,7 @@ impl Metrics {
         let mut page = Page::new(&self.common, kept.page_bytes);
         process::write(&mut page);
         pressure::write(&mut page, sources);
+        connections::write(&mut page, sources);
         self.storage.write(&mut page, engine.store());
         kept.members.write(&mut page, &sources.clients);
         kept.topics.write(&mut page, tables);

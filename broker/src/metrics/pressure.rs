@@ -10,7 +10,7 @@ static LIMIT: Family = Family::gauge("sluice_queue_limit", QUEUE, "How much may 
 static REJECTIONS: Family = Family::counter(
     "sluice_rejections_total",
     &["reason"],
-    "What was refused because of a bound",
+    "What was refused, by reason",
 );
 static POLLS: Family = Family::gauge("sluice_polls", &[], "Receives that wait or are being served");
 static WAKEUPS: Family = Family::counter(

@@ -64,7 +64,8 @@ impl Topics {
                 )
             });
             page.line(&QUEUE_NUMBER, read, u64::from(topic.spec.queues));
-            page.line(&QUEUE_NUMBER, write, u64::from(topic.spec.queues));
+            let written = if topic.spec.closed { 0 } else { topic.spec.queues };
+            page.line(&QUEUE_NUMBER, write, u64::from(written));
         }
         self.groups.retain(|id, _| tables.group_by_id(*id).is_some());
         page.begin(&DEAD);

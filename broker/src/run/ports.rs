@@ -3,7 +3,8 @@
 use crate::admin::{self, Facts};
 use crate::config::Config;
 use crate::http::{self, Health};
-use crate::listener::Listener;
+use crate::listener::{Listener, OpenConnections};
+use crate::metrics::PortSources;
 use crate::open_files::Shares;
 use crate::tls::Tls;
 use anyhow::Context as _;
@@ -20,6 +21,7 @@ pub(super) struct Ports {
     pub(super) admin: admin::Port,
     pub(super) http: SocketAddr,
     pub(super) facts: Facts,
+    pub(super) sources: PortSources,
 }
 
 impl Ports {
@@ -34,22 +36,33 @@ impl Ports {
         let listener =
             listener.with_context(|| format!("cannot listen on {} for HTTP", config.http_listen))?;
         let http = listener.local_addr()?;
+        let web = OpenConnections::at_most(shares.http as u64);
         background.push(tokio::spawn(http::serve(
             listener,
-            shares.http,
+            web.clone(),
             Arc::clone(health),
         )));
         let clients = Listener::bind(config.grpc_listen, shares.connections).await?;
         let tls = Tls::open(config)?;
         let acceptor = tls.acceptor(None)?;
         let admin = admin::Port::open(config, &tls, shares.admin).await?;
+        let certificate = tls.expiry();
         background.push(tokio::spawn(tls.keep_current()));
         let addresses = [
             ("client", clients.address()),
             ("admin", admin.address()),
             ("http", http),
         ];
+        let connections = [
+            ("client", clients.connections()),
+            ("admin", admin.connections()),
+            ("http", web),
+        ];
         Ok(Self {
+            sources: PortSources {
+                connections,
+                certificate,
+            },
             facts: Facts::new(config, addresses, clients.connections()),
             clients,
             acceptor,

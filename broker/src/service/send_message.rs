@@ -51,6 +51,7 @@ async fn send(
         .admit(messages.iter().map(|message| message.body.len()).sum())?;
     let topic = shared.engine.topic(&name).await?;
     if topic.spec.closed {
+        shared.engine.refusals().topic_is_closed();
         return Err(Invalid::Closed(topic.spec.name.clone()).into());
     }
     for message in &messages {

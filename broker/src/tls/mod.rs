@@ -1,10 +1,12 @@
 //! The server's side of TLS: which certificate it shows, and how it comes to another one without a restart.
 
 mod client_ca;
+mod expiry;
 mod files;
 mod self_signed;
 
 pub use client_ca::subject;
+pub use expiry::Expiry;
 pub use files::TlsError;
 
 use crate::config::{Config, HostPort, TlsFiles};
@@ -93,6 +95,11 @@ impl Tls {
         let mut config = builder.with_cert_resolver(resolver);
         config.alpn_protocols = vec![ALPN.to_vec()];
         Ok(TlsAcceptor::from(Arc::new(config)))
+    }
+
+    /// When the certificate expires that is current when it is asked.
+    pub fn expiry(&self) -> Expiry {
+        Expiry(Arc::clone(&self.current))
     }
 
     /// Looks at the files until the end of the process. Files that cannot be used, such as a pair half replaced, leave
@@ -191,7 +198,14 @@ mod tests {
         let first = std::fs::read(&files.cert).unwrap();
         self_signed::get_or_make(&folder, &names()).unwrap();
         assert_eq!(std::fs::read(&files.cert).unwrap(), first);
-        open(files).acceptor(None).unwrap();
+        let tls = open(files);
+        tls.acceptor(None).unwrap();
+        let now = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .unwrap()
+            .as_secs();
+        let years = tls.expiry().seconds().unwrap().saturating_sub(now) / (365 * 24 * 3600);
+        assert!((9..=10).contains(&years), "it lasts {years} years");
     }
 
     #[test]

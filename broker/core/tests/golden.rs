@@ -1,13 +1,15 @@
-//! A golden log: a fixed script of every kind of command. Its bytes, answers, digests and the state it leads to are
-//! pinned in `golden/level-1.*`, so that a change of a format or of what apply does at level 1 is noticed.
+//! Golden logs: for each level a fixed script of its kinds of command. Their bytes, answers, digests and the state they
+//! lead to are pinned in `golden/level-N.*`, so that a change of a format or of what apply does at a level is noticed.
 //!
 //! Logs in the field hold these bytes. Do not regenerate the files to make a test pass: a new behaviour needs a new
-//! level and a new script. Until level 1 is released, `SLUICE_GOLDEN=write` writes them anew.
+//! level and a new script. Until level 2 is released, `SLUICE_GOLDEN=write` writes its files anew; never those of level 1.
 #![cfg(test)]
 
 mod common;
 #[path = "golden/script.rs"]
 mod script;
+#[path = "golden/script_2.rs"]
+mod script_2;
 
 use common::{Queues, encoded};
 use sluice_core::command::check;
@@ -28,10 +30,10 @@ fn unhex(text: &str) -> Vec<u8> {
 }
 
 /// One line a command: where it stands, what it is called, its bytes.
-fn script_lines() -> Vec<String> {
+fn script_lines(frames: Vec<script::Frame>) -> Vec<String> {
     let mut lines = Vec::new();
     let mut physical = 0_u64;
-    for (index, (term, commands)) in script::frames().into_iter().enumerate() {
+    for (index, (term, commands)) in frames.into_iter().enumerate() {
         physical += 48;
         for (place, (name, bytes)) in commands.into_iter().enumerate() {
             lines.push(format!(
@@ -97,7 +99,7 @@ fn pinned(name: &str, now: &[String]) -> Vec<String> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
         .join("tests/golden")
         .join(name);
-    if std::env::var("SLUICE_GOLDEN").as_deref() == Ok("write") {
+    if !name.starts_with("level-1") && std::env::var("SLUICE_GOLDEN").as_deref() == Ok("write") {
         let mut text = String::new();
         now.iter().for_each(|line| writeln!(text, "{line}").unwrap());
         std::fs::write(&path, text).unwrap();
@@ -113,23 +115,32 @@ fn assert_lines(found: &[String], expected: &[String], what: &str) {
     assert_eq!(found.len(), expected.len(), "lines of {what}");
 }
 
-/// One test, for all files are written together when they are.
-#[test]
-fn level_1_keeps_its_bytes_answers_digests_and_state() {
-    let lines = script_lines();
-    let commands = pinned("level-1.commands.txt", &lines);
+/// All in one, for all files are written together when they are.
+fn keeps(level: &str, frames: Vec<script::Frame>) {
+    let lines = script_lines(frames);
+    let commands = pinned(&format!("{level}.commands.txt"), &lines);
     assert_lines(&lines, &commands, "what encoders write");
 
     let (mut state, outcomes) = apply(&commands);
-    let expected = pinned("level-1.outcomes.txt", &outcomes);
+    let expected = pinned(&format!("{level}.outcomes.txt"), &outcomes);
     assert_lines(&outcomes, &expected, "what apply answers");
 
     let parts = state_lines(&mut state);
-    let expected = pinned("level-1.state.txt", &parts);
+    let expected = pinned(&format!("{level}.state.txt"), &parts);
     assert_lines(&parts, &expected, "the state's parts");
 
     let mut back = restore(&expected);
     assert_lines(&state_lines(&mut back), &expected, "the restored state's parts");
+}
+
+#[test]
+fn level_1_keeps_its_bytes_answers_digests_and_state() {
+    keeps("level-1", script::frames());
+}
+
+#[test]
+fn level_2_keeps_its_bytes_answers_digests_and_state() {
+    keeps("level-2", script_2::frames());
 }
 
 fn restore(lines: &[String]) -> State {
@@ -150,14 +161,20 @@ fn restore(lines: &[String]) -> State {
 }
 
 #[test]
-fn the_script_holds_every_kind_and_all_but_the_malformed_prove_themselves() {
-    let mut kinds = std::collections::BTreeSet::new();
-    for (name, bytes) in script::frames().into_iter().flat_map(|(_, commands)| commands) {
-        let malformed = name.starts_with("malformed");
-        assert_eq!(check(&bytes).is_ok(), !malformed, "{name}");
-        kinds.insert(bytes[8]);
-    }
-    for kind in [1, 2, 3, 4, 5, 16, 17, 18, 19, 20, 21, 22] {
-        assert!(kinds.contains(&kind), "kind {kind}");
+fn the_scripts_hold_every_kind_and_all_but_the_malformed_prove_themselves() {
+    let both = [
+        (script::frames(), vec![1, 2, 3, 4, 5, 16, 17, 18, 19, 20, 21, 22]),
+        (script_2::frames(), vec![1, 6, 7, 8, 9, 10, 11, 17, 23]),
+    ];
+    for (frames, expected) in both {
+        let mut kinds = std::collections::BTreeSet::new();
+        for (name, bytes) in frames.into_iter().flat_map(|(_, commands)| commands) {
+            let malformed = name.starts_with("malformed");
+            assert_eq!(check(&bytes).is_ok(), !malformed, "{name}");
+            kinds.insert(bytes[8]);
+        }
+        for kind in expected {
+            assert!(kinds.contains(&kind), "kind {kind}");
+        }
     }
 }

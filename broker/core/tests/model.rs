@@ -4,6 +4,8 @@
 //! `PROPTEST_CASES` says how many cases run, `PROPTEST_RNG_SEED` repeats a run: a failure prints its seed.
 #![cfg(test)]
 
+#[path = "model/administer.rs"]
+mod administer;
 #[path = "model/choice.rs"]
 mod choice;
 mod common;
@@ -112,4 +114,9 @@ fn it_notices_offers_that_are_never_given_back() {
 #[test]
 fn it_notices_a_restart_that_forgets_the_last_frame() {
     notices::<{ Fault::RESTART_FORGETS }>();
+}
+
+#[test]
+fn it_notices_a_move_that_receives_do_not_hear_of() {
+    notices::<{ Fault::MOVE_IS_UNHEARD }>();
 }

@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 mod bounds;
 mod choice;
+mod moved;
 mod order;
 mod reservation;
 mod tags;

@@ -1,4 +1,8 @@
-//! A long random log, always the same for a seed: several topics and groups, and commands that mostly fit.
+//! A long random log, always the same for a seed: several topics and groups, and commands that mostly fit. At a third of it
+//! the level rises to 2, and administrators begin.
+
+#[path = "administer.rs"]
+mod administer;
 
 use super::common::{Queues, START, message};
 use sluice_core::command::{
@@ -56,6 +60,9 @@ pub fn generate(seed: u64, commands: usize) -> Vec<Frame> {
     writer.beginnings();
     let mut count = 0;
     while count < commands {
+        if writer.state.level() == 1 && count > commands / 3 {
+            writer.frame(vec![encode_level(writer.clock, 2)]);
+        }
         let size = if writer.random.below(8) == 0 {
             60
         } else {
@@ -139,7 +146,7 @@ impl Writer {
     fn queue(&mut self) -> TopicQueue {
         TopicQueue {
             topic: TopicId(self.random.below(3) as u32),
-            queue: QueueId(self.random.below(3) as u32),
+            queue: QueueId(self.random.below(4) as u32),
         }
     }
 
@@ -153,7 +160,7 @@ impl Writer {
     fn command(&mut self) -> EncodedCommand {
         self.clock += self.random.below(400);
         let time = self.clock - self.random.below(300);
-        match self.random.below(100) {
+        match self.random.below(110) {
             0..40 => self.send(time),
             40..60 => self.deliver(time),
             60..90 => self.settle(time),
@@ -166,7 +173,8 @@ impl Writer {
                 types: Types::NORMAL,
             }
             .encode(time),
-            _ => encode_level(time, 1),
+            99 => encode_level(time, 1),
+            _ => self.administer(time),
         }
     }
 
@@ -208,7 +216,7 @@ impl Writer {
             attempt_id: self.random.below(6),
             auto_renew: self.random.below(2) == 0,
             resume: self.random.below(5) == 0,
-            in_order: id.group == GroupId(1),
+            in_order: self.look(id, GroupQueue::is_fifo) == Some(true),
             invisible_ms: self.random.below(20_000),
             taken,
             skipped: skipped.into_iter().collect(),

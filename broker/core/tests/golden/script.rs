@@ -18,18 +18,18 @@ const ORDERS: TopicId = TopicId(0);
 const WORKERS: GroupId = GroupId(0);
 const FIFO: GroupId = GroupId(1);
 
-fn named(name: &'static str, command: EncodedCommand) -> (&'static str, Vec<u8>) {
+pub fn named(name: &'static str, command: EncodedCommand) -> (&'static str, Vec<u8>) {
     (name, command.as_bytes().to_vec())
 }
 
-fn at(queue: u32) -> TopicQueue {
+pub fn at(queue: u32) -> TopicQueue {
     TopicQueue {
         topic: ORDERS,
         queue: QueueId(queue),
     }
 }
 
-fn of(group: GroupId) -> GroupQueueId {
+pub fn of(group: GroupId) -> GroupQueueId {
     GroupQueueId { group, at: at(0) }
 }
 
@@ -122,7 +122,7 @@ fn messages() -> Vec<Frame> {
     ]
 }
 
-fn deliver(group: GroupId, offsets: &[(u64, u32)]) -> Deliver {
+pub fn deliver(group: GroupId, offsets: &[(u64, u32)]) -> Deliver {
     let take = |(offset, group_hash): &(u64, u32)| Take {
         offset: QueueOffset(*offset),
         group_hash: *group_hash,
@@ -140,7 +140,7 @@ fn deliver(group: GroupId, offsets: &[(u64, u32)]) -> Deliver {
     }
 }
 
-fn settle(group: GroupId, change: Change, items: &[(u64, DeliveryId)]) -> Settle {
+pub fn settle(group: GroupId, change: Change, items: &[(u64, DeliveryId)]) -> Settle {
     let item = |(offset, delivery): &(u64, DeliveryId)| SettleItem {
         offset: QueueOffset(*offset),
         delivery: *delivery,

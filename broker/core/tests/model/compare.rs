@@ -62,8 +62,10 @@ pub fn order(
 pub fn state<const FAULT: u8>(machine: &Machine<FAULT>, model: &Model) {
     assert_eq!(machine.node.state.now(), model.now, "time");
     let tables = machine.node.state.tables();
-    assert_eq!(tables.all_topics().len(), model.topics.len(), "topics");
-    for (number, topic) in model.topics.iter().enumerate() {
+    let living = || model.topics.iter().enumerate().filter(|(_, topic)| !topic.gone);
+    assert_eq!(tables.all_topics().len(), living().count(), "topics");
+    assert_eq!(tables.all_groups().len(), model.living_groups().count(), "groups");
+    for (number, topic) in living() {
         for (queue, messages) in topic.queues.iter().enumerate() {
             let at: TopicQueue = id_of((0, number, queue)).at;
             assert_eq!(machine.tail(at).0 as usize, messages.len(), "the end of {at:?}");

@@ -29,6 +29,7 @@ impl Fault {
     pub const RESERVATION_FORGOTTEN: u8 = 4;
     pub const NEVER_GIVEN_BACK: u8 = 5;
     pub const RESTART_FORGETS: u8 = 6;
+    pub const MOVE_IS_UNHEARD: u8 = 7;
 }
 
 /// A receive between its choice and its answer.
@@ -38,6 +39,8 @@ pub struct Waiting {
     pub resume: bool,
     pub plan: Plan,
     pub filter: TagFilter,
+    /// The group was moved since it was chosen: what comes back may have an earlier place.
+    pub before_move: bool,
 }
 
 pub struct Machine<const FAULT: u8> {
@@ -98,7 +101,11 @@ impl<const FAULT: u8> Machine<FAULT> {
     fn start() -> Self {
         let mut node = Node::new();
         node.forgets = FAULT == Fault::RESTART_FORGETS;
-        let mut commands = vec![encode_level(START, 1), create_topic("topic-0", 1, START)];
+        let mut commands = vec![
+            encode_level(START, 1),
+            encode_level(START, 2),
+            create_topic("topic-0", 1, START),
+        ];
         for (i, spec) in FIRST_GROUPS.iter().enumerate() {
             commands.push(create_group(&format!("group-{i}"), spec, START));
         }
@@ -146,6 +153,7 @@ impl<const FAULT: u8> Machine<FAULT> {
         let command = message(at, self.wall, tag.as_deref(), group.as_deref(), number);
         match self.node.propose_one(command) {
             Ok(Done::Appended(offset)) => Expected::Offset(offset.0 as usize),
+            Err(Refused::Closed(_)) => Expected::Closed,
             other => panic!("an offset, not {other:?}"),
         }
     }
@@ -290,6 +298,10 @@ impl<const FAULT: u8> StateMachineTest for Machine<FAULT> {
                 client,
                 visible_in_ms,
             } => machine.release(model, *hold, *client, *visible_in_ms),
+            Step::Grow { .. } | Step::Close { .. } => machine.put_topic(model, &step),
+            Step::PutGroup { .. } => machine.put_group(model, &step),
+            Step::DeleteTopic { .. } | Step::DeleteGroup { .. } => machine.delete(model),
+            Step::Move { hold, to } => machine.move_hold(model, *hold, *to),
             Step::Tick(_) => Expected::Nothing,
             Step::Snapshot => {
                 machine.node.checkpoint();

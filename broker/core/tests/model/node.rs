@@ -24,6 +24,7 @@ struct Frame {
 struct Watched<'a> {
     queues: &'a mut Queues,
     unlocked: &'a mut Vec<(GroupQueueId, u32)>,
+    moved: &'a mut Vec<GroupQueueId>,
 }
 
 impl Effects for Watched<'_> {
@@ -37,7 +38,9 @@ impl Effects for Watched<'_> {
         self.unlocked.push((id, group_hash));
     }
 
-    fn moved(&mut self, _: GroupQueueId) {}
+    fn moved(&mut self, id: GroupQueueId) {
+        self.moved.push(id);
+    }
 
     fn changed(&mut self, _: Changed) {}
 }
@@ -47,6 +50,8 @@ pub struct Node {
     pub queues: Queues,
     /// Message groups that may go on, until the cursors hear of it.
     pub unlocked: Vec<(GroupQueueId, u32)>,
+    /// Queues in which a group was moved, until the cursors hear of it.
+    pub moved: Vec<GroupQueueId>,
     twin: State,
     term: Term,
     physical: u64,
@@ -66,6 +71,7 @@ impl Node {
             state: State::new(),
             queues: Queues::default(),
             unlocked: Vec::new(),
+            moved: Vec::new(),
             twin: State::new(),
             term: Term(1),
             physical: 0,
@@ -99,8 +105,12 @@ impl Node {
             term: self.term,
             commands: placed,
         };
-        let (queues, unlocked) = (&mut self.queues, &mut self.unlocked);
-        let answers = frame.apply(&mut self.state, &mut Watched { queues, unlocked });
+        let mut watched = Watched {
+            queues: &mut self.queues,
+            unlocked: &mut self.unlocked,
+            moved: &mut self.moved,
+        };
+        let answers = frame.apply(&mut self.state, &mut watched);
         if !self.forgets {
             assert_eq!(frame.apply(&mut self.twin, &mut self.queues), answers);
             assert_eq!(self.twin.digest(), self.state.digest(), "the twin's digest");
@@ -124,6 +134,9 @@ impl Node {
         let Some(snapshot) = self.frozen.take() else {
             return;
         };
+        for key in snapshot.removed {
+            self.parts.remove(&key);
+        }
         for (key, view) in snapshot.changed {
             let mut bytes = Vec::new();
             view.encode(&mut bytes);

@@ -52,7 +52,9 @@ impl<const FAULT: u8> Machine<FAULT> {
         };
         let resume = !held.is_empty();
         let plan = if resume {
-            self.resume(id, &held)
+            let in_order = self.look(id, GroupQueue::is_fifo);
+            let plan = self.resume(id, &held);
+            Plan { in_order, ..plan }
         } else {
             self.select(id, ask.max, spec)
         };
@@ -64,6 +66,7 @@ impl<const FAULT: u8> Machine<FAULT> {
             resume,
             plan,
             filter,
+            before_move: false,
         });
     }
 
@@ -97,6 +100,11 @@ impl<const FAULT: u8> Machine<FAULT> {
         for (of, group_hash) in self.node.unlocked.drain(..) {
             self.cursors.entry(of).or_default().unlock(group_hash);
         }
+        for of in self.node.moved.drain(..) {
+            if FAULT != Fault::MOVE_IS_UNHEARD {
+                self.cursors.entry(of).or_default().start_over();
+            }
+        }
         let cursor = self.cursors.entry(id).or_default();
         if FAULT == Fault::RESERVATION_FORGOTTEN {
             *cursor = Cursor::default();
@@ -127,7 +135,8 @@ impl<const FAULT: u8> Machine<FAULT> {
             taken: plan.offers.iter().map(|offer| offer.take).collect(),
             skipped: plan.skipped.clone(),
         };
-        let (dead, delivered) = self.deliver(plan, &deliver, &waiting.filter);
+        let ordered = !waiting.before_move;
+        let (dead, delivered) = self.deliver(plan, &deliver, ordered.then_some(&waiting.filter));
         if fate == Fate::Unknown {
             self.give_back(&waiting);
         } else if !waiting.resume {
@@ -150,8 +159,13 @@ impl<const FAULT: u8> Machine<FAULT> {
         }
     }
 
-    /// Proposes the dead letters and the delivery of a plan in one frame.
-    pub fn deliver(&mut self, plan: &Plan, deliver: &Deliver, filter: &TagFilter) -> (Vec<bool>, Delivered) {
+    /// Proposes the dead letters and the delivery of a plan in one frame. With the group's filter, looks at the order.
+    pub fn deliver(
+        &mut self,
+        plan: &Plan,
+        deliver: &Deliver,
+        filter: Option<&TagFilter>,
+    ) -> (Vec<bool>, Delivered) {
         let id = deliver.id;
         let bury = |offer: &Offer| {
             let dead = DeadLetter {
@@ -169,7 +183,7 @@ impl<const FAULT: u8> Machine<FAULT> {
         let Some(Ok(Done::Delivered(delivered))) = answers.pop() else {
             panic!("a delivery")
         };
-        if !deliver.resume {
+        if let Some(filter) = filter.filter(|_| !deliver.resume) {
             let entries = self.node.queues.of(id.at);
             compare::order(&before, entries, &delivered, &plan.dead, filter);
         }

@@ -3,11 +3,12 @@
 //! - A message goes to each group once it is acknowledged or given up; until then it is fresh, held, or visible again.
 //! - Who holds a message may end that or change it; a handle is worth nothing once it expired or a newer one exists.
 //! - In a FIFO group nothing of a message group goes while something of it is held or offered, or an earlier one waits.
+//! - A group that is moved forward owes nothing below; moved back, it owes everything from there on again.
 //! - Time is the largest that any command had.
 
 use super::common::START;
 use super::steps::{Ask, Fate, GroupSpec, Step};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Group, topic, queue.
 pub type At = (usize, usize, usize);
@@ -28,6 +29,9 @@ pub struct Message {
 pub struct Topic {
     pub name: String,
     pub queues: Vec<Vec<Message>>,
+    pub closed: bool,
+    /// It was deleted: another may have its name.
+    pub gone: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -52,6 +56,10 @@ pub enum Status {
 pub struct Hold {
     pub start: usize,
     pub status: BTreeMap<usize, Status>,
+    /// Whether the last choice from it was in order.
+    pub in_order: bool,
+    /// It was moved back: some messages come more than once.
+    pub moved_back: bool,
 }
 
 /// A receive between its choice and its answer.
@@ -60,6 +68,7 @@ pub struct Planned {
     pub at: At,
     pub ask: Ask,
     pub resume: bool,
+    pub in_order: bool,
     pub offers: Vec<usize>,
     pub dead: Vec<usize>,
 }
@@ -78,6 +87,13 @@ pub enum Expected {
     Nothing,
     Exists(bool),
     Offset(usize),
+    Closed,
+    /// Whether it changed anything; none where it was refused.
+    Put(Option<bool>),
+    /// Messages that were not done, as far as the model knows what filters have passed by.
+    Deleted(Option<u64>),
+    /// Skipped and repeated, as far as the model knows, and voided.
+    Moved(Option<(u64, u64)>, u64),
     /// Compare with the last of `plans`.
     Planned,
     Concluded {
@@ -95,11 +111,14 @@ pub struct Model {
     pub now: u64,
     pub topics: Vec<Topic>,
     pub groups: Vec<(String, GroupSpec)>,
+    pub gone_groups: BTreeSet<usize>,
     pub holds: BTreeMap<At, Hold>,
     pub plans: Vec<Planned>,
     pub handles: Vec<Handle>,
     pub tokens: Token,
     pub sent: u64,
+    /// Of those, sent to closed topics.
+    pub turned_away: u64,
     pub expected: Expected,
 }
 
@@ -129,17 +148,21 @@ impl Model {
             topics: vec![Topic {
                 name: "topic-0".into(),
                 queues: vec![Vec::new()],
+                closed: false,
+                gone: false,
             }],
             groups: FIRST_GROUPS
                 .iter()
                 .enumerate()
                 .map(|(i, spec)| (name(i), *spec))
                 .collect(),
+            gone_groups: BTreeSet::new(),
             holds: BTreeMap::new(),
             plans: Vec::new(),
             handles: Vec::new(),
             tokens: 0,
             sent: 0,
+            turned_away: 0,
             expected: Expected::Nothing,
         }
     }
@@ -163,6 +186,16 @@ impl Model {
                 client,
                 visible_in_ms,
             } => self.release(*hold, *client, *visible_in_ms),
+            Step::Grow { topic, more } => self.grow(*topic, *more),
+            Step::Close { topic, closed } => self.close(*topic, *closed),
+            Step::DeleteTopic { topic } => self.delete_topic(*topic),
+            Step::PutGroup {
+                group,
+                fifo,
+                max_attempts,
+            } => self.put_group(*group, *fifo, *max_attempts),
+            Step::DeleteGroup { group } => self.delete_group(*group),
+            Step::Move { hold, to } => self.move_hold(*hold, *to),
             Step::Tick(ms) => {
                 self.wall = self.wall.saturating_add_signed(*ms);
                 Expected::Nothing
@@ -183,11 +216,13 @@ impl Model {
     fn create_topic(&mut self, name: u8, queues: u32) -> Expected {
         self.command();
         let name = format!("topic-{name}");
-        let exists = self.topics.iter().any(|topic| topic.name == name);
+        let exists = self.topics.iter().any(|topic| !topic.gone && topic.name == name);
         if !exists {
             self.topics.push(Topic {
                 name,
                 queues: vec![Vec::new(); queues as usize],
+                closed: false,
+                gone: false,
             });
         }
         Expected::Exists(exists)
@@ -196,7 +231,7 @@ impl Model {
     fn create_group(&mut self, name: u8, spec: &GroupSpec) -> Expected {
         self.command();
         let name = format!("group-{name}");
-        let exists = self.groups.iter().any(|(present, _)| *present == name);
+        let exists = self.living_groups().any(|group| self.groups[group].0 == name);
         if !exists {
             self.groups.push((name, *spec));
         }
@@ -205,13 +240,18 @@ impl Model {
 
     /// Topic and queue that a step's numbers mean.
     pub fn queue_of(&self, topic: u8, queue: u8) -> (usize, usize) {
-        let topic = topic as usize % self.topics.len();
+        let topic = self.topic(topic);
         (topic, queue as usize % self.topics[topic].queues.len())
     }
 
     fn send(&mut self, topic: u8, queue: u8, group: Option<u8>, tag: Option<u8>) -> Expected {
         self.command();
         let (topic, queue) = self.queue_of(topic, queue);
+        if self.topics[topic].closed {
+            self.sent += 1;
+            self.turned_away += 1;
+            return Expected::Closed;
+        }
         let queue = &mut self.topics[topic].queues[queue];
         queue.push(Message {
             number: self.sent,
@@ -246,7 +286,7 @@ impl Model {
     }
 
     fn plan(&mut self, ask: &Ask) -> Expected {
-        let group = ask.group as usize % self.groups.len();
+        let group = self.group(ask.group);
         let (topic, queue) = self.queue_of(ask.topic, ask.queue);
         if !self.holds.contains_key(&(group, topic, queue)) {
             self.command(); // a group subscribes before it first receives
@@ -257,15 +297,17 @@ impl Model {
             let start = if latest { messages.len() } else { 0 };
             let fresh = || Hold {
                 start,
-                status: BTreeMap::new(),
+                ..Hold::default()
             };
             self.holds.entry((group, topic, queue)).or_insert_with(fresh);
         }
         let at = (group, topic, queue);
         let repeated = self.held_by_attempt(at, ask, now);
         let resume = !repeated.is_empty();
+        let in_order = self.groups[group].1.fifo;
         let (offers, dead) = match resume {
             true => (repeated, Vec::new()),
+            false if !self.keeps_order(at) => (Vec::new(), Vec::new()),
             false if self.groups[group].1.fifo => self.choose_in_order(at, ask.max, now),
             false => self.choose(at, ask.max, now),
         };
@@ -274,6 +316,7 @@ impl Model {
             at,
             ask,
             resume,
+            in_order,
             offers,
             dead,
         });
@@ -301,7 +344,8 @@ impl Model {
         });
         let dead = dead.collect();
         let mut taken = Vec::new();
-        for offset in plan.offers {
+        let same_order = plan.in_order == self.groups[at.0].1.fifo;
+        for offset in plan.offers.into_iter().filter(|_| same_order) {
             let Some(attempt) = self.attempt_of(at, offset, token, &plan.ask, plan.resume) else {
                 continue;
             };
@@ -338,11 +382,14 @@ impl Model {
             linked: true,
             ..self.messages(at)[offset].clone()
         };
-        match self.topics.iter_mut().find(|topic| topic.name == name) {
+        let mut topics = self.topics.iter_mut();
+        match topics.find(|topic| !topic.gone && topic.name == name) {
             Some(topic) => topic.queues[0].push(message),
             None => self.topics.push(Topic {
                 name,
                 queues: vec![vec![message]],
+                closed: false,
+                gone: false,
             }),
         }
         self.set(at, offset, Status::Done);

@@ -41,6 +41,15 @@ pub struct GroupSpec {
     pub latest: bool,
 }
 
+/// Where a group is moved in a queue.
+#[derive(Clone, Copy, Debug)]
+pub enum MoveTo {
+    Latest,
+    Newest(u64),
+    /// Of the offsets that there are, and some beyond.
+    Offset(u8),
+}
+
 /// One step.
 #[derive(Clone, Debug)]
 pub enum Step {
@@ -75,6 +84,29 @@ pub enum Step {
         client: u8,
         visible_in_ms: u64,
     },
+    Grow {
+        topic: u8,
+        more: u32,
+    },
+    Close {
+        topic: u8,
+        closed: bool,
+    },
+    DeleteTopic {
+        topic: u8,
+    },
+    PutGroup {
+        group: u8,
+        fifo: bool,
+        max_attempts: u16,
+    },
+    DeleteGroup {
+        group: u8,
+    },
+    Move {
+        hold: u8,
+        to: MoveTo,
+    },
     Tick(i64),
     Snapshot,
     Restart,
@@ -98,6 +130,7 @@ impl ReferenceStateMachine for Model {
             10 => settle(),
             2 => any::<u8>().prop_map(|pick| Step::GiveUp { pick }),
             2 => release(),
+            4 => administer(),
             7 => tick(),
             1 => Just(Step::Snapshot),
             1 => Just(Step::Restart),
@@ -180,6 +213,23 @@ fn release() -> impl Strategy<Value = Step> {
         client,
         visible_in_ms,
     })
+}
+
+fn administer() -> impl Strategy<Value = Step> {
+    let to = prop_oneof![
+        1 => Just(MoveTo::Latest),
+        1 => (0..8_u64).prop_map(MoveTo::Newest),
+        3 => any::<u8>().prop_map(MoveTo::Offset),
+    ];
+    let put = (any::<u8>(), any::<bool>(), 1..4_u16);
+    prop_oneof![
+        1 => (any::<u8>(), 0..2_u32).prop_map(|(topic, more)| Step::Grow { topic, more }),
+        1 => (any::<u8>(), any::<bool>()).prop_map(|(topic, closed)| Step::Close { topic, closed }),
+        1 => any::<u8>().prop_map(|topic| Step::DeleteTopic { topic }),
+        2 => put.prop_map(|(group, fifo, max_attempts)| Step::PutGroup { group, fifo, max_attempts }),
+        1 => any::<u8>().prop_map(|group| Step::DeleteGroup { group }),
+        4 => (any::<u8>(), to).prop_map(|(hold, to)| Step::Move { hold, to }),
+    ]
 }
 
 fn tick() -> impl Strategy<Value = Step> {

@@ -75,3 +75,44 @@ fn order_place_and_term_are_part_of_the_digest() {
     assert_ne!(placed(0, 1), placed(8, 1));
     assert_ne!(placed(0, 1), placed(0, 2));
 }
+
+#[test]
+fn logs_that_differ_in_what_administrators_did_have_different_digests() {
+    use crate::command::{Fence, SetFloor, Target};
+    use crate::state::tests::administer::{delete_group, delete_topic, put_group, put_topic};
+    let with = |last: &dyn Fn(&mut Bench)| {
+        log_with(|bench, _| {
+            bench.run(encode_level(START, 2)).unwrap();
+            last(bench);
+        })
+    };
+    let run = |bench: &mut Bench, command: EncodedCommand| drop(bench.run(command));
+    let floor = |bench: &mut Bench, target| {
+        let (id, epoch) = (bench.id, 0);
+        run(bench, SetFloor { id, target, epoch }.encode(START));
+    };
+    let fence = |bench: &mut Bench, holder: &str| {
+        let holder = holder.to_owned();
+        run(bench, Fence { holder }.encode(START));
+    };
+    let logs = [
+        with(&|_| ()),
+        with(&|bench| run(bench, put_topic("orders", 3).encode(START))),
+        with(&|bench| run(bench, put_topic("orders", 4).encode(START))),
+        with(&|bench| run(bench, put_group("workers").encode(START))),
+        with(&|bench| run(bench, put_group("others").encode(START))),
+        with(&|bench| run(bench, delete_topic(bench.id.at.topic, false).encode(START))),
+        with(&|bench| run(bench, delete_topic(bench.id.at.topic, true).encode(START))),
+        with(&|bench| run(bench, delete_group(bench.id.group, false).encode(START))),
+        with(&|bench| floor(bench, Target::Latest)),
+        with(&|bench| floor(bench, Target::Newest(1))),
+        with(&|bench| floor(bench, Target::Offset(QueueOffset(0)))),
+        with(&|bench| fence(bench, "one")),
+        with(&|bench| fence(bench, "two")),
+    ];
+    for (i, left) in logs.iter().enumerate() {
+        for (j, right) in logs.iter().enumerate().skip(i + 1) {
+            assert_ne!(digest_of(left), digest_of(right), "logs {i} and {j}");
+        }
+    }
+}

@@ -101,3 +101,51 @@ fn parts_of_level_2_that_are_cut_are_refused_and_plain_ones_have_the_bytes_of_le
         assert!(State::restore(&header[..end], []).is_err(), "header cut at {end}");
     }
 }
+
+#[test]
+fn a_command_of_level_2_cut_at_any_byte_changes_nothing() {
+    let mut bench = full();
+    let (id, target, terms) = (bench.id, Target::Newest(300), Default::default());
+    let subscription = StaticSubscription {
+        topic: "orders".to_owned(),
+        expression: "a".to_owned(),
+    };
+    let mut group = put_group("new");
+    group.spec.subscriptions = vec![subscription];
+    let (group_id, topic) = (id.group, id.at.topic);
+    let floors = vec![QueueOffset(300)];
+    let holder = "operator".to_owned();
+    let commands = [
+        put_topic("new", 3).encode(START),
+        crate::command::PutGroup { terms, ..group }.encode(START),
+        delete_topic(topic, false).encode(START),
+        delete_group(group_id, false).encode(START),
+        SubscribeAt {
+            group: group_id,
+            topic,
+            floors,
+        }
+        .encode(START),
+        SetFloor {
+            id,
+            target,
+            epoch: 300,
+        }
+        .encode(START),
+        Fence { holder }.encode(START),
+    ];
+    let before = encoded(&bench.state);
+    for command in commands {
+        let bytes = command.as_bytes();
+        for end in 0..bytes.len() {
+            let refused = bench.run_bytes(&bytes[..end]);
+            assert!(
+                matches!(refused, Err(Refused::Malformed(_))),
+                "{bytes:?} cut at {end}"
+            );
+        }
+        let longer = [bytes, &[0]].concat();
+        assert!(matches!(bench.run_bytes(&longer), Err(Refused::Malformed(_))));
+    }
+    assert_eq!(encoded(&bench.state), before);
+}

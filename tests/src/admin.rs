@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use sluice_proto::admin::broker_service_client::BrokerServiceClient;
+use sluice_proto::admin::client_service_client::ClientServiceClient;
 use sluice_proto::admin::group_service_client::GroupServiceClient;
+use sluice_proto::admin::message_service_client::MessageServiceClient;
 use sluice_proto::admin::topic_service_client::TopicServiceClient;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
@@ -17,6 +19,7 @@ use tonic::{Request, Status};
 pub use transport::{Authority, Certificate, Tls};
 
 const CALL_WITHIN: Duration = Duration::from_secs(15);
+const MESSAGE_BYTES_MAX: usize = 16 << 20;
 
 /// A connection to the admin port, made on first use.
 #[derive(Debug, Clone)]
@@ -74,6 +77,18 @@ impl Admin {
     #[must_use]
     pub fn groups(&self) -> GroupServiceClient<Carried> {
         GroupServiceClient::new(self.carried())
+    }
+
+    /// Clients.
+    #[must_use]
+    pub fn clients(&self) -> ClientServiceClient<Carried> {
+        ClientServiceClient::new(self.carried())
+    }
+
+    /// Messages.
+    #[must_use]
+    pub fn messages(&self) -> MessageServiceClient<Carried> {
+        MessageServiceClient::new(self.carried()).max_decoding_message_size(MESSAGE_BYTES_MAX)
     }
 
     /// The broker.

@@ -2,6 +2,16 @@
 #![cfg(test)]
 
 mod access;
+mod auditing;
+mod clients;
+mod configuration;
+mod fencing;
+mod groups;
 mod health;
+mod messages;
+mod offsets;
+mod page;
 mod reading;
 mod stage;
+mod static_lag;
+mod topics;

@@ -6,6 +6,7 @@ use sluice_proto::v2;
 use sluice_tests::admin::{Admin, reason};
 use sluice_tests::client::{Client, Receive, message};
 use sluice_tests::process::{Broker, Setup};
+use sluice_tests::wait;
 use tonic::{Code, Response, Status};
 
 /// Long enough for a busy machine.
@@ -37,6 +38,22 @@ impl Stage {
             admin,
             client,
         }
+    }
+
+    /// As `kill -9` does, and up again; connections are made anew on first use.
+    pub async fn kill_and_start(&mut self) {
+        self.broker.kill().unwrap();
+        self.broker.restart().unwrap();
+        self.admin = Admin::new(&self.broker.admin_endpoint()).unwrap();
+        self.client = Client::new(&self.broker.endpoint()).unwrap();
+    }
+
+    /// Until so many receives wait.
+    pub async fn until_polls(&self, polls: usize) {
+        wait::until("receives wait", SOON, || {
+            Ok((self.broker.metric("sluice_polls")? as usize >= polls).then_some(()))
+        })
+        .unwrap();
     }
 
     pub async fn send(&self, topic: &str, count: usize) {

@@ -70,6 +70,14 @@ impl Driver {
     /// # Errors
     /// When Maven or Java are missing or fail.
     pub fn start() -> Result<Self> {
+        Self::start_within(&[])
+    }
+
+    /// As [`Driver::start`], as an argument of another program: one that enters namespaces, for example.
+    ///
+    /// # Errors
+    /// When Maven or Java are missing or fail.
+    pub fn start_within(program: &[String]) -> Result<Self> {
         let built = built()?;
         let folder = TempDir::with_prefix("java-driver-").context("cannot make a folder")?;
         let class_path = format!(
@@ -77,7 +85,9 @@ impl Driver {
             built.join("classes").display(),
             built.join("lib").display()
         );
-        let mut child = Command::new("java")
+        let mut words = program.iter().map(String::as_str).chain(["java"]);
+        let mut child = Command::new(words.next().unwrap_or("java"))
+            .args(words)
             // Starts quickly, and leaves the cores to the broker.
             .args(["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx1g"])
             .arg(format!("-Drocketmq.log.root={}", folder.path().display()))

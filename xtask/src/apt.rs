@@ -1,7 +1,6 @@
 //! Programs from Debian's packages that a measurement or a suite needs beyond Rust and the tools of README.md: found, or
 //! installed.
 
-use std::fmt;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::process::Command;
@@ -41,6 +40,22 @@ pub const RUNC: Packaged = Packaged {
     package: "runc",
 };
 
+/// What the commands of the documentation, and the machine that they are run on, need.
+pub const OF_PAGES: [Packaged; 3] = [
+    Packaged {
+        program: "ip",
+        package: "iproute2",
+    },
+    Packaged {
+        program: "curl",
+        package: "curl",
+    },
+    Packaged {
+        program: "openssl",
+        package: "openssl",
+    },
+];
+
 impl Packaged {
     /// Installs it if it is missing, and says so; an error tells what to run where that cannot be done from here.
     pub fn install(self) -> Result<()> {
@@ -64,12 +79,6 @@ impl Packaged {
             "package {package} is installed but brought no {program}"
         );
         Ok(())
-    }
-}
-
-impl fmt::Display for Packaged {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.program.fmt(out)
     }
 }
 

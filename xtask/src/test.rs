@@ -74,18 +74,18 @@ fn prepare(run: &mut Run, chosen_by_name: bool) -> bool {
 }
 
 /// Programs that single suites need, from Debian's packages.
-const PACKAGED: &[(&str, apt::Packaged)] = &[
-    ("image", apt::BUILDAH),
-    ("image", apt::RUNC),
-    ("prometheus", apt::PROMETHEUS),
+const PACKAGED: &[(&str, &[apt::Packaged])] = &[
+    ("docs_commands", &apt::OF_PAGES),
+    ("image", &[apt::BUILDAH, apt::RUNC]),
+    ("prometheus", &[apt::PROMETHEUS]),
 ];
 
 /// Installs what the chosen suites need and is missing. Whatever cannot be installed fails here and in its suite.
 fn install_packages(run: &mut Run, chosen: &[String]) {
-    for (suite, packaged) in PACKAGED {
+    for (suite, packages) in PACKAGED {
         if chosen.iter().any(|name| name == suite) {
-            run.step(&format!("{packaged} for the suite {suite}"), || {
-                packaged.install()
+            run.step(&format!("what the suite {suite} needs"), || {
+                packages.iter().try_for_each(|packaged| packaged.install())
             });
         }
     }

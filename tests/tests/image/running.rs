@@ -120,6 +120,19 @@ fn probes_answer_as_kubernetes_asks_them() {
 }
 
 #[test]
+fn the_command_line_in_the_image_reaches_its_broker() {
+    let volume = volume(USER).unwrap();
+    let broker = Broker::ready(volume.path());
+    broker.sluicectl(&["topic", "create", "orders"]);
+    broker.sluicectl(&["message", "send", "orders", "hello from inside"]);
+    let received = broker.sluicectl(&["message", "receive", "readers", "orders", "--ack"]);
+    assert!(received.contains("hello from inside"), "{received}");
+    let status = broker.sluicectl(&["broker", "status", "-o", "json"]);
+    let status: Value = serde_json::from_str(&status).unwrap();
+    assert_eq!(status["disk"]["folder"], "/var/lib/sluice/broker-a", "{status}");
+}
+
+#[test]
 fn the_process_has_no_right_that_the_restricted_profile_withholds() {
     let volume = volume(USER).unwrap();
     let broker = Broker::ready(volume.path());

@@ -29,17 +29,18 @@ pub struct Broker {
     pub container: Container,
     pub grpc_port: u16,
     pub http_port: u16,
+    admin_port: u16,
 }
 
 impl Broker {
     pub fn start(volume: Option<&Path>) -> Self {
-        let (grpc_port, http_port) = (ports::free().unwrap(), ports::free().unwrap());
+        let [grpc_port, http_port, admin_port] = [(); 3].map(|()| ports::free().unwrap());
         let listen = |name: &str, port: u16| (name.to_owned(), format!("127.0.0.1:{port}"));
         let run = Run {
             environment: vec![
                 listen("SLUICE_GRPC_LISTEN", grpc_port),
                 listen("SLUICE_HTTP_LISTEN", http_port),
-                listen("SLUICE_ADMIN_LISTEN", ports::free().unwrap()),
+                listen("SLUICE_ADMIN_LISTEN", admin_port),
             ],
             volume: volume.map(Path::to_owned),
             ..Run::default()
@@ -48,6 +49,7 @@ impl Broker {
             container: Container::start(image(), &run).unwrap(),
             grpc_port,
             http_port,
+            admin_port,
         }
     }
 
@@ -55,6 +57,13 @@ impl Broker {
         let mut broker = Self::start(Some(volume));
         broker.container.wait_until_ready(broker.http_port).unwrap();
         broker
+    }
+
+    /// Runs the command line that is in the image, in the container.
+    pub fn sluicectl(&self, arguments: &[&str]) -> String {
+        let admin = format!("127.0.0.1:{}", self.admin_port);
+        let arguments = [&["sluicectl", "--admin", &admin], arguments].concat();
+        self.container.exec(&arguments).unwrap()
     }
 
     pub fn endpoint(&self) -> String {

@@ -6,7 +6,9 @@ use sluice_proto::v2;
 use sluice_tests::client::{Client, fifo_message, message, message_id};
 use sluice_tests::fixture::Fixture;
 use sluice_tests::process::{BROKER_NAME, Broker, Setup};
+use sluice_tests::sluicectl::Sluicectl;
 
+use crate::looking_up;
 use crate::reading::{audit, drain, finish, is_dead_letter_topic};
 
 fn client(broker: &Broker) -> Client {
@@ -19,9 +21,15 @@ async fn a_folder_of_an_earlier_release_has_every_message_and_every_group_where_
         println!("opening {}", folder.display());
         let fixture = Fixture::of(&folder).unwrap();
         let mut broker = Setup::new()
-            .start_over(|data_dir| Fixture::unpack(&folder, data_dir))
+            .start_over(|data_dir| {
+                Fixture::unpack(&folder, data_dir)?;
+                sound(data_dir);
+                Ok(())
+            })
             .unwrap();
 
+        looking_up::lags(&broker, &fixture).await;
+        looking_up::messages(&broker, &fixture).await;
         finish(&client(&broker), &fixture).await;
         audit(&client(&broker), &fixture, "auditor-of-today").await;
 
@@ -30,7 +38,15 @@ async fn a_folder_of_an_earlier_release_has_every_message_and_every_group_where_
         broker.restart().unwrap();
         works_on(&client(&broker), &fixture).await;
         assert!(broker.stop().unwrap().success());
+        sound(broker.data_dir());
     }
+}
+
+/// `sluicectl` finds nothing to complain of in the files of a broker that does not run.
+fn sound(data_dir: &Path) {
+    let folder = data_dir.join(BROKER_NAME).display().to_string();
+    let said = Sluicectl::new().unwrap().ok(&["log", "verify", &folder]).unwrap();
+    assert!(said.starts_with("sound: "), "{said}");
 }
 
 /// Its groups are given what is sent now, and nothing of what they had done.
@@ -85,6 +101,7 @@ async fn whatever_is_derived_from_the_log_of_an_earlier_release_can_be_made_agai
             Ok(())
         };
         let broker = Setup::new().start_over(without_derived).unwrap();
+        looking_up::messages(&broker, &fixture).await;
         finish(&client(&broker), &fixture).await;
         audit(&client(&broker), &fixture, "auditor-of-today").await;
     }

@@ -5,14 +5,14 @@ use super::{Answered, Outcome, answer};
 use tonic::{Request, Status};
 
 /// A call that changes something.
-#[derive(Clone, Copy, Debug)]
-pub struct Change<'a> {
+#[derive(Clone, Debug)]
+pub struct Change {
     call: &'static str,
-    topic: Option<&'a str>,
-    group: Option<&'a str>,
+    topic: Option<String>,
+    group: Option<String>,
 }
 
-impl<'a> Change<'a> {
+impl Change {
     /// By this call.
     pub fn by(call: &'static str) -> Self {
         Self {
@@ -23,26 +23,25 @@ impl<'a> Change<'a> {
     }
 
     /// Of this topic.
-    pub fn topic(self, topic: &'a str) -> Self {
+    pub fn topic(self, topic: &str) -> Self {
         Self {
-            topic: Some(topic),
+            topic: Some(printable(topic)),
             ..self
         }
     }
 
     /// Of this group.
-    pub fn group(self, group: &'a str) -> Self {
+    pub fn group(self, group: &str) -> Self {
         Self {
-            group: Some(group),
+            group: Some(printable(group)),
             ..self
         }
     }
 
     /// Logs how it went, with the words of `what` where it was done.
-    pub fn tell<T>(self, caller: &Caller, outcome: &Outcome<T>, what: impl FnOnce(&T) -> String) {
-        // Names may be anything where the call is refused for them.
-        let (topic, group) = (self.topic.map(printable), self.group.map(printable));
+    fn tell<T>(&self, caller: &Caller, outcome: &Outcome<T>, what: impl FnOnce(&T) -> String) {
         let (call, by) = (self.call, caller);
+        let (topic, group) = (self.topic.as_deref(), self.group.as_deref());
         match outcome {
             Ok(done) => tracing::info!(call, %by, topic, group, "{}", what(done)),
             Err(failure) => {
@@ -53,9 +52,10 @@ impl<'a> Change<'a> {
     }
 }
 
-/// Bytes of a name that are logged at most.
+/// Characters of a name that are logged at most.
 const NAME_MAX: usize = 255;
 
+/// A name as it is logged: it may be anything where the call is refused for it.
 fn printable(name: &str) -> String {
     name.escape_debug().take(NAME_MAX).collect()
 }
@@ -69,15 +69,22 @@ pub fn asked<T>(request: Request<T>) -> Result<(Caller, T), Status> {
     Ok((caller, body))
 }
 
-/// Answers a call that changes something, and logs it.
-pub fn answer_change<T>(
-    change: Change<'_>,
-    caller: &Caller,
-    outcome: Outcome<T>,
-    what: impl FnOnce(&T) -> String,
+/// Makes a change, logs it, and answers the call. The work has a task of its own: what has begun goes on to its end, with all
+/// that follows from it, when the caller hangs up or its deadline is over.
+pub async fn answer_change<T: Send + 'static>(
+    change: Change,
+    caller: Caller,
+    work: impl Future<Output = Outcome<T>> + Send + 'static,
+    what: impl FnOnce(&T) -> String + Send + 'static,
 ) -> Answered<T> {
-    change.tell(caller, &outcome, what);
-    answer(outcome)
+    let done = tokio::spawn(async move {
+        let outcome = work.await;
+        change.tell(&caller, &outcome, what);
+        outcome
+    });
+    // It ends early only with the runtime.
+    let cut_off = |error| Status::unavailable(format!("the broker is stopping: {error}"));
+    answer(done.await.map_err(cut_off)?)
 }
 
 #[cfg(test)]

@@ -32,14 +32,17 @@ use sluice_proto::admin::client_service_server::ClientServiceServer;
 use sluice_proto::admin::group_service_server::GroupServiceServer;
 use sluice_proto::admin::message_service_server::MessageServiceServer;
 use sluice_proto::admin::topic_service_server::TopicServiceServer;
-use status::Failure;
+use status::{Failure, Wrong};
 use std::sync::Arc;
 use tokens::Tokens;
-use tokio::sync::Semaphore;
+use tokio::sync::{RwLock, Semaphore};
 use tonic::{Response, Status};
 
 /// Looks at backlogs, offsets and messages at one time: each takes a thread, since it reads files.
 const LOOKS_MAX: usize = 4;
+
+/// Queues of an answer about all topics of a group: some megabytes.
+const ANSWERED_QUEUES_MAX: usize = 16_384;
 
 type Answered<T> = Result<Response<T>, Status>;
 type Outcome<T> = Result<T, Failure>;
@@ -65,6 +68,10 @@ struct Shared {
     live: Arc<Live>,
     facts: Facts,
     looks: Arc<Semaphore>,
+    /// As many of the short ones: how the broker is must not wait for backlogs to be read.
+    glances: Arc<Semaphore>,
+    /// Held for reading by changes that are not in the log, and for writing while somebody fences.
+    fencing: RwLock<()>,
 }
 
 /// All services of the admin API; clones share everything.
@@ -82,7 +89,13 @@ impl Admin {
             clients: parts.clients,
             facts: parts.facts,
             looks: Arc::new(Semaphore::new(LOOKS_MAX)),
+            glances: Arc::new(Semaphore::new(LOOKS_MAX)),
+            fencing: RwLock::default(),
         }))
+    }
+
+    fn shared(&self) -> Arc<Shared> {
+        Arc::clone(&self.0)
     }
 
     /// What the admin port serves, until `stopping` begins.
@@ -103,8 +116,24 @@ impl Shared {
         &self,
         work: impl FnOnce(&Engine) -> T + Send + 'static,
     ) -> Result<T, EngineError> {
+        self.at_a_place(&self.looks, work).await
+    }
+
+    /// As [`Self::look`], for what asks the system and reads no file.
+    async fn glance<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Engine) -> T + Send + 'static,
+    ) -> Result<T, EngineError> {
+        self.at_a_place(&self.glances, work).await
+    }
+
+    async fn at_a_place<T: Send + 'static>(
+        &self,
+        places: &Arc<Semaphore>,
+        work: impl FnOnce(&Engine) -> T + Send + 'static,
+    ) -> Result<T, EngineError> {
         // The semaphore is never closed. A look goes on when its call is dropped, and keeps its place meanwhile.
-        let place = Arc::clone(&self.looks).acquire_owned().await.ok();
+        let place = Arc::clone(places).acquire_owned().await.ok();
         let engine = Arc::clone(&self.engine);
         let looked = tokio::task::spawn_blocking(move || {
             let _place = place;
@@ -125,6 +154,20 @@ impl Shared {
             "" => Ok(None),
             name => self.topic(name).map(Some),
         }
+    }
+
+    /// Refuses to look at all that a group reads where that is more than one answer can say.
+    fn within_an_answer(&self, group: &Group) -> Result<(), Failure> {
+        let reads = self.engine.tables().subscriptions_of(group.id);
+        let queues: usize = reads.iter().map(|(_, of_topic)| of_topic.shards.len()).sum();
+        if queues > ANSWERED_QUEUES_MAX {
+            return Err(Wrong::Request(format!(
+                "consumer group '{}' reads {queues} queues, and an answer has at most {ANSWERED_QUEUES_MAX}: name a topic",
+                group.spec.name
+            ))
+            .into());
+        }
+        Ok(())
     }
 
     /// The consumer group of this name.

@@ -7,7 +7,7 @@
 
 mod matching;
 
-use super::{Engine, EngineError, records};
+use super::{Engine, EngineError};
 use matching::Matching;
 use parking_lot::Mutex;
 use sluice_core::ids::{GroupId, QueueId, QueueOffset, TimeMs, TopicId, TopicQueue};
@@ -107,24 +107,16 @@ impl TopicLag {
 
 impl Engine {
     /// What a group has not done of one topic, or of all that it reads, by topic name.
-    pub async fn lag(
-        self: &Arc<Self>,
-        group: &str,
-        topic: Option<&str>,
-    ) -> Result<Vec<TopicLag>, EngineError> {
+    pub fn lag(&self, group: &str, topic: Option<&str>) -> Result<Vec<TopicLag>, EngineError> {
         let reads = self.reads(group, topic)?;
         let group = self.group_named(group)?;
-        let engine = Arc::clone(self);
-        records::where_it_may_block(false, move || {
-            let now = engine.now();
-            let lag = |(topic, held): (Arc<Topic>, Subscription)| TopicLag {
-                queues: engine.lag_by_queue(&group, &topic, &held, now),
-                expression: group.spec.expression(&topic.spec.name).unwrap_or("*").to_owned(),
-                topic,
-            };
-            reads.into_iter().map(lag).collect()
-        })
-        .await
+        let now = self.now();
+        let lag = |(topic, held): (Arc<Topic>, Subscription)| TopicLag {
+            queues: self.lag_by_queue(&group, &topic, &held, now),
+            expression: group.spec.expression(&topic.spec.name).unwrap_or("*").to_owned(),
+            topic,
+        };
+        Ok(reads.into_iter().map(lag).collect())
     }
 
     /// What a group has not done of a topic, by queue. May read files, and so block.

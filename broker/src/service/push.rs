@@ -10,9 +10,10 @@ use std::sync::Arc;
 
 /// Gives the group's connected consumers the settings that follow from it as it is now; answers how many were told.
 pub fn settings(clients: &Clients, tables: &Tables, group: &str) -> u32 {
-    let now = tables.group(group);
-    // Consumers are told nothing of the size of bodies.
+    // Looked up for each, while it is held: of two pushes at one time the last one to reach a client is not the older.
     clients.renew(group, |announced| {
+        let now = tables.group(group);
+        // Consumers are told nothing of the size of bodies.
         of_client(announced, now.as_deref(), limits::BODY_BYTES_MAX)
     })
 }

@@ -26,16 +26,19 @@ impl BrokerService for Admin {
 
     async fn set_config(&self, request: Request<SetConfigRequest>) -> Answered<SetConfigResponse> {
         let (caller, request) = asked(request)?;
-        let set = set_config::handle(&self.0, request);
-        answer_change(Change::by("SetConfig"), &caller, set, set_config::what)
+        let shared = self.shared();
+        let set = async move { set_config::handle(&shared, request).await };
+        answer_change(Change::by("SetConfig"), caller, set, set_config::what).await
     }
 
     async fn fence(&self, request: Request<FenceRequest>) -> Answered<FenceResponse> {
         let (caller, request) = asked(request)?;
-        let fenced = fence::handle(&self.0, request).await;
-        answer_change(Change::by("Fence"), &caller, fenced, |fenced| {
+        let shared = self.shared();
+        let fenced = async move { fence::handle(&shared, request).await };
+        answer_change(Change::by("Fence"), caller, fenced, |fenced| {
             format!("fenced: writes with an epoch before {} are refused", fenced.epoch)
         })
+        .await
     }
 }
 

@@ -9,7 +9,7 @@ use sluice_proto::admin::{SetConfigRequest, SetConfigResponse};
 /// More than there are keys.
 const CHANGES_MAX: usize = 64;
 
-pub(super) fn handle(shared: &Shared, request: SetConfigRequest) -> Outcome<SetConfigResponse> {
+pub(super) async fn handle(shared: &Shared, request: SetConfigRequest) -> Outcome<SetConfigResponse> {
     if request.changes.is_empty() || request.changes.len() > CHANGES_MAX {
         let wrong = format!(
             "the request changes {} keys: name 1 to {CHANGES_MAX}",
@@ -17,6 +17,8 @@ pub(super) fn handle(shared: &Shared, request: SetConfigRequest) -> Outcome<SetC
         );
         return Err(Wrong::Request(wrong).into());
     }
+    // No fence comes between the look at it and the change.
+    let _unfenced = shared.fencing.read().await;
     check_epoch(shared, request.epoch)?;
     let changes: Vec<_> = request
         .changes
@@ -32,7 +34,7 @@ pub(super) fn handle(shared: &Shared, request: SetConfigRequest) -> Outcome<SetC
 /// The configuration is not in the log, so the fence is looked at here.
 fn check_epoch(shared: &Shared, epoch: u64) -> Result<(), Failure> {
     let fenced = shared.engine.tables().fenced();
-    if epoch == 0 || epoch >= fenced.epoch {
+    if epoch == 0 || epoch == fenced.epoch {
         return Ok(());
     }
     Err(Failure::from(Refused::Epoch {

@@ -61,7 +61,7 @@ fn client_address(advertise: Option<&HostPort>, port: SocketAddr) -> String {
 pub(in crate::admin) async fn handle(shared: &Shared) -> Outcome<BrokerStatus> {
     let folder = shared.facts.folder.clone();
     let (log, disk) = shared
-        .look(move |engine| {
+        .glance(move |engine| {
             let disk = disk(engine, &folder)?;
             Ok::<_, EngineError>((log(engine), disk))
         })

@@ -22,3 +22,11 @@ pub(super) async fn handle(shared: &Shared, request: &DeleteGroupRequest) -> Out
     push::settings(&shared.clients, shared.engine.tables(), name);
     Ok(DeleteGroupResponse { undone_messages })
 }
+
+/// For the log.
+pub(super) fn what(gone: &DeleteGroupResponse) -> String {
+    format!(
+        "deleted a consumer group that had not done {} messages",
+        gone.undone_messages
+    )
+}

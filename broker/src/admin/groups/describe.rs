@@ -8,7 +8,8 @@ pub(super) async fn handle(shared: &Shared, request: DescribeGroupRequest) -> Ou
     let group = shared.group(&request.name)?;
     let name = &group.spec.name;
     let dead_letters = shared.engine.tables().topic(&dead_letter_topic(name));
-    let topics = shared.engine.lag(name, None).await?;
+    let asked = name.clone();
+    let topics = shared.look(move |engine| engine.lag(&asked, None)).await??;
     let now = shared.engine.now();
     let topics = topics.iter().map(|lag| TopicLag {
         queues: Vec::new(),

@@ -4,10 +4,16 @@ use crate::admin::{Outcome, Shared, convert};
 use sluice_proto::admin::{GetLagRequest, GroupLag};
 
 pub(super) async fn handle(shared: &Shared, request: GetLagRequest) -> Outcome<GroupLag> {
-    shared.group(&request.group)?;
+    let group = shared.group(&request.group)?;
     let topic = shared.topic_if_any(&request.topic)?;
-    let only = topic.as_ref().map(|topic| topic.spec.name.as_str());
-    let topics = shared.engine.lag(&request.group, only).await?;
+    if topic.is_none() {
+        shared.within_an_answer(&group)?;
+    }
+    let only = topic.map(|topic| topic.spec.name.clone());
+    let group = request.group.clone();
+    let topics = shared
+        .look(move |engine| engine.lag(&group, only.as_deref()))
+        .await??;
     let now = shared.engine.now();
     Ok(GroupLag {
         topics: topics.iter().map(|lag| convert::lag::topic(lag, now)).collect(),

@@ -20,28 +20,26 @@ use tonic::Request;
 impl GroupService for Admin {
     async fn create_group(&self, request: Request<CreateGroupRequest>) -> Answered<Group> {
         let (caller, request) = asked(request)?;
-        let made = create::handle(&self.0, &request).await;
         let change = Change::by("CreateGroup").group(&request.name);
-        answer_change(change, &caller, made, |_| "made a consumer group".to_owned())
+        let shared = self.shared();
+        let made = async move { create::handle(&shared, &request).await };
+        answer_change(change, caller, made, |_| "made a consumer group".to_owned()).await
     }
 
     async fn update_group(&self, request: Request<UpdateGroupRequest>) -> Answered<UpdateGroupResponse> {
         let (caller, request) = asked(request)?;
-        let put = update::handle(&self.0, &request).await;
         let change = Change::by("UpdateGroup").group(&request.name);
-        answer_change(change, &caller, put, update::what)
+        let shared = self.shared();
+        let put = async move { update::handle(&shared, &request).await };
+        answer_change(change, caller, put, update::what).await
     }
 
     async fn delete_group(&self, request: Request<DeleteGroupRequest>) -> Answered<DeleteGroupResponse> {
         let (caller, request) = asked(request)?;
-        let deleted = delete::handle(&self.0, &request).await;
         let change = Change::by("DeleteGroup").group(&request.name);
-        answer_change(change, &caller, deleted, |gone| {
-            format!(
-                "deleted a consumer group that had not done {} messages",
-                gone.undone_messages
-            )
-        })
+        let shared = self.shared();
+        let deleted = async move { delete::handle(&shared, &request).await };
+        answer_change(change, caller, deleted, delete::what).await
     }
 
     async fn describe_group(&self, request: Request<DescribeGroupRequest>) -> Answered<GroupDescription> {
@@ -61,18 +59,19 @@ impl GroupService for Admin {
     }
 
     async fn get_offsets(&self, request: Request<GetOffsetsRequest>) -> Answered<GetOffsetsResponse> {
-        answer(offsets::handle(&self.0, request.into_inner()))
+        answer(offsets::handle(&self.0, request.into_inner()).await)
     }
 
     async fn reset_offsets(&self, request: Request<ResetOffsetsRequest>) -> Answered<ResetOffsetsResponse> {
         let (caller, request) = asked(request)?;
-        let moved = reset::handle(&self.0, &request).await;
+        let shared = self.shared();
         if request.preview {
-            return answer(moved);
+            return answer(reset::handle(&shared, &request).await);
         }
         let change = Change::by("ResetOffsets")
             .group(&request.group)
             .topic(&request.topic);
-        answer_change(change, &caller, moved, reset::what)
+        let moved = async move { reset::handle(&shared, &request).await };
+        answer_change(change, caller, moved, reset::what).await
     }
 }

@@ -3,11 +3,16 @@
 use crate::admin::{Outcome, Shared, convert};
 use sluice_proto::admin::{GetOffsetsRequest, GetOffsetsResponse};
 
-pub(super) fn handle(shared: &Shared, request: GetOffsetsRequest) -> Outcome<GetOffsetsResponse> {
+pub(super) async fn handle(shared: &Shared, request: GetOffsetsRequest) -> Outcome<GetOffsetsResponse> {
     let group = shared.group(&request.group)?;
     let topic = shared.topic_if_any(&request.topic)?;
-    let only = topic.as_ref().map(|topic| topic.spec.name.as_str());
-    let offsets = shared.engine.offsets(&group.spec.name, only)?;
+    if topic.is_none() {
+        shared.within_an_answer(&group)?;
+    }
+    let only = topic.map(|topic| topic.spec.name.clone());
+    let offsets = shared
+        .look(move |engine| engine.offsets(&group.spec.name, only.as_deref()))
+        .await??;
     Ok(GetOffsetsResponse {
         queues: offsets.iter().map(convert::offsets::stands).collect(),
     })

@@ -2,7 +2,8 @@
 
 use crate::admin::status::About;
 use crate::admin::{Outcome, Shared, convert};
-use crate::engine::Reset;
+use crate::engine::{EngineError, Reset};
+use sluice_core::state::Refused;
 use sluice_proto::admin::{ResetOffsetsRequest, ResetOffsetsResponse};
 
 pub(super) async fn handle(shared: &Shared, request: &ResetOffsetsRequest) -> Outcome<ResetOffsetsResponse> {
@@ -19,7 +20,13 @@ pub(super) async fn handle(shared: &Shared, request: &ResetOffsetsRequest) -> Ou
     } else {
         shared.engine.reset_offsets(&reset).await
     };
-    let moved = moved.map_err(|error| About::Group(&request.group).failure(error))?;
+    let moved = moved.map_err(|error| {
+        let about = match &error {
+            EngineError::Refused(Refused::NoTopic(_) | Refused::NoQueue(..)) => About::Topic(&request.topic),
+            _ => About::Group(&request.group),
+        };
+        about.failure(error)
+    })?;
     Ok(ResetOffsetsResponse {
         queues: moved.iter().map(convert::offsets::reset).collect(),
         applied: !request.preview,

@@ -20,3 +20,11 @@ pub(super) async fn handle(shared: &Shared, request: &DeleteTopicRequest) -> Out
     let undone_messages = deleted.map_err(|error| About::Topic(name).failure(error))?;
     Ok(DeleteTopicResponse { undone_messages })
 }
+
+/// For the log.
+pub(super) fn what(gone: &DeleteTopicResponse) -> String {
+    format!(
+        "deleted a topic with {} messages that were not done",
+        gone.undone_messages
+    )
+}

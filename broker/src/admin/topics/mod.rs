@@ -16,28 +16,26 @@ use tonic::Request;
 impl TopicService for Admin {
     async fn create_topic(&self, request: Request<CreateTopicRequest>) -> Answered<Topic> {
         let (caller, request) = asked(request)?;
-        let made = create::handle(&self.0, &request).await;
         let change = Change::by("CreateTopic").topic(&request.name);
-        answer_change(change, &caller, made, |_| "made a topic".to_owned())
+        let shared = self.shared();
+        let made = async move { create::handle(&shared, &request).await };
+        answer_change(change, caller, made, |_| "made a topic".to_owned()).await
     }
 
     async fn update_topic(&self, request: Request<UpdateTopicRequest>) -> Answered<UpdateTopicResponse> {
         let (caller, request) = asked(request)?;
-        let put = update::handle(&self.0, &request).await;
         let change = Change::by("UpdateTopic").topic(&request.name);
-        answer_change(change, &caller, put, update::what)
+        let shared = self.shared();
+        let put = async move { update::handle(&shared, &request).await };
+        answer_change(change, caller, put, update::what).await
     }
 
     async fn delete_topic(&self, request: Request<DeleteTopicRequest>) -> Answered<DeleteTopicResponse> {
         let (caller, request) = asked(request)?;
-        let deleted = delete::handle(&self.0, &request).await;
         let change = Change::by("DeleteTopic").topic(&request.name);
-        answer_change(change, &caller, deleted, |gone| {
-            format!(
-                "deleted a topic with {} messages that were not done",
-                gone.undone_messages
-            )
-        })
+        let shared = self.shared();
+        let deleted = async move { delete::handle(&shared, &request).await };
+        answer_change(change, caller, deleted, delete::what).await
     }
 
     async fn describe_topic(&self, request: Request<DescribeTopicRequest>) -> Answered<TopicDescription> {

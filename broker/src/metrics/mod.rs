@@ -128,3 +128,6 @@ fn register<C: Collector + Clone + 'static>(registry: &Registry, collector: C) -
     registry.register(Box::new(collector.clone()))?;
     Ok(collector)
 }
+
+#[cfg(test)]
+mod tests;

@@ -134,15 +134,22 @@ impl TrafficMetrics {
             .retain(|(group, topic), _| topic_is_there(*topic) && tables.group_by_id(*group).is_some());
     }
 
-    /// Writes all series, but for those of topics and groups that are gone, which are forgotten.
+    /// Writes all series, but for those of topics and groups that are gone.
     pub(super) fn write(&self, page: &mut Page<'_>, tables: &Tables) {
-        self.forget_gone(tables);
-        // Whoever comes first to a new topic waits for nobody's page.
-        let inflows: Vec<_> = self.by_topic.read().values().cloned().collect();
-        let outflows: Vec<_> = self.by_group.read().values().cloned().collect();
+        // Nothing is locked for long, since calls are counted meanwhile.
+        let mut inflows: Vec<_> = copied(&self.by_topic.read());
+        let mut outflows: Vec<_> = copied(&self.by_group.read());
+        let all = inflows.len() + outflows.len();
+        let topic_is_there = |topic: TopicId| tables.topic_by_id(topic).is_some();
+        inflows.retain(|((topic, _), _)| topic_is_there(*topic));
+        outflows.retain(|((group, topic), _)| topic_is_there(*topic) && tables.group_by_id(*group).is_some());
+        if inflows.len() + outflows.len() < all {
+            // Of a call that was under way when they went: whoever follows changes came too early for it.
+            self.forget_gone(tables);
+        }
         let inflows: Vec<_> = inflows
             .iter()
-            .map(|flow| (&flow.labels, flow.sizes.read()))
+            .map(|(_, flow)| (&flow.labels, flow.sizes.read()))
             .collect();
         page.begin(&MESSAGES_IN);
         inflows
@@ -157,12 +164,16 @@ impl TrafficMetrics {
             .iter()
             .for_each(|(labels, sizes)| page.histogram(&SIZE, labels, sizes, 1.0));
         page.begin(&MESSAGES_OUT);
-        for flow in &outflows {
+        for (_, flow) in &outflows {
             page.line(&MESSAGES_OUT, &flow.labels, flow.messages.load(Ordering::Relaxed));
         }
         page.begin(&BYTES_OUT);
-        for flow in &outflows {
+        for (_, flow) in &outflows {
             page.line(&BYTES_OUT, &flow.labels, flow.bytes.load(Ordering::Relaxed));
         }
     }
+}
+
+fn copied<K: Copy, V>(flows: &HashMap<K, Arc<V>>) -> Vec<(K, Arc<V>)> {
+    flows.iter().map(|(key, flow)| (*key, Arc::clone(flow))).collect()
 }

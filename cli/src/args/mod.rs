@@ -250,6 +250,54 @@ mod tests {
         look(&Cli::command(), "sluicectl");
     }
 
+    /// Words as a shell makes them of a line of an example.
+    fn words(line: &str) -> Vec<String> {
+        let mut words = vec![String::new()];
+        let mut quote = None;
+        for c in line.chars() {
+            match (quote, c) {
+                (None, '\'' | '"') => quote = Some(c),
+                (Some(open), c) if open == c => quote = None,
+                (None, ' ') => words.push(String::new()),
+                (_, c) => words.last_mut().unwrap().push(c),
+            }
+        }
+        words.retain(|word| !word.is_empty());
+        words
+    }
+
+    #[test]
+    fn every_example_is_a_command_that_can_be_followed() {
+        fn look(command: &clap::Command, tried: &mut usize) {
+            let help = command
+                .get_after_help()
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            let examples = help.split_once("Examples:").map_or("", |(_, examples)| examples);
+            let lines = examples
+                .lines()
+                .map(str::trim)
+                .take_while(|line| !line.starts_with("Which broker"));
+            // Behind a pipe, and before a redirection, a shell hands over the same words.
+            let lines = lines.filter_map(|line| line.split_once("sluicectl ").map(|(_, rest)| rest));
+            for line in lines {
+                let line = line
+                    .split_once(" >")
+                    .map_or(line, |(command, _)| command)
+                    .trim_end_matches(')');
+                let arguments = std::iter::once("sluicectl".to_owned()).chain(words(line));
+                if let Err(error) = Cli::try_parse_from(arguments) {
+                    assert_eq!(error.exit_code(), 0, "{line}: {error}");
+                }
+                *tried += 1;
+            }
+            command.get_subcommands().for_each(|sub| look(sub, tried));
+        }
+        let mut tried = 0;
+        look(&Cli::command(), &mut tried);
+        assert!(tried > 80, "{tried} examples");
+    }
+
     #[test]
     fn a_watch_without_a_number_is_every_two_seconds() {
         let watch = |arguments: &[&str]| Cli::try_parse_from(arguments).unwrap().global.watch;

@@ -4,7 +4,7 @@ use crate::args::LogCommand;
 use crate::failure::{Failure, Kind};
 use crate::output::Printer;
 use crate::views::log::Inspection;
-use crate::views::verdict::Verdict;
+use crate::views::verdict::{Verdict, places_are_damaged};
 use sluice_store::io::{DirLock, LogIo, RealIo};
 use sluice_store::survey::{Depth, Survey, survey};
 use std::io::ErrorKind;
@@ -32,10 +32,11 @@ fn inspect(folder: &Path, printer: &Printer) -> Result<(), Failure> {
     }
     let found = look(folder, Depth::Overview)?;
     printer.show(&Inspection::new(folder, &found))?;
-    let places = found.findings.damage.len();
+    let places = found.findings.damage.len() as u64 + found.findings.untold;
     if places > 0 {
         printer.note(&format!(
-            "warning: {places} places are damaged: `sluicectl log verify {}` names them",
+            "warning: {}: `sluicectl log verify {}` names what and where",
+            places_are_damaged(places),
             folder.display()
         ));
     }

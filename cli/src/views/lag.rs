@@ -106,7 +106,8 @@ impl Show for GroupLag {
             for queue in topic.queues.iter().filter(|_| wide) {
                 let [ready, inflight, lag] = [queue.ready, queue.inflight, queue.lag].map(count);
                 let (number, age) = (queue.queue.to_string(), queue.age_seconds.to_string());
-                table.row([String::new(), number, ready, inflight, lag, age, String::new()]);
+                let (name, tags) = (topic.topic.clone(), topic.expression.clone());
+                table.row([name, number, ready, inflight, lag, age, tags]);
             }
         }
         table.render()
@@ -159,8 +160,8 @@ mod tests {
             lag().text(true),
             "TOPIC    QUEUE   READY   IN FLIGHT     LAG   OLDEST   TAGS\n\
              orders     all   1,200           3   1,203     1m1s   *\n\
-             -            0   1,200           3   1,203     1m1s   -\n\
-             -            1       0           0       0        -   -"
+             orders       0   1,200           3   1,203     1m1s   *\n\
+             orders       1       0           0       0        -   *"
         );
     }
 }

@@ -105,10 +105,7 @@ impl Verdict {
             return None;
         }
         let places = self.damage.len() as u64 + self.damage_unlisted;
-        let problem = match places {
-            1 => "1 place is damaged".to_owned(),
-            places => format!("{} places are damaged", count(places)),
-        };
+        let problem = places_are_damaged(places);
         let truth = self.damage.iter().any(|damage| !damage.derived);
         let advice = if truth {
             "restore the damaged files of log/ and meta.a, meta.b from a backup or another replica; nothing else has their content".to_owned()
@@ -125,6 +122,14 @@ impl Verdict {
             )
         };
         Some((problem, advice))
+    }
+}
+
+/// So many places, in words.
+pub fn places_are_damaged(places: u64) -> String {
+    match places {
+        1 => "1 place is damaged".to_owned(),
+        places => format!("{} places are damaged", count(places)),
     }
 }
 

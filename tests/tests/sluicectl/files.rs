@@ -6,7 +6,7 @@ use serde_json::json;
 use sluice_tests::process::{Broker, Setup};
 use sluice_tests::sluicectl::Sluicectl;
 
-use crate::has_keys;
+use crate::stage::has_keys;
 
 /// A broker that has several segments, checkpoints, queue files and index runs.
 fn used() -> (Broker, Sluicectl) {

@@ -4,7 +4,7 @@ use serde_json::json;
 use sluice_tests::process::{Broker, Setup};
 use sluice_tests::sluicectl::Sluicectl;
 
-use crate::{has_keys, is_moment};
+use crate::stage::{has_keys, is_moment};
 
 /// The command line for a broker's client port alone.
 fn stage() -> (Broker, Sluicectl) {

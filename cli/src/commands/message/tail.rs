@@ -34,8 +34,22 @@ pub(super) async fn tail(args: &TailMessages, session: &Session) -> Outcome {
     if let Some(from) = args.from {
         earlier(&args.topic, from.resolve(now_ms()), &next, admin, &mut shown).await?;
     }
+    let mut away = false;
     while !shown.is_enough() {
-        let more = follow(&args.topic, &mut next, admin, &mut shown).await?;
+        let more = match follow(&args.topic, &mut next, admin, &mut shown).await {
+            // A broker that starts again is followed further: nothing is lost by that.
+            Err(failure) if failure.kind == Kind::Unreachable => {
+                if !away {
+                    session.printer().note(&format!("{failure}\nwaiting for it"));
+                }
+                away = true;
+                false
+            }
+            more => {
+                away = false;
+                more?
+            }
+        };
         if !more {
             tokio::time::sleep(args.every).await;
         }
@@ -96,19 +110,21 @@ async fn earlier(
 
 /// Shows what has come since the last look, in the order in which it came. Tells whether there is more already.
 async fn follow(topic: &str, next: &mut Next, admin: &Admin, shown: &mut Shown<'_>) -> Result<bool, Failure> {
-    let mut come = Vec::new();
+    let (mut come, mut ends) = (Vec::new(), Vec::new());
     let mut more = false;
     for queue in queues(topic, admin).await? {
         // A queue that was added is followed from its first message on.
-        let at = next.entry(queue.queue).or_insert(queue.min_offset);
-        let from = (*at).max(queue.min_offset);
+        let at = next.get(&queue.queue).copied().unwrap_or(queue.min_offset);
+        let from = at.max(queue.min_offset);
         let to = queue.max_offset.min(from + AT_ONCE);
         more |= to < queue.max_offset;
         for offset in from..to {
             come.extend(fetch(topic, queue.queue, offset, admin).await?);
         }
-        *at = from.max(to);
+        ends.push((queue.queue, from.max(to)));
     }
+    // Only now: what was fetched is shown, and what could not be is fetched again.
+    next.extend(ends);
     come.sort_by_key(Message::stored_ms);
     come.into_iter().try_for_each(|message| shown.show(message))?;
     Ok(more)

@@ -1,0 +1,98 @@
+//! The broker and its configuration.
+
+use serde_json::json;
+
+use crate::stage::{has_keys, is_moment, keys, stage};
+
+#[test]
+fn the_status_says_how_the_broker_is() {
+    let (broker, sluicectl) = stage();
+    sluicectl.ok(&["message", "send", "orders", "hello"]).unwrap();
+    let status = sluicectl.json(&["broker", "status"]).unwrap();
+    let wanted = [
+        "broker",
+        "cluster",
+        "version",
+        "uptime_seconds",
+        "listeners",
+        "log",
+        "disk",
+        "topics",
+        "groups",
+        "uuid",
+    ];
+    has_keys(&status, &wanted);
+    assert_eq!(
+        (&status["broker"], &status["topics"]),
+        (&json!("broker-a"), &json!(1))
+    );
+    assert_eq!(status["client_address"], json!(broker.endpoint()));
+    assert!(is_moment(&status["started_at"]), "{status}");
+    assert!(status["log"]["durable"].as_u64().unwrap() > 0, "{status}");
+    let text = sluicectl.ok(&["broker", "status"]).unwrap();
+    assert!(
+        text.contains("broker:") && text.contains(&broker.endpoint()),
+        "{text}"
+    );
+    assert!(
+        sluicectl
+            .ok(&["broker", "status", "-o", "wide"])
+            .unwrap()
+            .contains("uuid:")
+    );
+}
+
+#[test]
+fn live_keys_are_changed_shown_with_their_source_and_taken_back() {
+    let (_broker, sluicectl) = stage();
+    let all = sluicectl.json(&["config", "get"]).unwrap();
+    assert!(all.as_array().unwrap().len() > 10, "{all}");
+    assert_eq!(keys(&all[0]), ["description", "key", "live", "source", "value"]);
+    let key = |words: &[&str]| sluicectl.json(words).unwrap()[0].clone();
+    let before = key(&["config", "get", "autoCreateTopics"]);
+    assert_eq!(
+        (&before["value"], &before["source"], &before["live"]),
+        (&json!("true"), &json!("default"), &json!(true))
+    );
+
+    let set = key(&["config", "set", "autoCreateTopics=false"]);
+    assert_eq!((&set["value"], &set["source"]), (&json!("false"), &json!("live")));
+    assert_eq!(
+        sluicectl
+            .run(&["message", "send", "orders", "hello"])
+            .unwrap()
+            .code,
+        3
+    );
+    assert_eq!(key(&["config", "get", "autoCreateTopics"]), set);
+
+    assert_eq!(key(&["config", "reset", "autoCreateTopics"]), before);
+    sluicectl.ok(&["message", "send", "orders", "hello"]).unwrap();
+    let table = sluicectl.ok(&["config", "set", "queueMetrics", "true"]).unwrap();
+    assert!(
+        table.contains("queueMetrics") && table.contains("live"),
+        "{table}"
+    );
+}
+
+#[test]
+fn keys_that_are_not_there_or_not_live_and_bad_values_are_refused_and_nothing_changes() {
+    let (_broker, sluicectl) = stage();
+    for (arguments, code) in [
+        (&["config", "get", "autoCreateTopic"][..], &[2, 3][..]),
+        (&["config", "set", "autoCreateTopic=false"], &[2, 3]),
+        (&["config", "set", "autoCreateTopics=perhaps"], &[2]),
+        (&["config", "set", "dataDir=/elsewhere"], &[2, 4]),
+        (
+            &["config", "set", "queueMetrics=true", "autoCreateTopics=perhaps"],
+            &[2],
+        ),
+    ] {
+        let said = sluicectl.run(arguments).unwrap();
+        assert!(code.contains(&said.code), "{arguments:?}: {said:?}");
+        let key = arguments[arguments.len() - 1].split('=').next().unwrap();
+        assert!(said.stderr.contains(key), "{said:?}");
+    }
+    let entry = sluicectl.json(&["config", "get", "queueMetrics"]).unwrap();
+    assert_eq!(entry[0]["value"], json!("false"), "all or none");
+}

@@ -105,9 +105,10 @@ impl State {
                 self.change_order(group.id, spec.fifo)?;
             }
             let (id, generation) = (group.id, group.generation + 1);
-            let changed = Group { id, spec, generation };
-            self.tables.groups.write().insert(Arc::new(changed));
+            let changed = Arc::new(Group { id, spec, generation });
+            self.tables.groups.write().insert(Arc::clone(&changed));
             self.dirty.insert(ShardKey::Group(id));
+            self.subscribe_statically(&changed.spec, id);
             effects.changed(Changed::Group(id));
             put = Done::GroupPut {
                 group: id,
@@ -221,7 +222,7 @@ impl State {
 
     fn check_epoch(&self, epoch: u64) -> Result<(), Refused> {
         let fenced = self.tables.fenced.read();
-        if epoch == 0 || epoch >= fenced.epoch {
+        if epoch == 0 || epoch == fenced.epoch {
             return Ok(());
         }
         Err(Refused::Epoch {

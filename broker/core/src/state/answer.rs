@@ -148,7 +148,9 @@ pub enum Refused {
         present: u64,
     },
     /// Another writer has come after this one.
-    #[error("epoch {epoch} is over, the writer '{holder}' has epoch {present}: fence again before you write")]
+    #[error(
+        "epoch {epoch} is not the one that stands, which is {present} of the writer '{holder}': fence again before you write"
+    )]
     Epoch {
         /// The writer's.
         epoch: u64,

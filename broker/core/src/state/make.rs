@@ -20,7 +20,8 @@ impl State {
             .map(|topic| Done::Topic(topic.id))
     }
 
-    /// Adds a topic whose name and bounds have been looked at.
+    /// Adds a topic whose name and bounds have been looked at. Groups that read it in any case have their place in it before
+    /// its first message comes.
     pub(super) fn add_topic(&mut self, spec: TopicSpec, topics_max: usize) -> Result<Arc<Topic>, Refused> {
         let mut topics = self.tables.topics.write();
         if topics.by_id.len() >= topics_max {
@@ -30,8 +31,33 @@ impl State {
         topics.next += 1;
         let topic = Arc::new(Topic::new(id, spec));
         topics.insert(Arc::clone(&topic));
+        drop(topics);
         self.dirty.insert(ShardKey::Topic(id));
+        for group in self.tables.all_groups() {
+            if group.spec.expression(&topic.spec.name).is_some() {
+                self.subscribe_if_there_is_room(group.id, id);
+            }
+        }
         Ok(topic)
+    }
+
+    /// Gives a group its place in the topics that it reads in any case, as far as they exist. Where it starts at a time,
+    /// the proposer looks the places up: apply reads no files.
+    pub(super) fn subscribe_statically(&mut self, group: &GroupSpec, id: GroupId) {
+        if matches!(group.start_from, StartFrom::Time(_)) {
+            return;
+        }
+        for subscription in &group.subscriptions {
+            if let Some(topic) = self.tables.topic(&subscription.topic) {
+                self.subscribe_if_there_is_room(id, topic.id);
+            }
+        }
+    }
+
+    /// Where there is none, the proposer asks again, and tells what is missing.
+    fn subscribe_if_there_is_room(&mut self, group: GroupId, topic: TopicId) {
+        // Only that it is full can stand against it.
+        let _ = self.subscribe(&Subscribe { group, topic });
     }
 
     pub(super) fn create_group(&mut self, spec: GroupSpec) -> Applied {
@@ -51,8 +77,11 @@ impl State {
         let id = GroupId(groups.next);
         groups.next += 1;
         let generation = 1;
-        groups.insert(Arc::new(Group { id, spec, generation }));
+        let group = Arc::new(Group { id, spec, generation });
+        groups.insert(Arc::clone(&group));
+        drop(groups);
         self.dirty.insert(ShardKey::Group(id));
+        self.subscribe_statically(&group.spec, id);
         Ok(id)
     }
 

@@ -2,7 +2,7 @@
 
 use super::administer::{put, put_group};
 use super::*;
-use crate::command::{GroupSpec, StaticSubscription, SubscribeAt};
+use crate::command::{GroupSpec, PutGroup, StartFrom, StaticSubscription, SubscribeAt};
 use crate::limits;
 
 #[test]
@@ -119,4 +119,55 @@ fn a_group_subscribes_at_given_offsets_once_and_within_what_there_is() {
         .map(|shard| shard.read(|queue| queue.floor().0))
         .collect();
     assert_eq!(floors, [3, 0]);
+}
+
+fn reading(topics: &[&str], start_from: StartFrom) -> PutGroup {
+    let subscription = |topic: &&str| StaticSubscription {
+        topic: (*topic).to_owned(),
+        expression: "*".to_owned(),
+    };
+    let mut command = put_group("readers");
+    command.spec.start_from = start_from;
+    command.spec.subscriptions = topics.iter().map(subscription).collect();
+    command
+}
+
+#[test]
+fn a_static_subscription_stands_before_the_first_message_of_the_topic() {
+    let mut bench = Bench::at_level_2(false);
+    bench.send();
+    let command = reading(&["orders", "later", "%DLQ%workers"], StartFrom::Latest);
+    put(bench.run(command.encode(START)));
+    let tables = Arc::clone(bench.state.tables());
+    let readers = tables.group("readers").unwrap().id;
+    let floor = |topic: &str| {
+        let topic = tables.topic(topic).unwrap();
+        let held = tables.subscription(readers, topic.id)?;
+        Some(held.shards[0].read(GroupQueue::floor))
+    };
+    assert_eq!(floor("orders"), Some(QueueOffset(1)), "behind what is there");
+    bench.topic("later", 2);
+    assert_eq!(floor("later"), Some(QueueOffset(0)));
+    let delivery = bench.deliver("c", &[0]).delivery;
+    bench.dead_letter(0, Some(delivery)).unwrap();
+    assert_eq!(
+        floor("%DLQ%workers"),
+        Some(QueueOffset(0)),
+        "before the dead letter"
+    );
+}
+
+#[test]
+fn a_group_that_starts_at_a_time_is_left_to_the_proposer_where_there_are_messages() {
+    let mut bench = Bench::at_level_2(false);
+    put(bench.run(reading(&["orders", "later"], StartFrom::Time(START)).encode(START)));
+    let tables = Arc::clone(bench.state.tables());
+    let readers = tables.group("readers").unwrap().id;
+    let orders = tables.topic("orders").unwrap().id;
+    assert!(tables.subscription(readers, orders).is_none());
+    let later = bench.topic("later", 1);
+    assert!(
+        tables.subscription(readers, later).is_some(),
+        "an empty topic has one start"
+    );
 }

@@ -158,6 +158,8 @@ impl From<EngineError> for Failure {
             EngineError::Stopping => Reason::Stopping,
             EngineError::NotLeader(_) => Reason::NotLeader,
             EngineError::Unknown => Reason::OutcomeUnknown,
+            // Nothing of this API sends.
+            EngineError::TopicClosed(_) => Reason::Internal,
             EngineError::NoTopic(_)
             | EngineError::TopicDeleted(_)
             | EngineError::TopicNotFound(_)

@@ -41,6 +41,9 @@ pub enum EngineError {
         "there is no topic '{0}': the broker makes a group's dead-letter topic itself, when a message comes to it"
     )]
     GroupTopicNotFound(String),
+    /// It takes no messages at the moment.
+    #[error("topic '{0}' is closed: nothing can be sent to it until it is opened again")]
+    TopicClosed(String),
     /// It was there when the call began.
     #[error("topic '{0}' was deleted")]
     TopicDeleted(String),

@@ -6,7 +6,7 @@ use sluice_core::ids::{QueueId, QueueOffset, TimeMs};
 use sluice_core::limits;
 use sluice_core::log::Batch;
 use sluice_core::record::NewRecord;
-use sluice_core::state::{Applied, Done, Topic};
+use sluice_core::state::{Applied, Done, Refused, Topic};
 use std::iter::Peekable;
 use std::net::SocketAddr;
 use std::vec::IntoIter;
@@ -37,7 +37,7 @@ impl Engine {
         message: Outgoing<'_>,
     ) -> Result<QueueOffset, EngineError> {
         let command = self.encode(topic, queue, message);
-        offset(self.propose_one(command).await?)
+        offset(self.propose_one(command).await?).map_err(|error| named(error, topic))
     }
 
     /// Appends messages in their order, as many at a time as one frame takes; answers their offsets in that order. A
@@ -93,6 +93,15 @@ impl Engine {
             record,
         }
         .encode()
+    }
+}
+
+/// What became of the topic between its look-up and apply, by its name.
+fn named(error: EngineError, topic: &Topic) -> EngineError {
+    match error {
+        EngineError::Refused(Refused::NoTopic(_)) => EngineError::TopicDeleted(topic.spec.name.clone()),
+        EngineError::Refused(Refused::Closed(_)) => EngineError::TopicClosed(topic.spec.name.clone()),
+        other => other,
     }
 }
 

@@ -32,6 +32,18 @@ impl Engine {
         }
     }
 
+    /// The first dead letter of a group makes its topic, which others may read in any case.
+    pub(super) async fn hear_of_dead_letter(&self, done: &Done) {
+        if let Done::DeadLettered {
+            topic,
+            offset: QueueOffset(0),
+        } = done
+            && let Some(topic) = self.tables().topic_by_id(*topic)
+        {
+            Box::pin(self.subscribe_to(&topic)).await;
+        }
+    }
+
     /// Gives a held message up: it goes to the group's dead-letter topic.
     pub async fn dead_letter(
         &self,
@@ -48,7 +60,8 @@ impl Engine {
             delivery: Some(delivery),
             entry,
         };
-        self.propose_one(command.encode(self.now())).await??;
+        let done = self.propose_one(command.encode(self.now())).await??;
+        self.hear_of_dead_letter(&done).await;
         Ok(())
     }
 }

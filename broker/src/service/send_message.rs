@@ -7,7 +7,7 @@ use super::turns::Turn;
 use super::validate::{self, Invalid};
 use super::{Shared, convert, digest, properties};
 use crate::clients::Figures;
-use crate::engine::Outgoing;
+use crate::engine::{EngineError, Outgoing};
 use sluice_core::command::MessageKind;
 use sluice_core::ids::{QueueId, QueueOffset};
 use sluice_core::limits;
@@ -52,7 +52,7 @@ async fn send(
     let topic = shared.engine.topic(&name).await?;
     if topic.spec.closed {
         shared.engine.refusals().topic_is_closed();
-        return Err(Invalid::Closed(topic.spec.name.clone()).into());
+        return Err(EngineError::TopicClosed(topic.spec.name.clone()).into());
     }
     for message in &messages {
         check_type(message, &topic)?;

@@ -94,8 +94,6 @@ impl From<Invalid> for Failure {
             Invalid::Properties { .. } | Invalid::StoredProperties { .. } => Code::MessagePropertiesTooLarge,
             Invalid::BodyEmpty => Code::MessageBodyEmpty,
             Invalid::BodyTooLarge { .. } => Code::MessageBodyTooLarge,
-            // As RocketMQ answers for a topic without permission to write.
-            Invalid::Closed(_) => Code::Forbidden,
             Invalid::Type { .. } => Code::MessagePropertyConflictWithType,
             Invalid::Filter(_) | Invalid::FilterType => Code::IllegalFilterExpression,
             Invalid::Invisible { .. } => Code::IllegalInvisibleTime,
@@ -131,6 +129,8 @@ impl From<EngineError> for Failure {
             | EngineError::TopicDeleted(_)
             | EngineError::NoTopic(_)
             | EngineError::NoQueue { .. } => Code::TopicNotFound,
+            // As RocketMQ answers for a topic without permission to write.
+            EngineError::TopicClosed(_) => Code::Forbidden,
             EngineError::GroupDeleted(_) | EngineError::NoGroup(_) => Code::ConsumerGroupNotFound,
             EngineError::NotReading { .. } | EngineError::Invalid(_) => Code::BadRequest,
             EngineError::Stopping | EngineError::Unknown | EngineError::Read(_) => Code::InternalServerError,
@@ -195,6 +195,7 @@ mod tests {
                 Code::TopicNotFound,
             ),
             (EngineError::TopicDeleted("t".into()), Code::TopicNotFound),
+            (EngineError::TopicClosed("t".into()), Code::Forbidden),
             (EngineError::GroupDeleted("g".into()), Code::ConsumerGroupNotFound),
             (EngineError::Refused(Refused::Full("topics", 1)), Code::Forbidden),
             (EngineError::Refused(Refused::Closed(TopicId(1))), Code::Forbidden),

@@ -51,6 +51,7 @@ impl Turns {
         });
         Arc::clone(self.0.write().entry(topic.id).or_insert(turn))
     }
+
     /// Forgets those of topics that do not exist any more.
     pub fn keep(&self, exists: impl Fn(TopicId) -> bool) {
         self.0.write().retain(|topic, _| exists(*topic));

@@ -128,9 +128,6 @@ pub enum Invalid {
         /// The message's type.
         kind: &'static str,
     },
-    /// The topic takes nothing at the moment.
-    #[error("topic '{0}' is closed: nothing can be sent to it until it is opened again")]
-    Closed(String),
     /// A tag expression.
     #[error(transparent)]
     Filter(#[from] FilterError),

@@ -56,6 +56,26 @@ async fn a_route_is_complete_and_names_just_what_the_topic_takes() {
 }
 
 #[tokio::test]
+async fn a_closed_topic_is_for_reading_and_takes_nothing() {
+    let fixture = Fixture::with("topics: [{name: t, queues: 2, closed: true}]\n", &[]).await;
+    let route = route(&fixture, "t", None).await;
+    assert_eq!(code(&route.status), Code::Ok);
+    for queue in &route.message_queues {
+        assert_eq!(queue.permission(), Permission::Read);
+    }
+    let sent = fixture.send(vec![message("t", "m")]).await;
+    let status = sent.status.unwrap();
+    assert_eq!(status.code(), Code::Forbidden);
+    assert!(
+        status.message.contains("topic 't' is closed"),
+        "{}",
+        status.message
+    );
+    let received = fixture.receive(|body| body.auto_renew = true).await;
+    assert_eq!(code(&received.status), Code::MessageNotFound);
+}
+
+#[tokio::test]
 async fn a_route_that_cannot_be_given_is_refused_by_its_code() {
     let fixture = Fixture::with("", &["--auto-create-topics", "false"]).await;
     let malformed = Endpoints {

@@ -3,7 +3,7 @@
 use super::*;
 use sluice_core::command::{GroupSpec, PutGroup, PutTopic, StartFrom, StaticSubscription, Terms, TopicSpec};
 use sluice_core::ids::QueueOffset;
-use sluice_core::state::{Put, Refused};
+use sluice_core::state::{Changed, Put, Refused};
 
 pub(super) fn topic_put(name: &str, queues: u32) -> PutTopic {
     PutTopic {
@@ -110,6 +110,68 @@ async fn a_group_reads_its_static_subscriptions_without_a_client_whichever_comes
     at.engine.topic("first-use").await.unwrap();
     assert_eq!(at.floors("static", "first-use"), [0; 4]);
     assert_eq!(at.floors("static", "t"), [0], "what it read it reads on");
+}
+
+#[tokio::test]
+async fn dead_letters_are_read_in_any_case_from_the_first_one_on() {
+    for given_up in [true, false] {
+        let at = fixture(false, 1).await;
+        let mut group = group_put("static");
+        group.spec.subscriptions = vec![reading("%DLQ%g", "*")];
+        at.engine.put_group(group).await.unwrap();
+        at.send("m", None).await;
+        let held = at.receive().await.remove(0);
+        if given_up {
+            let dead = at.engine.dead_letter(held.id, held.offset, held.delivery);
+            dead.await.unwrap();
+        } else {
+            assert!(at.settle(&held, Change::VisibleIn(0)).await);
+            assert!(at.receive().await.is_empty());
+        }
+        let lag = at.engine.lag("static", None).await.unwrap();
+        assert_eq!(lag[0].sum().ready, 1, "given up: {given_up}");
+    }
+}
+
+#[tokio::test]
+async fn who_listens_hears_what_changed_and_what_is_gone() {
+    let at = fixture(false, 17).await;
+    let mut changes = at.engine.changes();
+    let (topic, group) = (at.topic.id, at.group.id);
+    at.engine.put_topic(topic_put("t", 2)).await.unwrap();
+    let mut put = group_put("g");
+    put.spec.max_attempts = 3;
+    at.engine.put_group(put.clone()).await.unwrap();
+    at.engine.put_group(put).await.unwrap();
+    at.engine
+        .delete_topic("t", false, Terms::default())
+        .await
+        .unwrap();
+    at.engine
+        .delete_group("g", false, Terms::default())
+        .await
+        .unwrap();
+    for expected in [
+        Changed::Topic(topic),
+        Changed::Group(group),
+        Changed::TopicGone(topic),
+        Changed::GroupGone(group),
+    ] {
+        assert_eq!(changes.recv().await, Ok(expected));
+    }
+    assert!(changes.try_recv().is_err(), "what changes nothing is not told");
+}
+
+#[tokio::test]
+async fn a_send_to_a_topic_that_closed_or_went_on_the_way_says_which() {
+    let at = fixture(false, 17).await;
+    let send = || at.engine.send(&at.topic, QueueId(0), files::outgoing("m", None));
+    let mut closed = topic_put("t", 1);
+    closed.spec.closed = true;
+    at.engine.put_topic(closed).await.unwrap();
+    assert_eq!(send().await, Err(EngineError::TopicClosed("t".to_owned())));
+    at.engine.delete_topic("t", true, Terms::default()).await.unwrap();
+    assert_eq!(send().await, Err(EngineError::TopicDeleted("t".to_owned())));
 }
 
 #[tokio::test]

@@ -11,6 +11,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 /// Longest page of names; also the length where none is asked for.
 pub const NAMES_MAX: usize = 1000;
+/// Bytes of an answer's items, the last one's aside: what gRPC clients take unless told otherwise, less something around.
+pub const BYTES_MAX: usize = (4 << 20) - (256 << 10);
 
 /// What one list is of: the call, and its filters.
 #[derive(Clone, Copy, Debug)]
@@ -57,6 +59,19 @@ impl Page {
         let next = next.map_or_else(String::new, |last| scope.write(key(last)));
         (all, next)
     }
+}
+
+/// The first of these items, as many as fit one answer, and at least one; whether there were more.
+pub fn fitting<T: prost::Message>(items: impl IntoIterator<Item = T>) -> (Vec<T>, bool) {
+    let (mut taken, mut bytes) = (Vec::new(), 0);
+    for item in items {
+        if bytes >= BYTES_MAX {
+            return (taken, true);
+        }
+        bytes += item.encoded_len();
+        taken.push(item);
+    }
+    (taken, false)
 }
 
 impl Scope<'_> {
@@ -129,6 +144,21 @@ mod tests {
         let page = Page::of(LIST, 2, &token, 5).unwrap();
         let left = names(5).into_iter().filter(|name| *name != items[1]).collect();
         assert_eq!(page.cut(LIST, left, |name| name).0, ["a002", "a003"]);
+    }
+
+    #[test]
+    fn an_answer_ends_where_it_would_become_too_long() {
+        let items = |count: usize, bytes: usize| (0..count).map(move |_| "x".repeat(bytes));
+        for (count, bytes, taken, more) in [
+            (3, 10, 3, false),
+            (0, 0, 0, false),
+            (1, 2 * BYTES_MAX, 1, false),
+            (2, 2 * BYTES_MAX, 1, true),
+            (5, BYTES_MAX / 2, 2, true),
+        ] {
+            let (items, is_more) = fitting(items(count, bytes));
+            assert_eq!((items.len(), is_more), (taken, more), "{count} of {bytes}");
+        }
     }
 
     #[test]

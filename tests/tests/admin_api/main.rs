@@ -3,6 +3,7 @@
 
 mod access;
 mod auditing;
+mod bounds;
 mod clients;
 mod configuration;
 mod fencing;

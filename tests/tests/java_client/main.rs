@@ -1,6 +1,7 @@
 //! The official Java client, unmodified, against a real broker.
 #![cfg(test)]
 
+mod asking;
 mod consuming;
 mod fifo;
 mod producing;

@@ -4,7 +4,8 @@ use super::entry;
 use crate::admin::status::{Failure, Wrong};
 use crate::admin::{Outcome, Shared};
 use sluice_core::state::Refused;
-use sluice_proto::admin::{SetConfigRequest, SetConfigResponse};
+use sluice_proto::admin::{ConfigChange, SetConfigRequest, SetConfigResponse};
+use std::collections::HashSet;
 
 /// More than there are keys.
 const CHANGES_MAX: usize = 64;
@@ -17,6 +18,7 @@ pub(super) async fn handle(shared: &Shared, request: SetConfigRequest) -> Outcom
         );
         return Err(Wrong::Request(wrong).into());
     }
+    check_keys(&request.changes)?;
     // No fence comes between the look at it and the change.
     let _unfenced = shared.fencing.read().await;
     check_epoch(shared, request.epoch)?;
@@ -29,6 +31,18 @@ pub(super) async fn handle(shared: &Shared, request: SetConfigRequest) -> Outcom
     Ok(SetConfigResponse {
         entries: entries.iter().map(entry).collect(),
     })
+}
+
+/// A key twice would leave open which of its values is meant.
+fn check_keys(changes: &[ConfigChange]) -> Result<(), Wrong> {
+    let mut keys = HashSet::new();
+    match changes.iter().find(|change| !keys.insert(&change.key)) {
+        None => Ok(()),
+        Some(twice) => Err(Wrong::Request(format!(
+            "the request changes '{}' twice: name each key once",
+            twice.key
+        ))),
+    }
 }
 
 /// The configuration is not in the log, so the fence is looked at here.

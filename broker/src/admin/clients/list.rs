@@ -1,6 +1,6 @@
 //! Clients by id, a page at a time.
 
-use crate::admin::page::{NAMES_MAX, Page, Scope};
+use crate::admin::page::{NAMES_MAX, Page, Scope, fitting};
 use crate::admin::{Outcome, Shared, convert};
 use crate::clients::Filter;
 use crate::service::validate;
@@ -24,9 +24,10 @@ pub(super) async fn handle(shared: &Shared, request: ListClientsRequest) -> Outc
         },
     };
     let (views, more) = shared.insight.list(filter, page.after, page.size).await?;
-    let last = views.last().filter(|_| more);
+    let (clients, too_long) = fitting(views.iter().map(convert::client::client));
+    let last = clients.last().filter(|_| more || too_long);
     Ok(ListClientsResponse {
-        next_page_token: last.map_or_else(String::new, |last| scope.write(&last.id)),
-        clients: views.iter().map(convert::client::client).collect(),
+        next_page_token: last.map_or_else(String::new, |last| scope.write(&last.client_id)),
+        clients,
     })
 }

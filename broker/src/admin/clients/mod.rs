@@ -5,6 +5,7 @@ mod list;
 mod thread_stacks;
 mod verify;
 
+use super::audit::{Change, answer_change, asked};
 use super::status::Wrong;
 use super::{Admin, Answered, answer};
 use sluice_core::limits;
@@ -37,7 +38,13 @@ impl ClientService for Admin {
         &self,
         request: Request<VerifyMessageRequest>,
     ) -> Answered<VerifyMessageResponse> {
-        answer(verify::handle(&self.0, request.into_inner()).await)
+        // Nothing of the broker's changes. What the application does with the message is real.
+        let (caller, request) = asked(request)?;
+        let client = request.client_id.clone();
+        let tried = verify::handle(&self.0, request).await;
+        answer_change(Change::by("VerifyMessage"), &caller, tried, |tried| {
+            format!("client {client:?} handled a message as a trial: {}", tried.code)
+        })
     }
 }
 

@@ -23,6 +23,10 @@ pub(super) async fn handle(shared: &Shared, request: FindMessagesRequest) -> Out
     } else {
         request.to_ms
     };
+    if request.key.contains(' ') {
+        let wrong = "a key with spaces in it is stored as several: look for one of them";
+        return Err(Wrong::Request(wrong.to_owned()).into());
+    }
     if request.from_ms >= until {
         return Err(Wrong::Request(format!(
             "from_ms is {} and to_ms {until}: let the span begin before it ends",

@@ -36,7 +36,7 @@ pub(super) fn find(store: &Store, topic: &Arc<Topic>, search: &Search) -> Result
         room.looked_at(entry.size as usize);
         match Found::read(store, topic, queue, offset, entry) {
             Ok(found) => {
-                room.messages -= 1;
+                room.shows(&found);
                 page.messages.push(found);
             }
             Err(cause) => unreadable.add(cause),

@@ -78,7 +78,7 @@ pub(super) fn by_key(
         room.looked_at(entry.size as usize);
         match Found::read(store, topic, newest_first.entries.at.queue, offset, entry) {
             Ok(found) if found.record().is_ok_and(|record| has_key(&record, key)) => {
-                room.messages -= 1;
+                room.shows(&found);
                 page.messages.push(found);
             }
             Ok(_) => {}

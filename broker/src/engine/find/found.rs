@@ -83,6 +83,12 @@ impl Found {
             .slice(APPEND_RECORD_AT + range.start..APPEND_RECORD_AT + range.end))
     }
 
+    /// Bytes of it without its body.
+    pub(super) fn shown_bytes(&self) -> usize {
+        let body = self.record().map_or(0, |record| record.body.len());
+        self.command.len() - body
+    }
+
     /// The topic that it was sent to, if it stands here by a link.
     pub fn origin_topic(&self) -> Option<&str> {
         let linked = self.entry.flags & LINKED != 0;

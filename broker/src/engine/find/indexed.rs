@@ -118,7 +118,7 @@ impl Candidate {
             return Ok(None);
         };
         let found = Found::new(&topic, at.queue, offset, entry, command)?;
-        room.messages = room.messages.saturating_sub(1);
+        room.shows(&found);
         Ok(Some(found))
     }
 }

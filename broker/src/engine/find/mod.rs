@@ -30,6 +30,9 @@ pub const PAGE_MAX: usize = 1000;
 const RECORDS_MAX: usize = 4096;
 /// Bytes of records that one page looks at, the last one's aside.
 const RECORD_BYTES_MAX: usize = 32 << 20;
+/// Bytes of what one page shows of its messages, bodies aside and the last one's too: written out as protobuf they may be
+/// twice that, which still fits what gRPC clients take unless told otherwise.
+const SHOWN_BYTES_MAX: usize = 2 << 20;
 /// Searches at one time: each keeps a thread, and the disk, busy. Others wait for their turn.
 const SEARCHES_MAX: usize = 4;
 
@@ -237,6 +240,7 @@ struct Room {
     messages: usize,
     records: usize,
     bytes: usize,
+    shown: usize,
 }
 
 impl Room {
@@ -249,16 +253,23 @@ impl Room {
             messages,
             records: RECORDS_MAX,
             bytes: RECORD_BYTES_MAX,
+            shown: SHOWN_BYTES_MAX,
         }
     }
 
     fn is_left(&self) -> bool {
-        self.messages > 0 && self.records > 0 && self.bytes > 0
+        self.messages > 0 && self.records > 0 && self.bytes > 0 && self.shown > 0
     }
 
     /// A record of `bytes` was looked at.
     fn looked_at(&mut self, bytes: usize) {
         self.records = self.records.saturating_sub(1);
         self.bytes = self.bytes.saturating_sub(bytes);
+    }
+
+    /// The page has this message now.
+    fn shows(&mut self, found: &Found) {
+        self.messages = self.messages.saturating_sub(1);
+        self.shown = self.shown.saturating_sub(found.shown_bytes());
     }
 }

@@ -32,18 +32,6 @@ impl Engine {
         }
     }
 
-    /// The first dead letter of a group makes its topic, which others may read in any case.
-    pub(super) async fn hear_of_dead_letter(&self, done: &Done) {
-        if let Done::DeadLettered {
-            topic,
-            offset: QueueOffset(0),
-        } = done
-            && let Some(topic) = self.tables().topic_by_id(*topic)
-        {
-            Box::pin(self.subscribe_to(&topic)).await;
-        }
-    }
-
     /// Gives a held message up: it goes to the group's dead-letter topic.
     pub async fn dead_letter(
         &self,
@@ -60,8 +48,7 @@ impl Engine {
             delivery: Some(delivery),
             entry,
         };
-        let done = self.propose_one(command.encode(self.now())).await??;
-        self.hear_of_dead_letter(&done).await;
+        self.propose_one(command.encode(self.now())).await??;
         Ok(())
     }
 }

@@ -41,10 +41,12 @@ impl ClientService for Admin {
         // Nothing of the broker's changes. What the application does with the message is real.
         let (caller, request) = asked(request)?;
         let client = request.client_id.clone();
-        let tried = verify::handle(&self.0, request).await;
-        answer_change(Change::by("VerifyMessage"), &caller, tried, |tried| {
+        let shared = self.shared();
+        let tried = async move { verify::handle(&shared, request).await };
+        answer_change(Change::by("VerifyMessage"), caller, tried, move |tried| {
             format!("client {client:?} handled a message as a trial: {}", tried.code)
         })
+        .await
     }
 }
 

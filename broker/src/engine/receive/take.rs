@@ -105,9 +105,6 @@ impl Chosen {
         request: &Receive,
     ) -> Result<Vec<Received>, EngineError> {
         let results = engine.propose(self.commands(request)).await?;
-        for done in results.iter().flatten() {
-            engine.hear_of_dead_letter(done).await;
-        }
         let resumed = self.is_resumed();
         let got = self.conclude(results);
         if !got.is_empty() {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use sluice_proto::admin::{DeleteGroupRequest, DeleteTopicRequest};
+use sluice_tests::admin::Admin;
 use sluice_tests::client::{Client, Receive, message};
 use sluice_tests::process::Setup;
 use sluice_tests::prometheus::Prometheus;
@@ -48,4 +50,46 @@ async fn series_of_queues_appear_and_vanish_when_they_are_switched_in_the_file()
     switch(false);
     wait_for(&prometheus, queues, None);
     wait_for(&prometheus, whole, Some(8.0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn series_of_a_deleted_topic_and_of_a_deleted_group_vanish() {
+    let broker = Setup::new().start().unwrap();
+    let prometheus = Prometheus::start(&configuration(&broker)).unwrap();
+    let client = Client::new(&broker.endpoint()).unwrap();
+    for topic in ["orders", "kept"] {
+        client.send_ok(message(topic, "a message")).await.unwrap();
+        client.receive(&Receive::new("readers", topic)).await.unwrap();
+    }
+    let kept = "rocketmq_consumer_lag_messages{topic=\"kept\",consumer_group=\"readers\"}";
+    wait_for(&prometheus, kept, Some(1.0));
+    wait_for(
+        &prometheus,
+        "rocketmq_messages_out_total{topic=\"orders\"}",
+        Some(1.0),
+    );
+    let admin = Admin::new(&broker.admin_endpoint()).unwrap();
+    let delete = DeleteTopicRequest {
+        name: "orders".to_owned(),
+        ..Default::default()
+    };
+    admin.topics().delete_topic(delete).await.unwrap();
+    // Of the job: rates that rules record go on for as long as their time.
+    wait_for(&prometheus, "count({job=\"sluice\",topic=\"orders\"})", None);
+    wait_for(&prometheus, kept, Some(1.0));
+    let delete = DeleteGroupRequest {
+        name: "readers".to_owned(),
+        ..Default::default()
+    };
+    admin.groups().delete_group(delete).await.unwrap();
+    wait_for(
+        &prometheus,
+        "count({job=\"sluice\",consumer_group=\"readers\"})",
+        None,
+    );
+    wait_for(
+        &prometheus,
+        "rocketmq_messages_in_total{topic=\"kept\"}",
+        Some(1.0),
+    );
 }

@@ -13,7 +13,7 @@ use crate::views::messages::{ReceivedMessages, SentMessage, SentMessages};
 use bytes::Bytes;
 use sluice_proto::v2;
 use std::io::Read as _;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Messages of one request, and bytes of their bodies.
 const SEND_AT_ONCE: u64 = 64;
@@ -22,6 +22,8 @@ const BYTES_AT_ONCE: u64 = 1 << 20;
 const RECEIVE_AT_ONCE: u32 = 32;
 /// More than any broker takes; what is read from standard input ends there.
 const BODY_BYTES_MAX: u64 = 64 << 20;
+/// The longest wait that a broker takes.
+const WAIT_MAX: Duration = Duration::from_secs(20);
 /// How long later receives wait: what there is comes at once.
 const WAIT_FOR_MORE: Duration = Duration::from_millis(100);
 
@@ -146,30 +148,39 @@ async fn receive(args: &ReceiveMessages, session: &Session) -> Outcome {
     Ok(None)
 }
 
+/// Waits for the first message as long as was asked for, however short the broker's longest wait is; then takes what is
+/// there.
 async fn receive_up_to(args: &ReceiveMessages, client: &mut Client) -> Result<Vec<v2::Message>, Failure> {
+    let until = Instant::now() + args.wait;
     let mut received = Vec::new();
-    let mut wait = args.wait;
     loop {
-        let left = args.max - u32::try_from(received.len()).unwrap_or(u32::MAX).min(args.max);
+        let left = args
+            .max
+            .saturating_sub(u32::try_from(received.len()).unwrap_or(u32::MAX));
         if left == 0 {
             return Ok(received);
         }
+        let wait_left = until.saturating_duration_since(Instant::now());
         let receive = Receive {
             group: args.group.clone(),
             topic: args.topic.clone(),
             tags: args.tags.clone(),
             max: left.min(RECEIVE_AT_ONCE),
             invisible: args.invisible,
-            wait,
+            wait: if received.is_empty() {
+                wait_left.min(WAIT_MAX)
+            } else {
+                WAIT_FOR_MORE
+            },
         };
         match client.receive(&receive).await {
+            Ok(more) if more.is_empty() && received.is_empty() && wait_left > WAIT_MAX => {}
             Ok(more) if more.is_empty() => return Ok(received),
             Ok(more) => received.extend(more),
             // What came is hidden from others already: it is better shown than lost sight of.
             Err(_) if !received.is_empty() => return Ok(received),
             Err(failure) => return Err(failure),
         }
-        wait = WAIT_FOR_MORE;
     }
 }
 

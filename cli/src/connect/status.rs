@@ -163,6 +163,18 @@ fn text(status: &Status) -> String {
 fn advice(code: Code, reason: Option<&str>) -> (Kind, Option<String>) {
     let hint = |text: &str| Some(text.to_owned());
     match (code, reason) {
+        (_, Some("OUTCOME_UNKNOWN")) => (
+            Kind::Failed,
+            hint("it may have been done or not: look before you say it again"),
+        ),
+        (_, Some("CONFIG_KEY_NOT_FOUND")) => (
+            Kind::NotFound,
+            hint("`sluicectl config get` shows which keys there are"),
+        ),
+        (_, Some("CONFIG_KEY_FIXED")) => (
+            Kind::Refused,
+            hint("change it in the broker's file, environment or flags, and start the broker again"),
+        ),
         (Code::InvalidArgument | Code::OutOfRange, _) => (Kind::Usage, None),
         (Code::NotFound, _) => (Kind::NotFound, None),
         (_, Some("GENERATION_STALE")) => (

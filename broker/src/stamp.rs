@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 /// How often such files are looked at.
-pub const LOOK_EVERY: Duration = Duration::from_secs(5);
+const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// A file's state, or that there is none. Size and number are in it because two changes can come within one tick of the
 /// file system's clock.
@@ -20,5 +20,20 @@ impl Stamp {
             Some((metadata.modified().ok()?, metadata.len(), metadata.ino()))
         };
         Self(stamp())
+    }
+}
+
+/// Looks at files until the end of the process; `look` may block.
+pub async fn look_again<T: Send + 'static>(mut files: T, what: &'static str, look: fn(T) -> T) {
+    let mut time = tokio::time::interval(LOOK_EVERY);
+    loop {
+        time.tick().await;
+        match tokio::task::spawn_blocking(move || look(files)).await {
+            Ok(same) => files = same,
+            Err(error) => {
+                tracing::error!(%error, "{what} are no longer read again");
+                return;
+            }
+        }
     }
 }

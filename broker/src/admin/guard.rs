@@ -7,11 +7,14 @@ use crate::listener::{Answering, Peer, Routes, is_of, refuse};
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::header::AUTHORIZATION;
+use parking_lot::Mutex;
 use std::convert::Infallible;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::body::Body;
 use tonic::codegen::{Service, http::Response};
 
@@ -22,6 +25,11 @@ const OPEN_TO_ALL: [&str; 3] = [
     "grpc.reflection.v1alpha.ServerReflection",
 ];
 const SCHEME: &str = "Bearer ";
+
+/// Admin calls that run at one time. Health and reflection do not count.
+const CALLS_MAX: usize = 128;
+/// Who was not let in is told of no more often.
+const SAY_EVERY: Duration = Duration::from_secs(10);
 
 /// Who is let in by what.
 #[derive(Clone, Debug)]
@@ -108,6 +116,29 @@ impl Guard {
 pub struct Guarded {
     guard: Arc<Guard>,
     routes: Arc<Routes>,
+    places: Arc<Semaphore>,
+    turned_away: Arc<Mutex<TurnedAway>>,
+}
+
+/// Calls that were not let in since it was said last.
+#[derive(Debug, Default)]
+struct TurnedAway {
+    said: Option<Instant>,
+    calls: u64,
+}
+
+impl TurnedAway {
+    fn one_more(&mut self, peer: &Peer, denied: &Denied) {
+        self.calls += 1;
+        if self.said.is_none_or(|said| said.elapsed() >= SAY_EVERY) {
+            let (remote, calls) = (peer.remote, self.calls);
+            tracing::warn!(%remote, calls, reason = %denied, "admin calls were not let in, this one the last");
+            *self = Self {
+                said: Some(Instant::now()),
+                calls: 0,
+            };
+        }
+    }
 }
 
 impl Guarded {
@@ -116,25 +147,28 @@ impl Guarded {
         Self {
             guard: Arc::new(guard),
             routes: Arc::new(routes),
+            places: Arc::new(Semaphore::new(CALLS_MAX)),
+            turned_away: Arc::default(),
         }
     }
 
-    fn admit(&self, request: &mut Request<Incoming>) -> Result<(), Denied> {
+    /// Lets the call in, with the place that it takes if it is not open to all.
+    fn admit(&self, request: &mut Request<Incoming>) -> Result<Option<OwnedSemaphorePermit>, Denied> {
         // Every connection has put it there.
         let Some(peer) = request.extensions().get::<Peer>() else {
             return Err(Denied::Plaintext);
         };
         let path = request.uri().path();
         if OPEN_TO_ALL.iter().any(|name| is_of(path, name)) {
-            return self.guard.check_transport(peer);
+            return self.guard.check_transport(peer).map(|()| None);
         }
         let authorization = request.headers().get(AUTHORIZATION);
         let authorization = authorization.map(|value| value.as_bytes());
-        let caller = self.guard.admit(peer, authorization).inspect_err(
-            |denied| tracing::debug!(remote = %peer.remote, %denied, "an admin call was not let in"),
-        )?;
+        let admitted = self.guard.admit(peer, authorization);
+        let caller = admitted.inspect_err(|denied| self.turned_away.lock().one_more(peer, denied))?;
         request.extensions_mut().insert(caller);
-        Ok(())
+        let place = Arc::clone(&self.places).try_acquire_owned();
+        place.map(Some).map_err(|_| Denied::TooMany(CALLS_MAX))
     }
 }
 
@@ -149,7 +183,14 @@ impl Service<Request<Incoming>> for Guarded {
 
     fn call(&mut self, mut request: Request<Incoming>) -> Answering {
         match self.admit(&mut request) {
-            Ok(()) => self.routes.answer(request),
+            Ok(None) => self.routes.answer(request),
+            Ok(Some(place)) => {
+                let answer = self.routes.answer(request);
+                Box::pin(async move {
+                    let _place = place;
+                    answer.await
+                })
+            }
             Err(denied) => refuse(Failure::from(denied).into()),
         }
     }

@@ -17,6 +17,7 @@ mod topics;
 
 pub use broker::Facts;
 pub use port::{Port, Serving};
+pub use tokens::{Tokens, TokensError};
 
 use crate::clients::{Clients, Insight};
 use crate::config::Live;
@@ -34,7 +35,6 @@ use sluice_proto::admin::message_service_server::MessageServiceServer;
 use sluice_proto::admin::topic_service_server::TopicServiceServer;
 use status::{Failure, Wrong};
 use std::sync::Arc;
-use tokens::Tokens;
 use tokio::sync::{RwLock, Semaphore};
 use tonic::{Response, Status};
 

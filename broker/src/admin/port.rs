@@ -4,7 +4,7 @@ use super::{Admin, Guard, Guarded, Tokens};
 use crate::config::Config;
 use crate::listener::{Listener, OpenConnections};
 use crate::shutdown::Shutdown;
-use crate::tls::Tls;
+use crate::tls::{ClientCa, Tls};
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::task::JoinHandle;
@@ -18,19 +18,23 @@ pub struct Port {
     listener: Listener,
     acceptor: TlsAcceptor,
     tokens: Option<Tokens>,
-    client_ca: bool,
+    client_ca: Option<ClientCa>,
 }
 
 impl Port {
     /// Takes the port, and reads what lets callers in.
     pub async fn open(config: &Config, tls: &Tls, connections_max: u32) -> anyhow::Result<Self> {
         let tokens = config.admin_token_file.as_deref().map(Tokens::open).transpose()?;
-        let client_ca = config.admin_client_ca.as_deref();
+        let client_ca = config
+            .admin_client_ca
+            .as_deref()
+            .map(ClientCa::open)
+            .transpose()?;
         Ok(Self {
-            acceptor: tls.acceptor(client_ca)?,
+            acceptor: tls.acceptor(client_ca.as_ref())?,
             listener: Listener::bind(config.admin_listen, connections_max).await?,
             tokens,
-            client_ca: client_ca.is_some(),
+            client_ca,
         })
     }
 
@@ -52,7 +56,7 @@ impl Port {
     ) -> Result<Serving, tonic_reflection::server::Error> {
         let guard = Guard {
             tokens: self.tokens.as_ref().map(Tokens::current),
-            client_ca: self.client_ca,
+            client_ca: self.client_ca.is_some(),
         };
         let guarded = Guarded::new(guard, admin.routes(stopping)?);
         let (address, end) = (self.address(), Shutdown::default());
@@ -60,7 +64,10 @@ impl Port {
         Ok(Serving {
             address,
             server: tokio::spawn(server),
-            tokens: self.tokens.map(|tokens| tokio::spawn(tokens.keep_current())),
+            background: [
+                self.tokens.map(|tokens| tokio::spawn(tokens.keep_current())),
+                self.client_ca.map(|ca| tokio::spawn(ca.keep_current())),
+            ],
             end,
         })
     }
@@ -72,7 +79,7 @@ pub struct Serving {
     pub address: SocketAddr,
     /// It ends when it is stopped, and not before.
     pub server: JoinHandle<()>,
-    tokens: Option<JoinHandle<()>>,
+    background: [Option<JoinHandle<()>>; 2],
     end: Shutdown,
 }
 
@@ -83,6 +90,6 @@ impl Serving {
         if tokio::time::timeout(DRAIN_MAX, self.server).await.is_err() {
             tracing::warn!("admin calls still run after {DRAIN_MAX:?}: they are cut off");
         }
-        self.tokens.inspect(JoinHandle::abort);
+        self.background.iter().flatten().for_each(JoinHandle::abort);
     }
 }

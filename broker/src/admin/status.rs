@@ -93,6 +93,9 @@ pub enum Denied {
         "the call came without a client certificate: show one that the broker's --admin-client-ca has signed"
     )]
     NoCertificate,
+    /// It would be, but for all those that run already.
+    #[error("{0} admin calls run already: call again after a moment")]
+    TooMany(usize),
 }
 
 /// What of a request cannot be followed, or names what is not there.
@@ -121,6 +124,7 @@ impl From<Denied> for Failure {
             Denied::NoToken { .. } => Reason::TokenMissing,
             Denied::WrongToken => Reason::TokenWrong,
             Denied::NoCertificate => Reason::CertificateMissing,
+            Denied::TooMany(_) => Reason::Busy,
         };
         Self::new(reason, &denied)
     }
@@ -300,6 +304,28 @@ mod tests {
             assert!(failure.message.starts_with(text), "{failure:?}");
         }
         assert_eq!(About::Topic("t").failure(EngineError::Busy).reason, Reason::Busy);
+    }
+
+    #[test]
+    fn each_error_of_the_engine_has_its_reason() {
+        let name = || "x".to_owned();
+        for (error, reason) in [
+            (EngineError::Busy, Reason::Busy),
+            (EngineError::NoSpace, Reason::DiskFull),
+            (EngineError::TooLarge { size: 2, max: 1 }, Reason::TooLarge),
+            (EngineError::Stopping, Reason::Stopping),
+            (EngineError::NotLeader(None), Reason::NotLeader),
+            (EngineError::Unknown, Reason::OutcomeUnknown),
+            (EngineError::TopicDeleted(name()), Reason::TopicNotFound),
+            (EngineError::GroupDeleted(name()), Reason::GroupNotFound),
+            (EngineError::Invalid(name()), Reason::RequestInvalid),
+            (EngineError::Read(name()), Reason::StoreUnreadable),
+            (Refused::Full("topics", 1).into(), Reason::LimitReached),
+            (Refused::OutOfBounds("it").into(), Reason::SpecInvalid),
+            (Refused::NotHeld.into(), Reason::Internal),
+        ] {
+            assert_eq!(Failure::from(error.clone()).reason, reason, "{error:?}");
+        }
     }
 
     #[test]

@@ -71,18 +71,8 @@ impl Tokens {
     }
 
     /// Looks at the file until the end of the process. What cannot be used leaves the present tokens in place.
-    pub async fn keep_current(mut self) {
-        let mut look = tokio::time::interval(stamp::LOOK_EVERY);
-        loop {
-            look.tick().await;
-            match tokio::task::spawn_blocking(move || self.look()).await {
-                Ok(same) => self = same,
-                Err(error) => {
-                    tracing::error!(%error, "the file of tokens is no longer read again");
-                    return;
-                }
-            }
-        }
+    pub async fn keep_current(self) {
+        stamp::look_again(self, "the tokens of the admin API", Self::look).await;
     }
 
     fn look(mut self) -> Self {

@@ -22,7 +22,8 @@ pub use layers::{Entry, Source};
 pub use live::{Live, LiveValues};
 pub use watch::follow_file;
 
-use crate::tls::{self, TlsError};
+use crate::admin::{Tokens, TokensError};
+use crate::tls::{self, ClientCa, TlsError};
 use command::Task;
 use layers::Layers;
 use std::ffi::OsString;
@@ -49,6 +50,9 @@ pub enum AskError {
     /// It is to be checked, and names a certificate that cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// It is to be checked, and names tokens that cannot be used.
+    #[error(transparent)]
+    Tokens(#[from] TokensError),
 }
 
 /// Reads a command line, the name of the program first, and the environment that belongs to it.
@@ -64,6 +68,12 @@ pub fn read(
         Task::Check => {
             let config = Config::of(layers)?;
             config.tls.as_ref().map(tls::check).transpose()?;
+            config.admin_token_file.as_deref().map(Tokens::open).transpose()?;
+            config
+                .admin_client_ca
+                .as_deref()
+                .map(ClientCa::open)
+                .transpose()?;
             Asked::Show("a broker can start with this configuration\n".to_owned())
         }
     })

@@ -5,7 +5,7 @@ mod expiry;
 mod files;
 mod self_signed;
 
-pub use client_ca::subject;
+pub use client_ca::{ClientCa, subject};
 pub use expiry::Expiry;
 pub use files::TlsError;
 
@@ -19,7 +19,6 @@ use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use std::fmt;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use tokio_rustls::TlsAcceptor;
 
@@ -83,13 +82,13 @@ impl Tls {
 
     /// Accepts connections with whatever certificate is current. With a client CA a client may show a certificate: one
     /// that the CA has not signed is refused, and [`subject`] tells whose it is.
-    pub fn acceptor(&self, client_ca: Option<&Path>) -> Result<TlsAcceptor, TlsError> {
+    pub fn acceptor(&self, client_ca: Option<&ClientCa>) -> Result<TlsAcceptor, TlsError> {
         let builder = ServerConfig::builder_with_provider(Arc::clone(&self.provider))
             .with_safe_default_protocol_versions()
             .map_err(TlsError::Rustls)?;
         let builder = match client_ca {
             None => builder.with_no_client_auth(),
-            Some(path) => builder.with_client_cert_verifier(client_ca::verifier(path, &self.provider)?),
+            Some(ca) => builder.with_client_cert_verifier(ca.verifier()),
         };
         let resolver = Arc::clone(&self.current) as Arc<dyn ResolvesServerCert>;
         let mut config = builder.with_cert_resolver(resolver);
@@ -104,18 +103,8 @@ impl Tls {
 
     /// Looks at the files until the end of the process. Files that cannot be used, such as a pair half replaced, leave
     /// the present certificate in place until the next look.
-    pub async fn keep_current(mut self) {
-        let mut look = tokio::time::interval(stamp::LOOK_EVERY);
-        loop {
-            look.tick().await;
-            match tokio::task::spawn_blocking(move || self.look()).await {
-                Ok(same) => self = same,
-                Err(error) => {
-                    tracing::error!(%error, "the certificate is no longer read again");
-                    return;
-                }
-            }
-        }
+    pub async fn keep_current(self) {
+        stamp::look_again(self, "certificate and key", Self::look).await;
     }
 
     fn look(mut self) -> Self {

@@ -1,13 +1,17 @@
 //! Who is let in.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use sluice_proto::admin::{GetStatusRequest, ListTopicsRequest};
+use sluice_proto::admin::{GetStatusRequest, GetThreadStacksRequest, ListTopicsRequest};
 use sluice_tests::admin::{Admin, Authority, Tls, reason};
+use sluice_tests::client::{Client, Session, producer_settings};
 use sluice_tests::process::{Broker, Setup};
 use sluice_tests::wait;
 use tempfile::TempDir;
 use tonic::{Code, Status};
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_client::HealthClient;
 
 use crate::stage::{SOON, refused};
 
@@ -98,7 +102,40 @@ async fn a_call_needs_one_of_the_tokens_and_no_log_shows_any() {
         }
     }
     let log = broker.log().unwrap();
+    assert!(log.contains("admin calls were not let in"), "{log}");
     assert!(!log.contains("-of-the-test"), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_beyond_those_that_may_run_are_refused_and_health_is_not() {
+    let broker = Setup::new().start().unwrap();
+    let client = Client::new(&broker.endpoint()).unwrap();
+    // It answers no questions.
+    let settings = producer_settings(&client, &["orders"]);
+    let _session = Session::open(&client, settings).await.unwrap();
+    let admin = admin(&broker, &Tls::Off, None);
+    let ask = || {
+        let (mut clients, client_id) = (admin.clients(), client.id().to_owned());
+        let request = GetThreadStacksRequest {
+            client_id,
+            timeout_ms: 2000,
+        };
+        tokio::spawn(async move { clients.get_thread_stacks(request).await })
+    };
+    let asking: Vec<_> = (0..200).map(|_| ask()).collect();
+    let mut health = HealthClient::new(admin.channel());
+    health.check(HealthCheckRequest::default()).await.unwrap();
+    let mut refusals = BTreeMap::<String, usize>::new();
+    for asked in asking {
+        let refusal = asked.await.unwrap().unwrap_err();
+        *refusals.entry(reason(&refusal)).or_default() += 1;
+    }
+    assert!(
+        refusals["BUSY"] > 0 && refusals["CLIENT_SILENT"] > 0,
+        "{refusals:?}"
+    );
+    assert!(refusals["CLIENT_SILENT"] <= 128, "{refusals:?}");
+    status(&admin).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

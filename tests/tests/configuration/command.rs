@@ -134,6 +134,8 @@ fn check_says_whether_a_broker_could_start() {
             2,
         ),
         (&["--init", "/no/such/file.yaml"], 2),
+        (&["--admin-token-file", "/no/such/tokens"], 2),
+        (&["--admin-client-ca", "/no/such/ca.pem"], 2),
     ] {
         let output = run(&[&["config", "check"], flags].concat(), &[]);
         assert_eq!(

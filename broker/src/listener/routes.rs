@@ -69,7 +69,7 @@ impl Routes {
     ) -> Result<Self, tonic_reflection::server::Error> {
         let names: Vec<_> = more.iter().copied().chain(self.names()).collect();
         let health = HealthServer::new(Health::new(stopping.clone(), names));
-        reflection::over(self.with(health), more)
+        reflection::over(self.with(health), more, stopping)
     }
 
     /// The names of the services, in the order in which they were added.

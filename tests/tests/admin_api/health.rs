@@ -1,10 +1,13 @@
 //! Health and reflection, on both ports.
 
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 use sluice_tests::admin::{Admin, Tls};
 use sluice_tests::client::message;
 use sluice_tests::process::Setup;
+use tokio_stream::StreamExt as _;
+use tonic::Streaming;
 use tonic::transport::Channel;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
@@ -70,6 +73,9 @@ async fn while_a_broker_stops_both_ports_say_that_they_serve_no_longer() {
         assert_eq!(first.status(), ServingStatus::Serving);
         watches.push(watch);
     }
+    // Tools keep such a stream open.
+    let (clients, admin) = (channels(&stage)[0].0.clone(), stage.admin.channel());
+    let _asking = [open_reflection(clients).await, open_reflection(admin).await];
     // The stop waits for this.
     let held = stage
         .client
@@ -87,7 +93,13 @@ async fn while_a_broker_stops_both_ports_say_that_they_serve_no_longer() {
     assert_eq!(status, ServingStatus::NotServing, "new calls are told too");
 
     held.complete().await.unwrap();
+    let told = Instant::now();
     assert!(stage.broker.wait_for_end().unwrap().success());
+    assert!(
+        told.elapsed() < Duration::from_secs(8),
+        "no open stream is waited for"
+    );
+    assert!(!stage.broker.log().unwrap().contains("cut off"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -132,6 +144,22 @@ async fn health_and_reflection_need_no_token() {
     let status = health.check(service("")).await.unwrap().into_inner().status();
     assert_eq!(status, ServingStatus::Serving);
     assert!(list(stage.admin.channel()).await.contains(TOPICS));
+}
+
+async fn open_reflection(channel: Channel) -> Streaming<ServerReflectionResponse> {
+    let request = ServerReflectionRequest {
+        host: String::new(),
+        message_request: Some(MessageRequest::ListServices(String::new())),
+    };
+    let questions = tokio_stream::once(request).chain(tokio_stream::pending());
+    let mut client = ServerReflectionClient::new(channel);
+    let mut answers = client
+        .server_reflection_info(questions)
+        .await
+        .unwrap()
+        .into_inner();
+    assert!(answers.message().await.unwrap().is_some());
+    answers
 }
 
 async fn list(channel: Channel) -> BTreeSet<String> {

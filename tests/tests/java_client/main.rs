@@ -8,3 +8,4 @@ mod producing;
 mod reconnecting;
 mod redelivery;
 mod stage;
+mod watching;

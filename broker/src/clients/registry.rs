@@ -227,7 +227,7 @@ impl Clients {
         silent
     }
 
-    /// All clients, as [`super::expiry::Watch`] judges them.
+    /// All clients, as the watch over those that are gone judges them.
     pub fn look(&self) -> Vec<Seen> {
         let by_id = self.by_id.lock();
         let seen = |(id, client): (&Arc<str>, &Client)| Seen {

@@ -179,6 +179,8 @@ async fn what_a_broker_left_unsubscribed_is_subscribed_at_the_start() {
     let at = fixture(false, 17).await;
     let mut group = group_put("static");
     group.spec.subscriptions = vec![reading("t", "*")];
+    // Left to the proposer, which looks the places up.
+    group.spec.start_from = StartFrom::Time(0);
     // As if the broker had gone down between the two proposals.
     let put = at.engine.propose_one(group.encode(at.engine.now())).await;
     put.unwrap().unwrap();

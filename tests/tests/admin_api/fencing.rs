@@ -125,7 +125,7 @@ async fn a_writer_that_was_fenced_off_changes_nothing_also_after_kill() {
             answer,
             Code::FailedPrecondition,
             "EPOCH_STALE",
-            "'operator-b' has epoch 2",
+            "which is 2 of the writer 'operator-b'",
         );
     }
 }

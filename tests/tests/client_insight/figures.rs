@@ -151,8 +151,7 @@ async fn the_oldest_in_flight_grows_old_and_a_restart_and_a_farewell_do_not_hide
 
     drop(session);
     reader.farewell().await.unwrap();
-    stage.broker.kill().unwrap();
-    stage.broker.restart().unwrap();
+    stage.restart();
 
     let members = stage.members("workers").await;
     let [member] = members.as_slice() else {

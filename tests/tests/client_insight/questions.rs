@@ -15,7 +15,7 @@ use tonic::{Code, Status};
 use crate::stage::Stage;
 
 fn ask_for_stacks(stage: &Stage, client: &Client, timeout_ms: u64) -> JoinHandle<Result<String, Status>> {
-    let mut clients = stage.clients();
+    let mut clients = stage.admin.clients();
     let client_id = client.id().to_owned();
     tokio::spawn(async move {
         let request = GetThreadStacksRequest {
@@ -31,7 +31,7 @@ fn have_it_verified(
     client: &Client,
     message_id: &str,
 ) -> JoinHandle<Result<VerifyMessageResponse, Status>> {
-    let mut clients = stage.clients();
+    let mut clients = stage.admin.clients();
     let request = VerifyMessageRequest {
         client_id: client.id().to_owned(),
         topic: "orders".to_owned(),

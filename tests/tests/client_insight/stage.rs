@@ -3,14 +3,12 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
-use sluice_proto::admin::client_service_client::ClientServiceClient;
 use sluice_proto::admin::{Client as Shown, DescribeClientRequest, ListMembersRequest, Member};
 use sluice_proto::v2;
 use sluice_tests::admin::Admin;
 use sluice_tests::client::{Client, Receive, Session, message, push_consumer_settings};
 use sluice_tests::process::{Broker, Setup};
 use sluice_tests::wait;
-use tonic::transport::Channel;
 
 /// Long enough for a busy machine.
 pub const SOON: Duration = Duration::from_secs(20);
@@ -29,6 +27,14 @@ impl Stage {
         let broker = Setup::new().init(init).start().unwrap();
         let admin = Admin::new(&broker.admin_endpoint()).unwrap();
         Self { broker, admin }
+    }
+
+    /// Kills the broker and starts it again.
+    pub fn restart(&mut self) {
+        self.broker.kill().unwrap();
+        self.broker.restart().unwrap();
+        // The connection of before has broken.
+        self.admin = Admin::new(&self.broker.admin_endpoint()).unwrap();
     }
 
     pub fn client(&self) -> Client {
@@ -50,15 +56,12 @@ impl Stage {
         }
     }
 
-    pub fn clients(&self) -> ClientServiceClient<Channel> {
-        ClientServiceClient::new(self.admin.channel())
-    }
-
     pub async fn describe(&self, client_id: &str) -> Shown {
         let request = DescribeClientRequest {
             client_id: client_id.to_owned(),
         };
-        self.clients()
+        self.admin
+            .clients()
             .describe_client(request)
             .await
             .unwrap()

@@ -4,14 +4,12 @@
 use std::time::Duration;
 
 use serde_json::json;
-use sluice_proto::admin::client_service_client::ClientServiceClient;
 use sluice_proto::admin::{
     Backoff, Client, CustomizedBackoff, GetThreadStacksRequest, GroupSpec, ListClientsRequest,
     UpdateGroupRequest, VerifyMessageRequest, VerifyMessageResponse, backoff,
 };
 use sluice_tests::admin::Admin;
 use tokio::runtime::{Builder, Runtime};
-use tonic::transport::Channel;
 use tonic::{Code, Status};
 
 use crate::stage::{SOON, Stage, numbered, of_kind, text};
@@ -36,13 +34,14 @@ impl Watcher {
         }
     }
 
-    fn clients(&self) -> ClientServiceClient<Channel> {
-        ClientServiceClient::new(self.admin.channel())
-    }
-
     /// The only client of the group; of producers if that is empty.
     fn only_client(&self, group: &str) -> Client {
-        let list = async { self.clients().list_clients(ListClientsRequest::default()).await };
+        let list = async {
+            self.admin
+                .clients()
+                .list_clients(ListClientsRequest::default())
+                .await
+        };
         let clients = self.runtime.block_on(list).unwrap().into_inner().clients;
         let mut of_group = clients.into_iter().filter(|client| client.group == group);
         let client = of_group.next().unwrap();
@@ -65,7 +64,7 @@ impl Watcher {
             client_id: client_id.to_owned(),
             timeout_ms: 20_000,
         };
-        let stacks = async { self.clients().get_thread_stacks(request).await };
+        let stacks = async { self.admin.clients().get_thread_stacks(request).await };
         self.runtime.block_on(stacks).unwrap().into_inner().stacks
     }
 
@@ -76,7 +75,7 @@ impl Watcher {
             message_id: message_id.to_owned(),
             timeout_ms: 20_000,
         };
-        let verdict = async { self.clients().verify_message(request).await };
+        let verdict = async { self.admin.clients().verify_message(request).await };
         self.runtime.block_on(verdict).map(tonic::Response::into_inner)
     }
 }

@@ -56,6 +56,9 @@ static QUEUE_AGE: Family = Family::gauge(
     "Age of a queue's oldest message that is not done; 0 without one",
 );
 
+/// After so many subscriptions whoever waits for the processor gets it once, as with [`Page`]'s text.
+const GIVE_WAY_EVERY: usize = 64;
+
 /// The subscriptions seen by the last look.
 #[derive(Debug)]
 pub(super) struct Backlogs {
@@ -94,6 +97,9 @@ impl Backlogs {
             if let (Some(group), Some(topic)) = (tables.group_by_id(group), tables.topic_by_id(topic)) {
                 self.look_at(engine, &group, &topic, &subscription, now, with_queues);
                 present.push((group.id, topic.id));
+                if present.len().is_multiple_of(GIVE_WAY_EVERY) {
+                    std::thread::yield_now();
+                }
             }
         }
         let look = self.look;

@@ -7,6 +7,10 @@ use sluice_store::stats::Counted;
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
+/// After so much of a page whoever waits for the processor gets it once: a page takes several milliseconds of it, and calls
+/// should not wait that long.
+const GIVE_WAY_EVERY: usize = 64 << 10;
+
 /// What kind of metric it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -102,13 +106,18 @@ impl Common {
 pub(super) struct Page<'a> {
     text: String,
     common: &'a Common,
+    gives_way_at: usize,
 }
 
 impl<'a> Page<'a> {
     /// An empty page with room for as much as the page before.
     pub(super) fn new(common: &'a Common, expected: usize) -> Self {
         let text = String::with_capacity(expected + expected / 8);
-        Self { text, common }
+        Self {
+            text,
+            common,
+            gives_way_at: GIVE_WAY_EVERY,
+        }
     }
 
     pub(super) fn finish(self) -> String {
@@ -141,6 +150,14 @@ impl<'a> Page<'a> {
         self.text.push_str("} ");
         value.push_to(&mut self.text);
         self.text.push('\n');
+        self.give_way();
+    }
+
+    fn give_way(&mut self) {
+        if self.text.len() >= self.gives_way_at {
+            self.gives_way_at = self.text.len() + GIVE_WAY_EVERY;
+            std::thread::yield_now();
+        }
     }
 
     /// A metric of one series without labels of its own.
@@ -176,6 +193,7 @@ impl<'a> Page<'a> {
             self.text,
             "{name}_bucket{{{labels},le=\"+Inf\"}} {count}\n{name}_sum{{{labels}}} {sum}\n{name}_count{{{labels}}} {count}\n"
         );
+        self.give_way();
     }
 
     /// A histogram of one series without labels of its own.

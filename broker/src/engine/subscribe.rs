@@ -57,7 +57,8 @@ impl Engine {
         .await?
     }
 
-    /// Subscribes the groups that read the new topic in any case. What fails is told, and done at the next start.
+    /// Makes sure of the groups that read the new topic in any case: apply has subscribed them, as far as there was room. What
+    /// there was no room for is told, and tried again at the next start.
     pub(super) async fn subscribe_to(&self, topic: &Topic) {
         for group in self.tables().all_groups() {
             if group.spec.expression(&topic.spec.name).is_some() {
@@ -66,8 +67,8 @@ impl Engine {
         }
     }
 
-    /// Subscribes the group to the topics that it reads in any case, as far as they exist. What fails is told, and done at
-    /// the next start.
+    /// Subscribes the group to the topics that it reads in any case, as far as they exist and apply has not done so: a group
+    /// that starts at a time. What fails is told, and done at the next start.
     pub(super) async fn subscribe_group(&self, group: &Group) {
         for subscription in &group.spec.subscriptions {
             if let Some(topic) = self.tables().topic(&subscription.topic) {
@@ -76,7 +77,8 @@ impl Engine {
         }
     }
 
-    /// Subscribes every group to what it reads in any case: what a broker that went down has left undone.
+    /// Subscribes every group to what it reads in any case: what a broker that went down, or had no room, has left
+    /// undone.
     pub async fn subscribe_all(&self) {
         let groups: Vec<Arc<Group>> = self.tables().all_groups();
         for group in groups {

@@ -1,12 +1,11 @@
-//! What an operator asks of clients, and what they answer (B11).
+//! What producers and simple consumers answer an operator (B11); of push consumers watching.rs tells.
 
-use serde_json::json;
 use sluice_proto::admin::*;
 use sluice_tests::admin::{Admin, reason};
 use sluice_tests::wait;
 use tonic::{Response, Status};
 
-use crate::stage::{SOON, Stage, of_kind, text};
+use crate::stage::{SOON, Stage};
 
 async fn stacks(admin: &Admin, client: &str) -> Result<String, Status> {
     let request = GetThreadStacksRequest {
@@ -76,50 +75,6 @@ async fn clients_of_every_kind_are_told_and_show_the_stacks_of_their_threads() {
         ("orders", "red || blue")
     );
     assert_eq!(reader.group, "readers");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_push_consumer_tries_a_message_and_says_what_its_listener_makes_of_it() {
-    let stage = Stage::with_init(&["{name: orders}"], &["{name: workers, maxAttempts: 1}"]);
-    let admin = Admin::new(&stage.broker.admin_endpoint()).unwrap();
-    stage.producer("orders");
-    let ids = stage.send_bodies("orders", &["good".to_owned(), "bad".to_owned()]);
-    let fails = json!({"failFirst": 100, "failBody": "bad"});
-    stage.push_consumer("worker", "workers", "orders", fails);
-    let worker = the_client(&admin, ClientRole::Consumer).await.client_id;
-    let received = |id: &str, count: usize| {
-        let what = format!("{id} comes {count} times to the listener");
-        stage
-            .driver
-            .wait_for(&what, SOON, |events| {
-                let received = of_kind(events, "received");
-                (received
-                    .iter()
-                    .filter(|message| text(message, "messageId") == id)
-                    .count()
-                    == count)
-                    .then_some(())
-            })
-            .unwrap();
-    };
-    ids.iter().for_each(|id| received(id, 1));
-
-    assert_eq!(verify(&admin, &worker, &ids[0]).await.unwrap(), "OK");
-    assert_eq!(
-        verify(&admin, &worker, &ids[1]).await.unwrap(),
-        "FAILED_TO_CONSUME_MESSAGE"
-    );
-
-    ids.iter().for_each(|id| received(id, 2));
-    let events = stage.driver.events();
-    let received = of_kind(&events, "received");
-    assert!(
-        received.iter().all(|message| message["attempt"] == json!(1)),
-        "{received:?}"
-    );
-    assert!(stacks(&admin, &worker).await.unwrap().contains("STATE"));
-    let missing = verify(&admin, &worker, "0123").await.unwrap_err();
-    assert_eq!(reason(&missing), "MESSAGE_NOT_FOUND", "{missing:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

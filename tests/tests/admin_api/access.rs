@@ -81,7 +81,8 @@ async fn on_the_loopback_interface_everyone_is_let_in_with_tls_or_without() {
 async fn a_call_needs_one_of_the_tokens_and_no_log_shows_any() {
     let keys = Keys::new();
     keys.write(&format!("{FIRST}\n{SECOND}\n"));
-    let broker = with(&[("--admin-token-file", &keys.tokens())]);
+    let tokens = keys.tokens();
+    let broker = with(&[("--admin-token-file", &tokens), ("--log", Path::new("trace"))]);
     for tls in [Tls::Off, Tls::On] {
         for token in [FIRST, SECOND] {
             status(&admin(&broker, &tls, Some(token))).await.unwrap();
@@ -118,20 +119,28 @@ async fn calls_beyond_those_that_may_run_are_refused_and_health_is_not() {
         let (mut clients, client_id) = (admin.clients(), client.id().to_owned());
         let request = GetThreadStacksRequest {
             client_id,
-            timeout_ms: 2000,
+            timeout_ms: 5000,
         };
-        tokio::spawn(async move { clients.get_thread_stacks(request).await })
+        tokio::spawn(async move {
+            // A burst of questions may fill the client's stream for a moment: those turned away are asked again.
+            loop {
+                let refusal = clients.get_thread_stacks(request.clone()).await.unwrap_err();
+                if reason(&refusal) != "CLIENT_NOT_CONNECTED" {
+                    return reason(&refusal);
+                }
+            }
+        })
     };
     let asking: Vec<_> = (0..200).map(|_| ask()).collect();
     let mut health = HealthClient::new(admin.channel());
     health.check(HealthCheckRequest::default()).await.unwrap();
     let mut refusals = BTreeMap::<String, usize>::new();
     for asked in asking {
-        let refusal = asked.await.unwrap().unwrap_err();
-        *refusals.entry(reason(&refusal)).or_default() += 1;
+        *refusals.entry(asked.await.unwrap()).or_default() += 1;
     }
-    assert!(
-        refusals["BUSY"] > 0 && refusals["CLIENT_SILENT"] > 0,
+    assert_eq!(
+        refusals.keys().collect::<Vec<_>>(),
+        ["BUSY", "CLIENT_SILENT"],
         "{refusals:?}"
     );
     assert!(refusals["CLIENT_SILENT"] <= 128, "{refusals:?}");

@@ -6,6 +6,7 @@ mod auditing;
 mod bounds;
 mod clients;
 mod configuration;
+mod every_call;
 mod fencing;
 mod groups;
 mod health;

@@ -5,21 +5,82 @@ use sluice_tests::ports;
 use sluice_tests::process::Setup;
 use sluice_tests::sluicectl::Sluicectl;
 
+/// Every command that goes to a broker, said so that it can be followed.
+const TO_A_BROKER: [&[&str]; 31] = [
+    &["topic", "create", "orders"],
+    &["topic", "update", "orders", "--queues", "8"],
+    &["topic", "delete", "orders"],
+    &["topic", "list"],
+    &["topic", "show", "orders"],
+    &["topic", "close", "orders"],
+    &["topic", "open", "orders"],
+    &["group", "create", "readers"],
+    &["group", "update", "readers", "--max-attempts", "5"],
+    &["group", "delete", "readers"],
+    &["group", "list"],
+    &["group", "show", "readers"],
+    &["group", "lag", "readers"],
+    &["group", "members", "readers"],
+    &["group", "offsets", "readers"],
+    &["group", "reset", "readers", "orders", "--to", "latest"],
+    &["group", "stack", "readers"],
+    &["group", "verify", "readers", "orders", "01AB"],
+    &["client", "list"],
+    &["client", "show", "somebody"],
+    &["message", "send", "orders", "hello"],
+    &["message", "receive", "readers", "orders"],
+    &["message", "tail", "orders"],
+    &["message", "get", "01AB"],
+    &["message", "find", "orders"],
+    &["broker", "status"],
+    &["config", "get"],
+    &["config", "set", "log=debug"],
+    &["config", "reset", "log"],
+    &["topic", "list", "--watch"],
+    &["message", "send", "orders", "hello", "--count", "3"],
+];
+/// Commands that need none.
+const WITHOUT_A_BROKER: [&str; 3] = ["context", "log", "completion"];
+
+/// All commands that do something, as the help has them.
+fn commands(sluicectl: &Sluicectl, of: &[&str], all: &mut Vec<Vec<String>>) {
+    let help = sluicectl.ok(&[of, &["--help"]].concat()).unwrap();
+    let listed = help.lines().skip_while(|line| *line != "Commands:").skip(1);
+    let names = listed
+        .take_while(|line| !line.is_empty())
+        .filter_map(|line| line.strip_prefix("  ").filter(|line| !line.starts_with(' ')))
+        .filter_map(|line| line.split_whitespace().next());
+    let names: Vec<_> = names.filter(|name| *name != "help").collect();
+    if names.is_empty() {
+        all.push(of.iter().map(|&word| word.to_owned()).collect());
+    }
+    for name in names {
+        commands(sluicectl, &[of, &[name]].concat(), all);
+    }
+}
+
+#[test]
+fn every_command_is_known_to_need_a_broker_or_not() {
+    let mut all = Vec::new();
+    commands(&Sluicectl::new().unwrap(), &[], &mut all);
+    assert!(all.len() > TO_A_BROKER.len(), "the help lists commands: {all:?}");
+    for command in all {
+        let needs_one = TO_A_BROKER
+            .iter()
+            .any(|said| said.iter().zip(&command).all(|(word, own)| word == own));
+        let needs_none = WITHOUT_A_BROKER.contains(&command[0].as_str());
+        assert!(
+            needs_one != needs_none,
+            "{command:?} is in neither table, or in both"
+        );
+    }
+}
+
 #[test]
 fn a_dead_broker_is_5_and_the_hint_says_how_to_start_one() {
     let address = format!("127.0.0.1:{}", ports::free().unwrap());
     let sluicectl = Sluicectl::new().unwrap().flag("--admin", &address);
-    for arguments in [
-        &["topic", "list"][..],
-        &["topic", "create", "orders"],
-        &["group", "lag", "readers"],
-        &["client", "list"],
-        &["message", "send", "orders", "hello"],
-        &["message", "find", "orders"],
-        &["broker", "status"],
-        &["config", "get"],
-        &["topic", "list", "--watch"],
-    ] {
+    for arguments in TO_A_BROKER {
         let said = sluicectl.run(arguments).unwrap();
         assert_eq!(said.code, 5, "{arguments:?}: {said:?}");
         assert!(

@@ -15,9 +15,15 @@ pub fn of_system(metadata: &Metadata) -> Vec<String> {
     suites
 }
 
-/// Tells whether any other package has integration tests: cargo refuses `--test '*'` where nothing matches.
-pub fn exist_elsewhere(metadata: &Metadata) -> bool {
-    integration_tests(metadata).any(|(package, _)| package != SYSTEM_TESTS)
+/// The names of the integration tests of all other packages, sorted.
+pub fn elsewhere(metadata: &Metadata) -> Vec<String> {
+    let mut tests: Vec<_> = integration_tests(metadata)
+        .filter(|(package, _)| *package != SYSTEM_TESTS)
+        .map(|(_, test)| test.to_owned())
+        .collect();
+    tests.sort_unstable();
+    tests.dedup();
+    tests
 }
 
 /// The suites asked for, in the order of `all`; all of them if none is named.

@@ -1,14 +1,14 @@
 //! `cargo xtask test`: everything, in the order in which it is cheapest to learn what is wrong.
 
 use std::env;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 use anyhow::{Result, bail};
 use cargo_metadata::Metadata;
 
 use crate::process::{cargo, check};
 use crate::run::{Expected, Run};
-use crate::workspace::{self, SYSTEM_TESTS};
+use crate::workspace;
 use crate::{apt, deny, suites, tools, verify};
 
 /// Tells the suites where the executables under test are.
@@ -93,28 +93,27 @@ fn install_packages(run: &mut Run, chosen: &[String]) {
 
 /// The integration tests of all packages but the system tests.
 fn integration_tests(run: &mut Run, metadata: &Metadata) {
-    if suites::exist_elsewhere(metadata) {
-        let arguments = [
-            "test",
-            "--locked",
-            "--workspace",
-            "--exclude",
-            SYSTEM_TESTS,
-            "--test",
-            "*",
-            "--no-fail-fast",
-        ];
-        run.tests(
-            "integration tests of the packages",
-            Expected::AtLeastOne,
-            cargo(&arguments),
-        );
+    let elsewhere = suites::elsewhere(metadata);
+    if !elsewhere.is_empty() {
+        let mut tests = of_workspace(&elsewhere);
+        tests.arg("--no-fail-fast");
+        run.tests("integration tests of the packages", Expected::AtLeastOne, tests);
     }
+}
+
+/// `cargo test` of these integration tests. It names the whole workspace, as the unit tests do: chosen by package they
+/// would be built with other features of the dependencies, that is, everything a second time.
+fn of_workspace(tests: &[String]) -> Command {
+    let mut command = cargo(&["test", "--locked", "--workspace"]);
+    for test in tests {
+        command.args(["--test", test]);
+    }
+    command
 }
 
 /// Builds what is tested the way it is shipped (these packages alone, so that no feature of the tests leaks
 /// into it), then runs suite after suite, each test of it alone: they start processes, measure and share two
-/// cores.
+/// cores. The suites themselves are not optimised: what counts runs in the executables.
 fn system_suites(run: &mut Run, metadata: &Metadata, chosen: &[String]) {
     let built = run.step("build the executables", || {
         check(&mut cargo(&[
@@ -129,36 +128,17 @@ fn system_suites(run: &mut Run, metadata: &Metadata, chosen: &[String]) {
             "sluice-cli",
         ]))
     });
-    let compiled = run.step("build the suites", || {
-        let mut arguments = vec!["test", "--locked", "--release", "-p", SYSTEM_TESTS, "--no-run"];
-        chosen
-            .iter()
-            .for_each(|suite| arguments.extend(["--test", suite.as_str()]));
-        check(&mut cargo(&arguments))
-    });
+    let compiled = run.step("build the suites", || check(of_workspace(chosen).arg("--no-run")));
     if !(built && compiled) {
         return;
     }
     let binaries = metadata.target_directory.join("release");
     for (index, suite) in chosen.iter().enumerate() {
-        let arguments = [
-            "test",
-            "--locked",
-            "--release",
-            "-p",
-            SYSTEM_TESTS,
-            "--test",
-            suite,
-            "--",
-            "--nocapture",
-            "--test-threads=1",
-        ];
-        let mut command = cargo(&arguments);
-        command.env(BINARIES, &binaries);
-        run.tests(
-            &format!("suite {suite} ({} of {})", index + 1, chosen.len()),
-            Expected::AtLeastOne,
-            command,
-        );
+        let mut tests = of_workspace(std::slice::from_ref(suite));
+        tests
+            .args(["--", "--nocapture", "--test-threads=1"])
+            .env(BINARIES, &binaries);
+        let title = format!("suite {suite} ({} of {})", index + 1, chosen.len());
+        run.tests(&title, Expected::AtLeastOne, tests);
     }
 }

@@ -1,15 +1,26 @@
 //! The custom resources of `sluice.dev/v1alpha1`.
 //!
-//! What is documented here on a field of a spec is the manual that `kubectl explain` prints.
+//! What is documented here on a field is the manual that `kubectl explain` prints: it says what the field does, in which unit,
+//! what holds without it, within which bounds, and what happens when it changes.
 
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::CustomResourceExt;
+pub mod broker_cluster;
+pub mod conditions;
+pub mod consumer_group;
+mod definitions;
+pub mod labels;
+mod reference;
+mod schema;
+pub mod topic;
+mod words;
 
-mod topic;
+pub use broker_cluster::{BrokerCluster, BrokerClusterSpec, BrokerClusterStatus};
+pub use consumer_group::{ConsumerGroup, ConsumerGroupSpec, ConsumerGroupStatus};
+pub use definitions::definitions;
+pub use reference::{ClusterRef, ConfigMapKeyRef, DeletionPolicy, SecretKeyRef, SecretRef, Switch};
+pub use topic::{Topic, TopicSpec, TopicStatus};
+pub use words::Word;
 
-pub use topic::{Topic, TopicSpec};
-
-/// The definitions of all resources, in alphabetical order.
-pub fn definitions() -> Vec<CustomResourceDefinition> {
-    vec![Topic::crd()]
-}
+/// The group of the resources.
+pub const GROUP: &str = "sluice.dev";
+/// Their one version.
+pub const VERSION: &str = "v1alpha1";

@@ -1,0 +1,48 @@
+//! The brokers' volumes.
+
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The volume of each broker.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.className) == has(oldSelf.className)")
+    .message("storage.className cannot be changed: make another cluster"))]
+pub struct Storage {
+    /// How large the volume is, such as `100Gi`. Nothing is removed from the log yet, so that it needs room for all that is ever
+    /// sent. It may grow and not shrink: volumes are expanded in place where their storage class allows it, and the
+    /// condition StorageResizing tells how that goes.
+    #[schemars(
+        length(min = 1, max = 32),
+        regex(pattern = r"^[1-9][0-9]*(\.[0-9]+)?([KMGTP]i|[kMGTP])?$")
+    )]
+    #[x_kube(validation = Rule::new("quantity(self).compareTo(quantity(oldSelf)) >= 0")
+        .message("storage.size may grow and not shrink: volumes cannot be made smaller"))]
+    pub size: String,
+    /// The storage class; the default class of the Kubernetes cluster unless given. It cannot be changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = Rule::new("self == oldSelf").message("storage.className cannot be changed: make another cluster"))]
+    pub class_name: Option<String>,
+}
+
+/// What becomes of what a cluster has when it is deleted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ClusterDeletionPolicy {
+    /// What becomes of the volumes. `Retain`, the default: they stay with all messages, and a cluster of the same name takes them
+    /// up again. `Delete`: they are deleted with all messages.
+    #[serde(default)]
+    pub volumes: VolumePolicy,
+}
+
+/// What becomes of volumes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+pub enum VolumePolicy {
+    /// They stay.
+    #[default]
+    Retain,
+    /// They are deleted.
+    Delete,
+}

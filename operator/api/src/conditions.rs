@@ -107,3 +107,144 @@ pub fn holds(conditions: &[Condition], type_: impl Word) -> bool {
 pub fn remove(conditions: &mut Vec<Condition>, type_: impl Word) {
     conditions.retain(|condition| condition.type_ != type_.word());
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::topic::{ConditionType, Reason};
+
+    fn at(second: i64) -> Time {
+        Time(k8s_openapi::jiff::Timestamp::from_second(second).unwrap())
+    }
+
+    fn ready(status: Status, reason: Reason, message: &str) -> Finding {
+        Finding::new(ConditionType::Ready, status, reason, message)
+    }
+
+    /// Type, status, reason, message, seconds of the last transition, generation.
+    type Row<'a> = (&'a str, &'a str, &'a str, &'a str, i64, Option<i64>);
+
+    fn row(condition: &Condition) -> Row<'_> {
+        (
+            condition.type_.as_str(),
+            condition.status.as_str(),
+            condition.reason.as_str(),
+            condition.message.as_str(),
+            condition.last_transition_time.0.as_second(),
+            condition.observed_generation,
+        )
+    }
+
+    fn shown(conditions: &[Condition]) -> Vec<Row<'_>> {
+        conditions.iter().map(row).collect()
+    }
+
+    #[test]
+    fn the_time_of_the_transition_moves_with_the_status_alone() {
+        let mut conditions = Vec::new();
+        let cases = [
+            (
+                ready(Status::Unknown, Reason::Pending, "a"),
+                1,
+                10,
+                ("Unknown", "Pending", "a", 10),
+            ),
+            (
+                ready(Status::False, Reason::ClusterNotFound, "b"),
+                1,
+                20,
+                ("False", "ClusterNotFound", "b", 20),
+            ),
+            (
+                ready(Status::False, Reason::BrokerUnreachable, "c"),
+                2,
+                30,
+                ("False", "BrokerUnreachable", "c", 20),
+            ),
+            (
+                ready(Status::True, Reason::Created, "d"),
+                2,
+                40,
+                ("True", "Created", "d", 40),
+            ),
+            (
+                ready(Status::True, Reason::UpToDate, "e"),
+                3,
+                50,
+                ("True", "UpToDate", "e", 40),
+            ),
+        ];
+        for (finding, generation, now, (status, reason, message, since)) in cases {
+            set(&mut conditions, finding, Some(generation), &at(now));
+            assert_eq!(
+                shown(&conditions),
+                [("Ready", status, reason, message, since, Some(generation))]
+            );
+        }
+    }
+
+    #[test]
+    fn the_same_finding_changes_nothing() {
+        let mut conditions = Vec::new();
+        set(
+            &mut conditions,
+            ready(Status::True, Reason::UpToDate, "x"),
+            Some(1),
+            &at(1),
+        );
+        let before = conditions.clone();
+        set(
+            &mut conditions,
+            ready(Status::True, Reason::UpToDate, "x"),
+            Some(1),
+            &at(2),
+        );
+        assert_eq!(conditions, before);
+    }
+
+    #[test]
+    fn conditions_keep_their_order_and_are_found_by_type() {
+        let mut conditions = Vec::new();
+        set(
+            &mut conditions,
+            ready(Status::True, Reason::UpToDate, ""),
+            None,
+            &at(1),
+        );
+        let synced = |holds: bool| Finding::new(ConditionType::Synced, holds, Reason::UpToDate, "");
+        set(&mut conditions, synced(false), None, &at(2));
+        set(
+            &mut conditions,
+            ready(Status::False, Reason::Failed, ""),
+            None,
+            &at(3),
+        );
+        let types: Vec<_> = conditions
+            .iter()
+            .map(|condition| condition.type_.clone())
+            .collect();
+        assert_eq!(types, ["Ready", "Synced"]);
+        assert!(!holds(&conditions, ConditionType::Ready) && !holds(&conditions, ConditionType::Conflicted));
+        set(&mut conditions, synced(true), None, &at(4));
+        assert!(holds(&conditions, ConditionType::Synced));
+        assert_eq!(
+            find(&conditions, ConditionType::Ready).map(|ready| ready.reason.as_str()),
+            Some("Failed")
+        );
+        remove(&mut conditions, ConditionType::Ready);
+        assert_eq!(find(&conditions, ConditionType::Ready), None);
+    }
+
+    #[test]
+    fn a_message_is_cut_to_what_the_server_takes() {
+        let mut conditions = Vec::new();
+        let long = "ä".repeat(MESSAGE_CHARS_MAX + 1);
+        set(
+            &mut conditions,
+            ready(Status::False, Reason::Failed, &long),
+            None,
+            &at(1),
+        );
+        assert_eq!(conditions[0].message.chars().count(), MESSAGE_CHARS_MAX);
+    }
+}

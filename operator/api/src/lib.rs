@@ -7,9 +7,13 @@ pub mod broker_cluster;
 pub mod conditions;
 pub mod consumer_group;
 mod definitions;
+#[cfg(test)]
+mod examples;
 pub mod labels;
 mod reference;
 mod schema;
+#[cfg(test)]
+mod testing;
 pub mod topic;
 mod words;
 
@@ -18,7 +22,7 @@ pub use consumer_group::{ConsumerGroup, ConsumerGroupSpec, ConsumerGroupStatus};
 pub use definitions::definitions;
 pub use reference::{ClusterRef, ConfigMapKeyRef, DeletionPolicy, SecretKeyRef, SecretRef, Switch};
 pub use topic::{Topic, TopicSpec, TopicStatus};
-pub use words::Word;
+pub use words::{Described, Word};
 
 /// The group of the resources.
 pub const GROUP: &str = "sluice.dev";

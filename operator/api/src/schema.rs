@@ -1,6 +1,6 @@
 //! Schemas that cannot be derived.
 
-use k8s_openapi::api::core::v1::EnvVar;
+use k8s_openapi::api::core::v1::{EnvVar, Volume};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::Value;
 
@@ -47,4 +47,55 @@ pub fn env(generator: &mut SchemaGenerator) -> Schema {
         name.insert("maxLength".to_owned(), 256.into());
     }
     schema
+}
+
+/// What volumes can be made of. Those that Kubernetes has given up, and those made for one pod alone, would be half of the
+/// definition.
+const VOLUME_SOURCES: &[&str] = &[
+    "name",
+    "configMap",
+    "csi",
+    "downwardAPI",
+    "emptyDir",
+    "hostPath",
+    "image",
+    "nfs",
+    "persistentVolumeClaim",
+    "projected",
+    "secret",
+];
+
+/// The volumes of a pod.
+pub fn volumes(generator: &mut SchemaGenerator) -> Schema {
+    let mut schema = bare::<Vec<Volume>>(generator);
+    let sources = schema
+        .pointer_mut("/items/properties")
+        .and_then(Value::as_object_mut);
+    if let Some(sources) = sources {
+        sources.retain(|name, _| VOLUME_SOURCES.contains(&name.as_str()));
+    }
+    schema
+}
+
+/// Labels.
+pub fn labels(_: &mut SchemaGenerator) -> Schema {
+    texts(64, 63)
+}
+
+/// Annotations.
+pub fn annotations(_: &mut SchemaGenerator) -> Schema {
+    texts(64, 16_384)
+}
+
+fn texts(entries_max: usize, value_chars_max: usize) -> Schema {
+    json_schema!({
+        "type": "object",
+        "additionalProperties": { "type": "string", "maxLength": value_chars_max },
+        "maxProperties": entries_max,
+    })
+}
+
+/// Takes the description of a type away that would stand in place of an optional field's own.
+pub fn undescribed(schema: &mut Schema) {
+    schema.remove("description");
 }

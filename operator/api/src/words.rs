@@ -6,12 +6,21 @@ pub trait Word: Copy {
     fn word(self) -> &'static str;
 }
 
+/// A word with what it means, for the manual.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Described {
+    /// The word.
+    pub word: &'static str,
+    /// What it means.
+    pub meaning: &'static str,
+}
+
 /// Declares an enum whose variants are words that stand in resources under their own names.
 macro_rules! words {
-    ($(#[$doc:meta])* pub enum $name:ident { $($(#[$variant_doc:meta])* $variant:ident,)+ }) => {
+    ($(#[$doc:meta])* pub enum $name:ident { $(#[doc = $meaning:literal] $variant:ident,)+ }) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum $name { $($(#[$variant_doc])* $variant,)+ }
+        pub enum $name { $(#[doc = $meaning] $variant,)+ }
 
         impl $name {
             /// All of them.
@@ -20,6 +29,11 @@ macro_rules! words {
             /// The word.
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => stringify!($variant),)+ }
+            }
+
+            /// All of them with what they mean.
+            pub fn described() -> Vec<$crate::Described> {
+                vec![$($crate::Described { word: stringify!($variant), meaning: $meaning.trim_ascii() },)+]
             }
         }
 

@@ -37,6 +37,7 @@ pub struct Image {
 
 /// When an image is pulled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[schemars(transform = crate::schema::undescribed)]
 pub enum PullPolicy {
     /// At each start.
     Always,

@@ -96,7 +96,7 @@ pub struct Exposure {
     pub external_traffic_policy: Option<TrafficPolicy>,
     /// Annotations of the Service, up to 64, for what makes load balancers and names.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(extend("maxProperties" = 64), inner(length(max = 4096)))]
+    #[schemars(schema_with = "crate::schema::annotations")]
     pub annotations: BTreeMap<String, String>,
 }
 
@@ -125,6 +125,7 @@ impl ExposureType {
 
 /// Where connections from outside may go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[schemars(transform = crate::schema::undescribed)]
 pub enum TrafficPolicy {
     /// To a broker on any node.
     Cluster,

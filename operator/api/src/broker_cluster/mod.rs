@@ -193,3 +193,6 @@ impl BrokerCluster {
         format!("{}-binding", self.name_any())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -22,9 +22,9 @@ pub struct PodMonitor {
     /// says so while that cannot be. `Disabled`: none is made.
     #[serde(default)]
     pub mode: PodMonitorMode,
-    /// Its labels, up to 32, by which a Prometheus chooses it.
+    /// Its labels, up to 64, by which a Prometheus chooses it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(extend("maxProperties" = 32), inner(length(max = 63)))]
+    #[schemars(schema_with = "crate::schema::labels")]
     pub labels: BTreeMap<String, String>,
     /// How often metrics are read, in seconds, 5 to 3600; 30 unless given.
     #[serde(default = "interval_seconds")]

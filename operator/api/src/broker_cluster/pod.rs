@@ -14,9 +14,9 @@ pub struct PodTemplate {
     /// Labels and annotations of the pods. Those of the operator stay.
     #[serde(default)]
     pub metadata: ObjectLabels,
-    /// Labels that a node must have, up to 32.
+    /// Labels that a node must have, up to 64.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(extend("maxProperties" = 32), inner(length(max = 63)))]
+    #[schemars(schema_with = "crate::schema::labels")]
     pub node_selector: BTreeMap<String, String>,
     /// Taints that the pods tolerate, up to 32, as in a Pod.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -62,9 +62,10 @@ pub struct PodTemplate {
             .message("variables that begin with SLUICE_ are the broker's configuration: use spec.config"),
     )]
     pub env: Vec<EnvVar>,
-    /// Further volumes of the pods, up to 32, as in a Pod.
+    /// Further volumes of the pods, up to 32, as in a Pod, from a `configMap`, `csi`, `downwardAPI`, `emptyDir`, `hostPath`, `image`,
+    /// `nfs`, `persistentVolumeClaim`, `projected` or `secret`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(schema_with = "crate::schema::bare::<Vec<Volume>>", length(max = 32))]
+    #[schemars(schema_with = "crate::schema::volumes", length(max = 32))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub volumes: Vec<Volume>,
     /// Where the broker's container has them, up to 32, as in a Pod.
@@ -78,12 +79,12 @@ pub struct PodTemplate {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ObjectLabels {
-    /// Labels, up to 32.
+    /// Labels, up to 64.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(extend("maxProperties" = 32), inner(length(max = 63)))]
+    #[schemars(schema_with = "crate::schema::labels")]
     pub labels: BTreeMap<String, String>,
     /// Annotations, up to 64.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(extend("maxProperties" = 64), inner(length(max = 4096)))]
+    #[schemars(schema_with = "crate::schema::annotations")]
     pub annotations: BTreeMap<String, String>,
 }

@@ -81,6 +81,7 @@ pub enum GuardType {
 
 /// What an active guard does, the mildest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize, JsonSchema)]
+#[schemars(transform = crate::schema::undescribed)]
 pub enum GuardAction {
     /// Replicas do not rise.
     HoldScaleUp,

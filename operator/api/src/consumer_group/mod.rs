@@ -111,3 +111,6 @@ impl ConsumerGroup {
         self.spec.group_name.clone().unwrap_or_else(|| self.name_any())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -108,3 +108,6 @@ impl Topic {
         self.spec.topic_name.clone().unwrap_or_else(|| self.name_any())
     }
 }
+
+#[cfg(test)]
+mod tests;

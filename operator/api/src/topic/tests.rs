@@ -1,0 +1,96 @@
+use super::*;
+use crate::testing::{parse, refusals};
+
+fn topic(name: &str, spec: &str) -> Topic {
+    let head = "apiVersion: sluice.dev/v1alpha1\nkind: Topic\n";
+    parse(&format!(
+        "{head}metadata: {{name: {name}}}\nspec: {{clusterRef: {{name: prod}}{spec}}}\n"
+    ))
+}
+
+#[test]
+fn a_spec_that_says_no_more_than_its_cluster_has_the_defaults() {
+    let topic = topic("orders", "");
+    assert_eq!(refusals(&topic, None), [""; 0]);
+    assert_eq!(topic.topic_name(), "orders");
+    let TopicSpec {
+        message_type,
+        queues,
+        producers,
+        deletion_policy,
+        ..
+    } = topic.spec;
+    assert_eq!(
+        (message_type, queues, producers, deletion_policy),
+        (MessageType::Normal, None, Access::Open, DeletionPolicy::Retain)
+    );
+}
+
+#[test]
+fn a_topic_has_the_name_that_its_spec_gives() {
+    assert_eq!(
+        topic("orders", ", topicName: Order_Paid").topic_name(),
+        "Order_Paid"
+    );
+}
+
+#[test]
+fn a_name_that_no_topic_can_have_is_refused() {
+    let own = "the resource's name cannot be a topic's: give spec.topicName of up to 127 letters, digits and any of % | _ -";
+    let system = "spec.topicName: topicName is one of the system's: topics that begin with %DLQ%, %RETRY% or rmq_sys_ are the brokers' own";
+    let cases = [
+        ("orders", "", None),
+        ("a.b", "", Some(own)),
+        ("a.b", ", topicName: a_b", None),
+        ("x", ", topicName: '%DLQ%g'", Some(system)),
+        ("x", ", topicName: '%RETRY%g'", Some(system)),
+        ("x", ", topicName: RMQ_SYS_TRACE_TOPIC", Some(system)),
+        ("x", ", topicName: 'a%DLQ%'", None),
+    ];
+    for (name, spec, refusal) in cases {
+        assert_eq!(
+            refusals(&topic(name, spec), None),
+            Vec::from_iter(refusal),
+            "{name} {spec}"
+        );
+    }
+    let long = "a".repeat(128);
+    assert_eq!(refusals(&topic(&long, ""), None), [own]);
+}
+
+#[test]
+fn what_cannot_change_is_refused_and_what_can_is_not() {
+    let name_given = "spec: topicName cannot be added or taken away: make another Topic";
+    let fewer = "spec: queues may grow and not shrink: a topic keeps every queue that it has";
+    let cases: [(&str, &str, &[&str]); 11] = [
+        (", queues: 8", ", queues: 8", &[]),
+        (", queues: 8", ", queues: 16", &[]),
+        ("", ", queues: 16", &[]),
+        (", queues: 8", ", queues: 7", &[fewer]),
+        (", queues: 8", "", &[fewer]),
+        ("", ", producers: Closed", &[]),
+        (", deletionPolicy: Delete", ", deletionPolicy: DeleteIfEmpty", &[]),
+        (
+            "",
+            ", messageType: Fifo",
+            &["spec.messageType: messageType cannot be changed: make another Topic, and move to it"],
+        ),
+        ("", ", topicName: other", &[name_given]),
+        (", topicName: other", "", &[name_given]),
+        (
+            ", topicName: one",
+            ", topicName: other",
+            &["spec.topicName: topicName cannot be changed: make another Topic"],
+        ),
+    ];
+    for (old, new, expected) in cases {
+        let refused = refusals(&topic("orders", new), Some(&topic("orders", old)));
+        assert_eq!(refused, expected, "{old} -> {new}");
+    }
+    let mut moved = topic("orders", "");
+    moved.spec.cluster_ref.name = "test".to_owned();
+    assert_eq!(
+        refusals(&moved, Some(&topic("orders", ""))),
+        ["spec.clusterRef: clusterRef cannot be changed: make another Topic"]
+    );
+}

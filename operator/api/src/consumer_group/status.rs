@@ -318,6 +318,8 @@ words! {
         RecommendOnly,
         /// The mode is Disabled.
         Disabled,
+        /// The workload's pods are being exchanged for others.
+        RollingOut,
         /// Replicas are what the lag asks for.
         NotLimited,
         /// The bound is `minReplicas`.
@@ -392,8 +394,14 @@ words! {
         MetricsMissing,
         /// The fallback, because the lag cannot be told.
         Fallback,
+        /// Pods wait for a node.
+        PendingPods,
+        /// The workload's pods are being exchanged for others.
+        RollingOut,
         /// An annotation.
         Paused,
+        /// The mode.
+        Disabled,
         /// Something else scales the workload.
         Conflict,
     }

@@ -1,0 +1,224 @@
+//! When nothing moves.
+
+use super::*;
+
+#[test]
+fn reasons_to_hold_keep_what_there_is_whatever_the_lag() {
+    type Change = fn(&mut Policy, &mut Observed);
+    let rows: &[(&str, Change, Reason)] = &[
+        (
+            "disabled",
+            |policy, _| policy.mode = Mode::Disabled,
+            Reason::Disabled,
+        ),
+        ("paused", |_, observed| observed.pauses.all = true, Reason::Paused),
+        (
+            "another autoscaler",
+            |_, observed| observed.conflict = Some("HorizontalPodAutoscaler x".to_owned()),
+            Reason::Conflicted,
+        ),
+        (
+            "a rollout",
+            |_, observed| observed.target.rolling_out = true,
+            Reason::RollingOut,
+        ),
+        (
+            "no lag",
+            |_, observed| observed.lag = missing(),
+            Reason::MetricsMissing,
+        ),
+        (
+            "no number of queues",
+            |_, observed| observed.queues = None,
+            Reason::MetricsMissing,
+        ),
+    ];
+    for &(name, change, reason) in rows {
+        for (replicas, ready) in [(0, 60_000), (1, 60_000), (8, 0), (15, 60_000)] {
+            let (mut policy, mut observed) = (policy(), observed(replicas, ready));
+            change(&mut policy, &mut observed);
+            let decision = decide(&policy, &observed, &History::default(), NOW);
+            assert_eq!((decision.replicas, decision.reason), (replicas, reason), "{name}");
+            assert_eq!(decision.to_write(), None, "{name}");
+            assert!(
+                decision.sentence.ends_with(&format!("stays at {replicas}")),
+                "{}",
+                decision.sentence
+            );
+        }
+    }
+}
+
+#[test]
+fn without_a_cap_by_queues_their_number_is_not_needed() {
+    let policy = Policy {
+        cap: Cap::None,
+        ..policy()
+    };
+    let decision = decide(
+        &policy,
+        &Observed {
+            queues: None,
+            ..observed(1, 5000)
+        },
+        &History::default(),
+        NOW,
+    );
+    assert_eq!(decision.replicas, 5);
+}
+
+#[test]
+fn each_direction_can_be_paused() {
+    let scale_in = Pauses {
+        scale_in: true,
+        ..Pauses::default()
+    };
+    let scale_out = Pauses {
+        scale_out: true,
+        ..Pauses::default()
+    };
+    let rows = [
+        (scale_in, 4, 100, 4, Some(Limit::PausedScaleIn)),
+        (scale_in, 4, 8000, 8, None),
+        (scale_in, 12, 8000, 12, Some(Limit::PausedScaleIn)),
+        (scale_out, 4, 8000, 4, Some(Limit::PausedScaleOut)),
+        (scale_out, 4, 2000, 2, None),
+        (scale_out, 0, 2000, 0, Some(Limit::PausedScaleOut)),
+    ];
+    for (pauses, replicas, ready, wanted, limit) in rows {
+        let observed = Observed {
+            pauses,
+            ..observed(replicas, ready)
+        };
+        let decision = decide(&policy(), &observed, &History::default(), NOW);
+        assert_eq!(
+            (decision.replicas, decision.limited_by),
+            (wanted, limit),
+            "{}",
+            decision.sentence
+        );
+    }
+}
+
+#[test]
+fn recommendations_are_shown_and_not_written() {
+    let policy = Policy {
+        mode: Mode::Recommend,
+        ..policy()
+    };
+    let decision = decide(&policy, &observed(1, 60_000), &History::default(), NOW);
+    assert_eq!(
+        (decision.replicas, decision.recommended, decision.to_write()),
+        (8, Some(8), None)
+    );
+}
+
+#[test]
+fn pods_without_a_node_stop_further_ones() {
+    let mut waiting = observed(4, 8000);
+    waiting.target.pending = 2;
+    let decision = decide(&policy(), &waiting, &History::default(), NOW);
+    assert_eq!(
+        (decision.replicas, decision.limited_by),
+        (4, Some(Limit::PendingPods))
+    );
+    waiting.lag = Ok(Lag {
+        ready: 100,
+        ..Lag::default()
+    });
+    assert_eq!(
+        decide(&policy(), &waiting, &History::default(), NOW).replicas,
+        1,
+        "fewer help"
+    );
+}
+
+#[test]
+fn a_fallback_comes_after_its_time_and_ends_with_the_first_reading() {
+    let fallback = |action| {
+        Some(Fallback {
+            after_seconds: 180,
+            replicas: 4,
+            action,
+        })
+    };
+    // (action, replicas, queues, wanted)
+    let rows = [
+        (FallbackAction::KeepIfHigher, 2, Some(8), 4),
+        (FallbackAction::KeepIfHigher, 6, Some(8), 6),
+        (FallbackAction::Static, 6, Some(8), 4),
+        (FallbackAction::Static, 6, Some(3), 3),
+        (FallbackAction::Static, 6, None, 4),
+    ];
+    for (action, replicas, count, wanted) in rows {
+        let mut run = Run::new(
+            Policy {
+                fallback: fallback(action),
+                ..policy()
+            },
+            replicas,
+        );
+        let unknown = || Observed {
+            lag: missing(),
+            queues: count.map(n32),
+            ..observed(replicas, 0)
+        };
+        assert_eq!(run.at(0, unknown()).reason, Reason::MetricsMissing);
+        assert_eq!(run.at(179, unknown()).replicas, replicas);
+        let decision = run.at(180, unknown());
+        assert_eq!(
+            (decision.replicas, decision.reason),
+            (wanted, Reason::Fallback),
+            "{action:?} {replicas}"
+        );
+        assert_ne!(run.at(185, observed(replicas, 5000)).reason, Reason::Fallback);
+        assert_eq!(
+            run.at(190, unknown()).reason,
+            Reason::MetricsMissing,
+            "it begins anew"
+        );
+    }
+}
+
+#[test]
+fn replicas_that_are_set_back_three_times_are_left_alone() {
+    let mut run = Run::new(
+        Policy {
+            cooldown_seconds: 30,
+            ..policy()
+        },
+        1,
+    );
+    for round in 0..3 {
+        assert_eq!(run.at(round * 60, observed(1, 8000)).replicas, 8, "round {round}");
+        run.replicas = 1;
+    }
+    let decision = run.at(180, observed(1, 8000));
+    assert_eq!((decision.replicas, decision.reason), (1, Reason::Contended));
+    assert_eq!(run.at(180 + 1799, observed(1, 8000)).reason, Reason::Contended);
+    assert_eq!(
+        run.at(180 + 1800, observed(1, 8000)).replicas,
+        8,
+        "it is tried again"
+    );
+}
+
+#[test]
+fn a_person_who_sets_replicas_now_and_then_is_no_contender() {
+    let mut run = Run::new(
+        Policy {
+            cooldown_seconds: 30,
+            ..policy()
+        },
+        1,
+    );
+    for round in 0..6 {
+        let decision = run.at(round * 151, observed(1, 8000));
+        assert_eq!(
+            (decision.replicas, decision.reason),
+            (8, Reason::Lag),
+            "round {round}"
+        );
+        run.replicas = 1;
+    }
+}

@@ -1,0 +1,15 @@
+//! The time of a decision, which is handed in.
+
+use serde::{Deserialize, Serialize};
+
+/// Seconds since 1970.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Time(pub u64);
+
+impl Time {
+    /// The seconds since then; none where that is later, as after a clock that was put back.
+    pub fn since(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+}

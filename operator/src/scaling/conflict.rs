@@ -1,0 +1,137 @@
+//! Who else scales a workload.
+
+use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
+use kube::ResourceExt as _;
+use kube::api::DynamicObject;
+use serde_json::Value;
+use sluice_operator_api::consumer_group::ScaleTargetRef;
+
+/// The first of these that scales the target, such as `HorizontalPodAutoscaler billing`.
+pub fn of_autoscalers(target: &ScaleTargetRef, all: &[HorizontalPodAutoscaler]) -> Option<String> {
+    let same = all.iter().find(|autoscaler| {
+        let spec = autoscaler.spec.as_ref();
+        spec.is_some_and(|spec| {
+            let other = &spec.scale_target_ref;
+            is_same(
+                target,
+                other.api_version.as_deref(),
+                Some(&other.kind),
+                &other.name,
+            )
+        })
+    });
+    same.map(|autoscaler| format!("HorizontalPodAutoscaler {}", autoscaler.name_any()))
+}
+
+/// The first of these ScaledObjects of KEDA's that scales the target.
+pub fn of_scaled_objects(target: &ScaleTargetRef, all: &[DynamicObject]) -> Option<String> {
+    let same = all.iter().find(|scaled| {
+        let text = |name: &str| {
+            scaled
+                .data
+                .pointer(&format!("/spec/scaleTargetRef/{name}"))
+                .and_then(Value::as_str)
+        };
+        let name = text("name").unwrap_or_default();
+        // What KEDA takes where these are left out.
+        let api_version = text("apiVersion").or(Some("apps/v1"));
+        is_same(target, api_version, text("kind").or(Some("Deployment")), name)
+    });
+    same.map(|scaled| format!("ScaledObject {}", scaled.name_any()))
+}
+
+/// The version is left out of it: two versions of a group are two views of one object.
+fn is_same(target: &ScaleTargetRef, api_version: Option<&str>, kind: Option<&str>, name: &str) -> bool {
+    let group = |api_version: &str| {
+        api_version
+            .split_once('/')
+            .map_or("", |(group, _)| group)
+            .to_owned()
+    };
+    target.name == name
+        && kind == Some(&target.kind)
+        && api_version.is_none_or(|api_version| group(api_version) == group(&target.api_version))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(api_version: &str, kind: &str) -> ScaleTargetRef {
+        ScaleTargetRef {
+            api_version: api_version.to_owned(),
+            kind: kind.to_owned(),
+            name: "billing".to_owned(),
+        }
+    }
+
+    fn autoscaler(target: &str) -> HorizontalPodAutoscaler {
+        let yaml = format!("{{metadata: {{name: hpa}}, spec: {{maxReplicas: 3, scaleTargetRef: {target}}}}}");
+        serde_yaml::from_str(&yaml).unwrap()
+    }
+
+    fn scaled_object(target: &str) -> DynamicObject {
+        let yaml = format!(
+            "{{apiVersion: keda.sh/v1alpha1, kind: ScaledObject, metadata: {{name: so}}, spec: {{scaleTargetRef: {target}}}}}"
+        );
+        serde_yaml::from_str(&yaml).unwrap()
+    }
+
+    #[test]
+    fn an_autoscaler_of_the_same_workload_is_a_conflict() {
+        let deployment = target("apps/v1", "Deployment");
+        for (other, same) in [
+            ("{apiVersion: apps/v1, kind: Deployment, name: billing}", true),
+            ("{kind: Deployment, name: billing}", true),
+            (
+                "{apiVersion: apps/v1beta2, kind: Deployment, name: billing}",
+                true,
+            ),
+            ("{apiVersion: apps/v1, kind: StatefulSet, name: billing}", false),
+            ("{apiVersion: apps/v1, kind: Deployment, name: orders}", false),
+            (
+                "{apiVersion: example.org/v1, kind: Deployment, name: billing}",
+                false,
+            ),
+        ] {
+            let all = [
+                autoscaler("{apiVersion: apps/v1, kind: Deployment, name: x}"),
+                autoscaler(other),
+            ];
+            let found = of_autoscalers(&deployment, &all);
+            assert_eq!(
+                found.as_deref(),
+                same.then_some("HorizontalPodAutoscaler hpa"),
+                "{other}"
+            );
+        }
+        assert_eq!(of_autoscalers(&deployment, &[]), None);
+    }
+
+    #[test]
+    fn a_scaled_object_of_the_same_workload_is_a_conflict() {
+        for (target, other, same) in [
+            (target("apps/v1", "Deployment"), "{name: billing}", true),
+            (target("apps/v1", "StatefulSet"), "{name: billing}", false),
+            (
+                target("apps/v1", "StatefulSet"),
+                "{kind: StatefulSet, name: billing}",
+                true,
+            ),
+            (
+                target("example.org/v1", "Worker"),
+                "{kind: Worker, name: billing}",
+                false,
+            ),
+            (
+                target("example.org/v1", "Worker"),
+                "{apiVersion: example.org/v2, kind: Worker, name: billing}",
+                true,
+            ),
+            (target("apps/v1", "Deployment"), "{}", false),
+        ] {
+            let found = of_scaled_objects(&target, &[scaled_object(other)]);
+            assert_eq!(found.as_deref(), same.then_some("ScaledObject so"), "{other}");
+        }
+    }
+}

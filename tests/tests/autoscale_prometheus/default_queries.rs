@@ -1,0 +1,65 @@
+//! The default queries, beside the broker's own word.
+
+use sluice_operator::prometheus::{Question, Selection};
+use sluice_operator::scaling::LagQueries;
+use sluice_tests::process::Setup;
+use sluice_tests::prometheus::Prometheus;
+
+use crate::scraped::{backlog, becomes, count, lag, now, queries, question, twice};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_default_queries_agree_with_the_broker_although_each_series_is_there_twice() {
+    let broker = Setup::new().flag("--queue-metrics", "true").start().unwrap();
+    let prometheus = Prometheus::start(&twice(&broker)).unwrap();
+    let queries = queries(&prometheus);
+    backlog(&broker).await;
+    let lag = lag(&broker).await;
+    let (ready, inflight) = lag.topics.iter().fold((0, 0), |(ready, inflight), topic| {
+        (ready + topic.ready, inflight + topic.inflight)
+    });
+    assert!(ready > 0 && inflight > 0, "{lag:?}");
+    assert_eq!(ready + inflight, 14);
+
+    let all = Selection::new("billing", &[], &[]).unwrap();
+    let both = Selection::new("billing", &["orders", "refunds"], &[]).unwrap();
+    // Both jobs have seen all of it: what is summed without care is twice as much.
+    let careless = "sum(rocketmq_consumer_lag_messages{consumer_group=\"billing\"})";
+    becomes(&queries, careless, 28).await;
+    for selection in [&all, &both] {
+        assert_eq!(count(&queries, selection.ready()).await, Some(ready));
+        assert_eq!(count(&queries, selection.inflight()).await, Some(inflight));
+        assert_eq!(count(&queries, selection.delivered()).await, Some(inflight));
+    }
+    for topic in &lag.topics {
+        let one = Selection::new("billing", &[&topic.topic], &[]).unwrap();
+        assert_eq!(count(&queries, one.ready()).await, Some(topic.ready));
+        let queues = u64::try_from(topic.queues.len()).unwrap();
+        assert_eq!(count(&queries, one.queues().unwrap()).await, Some(queues));
+        for sample in queries.vector(&one.lag_by_queue()).await.unwrap() {
+            let queue: usize = sample.labels["queue_id"].parse().unwrap();
+            assert_eq!(sample.count(), Ok(topic.queues[queue].lag), "{sample:?}");
+        }
+    }
+    let by_queue = queries.vector(&all.lag_by_queue()).await.unwrap();
+    let queues: usize = lag.topics.iter().map(|topic| topic.queues.len()).sum();
+    assert_eq!(by_queue.len(), queues, "{by_queue:?}");
+
+    let read = LagQueries {
+        selection: both,
+        own: None,
+        max_age_seconds: 30,
+    };
+    let found = read.lag(&queries, now()).await.unwrap();
+    assert_eq!((found.ready, found.inflight), (ready, inflight));
+    assert_eq!(found.queues.len(), queues);
+    let total: u64 = found.queues.iter().map(|queue| queue.ready).sum();
+    assert_eq!(total, 14, "{found:?}");
+    let counted = read.queues(&queries, now()).await.unwrap().unwrap();
+    assert_eq!(usize::try_from(counted.get()).unwrap(), queues);
+
+    let fresh = Question {
+        age_query: Some(all.age()),
+        ..question(all.ready())
+    };
+    assert_eq!(queries.count(&fresh, 0).await, Ok(ready), "by its own clock");
+}

@@ -162,7 +162,7 @@ fn volumes_grow_and_change_nothing_else() {
     let class_given = "spec.storage: storage.className cannot be changed: make another cluster";
     let cases: [(&str, &str, &[&str]); 8] = [
         ("size: 10Gi", "size: 10Gi", &[]),
-        ("size: 10Gi", "size: 0.5Ti", &[]),
+        ("size: 10Gi", "size: 1.5Ti", &[]),
         ("size: 1Gi", "size: 1024Mi", &[]),
         ("size: 10Gi", "size: 10G", &[smaller]),
         ("size: 10Gi, className: fast", "size: 10Gi, className: fast", &[]),

@@ -47,7 +47,7 @@ use serde::{Deserialize, Serialize};
     printcolumn(name = "Cluster", type_ = "string", json_path = ".spec.clusterRef.name"),
     printcolumn(name = "Group", type_ = "string", json_path = ".status.groupName"),
     printcolumn(name = "Lag", type_ = "integer", json_path = ".status.lag.messages"),
-    printcolumn(name = "Age of lag", type_ = "integer", json_path = ".status.lag.ageSeconds", priority = 1),
+    printcolumn(name = "LagAge", type_ = "integer", json_path = ".status.lag.ageSeconds", priority = 1),
     printcolumn(name = "Mode", type_ = "string", json_path = ".spec.autoscaling.mode", priority = 1),
     printcolumn(name = "Replicas", type_ = "integer", json_path = ".status.replicas.current"),
     printcolumn(name = "Desired", type_ = "integer", json_path = ".status.replicas.desired"),

@@ -14,7 +14,7 @@ pub struct ConsumerGroupStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
     /// What holds of the group: Ready, Synced, Conflicted, DriftCorrected, ReconciliationPaused, and with autoscaling
-    /// MetricsAvailable, ScalingActive, ScalingLimited, GuardActive, ReplicasContended, FallbackActive.
+    /// MetricsAvailable, ScalingActive, ScalingLimited, GuardActive, ReplicasContended, FallbackActive, ScalingPaused.
     #[serde(default)]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     #[schemars(schema_with = "crate::schema::bare::<Vec<Condition>>")]

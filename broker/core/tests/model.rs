@@ -120,3 +120,8 @@ fn it_notices_a_restart_that_forgets_the_last_frame() {
 fn it_notices_a_move_that_receives_do_not_hear_of() {
     notices::<{ Fault::MOVE_IS_UNHEARD }>();
 }
+
+#[test]
+fn it_notices_a_choice_that_outlives_a_move_back() {
+    notices::<{ Fault::CHOICE_OUTLIVES_MOVE }>();
+}

@@ -3,7 +3,7 @@
 pub(super) mod look;
 mod poll;
 mod read;
-mod take;
+pub(super) mod take;
 mod taken;
 
 pub use taken::Taken;

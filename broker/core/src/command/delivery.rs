@@ -13,6 +13,7 @@ use crate::limits;
 const AUTO_RENEW: u8 = 1;
 const RESUME: u8 = 2;
 const IN_ORDER: u8 = 4;
+const MOVED: u8 = 8;
 
 /// One message that a `Deliver` takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +33,16 @@ pub struct Span {
     pub len: u64,
 }
 
+/// What a choice of messages from a queue stands on. It is of use only while the queue's is the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// Whether the group was FIFO: a choice without order knows nothing of message groups.
+    pub in_order: bool,
+    /// How often the group was moved back in this queue, or anew to where it stood: each time messages that were done
+    /// come before those that were chosen.
+    pub moves: u32,
+}
+
 /// Hands messages of one queue to a client. Apply takes what is still ready and evaluates nothing else.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Deliver {
@@ -45,9 +56,8 @@ pub struct Deliver {
     pub auto_renew: bool,
     /// Whether it repeats a delivery whose answer this client lost: the same messages, uncounted.
     pub resume: bool,
-    /// Whether the group was FIFO when the messages were chosen. From level 2 on a group that is not what it was then gets
-    /// nothing by this: the choice knew nothing of message groups.
-    pub in_order: bool,
+    /// What the choice stood on. From level 2 on a queue in which the group stands otherwise now gives nothing.
+    pub standing: Standing,
     /// How long the messages stay hidden, counted from the command's time.
     pub invisible_ms: u64,
     /// The messages, in rising order of offsets.
@@ -152,7 +162,7 @@ const CLIENT_BYTES_MAX: usize = 2 + limits::CLIENT_ID_MAX;
 impl Deliver {
     /// The longest command that takes nothing and skips nothing.
     pub const BYTES_MAX: usize =
-        START_BYTES_MAX + ID_BYTES_MAX + CLIENT_BYTES_MAX + 1 + 8 + 3 * VARINT_BYTES_MAX;
+        START_BYTES_MAX + ID_BYTES_MAX + CLIENT_BYTES_MAX + 1 + VARINT32_BYTES_MAX + 8 + 3 * VARINT_BYTES_MAX;
     /// What one more taken message adds at most.
     pub const TAKEN_BYTES_MAX: usize = VARINT_BYTES_MAX + VARINT32_BYTES_MAX;
     /// What one more skipped span adds at most.
@@ -164,9 +174,16 @@ impl Deliver {
             put_id(out, &self.id);
             put_bytes(out, self.client.as_bytes());
             let flag = |set, flag| if set { flag } else { 0 };
+            let Standing { in_order, moves } = self.standing;
             out.push(
-                flag(self.auto_renew, AUTO_RENEW) | flag(self.resume, RESUME) | flag(self.in_order, IN_ORDER),
+                flag(self.auto_renew, AUTO_RENEW)
+                    | flag(self.resume, RESUME)
+                    | flag(in_order, IN_ORDER)
+                    | flag(moves != 0, MOVED),
             );
+            if moves != 0 {
+                put_varint(out, u64::from(moves));
+            }
             out.extend_from_slice(&self.attempt_id.to_le_bytes());
             put_varint(out, self.invisible_ms);
             put_varint(out, self.taken.len() as u64);
@@ -192,6 +209,10 @@ impl Deliver {
         let id = read_id(reader)?;
         let client = read_client(reader)?;
         let flags = reader.u8()?;
+        let moves = match flags & MOVED {
+            0 => 0,
+            _ => reader.varint32()?,
+        };
         let attempt_id = reader.u64()?;
         let invisible_ms = reader.varint()?;
         let mut next = 0;
@@ -221,7 +242,10 @@ impl Deliver {
             attempt_id,
             auto_renew: flags & AUTO_RENEW != 0,
             resume: flags & RESUME != 0,
-            in_order: flags & IN_ORDER != 0,
+            standing: Standing {
+                in_order: flags & IN_ORDER != 0,
+                moves,
+            },
             invisible_ms,
             taken,
             skipped,

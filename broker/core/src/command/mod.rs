@@ -35,7 +35,7 @@ mod unanswered;
 
 pub use administer::{DeleteGroup, DeleteTopic, Fence, PutGroup, PutTopic, Terms};
 pub use append::{APPEND_RECORD_AT, Append, MessageKind, NewMessage};
-pub use delivery::{Change, DeadLetter, Deliver, Release, Settle, SettleItem, Span, Take};
+pub use delivery::{Change, DeadLetter, Deliver, Release, Settle, SettleItem, Span, Standing, Take};
 pub use envelope::{COMMAND_HEADER_BYTES, CommandError, EncodedCommand, Kind, check, split};
 pub use floor::{SetFloor, SubscribeAt, Target};
 pub use meta::{Backoff, CreateGroup, CreateTopic, Membership, StartFrom, Subscribe, Types, Voter};

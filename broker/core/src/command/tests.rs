@@ -29,7 +29,10 @@ fn deliver(n: u64) -> Deliver {
         attempt_id: 0x1234_5678_9abc_def0,
         auto_renew: true,
         resume: false,
-        in_order: true,
+        standing: Standing {
+            in_order: true,
+            moves: 0,
+        },
         invisible_ms: 60_000,
         taken: (0..n)
             .map(|i| Take {
@@ -97,6 +100,14 @@ fn every_command_comes_back() {
     comes_back(&membership.encode(NOW), Command::Membership(membership));
     comes_back(&subscribe.encode(NOW), Command::Subscribe(subscribe));
     comes_back(&deliver(32).encode(NOW), Command::Deliver(deliver(32)));
+    let moved = Deliver {
+        standing: Standing {
+            in_order: true,
+            moves: 300,
+        },
+        ..deliver(2)
+    };
+    comes_back(&moved.encode(NOW), Command::Deliver(moved));
     comes_back(&settle(32).encode(NOW), Command::Settle(settle(32)));
     comes_back(&release.encode(NOW), Command::Release(release));
     comes_back(&dead.encode(NOW), Command::DeadLetter(dead));
@@ -234,10 +245,30 @@ fn an_append_carries_its_record_and_hashes() {
 
 #[test]
 fn deliveries_and_acknowledgements_stay_within_their_budget_of_log() {
-    let (deliver, settle) = (deliver(32).encode(NOW).len(), settle(32).encode(NOW).len());
-    assert!(
-        deliver + settle <= 32 * 24,
-        "a batch of 32 costs {deliver} + {settle} bytes"
+    let settle = settle(32).encode(NOW).len();
+    let deliver = |moves| {
+        let standing = Standing {
+            in_order: true,
+            moves,
+        };
+        let deliver = Deliver {
+            standing,
+            ..deliver(32)
+        };
+        deliver.encode(NOW).len()
+    };
+    for moves in [0, 1, u32::MAX] {
+        let deliver = deliver(moves);
+        assert!(
+            deliver + settle <= 32 * 24,
+            "a batch of 32 costs {deliver} + {settle} bytes after {moves} moves"
+        );
+    }
+    let more = |moves| deliver(moves) - deliver(0);
+    assert_eq!(
+        [1, 127, 128, u32::MAX].map(more),
+        [1, 1, 2, 5],
+        "moves cost what they are"
     );
     let lone = self::settle(1).encode(NOW).len();
     assert!(lone <= 40, "a lone acknowledgement costs {lone} bytes");
@@ -256,6 +287,10 @@ fn no_command_is_longer_than_it_says_it_may_be() {
     let bare = Deliver {
         id,
         client: "c".repeat(crate::limits::CLIENT_ID_MAX),
+        standing: Standing {
+            in_order: true,
+            moves: u32::MAX,
+        },
         invisible_ms: u64::MAX,
         taken: Vec::new(),
         skipped: Vec::new(),

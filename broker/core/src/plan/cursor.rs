@@ -1,6 +1,7 @@
 //! The leader's memory of one group's place in one queue, lost with the process and rebuilt by looking again.
 
 use super::parked::Parked;
+use crate::command::Standing;
 use crate::ids::{QueueOffset, TimeMs};
 use crate::state::GroupQueue;
 use std::collections::{BTreeMap, HashMap};
@@ -10,8 +11,8 @@ use std::collections::{BTreeMap, HashMap};
 pub struct Cursor {
     /// Below this offset only what expires, is handed back or is parked can be offered; nothing is parked beyond it.
     pub(super) scan_from: u64,
-    /// Whether the group is FIFO, as the last choice from the queue has seen.
-    pub(super) fifo: bool,
+    /// How the group stood at the last choice from the queue.
+    standing: Standing,
     /// In a FIFO group: what waits for its message group.
     pub(super) parked: Parked,
     /// Offset to message group.
@@ -20,14 +21,16 @@ pub struct Cursor {
 }
 
 impl Cursor {
-    /// Follows the group where it has become FIFO, or has ceased to be. Not before everything that is offered is
-    /// concluded: what was chosen without order must not be passed by in order.
-    pub(super) fn keeps_order_of(&mut self, queue: &GroupQueue) -> bool {
-        if self.fifo != queue.is_fifo() {
-            if self.reserved_len() > 0 {
-                return false;
-            }
-            self.fifo = queue.is_fifo();
+    /// Follows the group where it stands otherwise than at the last choice: by itself, since word of a move may come later
+    /// than the choice that stands on it. Where it has become FIFO, or has ceased to be, not before everything that is
+    /// offered is concluded: what was chosen without order must not be passed by in order.
+    pub(super) fn follows(&mut self, queue: &GroupQueue) -> bool {
+        let standing = queue.standing();
+        if self.standing.in_order != standing.in_order && self.reserved_len() > 0 {
+            return false;
+        }
+        if self.standing != standing {
+            self.standing = standing;
             self.start_over();
         }
         true
@@ -61,7 +64,11 @@ impl Cursor {
             .take_while(|(at, _)| *at <= now)
             .map(|(_, offset)| offset)
             .min();
-        let fresh = QueueOffset(self.scan_from).max(queue.floor());
+        let looked_at = match self.standing == queue.standing() {
+            true => self.scan_from,
+            false => 0,
+        };
+        let fresh = QueueOffset(looked_at).max(queue.floor());
         let parked = self.parked.lowest_unlocked().map(QueueOffset);
         [expired, parked]
             .into_iter()
@@ -90,7 +97,7 @@ impl Cursor {
     pub fn give_back(&mut self, offset: QueueOffset) {
         match self.reserved.get(&offset.0) {
             // The look into the queue is past it and does not come back: others wait behind.
-            Some(group_hash) if self.fifo && offset.0 < self.scan_from => {
+            Some(group_hash) if self.standing.in_order && offset.0 < self.scan_from => {
                 self.parked.park(*group_hash, offset.0)
             }
             Some(_) => self.look_again_from(offset),

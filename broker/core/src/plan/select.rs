@@ -4,7 +4,7 @@ use super::EntrySource;
 use super::cursor::Cursor;
 use super::filter::TagFilter;
 use super::room::Room;
-use crate::command::{Span, Take};
+use crate::command::{Span, Standing, Take};
 use crate::entry::QueueEntry;
 use crate::ids::{QueueOffset, TimeMs};
 use crate::limits;
@@ -54,8 +54,8 @@ pub struct Plan {
     pub dead: Vec<Offer>,
     /// Whether there may be more for another receive right now.
     pub more: bool,
-    /// Whether the group was FIFO when it was chosen, as the `Deliver` says.
-    pub in_order: bool,
+    /// What the choice stands on, as the `Deliver` says.
+    pub standing: Standing,
 }
 
 impl Plan {
@@ -67,10 +67,10 @@ impl Plan {
         want: Want<'_>,
     ) -> Result<Self, S::Error> {
         let plan = Self {
-            in_order: queue.is_fifo(),
+            standing: queue.standing(),
             ..Self::default()
         };
-        if !cursor.keeps_order_of(queue) {
+        if !cursor.follows(queue) {
             return Ok(plan);
         }
         let mut selection = Selection {

@@ -248,7 +248,7 @@ impl Queue {
 
 fn delivery(plan: &Plan) -> Deliver {
     Deliver {
-        in_order: plan.in_order,
+        standing: plan.standing,
         id: ID,
         client: "c".to_owned(),
         attempt_id: 0,

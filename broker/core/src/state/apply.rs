@@ -180,9 +180,9 @@ impl State {
             .tail(command.id.at.queue)
             .ok_or(Refused::NoQueue(command.id.at.topic, command.id.at.queue))?;
         let delivery = DeliveryId::new(at.index, at.place);
-        let checks_order = self.level >= 2;
+        let checks_standing = self.level >= 2;
         let taken = self.with_shard(command.id, |shard, now| {
-            if checks_order && command.in_order != shard.is_fifo() {
+            if checks_standing && command.standing != shard.standing() {
                 return Vec::new();
             }
             shard.deliver(command, delivery, now, tail)

@@ -6,7 +6,7 @@ use super::range_set::RangeSet;
 use super::snapshot::ShardView;
 use super::tables::{Group, Topic};
 use crate::codec::{Malformed, Reader, put_bytes, put_varint};
-use crate::command::{GroupSpec, Membership, TopicSpec, Types, Voter};
+use crate::command::{GroupSpec, Membership, Standing, TopicSpec, Types, Voter};
 use crate::ids::{DeliveryId, GroupId, LogIndex, Term, TopicId};
 use crate::limits;
 use std::collections::BTreeMap;
@@ -15,6 +15,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// In the byte of a topic's types: what a topic of level 1 cannot have follows the ends of its queues.
 const EXTRAS: u8 = 0x80;
+/// In the first byte of a group's hold on a queue: the group is FIFO.
+const FIFO: u8 = 1;
+/// In the same byte: how often the group was moved back follows.
+const MOVED: u8 = 2;
 
 impl ShardView {
     /// Appends the part's bytes.
@@ -92,7 +96,12 @@ impl Group {
 
 impl GroupQueue {
     fn encode(&self, out: &mut Vec<u8>) {
-        out.push(u8::from(self.is_fifo()));
+        let Standing { in_order, moves } = self.standing();
+        let flag = |set, flag| if set { flag } else { 0 };
+        out.push(flag(in_order, FIFO) | flag(moves != 0, MOVED));
+        if moves != 0 {
+            put_varint(out, u64::from(moves));
+        }
         put_varint(out, self.floor().0);
         put_varint(out, self.settled().iter().count() as u64);
         let mut last = self.floor().0;
@@ -121,7 +130,14 @@ impl GroupQueue {
     }
 
     pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
-        let fifo = reader.u8()? != 0;
+        let flags = reader.u8()?;
+        let standing = Standing {
+            in_order: flags & FIFO != 0,
+            moves: match flags & MOVED {
+                0 => 0,
+                _ => reader.varint32()?,
+            },
+        };
         let floor = reader.varint()?;
         let mut settled = RangeSet::default();
         let mut last = floor;
@@ -150,7 +166,7 @@ impl GroupQueue {
                 },
             );
         }
-        let mut queue = Self::restored(fifo, floor, settled);
+        let mut queue = Self::restored(standing, floor, settled);
         let mut last = floor;
         for _ in 0..reader.count(5)? {
             last = last

@@ -19,6 +19,7 @@ pub use floor::FloorMove;
 
 use super::clients::Clients;
 use super::range_set::RangeSet;
+use crate::command::Standing;
 use crate::ids::{DeliveryId, QueueOffset, TimeMs};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
@@ -68,7 +69,7 @@ pub struct Lag {
 /// What one group holds of one queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupQueue {
-    fifo: bool,
+    standing: Standing,
     floor: u64,
     settled: RangeSet,
     pending: BTreeMap<u64, Pending>,
@@ -84,7 +85,10 @@ impl GroupQueue {
     /// Nothing delivered, everything from `floor` on fresh.
     pub fn new(fifo: bool, floor: QueueOffset) -> Self {
         Self {
-            fifo,
+            standing: Standing {
+                in_order: fifo,
+                moves: 0,
+            },
             floor: floor.0,
             settled: RangeSet::default(),
             pending: BTreeMap::new(),
@@ -98,7 +102,12 @@ impl GroupQueue {
 
     /// Whether message groups are locked while one of their messages is held.
     pub fn is_fifo(&self) -> bool {
-        self.fifo
+        self.standing.in_order
+    }
+
+    /// What a choice from the queue stands on now.
+    pub fn standing(&self) -> Standing {
+        self.standing
     }
 
     /// Everything below is done.
@@ -180,7 +189,7 @@ impl GroupQueue {
 
     /// Whether a message of this message group is held.
     pub fn is_locked(&self, group_hash: u32, now: TimeMs) -> bool {
-        self.fifo
+        self.is_fifo()
             && self
                 .by_message_group
                 .range((group_hash, 0)..=(group_hash, u64::MAX))
@@ -238,10 +247,11 @@ impl GroupQueue {
         open.saturating_sub(self.settled.len())
     }
 
-    pub(super) fn restored(fifo: bool, floor: u64, settled: RangeSet) -> Self {
+    pub(super) fn restored(standing: Standing, floor: u64, settled: RangeSet) -> Self {
         Self {
+            standing,
             settled,
-            ..Self::new(fifo, QueueOffset(floor))
+            ..Self::new(standing.in_order, QueueOffset(floor))
         }
     }
 }

@@ -182,7 +182,7 @@ impl Bench {
             attempt_id: 0,
             auto_renew: false,
             resume: false,
-            in_order: self.queue().is_fifo(),
+            standing: self.queue().standing(),
             invisible_ms: HIDDEN,
             taken: offsets.iter().map(take).collect(),
             skipped: Vec::new(),

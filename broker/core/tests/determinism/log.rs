@@ -216,7 +216,7 @@ impl Writer {
             attempt_id: self.random.below(6),
             auto_renew: self.random.below(2) == 0,
             resume: self.random.below(5) == 0,
-            in_order: self.look(id, GroupQueue::is_fifo) == Some(true),
+            standing: self.look(id, GroupQueue::standing).unwrap_or_default(),
             invisible_ms: self.random.below(20_000),
             taken,
             skipped: skipped.into_iter().collect(),

@@ -3,7 +3,7 @@
 use super::common::{START, message};
 use sluice_core::command::{
     Backoff, Change, CreateGroup, CreateTopic, DeadLetter, Deliver, EncodedCommand, Membership, Release,
-    Settle, SettleItem, Span, StartFrom, Subscribe, Take, Types, Unanswered, Voter, encode_level,
+    Settle, SettleItem, Span, Standing, StartFrom, Subscribe, Take, Types, Unanswered, Voter, encode_level,
 };
 use sluice_core::entry::{GROUPED, QueueEntry};
 use sluice_core::hash::message_group;
@@ -133,7 +133,7 @@ pub fn deliver(group: GroupId, offsets: &[(u64, u32)]) -> Deliver {
         attempt_id: 0,
         auto_renew: false,
         resume: false,
-        in_order: false,
+        standing: Standing::default(),
         invisible_ms: 30_000,
         taken: offsets.iter().map(take).collect(),
         skipped: Vec::new(),

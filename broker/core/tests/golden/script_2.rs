@@ -5,8 +5,8 @@ use super::common::{START, message};
 use super::script::{Frame, at, deliver, named, of, settle};
 use sluice_core::command::{
     Backoff, Change, CreateGroup, CreateTopic, DeleteGroup, DeleteTopic, Deliver, EncodedCommand, Fence,
-    GroupSpec, PutGroup, PutTopic, SetFloor, StartFrom, StaticSubscription, Subscribe, SubscribeAt, Target,
-    Terms, TopicSpec, Types, encode_level,
+    GroupSpec, PutGroup, PutTopic, SetFloor, Standing, StartFrom, StaticSubscription, Subscribe, SubscribeAt,
+    Target, Terms, TopicSpec, Types, encode_level,
 };
 use sluice_core::hash::message_group;
 use sluice_core::ids::{DeliveryId, GroupId, LogIndex, QueueId, QueueOffset, TopicId, TopicQueue};
@@ -159,6 +159,17 @@ fn groups() -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
+/// A delivery of what was chosen while the group stood so.
+fn chosen_while(in_order: bool, moves: u32, offsets: &[u64]) -> EncodedCommand {
+    let hash = |offset: u64| message_group(["a", "b", "c"][offset as usize % 3]);
+    let takes: Vec<(u64, u32)> = offsets.iter().map(|offset| (*offset, hash(*offset))).collect();
+    Deliver {
+        standing: Standing { in_order, moves },
+        ..deliver(WORKERS, &takes)
+    }
+    .encode(START + 40)
+}
+
 /// Deliveries, and a group that becomes FIFO between choice and delivery, in frame 5.
 fn orders() -> Vec<(&'static str, Vec<u8>)> {
     let fifo = || {
@@ -167,15 +178,7 @@ fn orders() -> Vec<(&'static str, Vec<u8>)> {
             put.spec.max_attempts = 5;
         })
     };
-    let chosen = |in_order, offsets: &[u64]| {
-        let hash = |offset: u64| message_group(["a", "b", "c"][offset as usize % 3]);
-        let takes: Vec<(u64, u32)> = offsets.iter().map(|offset| (*offset, hash(*offset))).collect();
-        Deliver {
-            in_order,
-            ..deliver(WORKERS, &takes)
-        }
-        .encode(START + 40)
-    };
+    let chosen = |in_order, offsets: &[u64]| chosen_while(in_order, 0, offsets);
     let delivery = |place| DeliveryId::new(LogIndex(5), place);
     let done = |delivery| settle(WORKERS, Change::Done, &[(0, delivery)]).encode(START + 41);
     vec![
@@ -207,6 +210,11 @@ fn floors() -> Vec<(&'static str, Vec<u8>)> {
         named("floor-forward", set_floor(offset(2), 2)),
         named("floor-newest", set_floor(Target::Newest(4), 0)),
         named("floor-back", set_floor(offset(1), 0)),
+        named("deliver-chosen-before-the-move", chosen_while(true, 0, &[6, 7])),
+        named("deliver-chosen-after-the-move", chosen_while(true, 1, &[1, 4])),
+        named("floor-anew", set_floor(offset(1), 0)),
+        named("deliver-chosen-between-moves", chosen_while(true, 1, &[1])),
+        named("deliver-chosen-after-both", chosen_while(true, 2, &[2])),
         named("floor-latest", set_floor(Target::Latest, 0)),
         named("floor-beyond", set_floor(offset(99), 0)),
     ]

@@ -4,8 +4,8 @@ use super::machine::{Machine, id_of};
 use super::reference::{At, Expected, Hold, Model, Status};
 use super::steps::{MoveTo, Step};
 use sluice_core::command::{
-    DeleteGroup, DeleteTopic, EncodedCommand, GroupSpec, PutGroup, PutTopic, SetFloor, StartFrom, Target,
-    Terms,
+    DeleteGroup, DeleteTopic, EncodedCommand, GroupSpec, PutGroup, PutTopic, SetFloor, Standing, StartFrom,
+    Target, Terms,
 };
 use sluice_core::ids::{GroupId, QueueOffset, TopicId};
 use sluice_core::state::{Done, Put, Refused};
@@ -40,6 +40,14 @@ impl Model {
             hold.in_order = fifo;
         }
         hold.in_order == fifo
+    }
+
+    /// What a choice from it stands on.
+    pub fn standing(&self, at: At) -> Standing {
+        Standing {
+            in_order: self.groups[at.0].1.fifo,
+            moves: self.holds.get(&at).map_or(0, |hold| hold.moves),
+        }
     }
 
     pub fn grow(&mut self, topic: u8, more: u32) -> Expected {
@@ -177,7 +185,7 @@ impl Model {
             let voided = held(hold, usize::MAX);
             hold.status.clear();
             hold.start = to;
-            hold.moved_back = true;
+            hold.moves += 1;
             return Expected::Moved(Some((0, repeated as u64)), voided);
         }
         let skipped = (floor..to).filter(|offset| !done(hold, *offset)).count() as u64;
@@ -290,8 +298,6 @@ impl<const FAULT: u8> Machine<FAULT> {
             Ok(Done::Moved(moved)) => moved,
             other => panic!("a move, not {other:?}"),
         };
-        let waiting = self.waiting.iter_mut().filter(|waiting| waiting.id == id);
-        waiting.for_each(|waiting| waiting.before_move = true);
         let knows = model.groups[at.0].1.filter.is_none();
         let told = knows.then_some((moved.skipped, moved.repeated));
         Expected::Moved(told, moved.voided)

@@ -58,12 +58,12 @@ fn receive_and_acknowledge<const FAULT: u8>(machine: &mut Machine<FAULT>, model:
         attempt_id: 0,
         auto_renew: false,
         resume: false,
-        in_order: plan.in_order,
+        standing: plan.standing,
         invisible_ms: 1000,
         taken: plan.offers.iter().map(|offer| offer.take).collect(),
         skipped: plan.skipped.clone(),
     };
-    let (dead, delivered) = machine.deliver(&plan, &deliver, Some(&filter_of(spec)));
+    let (dead, delivered) = machine.deliver(&plan, &deliver, &filter_of(spec));
     assert!(dead.iter().all(|yes| *yes), "the dead are buried");
     assert_eq!(
         delivered.taken.len(),
@@ -94,7 +94,7 @@ fn each_was_finished_once<const FAULT: u8>(machine: &Machine<FAULT>, model: &Mod
     for offset in model.holds[&at].start as u64..tail.0 {
         let count = machine.finished.get(&(id, offset)).copied().unwrap_or(0);
         let wanted = filter.may_take(&entries[offset as usize]);
-        if model.holds[&at].moved_back {
+        if model.holds[&at].moves > 0 {
             assert!(count > 0 || !wanted, "{offset} of {at:?} was never finished");
             continue;
         }

@@ -30,6 +30,7 @@ impl Fault {
     pub const NEVER_GIVEN_BACK: u8 = 5;
     pub const RESTART_FORGETS: u8 = 6;
     pub const MOVE_IS_UNHEARD: u8 = 7;
+    pub const CHOICE_OUTLIVES_MOVE: u8 = 8;
 }
 
 /// A receive between its choice and its answer.
@@ -39,8 +40,6 @@ pub struct Waiting {
     pub resume: bool,
     pub plan: Plan,
     pub filter: TagFilter,
-    /// The group was moved since it was chosen: what comes back may have an earlier place.
-    pub before_move: bool,
 }
 
 pub struct Machine<const FAULT: u8> {

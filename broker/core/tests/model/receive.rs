@@ -52,9 +52,9 @@ impl<const FAULT: u8> Machine<FAULT> {
         };
         let resume = !held.is_empty();
         let plan = if resume {
-            let in_order = self.look(id, GroupQueue::is_fifo);
+            let standing = self.look(id, GroupQueue::standing);
             let plan = self.resume(id, &held);
-            Plan { in_order, ..plan }
+            Plan { standing, ..plan }
         } else {
             self.select(id, ask.max, spec)
         };
@@ -66,7 +66,6 @@ impl<const FAULT: u8> Machine<FAULT> {
             resume,
             plan,
             filter,
-            before_move: false,
         });
     }
 
@@ -130,13 +129,15 @@ impl<const FAULT: u8> Machine<FAULT> {
             attempt_id: u64::from(waiting.ask.attempt),
             auto_renew: waiting.ask.renewed,
             resume: waiting.resume,
-            in_order: plan.in_order,
+            standing: match FAULT {
+                Fault::CHOICE_OUTLIVES_MOVE => self.look(id, GroupQueue::standing),
+                _ => plan.standing,
+            },
             invisible_ms: waiting.ask.invisible_ms,
             taken: plan.offers.iter().map(|offer| offer.take).collect(),
             skipped: plan.skipped.clone(),
         };
-        let ordered = !waiting.before_move;
-        let (dead, delivered) = self.deliver(plan, &deliver, ordered.then_some(&waiting.filter));
+        let (dead, delivered) = self.deliver(plan, &deliver, &waiting.filter);
         if fate == Fate::Unknown {
             self.give_back(&waiting);
         } else if !waiting.resume {
@@ -159,13 +160,8 @@ impl<const FAULT: u8> Machine<FAULT> {
         }
     }
 
-    /// Proposes the dead letters and the delivery of a plan in one frame. With the group's filter, looks at the order.
-    pub fn deliver(
-        &mut self,
-        plan: &Plan,
-        deliver: &Deliver,
-        filter: Option<&TagFilter>,
-    ) -> (Vec<bool>, Delivered) {
+    /// Proposes the dead letters and the delivery of a plan in one frame, and looks at the order of what goes out.
+    pub fn deliver(&mut self, plan: &Plan, deliver: &Deliver, filter: &TagFilter) -> (Vec<bool>, Delivered) {
         let id = deliver.id;
         let bury = |offer: &Offer| {
             let dead = DeadLetter {
@@ -183,7 +179,7 @@ impl<const FAULT: u8> Machine<FAULT> {
         let Some(Ok(Done::Delivered(delivered))) = answers.pop() else {
             panic!("a delivery")
         };
-        if let Some(filter) = filter.filter(|_| !deliver.resume) {
+        if !deliver.resume {
             let entries = self.node.queues.of(id.at);
             compare::order(&before, entries, &delivered, &plan.dead, filter);
         }

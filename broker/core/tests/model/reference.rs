@@ -3,11 +3,13 @@
 //! - A message goes to each group once it is acknowledged or given up; until then it is fresh, held, or visible again.
 //! - Who holds a message may end that or change it; a handle is worth nothing once it expired or a newer one exists.
 //! - In a FIFO group nothing of a message group goes while something of it is held or offered, or an earlier one waits.
-//! - A group that is moved forward owes nothing below; moved back, it owes everything from there on again.
+//! - A group that is moved forward owes nothing below; moved back, it owes everything from there on again, and what was chosen before
+//!   goes to nobody.
 //! - Time is the largest that any command had.
 
 use super::common::START;
 use super::steps::{Ask, Fate, GroupSpec, Step};
+use sluice_core::command::Standing;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Group, topic, queue.
@@ -58,8 +60,8 @@ pub struct Hold {
     pub status: BTreeMap<usize, Status>,
     /// Whether the last choice from it was in order.
     pub in_order: bool,
-    /// It was moved back: some messages come more than once.
-    pub moved_back: bool,
+    /// How often it was moved back, or anew to where it stood: then some messages come more than once.
+    pub moves: u32,
 }
 
 /// A receive between its choice and its answer.
@@ -68,7 +70,7 @@ pub struct Planned {
     pub at: At,
     pub ask: Ask,
     pub resume: bool,
-    pub in_order: bool,
+    pub standing: Standing,
     pub offers: Vec<usize>,
     pub dead: Vec<usize>,
 }
@@ -304,7 +306,7 @@ impl Model {
         let at = (group, topic, queue);
         let repeated = self.held_by_attempt(at, ask, now);
         let resume = !repeated.is_empty();
-        let in_order = self.groups[group].1.fifo;
+        let standing = self.standing(at);
         let (offers, dead) = match resume {
             true => (repeated, Vec::new()),
             false if !self.keeps_order(at) => (Vec::new(), Vec::new()),
@@ -316,7 +318,7 @@ impl Model {
             at,
             ask,
             resume,
-            in_order,
+            standing,
             offers,
             dead,
         });
@@ -344,8 +346,8 @@ impl Model {
         });
         let dead = dead.collect();
         let mut taken = Vec::new();
-        let same_order = plan.in_order == self.groups[at.0].1.fifo;
-        for offset in plan.offers.into_iter().filter(|_| same_order) {
+        let stands = plan.standing == self.standing(at);
+        for offset in plan.offers.into_iter().filter(|_| stands) {
             let Some(attempt) = self.attempt_of(at, offset, token, &plan.ask, plan.resume) else {
                 continue;
             };

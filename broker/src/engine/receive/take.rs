@@ -7,7 +7,7 @@ use super::{Receive, Received};
 use crate::engine::dispatcher::Dispatcher;
 use crate::engine::{Engine, EngineError};
 use bytes::Bytes;
-use sluice_core::command::{Change, DeadLetter, Deliver, SettleItem, Take};
+use sluice_core::command::{Change, DeadLetter, Deliver, SettleItem, Standing, Take};
 use sluice_core::entry::QueueEntry;
 use sluice_core::ids::{GroupQueueId, QueueId, QueueOffset, TimeMs, TopicQueue};
 use sluice_core::log::{Batch, Results};
@@ -19,17 +19,17 @@ use std::sync::Arc;
 const UNREADABLE_RETRY: Change = Change::VisibleIn(60_000);
 
 /// What was chosen from the queues; its reservations stand until [`Chosen::deliver`] has run, or it is dropped.
-pub(super) struct Chosen {
+pub(in crate::engine) struct Chosen {
     dispatcher: Arc<Dispatcher>,
     now: TimeMs,
     plans: Vec<(QueueId, Plan)>,
-    /// Messages that a lost answer carried: handed out again, uncounted. With each queue whether it was FIFO.
-    resumed: Vec<(QueueId, bool, Vec<Take>)>,
+    /// Messages that a lost answer carried: handed out again, uncounted.
+    resumed: Vec<(QueueId, Standing, Vec<Take>)>,
 }
 
 impl Engine {
     /// Chooses up to `request.max` messages over the queues; `None` if there is nothing to do.
-    pub(super) async fn choose(
+    pub(in crate::engine) async fn choose(
         self: &Arc<Self>,
         dispatcher: &Arc<Dispatcher>,
         request: &Arc<Receive>,
@@ -72,12 +72,12 @@ impl Engine {
 }
 
 /// At most as many as the client asks for: the others stay held.
-fn find_lost(dispatcher: &Dispatcher, request: &Receive, now: TimeMs) -> Vec<(QueueId, bool, Vec<Take>)> {
+fn find_lost(dispatcher: &Dispatcher, request: &Receive, now: TimeMs) -> Vec<(QueueId, Standing, Vec<Take>)> {
     let (mut lost, mut room) = (Vec::new(), request.max);
     for (queue, shard) in dispatcher.subscription.shards.iter().enumerate() {
-        let (in_order, held) = shard.read(|shard| {
+        let (standing, held) = shard.read(|shard| {
             let held = shard.held_by_attempt(&request.client, request.attempt_id, now);
-            (shard.is_fifo(), held)
+            (shard.standing(), held)
         });
         let takes: Vec<Take> = held
             .into_iter()
@@ -86,7 +86,7 @@ fn find_lost(dispatcher: &Dispatcher, request: &Receive, now: TimeMs) -> Vec<(Qu
             .collect();
         room -= takes.len();
         if !takes.is_empty() {
-            lost.push((QueueId(queue as u32), in_order, takes));
+            lost.push((QueueId(queue as u32), standing, takes));
         }
     }
     lost
@@ -99,7 +99,7 @@ impl Chosen {
     }
 
     /// Proposes what was chosen, and reads what was got.
-    pub(super) async fn deliver(
+    pub(in crate::engine) async fn deliver(
         mut self,
         engine: &Arc<Engine>,
         request: &Receive,
@@ -145,24 +145,24 @@ impl Chosen {
     }
 
     fn commands(&self, request: &Receive) -> Batch {
-        let deliver = |queue, taken, skipped, resume, in_order| Deliver {
+        let deliver = |queue, taken, skipped, resume, standing| Deliver {
             id: self.id(queue),
             client: request.client.to_string(),
             attempt_id: request.attempt_id,
             auto_renew: request.auto_renew,
             resume,
-            in_order,
+            standing,
             invisible_ms: request.invisible_ms,
             taken,
             skipped,
         };
         let mut batch = Batch::new();
-        for (queue, in_order, takes) in &self.resumed {
-            batch.push(deliver(*queue, takes.clone(), Vec::new(), true, *in_order).encode(self.now));
+        for (queue, standing, takes) in &self.resumed {
+            batch.push(deliver(*queue, takes.clone(), Vec::new(), true, *standing).encode(self.now));
         }
         for (queue, plan) in &self.plans {
             let taken = plan.offers.iter().map(|offer| offer.take).collect();
-            batch.push(deliver(*queue, taken, plan.skipped.clone(), false, plan.in_order).encode(self.now));
+            batch.push(deliver(*queue, taken, plan.skipped.clone(), false, plan.standing).encode(self.now));
             for dead in &plan.dead {
                 let (id, offset) = (self.id(*queue), dead.take.offset);
                 batch.push(

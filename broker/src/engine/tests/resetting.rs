@@ -103,6 +103,75 @@ async fn a_poll_that_waits_gets_what_a_reset_brings_back() {
 }
 
 #[tokio::test]
+async fn what_was_chosen_before_a_move_back_reaches_nobody_and_is_chosen_anew() {
+    for fifo in [false, true] {
+        let at = fixture(fifo, 17).await;
+        for number in 0..3 {
+            at.send(&format!("{number}"), Some("one")).await;
+        }
+        let two = Receive {
+            max: 2,
+            ..at.ask(Duration::ZERO)
+        };
+        for message in at.take(two).await {
+            assert!(at.settle(&message, Change::Done).await);
+        }
+        let dispatcher = at.engine.dispatchers.find(at.group.id, at.topic.id).unwrap();
+        let ask = Arc::new(at.ask(Duration::ZERO));
+        let chosen = at.engine.choose(&dispatcher, &ask).await.unwrap().unwrap();
+        at.engine.reset_offsets(&to(ResetTo::Earliest)).await.unwrap();
+        let late = chosen.deliver(&at.engine, &ask).await.unwrap();
+        assert!(late.is_empty(), "{:?}, fifo {fifo}", bodies(&late));
+        assert_eq!(bodies(&at.receive().await), ["0", "1", "2"], "fifo {fifo}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_message_group_stays_in_order_while_it_is_moved_back_again_and_again() {
+    const MOVES: usize = 300;
+    let at = Arc::new(fixture(true, 17).await);
+    assert!(at.receive().await.is_empty(), "the first receive subscribes");
+    for number in 0..6 {
+        at.send(&format!("{number}"), Some("one")).await;
+    }
+    let got = Arc::new(Hand::new(0));
+    let mover = tokio::spawn({
+        let (at, got) = (Arc::clone(&at), Arc::clone(&got));
+        async move {
+            for number in 0..MOVES {
+                // Fewer than there are: after the move they all come again.
+                let enough = got.load(Ordering::SeqCst) + number as u64 % 5;
+                while got.load(Ordering::SeqCst) < enough {
+                    tokio::task::yield_now().await;
+                }
+                at.engine.reset_offsets(&to(ResetTo::Earliest)).await.unwrap();
+            }
+        }
+    });
+    let mut next = 0;
+    while !mover.is_finished() {
+        let ask = Receive {
+            max: 1,
+            ..at.ask(Duration::from_millis(200))
+        };
+        let deadline = ask.deadline;
+        let taken = at.take(ask).await;
+        assert!(
+            !taken.is_empty() || Instant::now() >= deadline,
+            "an empty answer comes no sooner than it may"
+        );
+        for message in taken {
+            let offset = message.offset.0;
+            assert!(offset == 0 || offset == next, "{offset} where {next} was next");
+            next = offset + 1;
+            got.fetch_add(1, Ordering::SeqCst);
+            at.settle(&message, Change::Done).await;
+        }
+    }
+    mover.await.unwrap();
+}
+
+#[tokio::test]
 async fn a_message_group_that_waited_for_what_was_skipped_flows_on() {
     let at = fixture(true, 17).await;
     for number in 0..4 {

@@ -302,8 +302,9 @@ impl Driver {
     fn deliver(&mut self) -> (Asked, Batch) {
         let id = self.shard();
         let tables = self.opened.store.tables();
-        let floor = tables.subscription(id.group, id.at.topic).unwrap().shards[id.at.queue.0 as usize]
-            .read(|shard| shard.floor());
+        let (floor, standing) = tables.subscription(id.group, id.at.topic).unwrap().shards
+            [id.at.queue.0 as usize]
+            .read(|shard| (shard.floor(), shard.standing()));
         let first = floor.0 + self.dice.roll(4);
         let taken = (first..first + 1 + self.dice.roll(6))
             .map(|offset| Take {
@@ -320,7 +321,7 @@ impl Driver {
             attempt_id,
             auto_renew,
             resume: false,
-            in_order: id.group == GroupId(1),
+            standing,
             invisible_ms,
             taken,
             skipped: Vec::new(),

@@ -14,13 +14,18 @@ impl Queue {
 
     /// Moves the group, and tells the cursor.
     fn move_to(&mut self, offset: u64) {
+        self.move_unheard(offset);
+        self.cursor.start_over();
+    }
+
+    /// Moves the group; word of it is still on its way to the cursor.
+    fn move_unheard(&mut self, offset: u64) {
         let command = SetFloor {
             id: ID,
             target: Target::Offset(QueueOffset(offset)),
             epoch: 0,
         };
         self.run(&command.encode(self.clock)).unwrap();
-        self.cursor.start_over();
     }
 
     fn order(&mut self, fifo: bool) {
@@ -48,8 +53,11 @@ fn back_everything_is_offered_again_but_for_what_is_offered_now() {
         let again = queue.select(9);
         assert_eq!(offered(&again), [0, 1, 3], "fifo {fifo}");
         assert_eq!(taken(&queue.deliver(&again)), [0, 1, 3]);
-        assert_eq!(taken(&queue.deliver(&under_way)), [2]);
-        assert!(queue.select(9).is_empty());
+        assert!(
+            taken(&queue.deliver(&under_way)).is_empty(),
+            "it was chosen before the move"
+        );
+        assert_eq!(offered(&queue.select(9)), [2], "fifo {fifo}");
     }
 }
 
@@ -75,7 +83,7 @@ fn a_group_is_looked_at_in_another_order_once_nothing_is_offered_in_the_old_one(
     assert!(queue.select(9).is_empty(), "one is");
     assert!(taken(&queue.deliver(&first)).is_empty());
     let in_order = queue.select(1);
-    assert_eq!((offered(&in_order), in_order.in_order), (vec![0], true));
+    assert_eq!((offered(&in_order), in_order.standing.in_order), (vec![0], true));
     assert_eq!(taken(&queue.deliver(&in_order)), [0]);
     assert_eq!(offered(&queue.select(9)), [2]);
 }
@@ -89,4 +97,21 @@ fn what_was_parked_is_offered_once_the_group_is_not_fifo_any_more() {
     queue.settle(Change::Done, 0, delivered.delivery);
     queue.order(false);
     assert_eq!(offered(&queue.select(9)), [1, 2]);
+}
+
+#[test]
+fn a_choice_follows_a_move_back_that_it_has_not_heard_of() {
+    for fifo in [false, true] {
+        let mut queue = Queue::at_level_2(fifo);
+        queue.send_groups(&["a", "a", "a"]);
+        let delivered = queue.receive(2);
+        for offset in [0, 1] {
+            queue.settle(Change::Done, offset, delivered.delivery);
+        }
+        queue.move_unheard(0);
+        assert_eq!(queue.cursor.reads_from(&queue.view(), START), QueueOffset(0));
+        let plan = queue.select(9);
+        assert_eq!(offered(&plan), [0, 1, 2], "fifo {fifo}");
+        assert_eq!(taken(&queue.deliver(&plan)), [0, 1, 2]);
+    }
 }

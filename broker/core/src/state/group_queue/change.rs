@@ -74,7 +74,7 @@ impl GroupQueue {
                 .get(offset)
                 .is_some_and(|pending| pending.visible_at > now && pending.delivery != id)
         };
-        self.fifo
+        self.is_fifo()
             && self
                 .by_message_group
                 .range((group_hash, 0)..=(group_hash, u64::MAX))
@@ -173,7 +173,7 @@ impl GroupQueue {
 
     /// Makes `pending` what stands at `offset`; its delivery is `template` where it is new.
     pub(in crate::state) fn put(&mut self, offset: u64, mut pending: Pending, template: &Delivery) {
-        if !self.fifo {
+        if !self.is_fifo() {
             pending.group_hash = 0;
         }
         // The new delivery is entered before the old one goes, so that the client's shared name stays one.
@@ -200,7 +200,7 @@ impl GroupQueue {
             self.forget_delivery(old.delivery);
         }
         self.by_visibility.insert((pending.visible_at, offset));
-        if self.fifo {
+        if self.is_fifo() {
             self.by_message_group.insert((pending.group_hash, offset));
         }
     }

@@ -46,7 +46,8 @@ impl GroupQueue {
     }
 
     /// Moves to `target`. Forward, what is done, in flight or waiting above keeps its place; back, and where it stays
-    /// because an administrator asks for this very offset, everything from there on is fresh.
+    /// because an administrator asks for this very offset, everything from there on is fresh, and what was chosen before is
+    /// chosen in vain.
     pub(in crate::state) fn set_floor(
         &mut self,
         target: Target,
@@ -61,6 +62,10 @@ impl GroupQueue {
         gone.into_iter().for_each(|offset| self.forget(offset));
         self.settled.remove_below(end);
         self.floor = to;
+        if back {
+            // Comes round after four billion moves: no choice is that old.
+            self.standing.moves = self.standing.moves.wrapping_add(1);
+        }
         self.raise_floor();
         debug_assert_eq!(done.to, self.floor());
         done
@@ -79,7 +84,7 @@ impl GroupQueue {
     /// Makes the queue's group FIFO, or not. Only while nothing is pending: no message group is known then.
     pub(in crate::state) fn set_fifo(&mut self, fifo: bool) {
         debug_assert!(self.pending.is_empty(), "order changes under no message");
-        self.fifo = fifo;
+        self.standing.in_order = fifo;
     }
 }
 

@@ -99,6 +99,70 @@ fn to_where_it_stands_everything_comes_again_too() {
 }
 
 #[test]
+fn what_was_chosen_before_a_move_back_is_not_taken_and_before_one_forward_it_is() {
+    let moves = |bench: &Bench| bench.queue().standing().moves;
+    for fifo in [false, true] {
+        let (mut bench, ..) = busy(fifo);
+        // Done and held, back; anew to where it stands; forward twice, of which the first is no move at all.
+        for (target, is_chosen_anew) in [
+            (Target::Offset(QueueOffset(0)), true),
+            (Target::Offset(QueueOffset(0)), true),
+            (Target::Newest(99), false),
+            (Target::Offset(QueueOffset(1)), false),
+        ] {
+            let (before, chosen) = (moves(&bench), bench.taking("c", &[6]));
+            move_to(&mut bench, target);
+            let expected: &[u64] = if is_chosen_anew { &[] } else { &[6] };
+            let delivered = bench.deliver_with(chosen);
+            assert_eq!(offsets(&delivered), expected, "{target:?}, fifo {fifo}");
+            assert_eq!(moves(&bench), before + u32::from(is_chosen_anew));
+            if let Some((offset, _)) = delivered.taken.first() {
+                bench.settle(Change::VisibleIn(0), &[(offset.0, delivered.delivery)]);
+            }
+        }
+    }
+}
+
+#[test]
+fn messages_of_a_message_group_stay_in_order_over_a_move_back() {
+    let mut bench = Bench::at_level_2(true);
+    bench.send_groups(&["a", "a", "a"]);
+    let first = bench.deliver("c", &[0, 1]);
+    for offset in [0, 1] {
+        bench.ack(offset, first.delivery);
+    }
+    let chosen = bench.taking("c", &[2]);
+    move_to(&mut bench, Target::Offset(QueueOffset(0)));
+    assert!(
+        bench.deliver_with(chosen).taken.is_empty(),
+        "0 and 1 come before it again"
+    );
+    assert_eq!(offsets(&bench.deliver("c", &[0, 1, 2])), [0, 1, 2]);
+}
+
+#[test]
+fn moves_come_back_from_a_checkpoint_and_cost_nothing_where_there_are_none() {
+    let (mut bench, ..) = busy(true);
+    let hold = |bench: &Bench| {
+        let parts = encoded(&bench.state).into_iter();
+        let mut holds = parts.filter(|(key, _)| *key == ShardKey::GroupQueue(bench.id));
+        holds.next().unwrap().1
+    };
+    assert_eq!(hold(&bench)[0], 1, "as at level 1");
+    for _ in 0..130 {
+        move_to(&mut bench, Target::Offset(QueueOffset(2)));
+    }
+    assert_eq!(hold(&bench)[..4], [1 | 2, 0x82, 1, 2], "130 moves and the floor");
+    let (parts, header) = (encoded(&bench.state), bench.state.snapshot().header);
+    let parts = parts.iter().map(|(key, bytes)| (*key, bytes.as_slice()));
+    let back = State::restore(&header, parts).unwrap();
+    let held = back.tables().subscription(bench.id.group, bench.id.at.topic);
+    let standing = held.unwrap().shards[0].read(GroupQueue::standing);
+    assert_eq!(standing, bench.queue().standing());
+    assert_eq!(standing.moves, 130);
+}
+
+#[test]
 fn latest_and_beyond_the_end_are_behind_the_last_message() {
     for target in [Target::Latest, Target::Offset(QueueOffset(99)), Target::Newest(0)] {
         let (mut bench, first, _) = busy(true);

@@ -82,6 +82,7 @@ impl Broker {
             ports: ports.sources.clone(),
         };
         health.observe(sources, Arc::clone(&metrics));
+        let admin_calls = Arc::clone(&metrics.admin);
         let watch = clients::run(Arc::clone(&clients), Arc::clone(&engine), shutdown.clone());
         background.push(tokio::spawn(watch));
         background.push(tokio::spawn(Arc::clone(&engine).follow_checkpoints()));
@@ -110,7 +111,7 @@ impl Broker {
             live: Arc::clone(&config.live),
             facts: ports.facts,
         });
-        let admin = ports.admin.serve(admin, &shutdown)?;
+        let admin = ports.admin.serve(admin, admin_calls, &shutdown)?;
         health.set_ready(true);
         Ok(Self {
             grpc,

@@ -1,9 +1,11 @@
 //! Who is let in: by a token or by a client certificate, where the broker was given either; without both the port is
-//! on the loopback interface alone, and everyone there is let in.
+//! on the loopback interface alone, and everyone there is let in. What becomes of calls is counted here too.
 
+use super::answered::counted;
 use super::status::{Denied, Failure};
 use super::tokens::{self, Current};
 use crate::listener::{Answering, Peer, Routes, is_of, refuse};
+use crate::metrics::AdminCalls;
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::header::AUTHORIZATION;
@@ -116,6 +118,7 @@ impl Guard {
 pub struct Guarded {
     guard: Arc<Guard>,
     routes: Arc<Routes>,
+    calls: Arc<AdminCalls>,
     places: Arc<Semaphore>,
     turned_away: Arc<Mutex<TurnedAway>>,
 }
@@ -142,11 +145,12 @@ impl TurnedAway {
 }
 
 impl Guarded {
-    /// These services behind that guard.
-    pub fn new(guard: Guard, routes: Routes) -> Self {
+    /// These services behind that guard, with their calls counted.
+    pub fn new(guard: Guard, routes: Routes, calls: Arc<AdminCalls>) -> Self {
         Self {
             guard: Arc::new(guard),
             routes: Arc::new(routes),
+            calls,
             places: Arc::new(Semaphore::new(CALLS_MAX)),
             turned_away: Arc::default(),
         }
@@ -158,8 +162,7 @@ impl Guarded {
         let Some(peer) = request.extensions().get::<Peer>() else {
             return Err(Denied::Plaintext);
         };
-        let path = request.uri().path();
-        if OPEN_TO_ALL.iter().any(|name| is_of(path, name)) {
+        if is_open_to_all(request) {
             return self.guard.check_transport(peer).map(|()| None);
         }
         let authorization = request.headers().get(AUTHORIZATION);
@@ -182,16 +185,22 @@ impl Service<Request<Incoming>> for Guarded {
     }
 
     fn call(&mut self, mut request: Request<Incoming>) -> Answering {
-        match self.admit(&mut request) {
-            Ok(None) => self.routes.answer(request),
-            Ok(Some(place)) => {
-                let answer = self.routes.answer(request);
-                Box::pin(async move {
-                    let _place = place;
-                    answer.await
-                })
-            }
-            Err(denied) => refuse(Failure::from(denied).into()),
-        }
+        let call = (!is_open_to_all(&request)).then(|| self.calls.begin(request.uri().path()));
+        let (place, answer) = match self.admit(&mut request) {
+            Ok(place) => (place, self.routes.answer(request)),
+            Err(denied) => (None, refuse(Failure::from(denied).into())),
+        };
+        let Some(call) = call else {
+            return answer;
+        };
+        Box::pin(async move {
+            let _place = place;
+            answer.await.map(|answer| counted(answer, call))
+        })
     }
+}
+
+fn is_open_to_all(request: &Request<Incoming>) -> bool {
+    let path = request.uri().path();
+    OPEN_TO_ALL.iter().any(|name| is_of(path, name))
 }

@@ -1,6 +1,7 @@
 //! The admin API, `sluice.admin.v1`: what operators ask and change, on a port of its own. Each call checks, has the engine
 //! do it, and encodes the answer. One call a file.
 
+mod answered;
 mod audit;
 mod broker;
 mod clients;

@@ -3,9 +3,11 @@
 use super::{Admin, Guard, Guarded, Tokens};
 use crate::config::Config;
 use crate::listener::{Listener, OpenConnections};
+use crate::metrics::AdminCalls;
 use crate::shutdown::Shutdown;
 use crate::tls::{ClientCa, Tls};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
@@ -48,17 +50,18 @@ impl Port {
         self.listener.connections()
     }
 
-    /// Serves until it is stopped; from `stopping` on its health says so.
+    /// Serves until it is stopped, and counts the `calls`; from `stopping` on its health says so.
     pub fn serve(
         self,
         admin: Admin,
+        calls: Arc<AdminCalls>,
         stopping: &Shutdown,
     ) -> Result<Serving, tonic_reflection::server::Error> {
         let guard = Guard {
             tokens: self.tokens.as_ref().map(Tokens::current),
             client_ca: self.client_ca.is_some(),
         };
-        let guarded = Guarded::new(guard, admin.routes(stopping)?);
+        let guarded = Guarded::new(guard, admin.routes(stopping)?, calls);
         let (address, end) = (self.address(), Shutdown::default());
         let server = self.listener.serve(self.acceptor, guarded, end.clone());
         Ok(Serving {

@@ -3,6 +3,7 @@
 //! One struct a component, made with the labels that all series share and passed around: there are no globals. What there
 //! is little of is in a registry; what there is one of for each topic, group or client is written straight onto the page.
 
+mod admin_calls;
 mod backlog;
 mod connections;
 mod members;
@@ -14,6 +15,7 @@ mod storage;
 mod topics;
 mod traffic;
 
+pub use admin_calls::{AdminCall, AdminCalls};
 pub use connections::PortSources;
 pub use rpc::{Call, Rpc, RpcMetrics};
 pub use traffic::{Inflow, Outflow, TrafficMetrics};
@@ -41,6 +43,8 @@ pub struct Metrics {
     common: Common,
     /// Calls.
     pub rpc: RpcMetrics,
+    /// Calls of the admin API.
+    pub admin: Arc<AdminCalls>,
     /// Messages in and out.
     pub traffic: TrafficMetrics,
     storage: Storage,
@@ -90,6 +94,7 @@ impl Metrics {
         };
         Ok(Self {
             rpc: RpcMetrics::new(&registry)?,
+            admin: Arc::new(AdminCalls::new().map_err(|error| prometheus::Error::Msg(error.to_string()))?),
             traffic: TrafficMetrics::new(common.clone()),
             storage: Storage::new(data_dir),
             kept: Mutex::new(kept),
@@ -107,6 +112,7 @@ impl Metrics {
         process::write(&mut page);
         pressure::write(&mut page, sources);
         connections::write(&mut page, sources);
+        self.admin.write(&mut page);
         self.storage.write(&mut page, engine.store());
         kept.members.write(&mut page, &sources.clients);
         kept.topics.write(&mut page, tables);

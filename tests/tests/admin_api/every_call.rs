@@ -1,5 +1,7 @@
 //! Every call there is, as the descriptors have them.
 
+use std::collections::BTreeMap;
+
 use prost::Message as _;
 use prost_types::FileDescriptorSet;
 use sluice_tests::admin::{Admin, reason};
@@ -56,15 +58,16 @@ async fn every_call_is_served_and_none_without_a_token() {
                 .iter()
                 .any(|path| path.ends_with("TopicService/DeleteTopic"))
     );
-    for path in calls {
-        let refused = call(&admin, &path, None).await.unwrap_err();
+    let mut answers = BTreeMap::new();
+    for path in &calls {
+        let refused = call(&admin, path, None).await.unwrap_err();
         assert_eq!(
             (refused.code(), reason(&refused).as_str()),
             (Code::Unauthenticated, "TOKEN_MISSING"),
             "{path}"
         );
         // What an empty request asks for may be wrong; that somebody looks at it is enough.
-        let answered = call(&admin, &path, Some(TOKEN)).await;
+        let answered = call(&admin, path, Some(TOKEN)).await;
         let code = answered.map_or_else(|status| status.code(), |()| Code::Ok);
         assert!(
             !matches!(
@@ -73,5 +76,31 @@ async fn every_call_is_served_and_none_without_a_token() {
             ),
             "{path}: {code:?}"
         );
+        let name = path.rsplit('/').next().unwrap();
+        answers.insert((name.to_owned(), "UNAUTHENTICATED".to_owned()), 1.0);
+        answers.insert((name.to_owned(), code_name(code)), 1.0);
     }
+    let unknown = call(&admin, "/sluice.admin.v1.TopicService/Paint", Some(TOKEN)).await;
+    assert_eq!(unknown.unwrap_err().code(), Code::Unimplemented);
+    answers.insert(("other".to_owned(), "UNIMPLEMENTED".to_owned()), 1.0);
+
+    let samples = broker.metrics().unwrap().into_iter();
+    let counted = samples.filter(|sample| sample.name == "sluice_admin_calls_total" && sample.value > 0.0);
+    let counted = counted.map(|mut sample| {
+        let mut label = |name| sample.labels.remove(name).unwrap();
+        ((label("call"), label("code")), sample.value)
+    });
+    assert_eq!(counted.collect::<BTreeMap<_, _>>(), answers);
+}
+
+/// As gRPC writes it.
+fn code_name(code: Code) -> String {
+    let mut name = String::new();
+    for letter in format!("{code:?}").chars() {
+        if letter.is_uppercase() && !name.is_empty() {
+            name.push('_');
+        }
+        name.extend(letter.to_uppercase());
+    }
+    name
 }

@@ -186,6 +186,8 @@ impl Service<Request<Incoming>> for Guarded {
 
     fn call(&mut self, mut request: Request<Incoming>) -> Answering {
         let call = (!is_open_to_all(&request)).then(|| self.calls.begin(request.uri().path()));
+        let peer = request.extensions().get::<Peer>();
+        let busy = peer.and_then(|peer| peer.connection.busy());
         let (place, answer) = match self.admit(&mut request) {
             Ok(place) => (place, self.routes.answer(request)),
             Err(denied) => (None, refuse(Failure::from(denied).into())),
@@ -194,7 +196,7 @@ impl Service<Request<Incoming>> for Guarded {
             return answer;
         };
         Box::pin(async move {
-            let _place = place;
+            let _held = (place, busy);
             answer.await.map(|answer| counted(answer, call))
         })
     }

@@ -34,7 +34,9 @@ impl Port {
             .transpose()?;
         Ok(Self {
             acceptor: tls.acceptor(client_ca.as_ref())?,
-            listener: Listener::bind(config.admin_listen, connections_max).await?,
+            listener: Listener::bind(config.admin_listen, connections_max)
+                .await?
+                .idle_give_way(),
             tokens,
             client_ca,
         })

@@ -1,6 +1,7 @@
 //! Accepting connections. Each has a task of its own from its first byte on, so that a silent one holds up nobody.
 
 use super::HANDSHAKE_TIMEOUT;
+use super::activity::{self, Activities};
 use super::io::{ClientIo, Ends};
 use super::places::{Lost, OpenConnections, Place};
 use super::serve::{self, Answers};
@@ -11,13 +12,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use thiserror::Error;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_rustls::TlsAcceptor;
 
 /// The first byte of a TLS record that begins a handshake. HTTP/2 begins with a 'P'.
 const TLS_HANDSHAKE: u8 = 0x16;
 /// After a failure to accept, such as too many open files: trying at once would fail at once.
 const RETRY_AFTER: Duration = Duration::from_millis(100);
+/// A connection that gives way is gone by then, unless a call has begun on it.
+const DISPLACED_WITHIN: Duration = Duration::from_secs(2);
 /// While all places are taken, this is said no more often.
 const SAY_EVERY: Duration = Duration::from_secs(60);
 
@@ -35,12 +38,13 @@ pub struct Listener {
     tcp: TcpListener,
     address: SocketAddr,
     connections_max: u32,
+    idle_give_way: bool,
     open: OpenConnections,
 }
 
 impl Listener {
     /// Takes the port; 0 takes any. What comes beyond `connections_max` waits in the system's queue: it is not accepted,
-    /// and so it is no open file.
+    /// and so it is no open file. Where idle ones give way, one more is, and gets the place of one that is idle.
     pub async fn bind(address: SocketAddr, connections_max: u32) -> Result<Self, ListenError> {
         let bound = async {
             let tcp = TcpListener::bind(address).await?;
@@ -49,10 +53,19 @@ impl Listener {
                 tcp,
                 address,
                 connections_max,
+                idle_give_way: false,
                 open: OpenConnections::at_most(connections_max.into()),
             })
         };
         bound.await.map_err(|source| ListenError { address, source })
+    }
+
+    /// From now on the connection that is idle longest is closed when all places are taken and one more comes.
+    pub fn idle_give_way(self) -> Self {
+        Self {
+            idle_give_way: true,
+            ..self
+        }
     }
 
     /// Where it listens.
@@ -85,18 +98,26 @@ impl Listener {
         service: &impl Answers,
         shutdown: &Shutdown,
     ) {
-        let mut said = None;
+        let (mut said, mut activities) = (None, Activities::default());
         loop {
-            if places.available_permits() == 0 {
-                self.say_that_all_are_taken(&mut said);
-            }
-            // The semaphore is never closed.
-            let Ok(place) = Arc::clone(places).acquire_owned().await else {
-                return;
+            let before = match self.idle_give_way {
+                true => None,
+                false => self.permit(places, &mut said).await,
             };
             match self.tcp.accept().await {
                 Ok((stream, remote)) => {
-                    let place = self.open.taken(place);
+                    let permit = match before {
+                        Some(permit) => Some(permit),
+                        None => {
+                            self.permit_of_an_idle_one(places, &mut activities, &mut said)
+                                .await
+                        }
+                    };
+                    let Some(permit) = permit else {
+                        return;
+                    };
+                    let activity = self.idle_give_way.then(|| activities.one_more());
+                    let place = self.open.taken(permit, activity.clone());
                     let (tls, service, shutdown) = (tls.clone(), service.clone(), shutdown.clone());
                     let open_ones = self.open.clone();
                     tokio::spawn(async move {
@@ -106,6 +127,7 @@ impl Listener {
                             opened = opened => opened,
                             // Who has not asked anything yet is not waited for.
                             () = shutdown.begun() => return,
+                            () = activity::displaced(activity) => return,
                         };
                         match opened {
                             Ok(Ok(client)) => serve::connection(client, service, shutdown).await,
@@ -125,6 +147,41 @@ impl Listener {
                     tracing::warn!(%error, "cannot accept a connection");
                     tokio::time::sleep(RETRY_AFTER).await;
                 }
+            }
+        }
+    }
+
+    /// For one connection, as soon as there is one. The semaphore is never closed.
+    async fn permit(
+        &self,
+        places: &Arc<Semaphore>,
+        said: &mut Option<Instant>,
+    ) -> Option<OwnedSemaphorePermit> {
+        if places.available_permits() == 0 {
+            self.say_that_all_are_taken(said);
+        }
+        Arc::clone(places).acquire_owned().await.ok()
+    }
+
+    /// The same, where one that is idle gives way. While none is, the next to end or to fall idle does.
+    async fn permit_of_an_idle_one(
+        &self,
+        places: &Arc<Semaphore>,
+        activities: &mut Activities,
+        said: &mut Option<Instant>,
+    ) -> Option<OwnedSemaphorePermit> {
+        let mut look_again = Duration::ZERO;
+        loop {
+            let place = Arc::clone(places).acquire_owned();
+            if let Ok(permit) = tokio::time::timeout(look_again, place).await {
+                return permit.ok();
+            }
+            if activities.displace_one() {
+                self.open.lose(Lost::Displaced);
+                look_again = DISPLACED_WITHIN;
+            } else {
+                self.say_that_all_are_taken(said);
+                look_again = RETRY_AFTER;
             }
         }
     }

@@ -1,5 +1,6 @@
 //! A connection of a client, as its transport and as what calls know of it.
 
+use super::activity::{Activity, Busy};
 use super::places::Place;
 use crate::tls;
 use std::io;
@@ -14,7 +15,14 @@ use tokio_rustls::server::TlsStream;
 /// Lives as long as its connection: whoever keeps a [`std::sync::Weak`] to it can tell whether that stands.
 #[derive(Debug)]
 pub struct Connection {
-    _place: Place,
+    place: Place,
+}
+
+impl Connection {
+    /// A call runs on it until what is answered is dropped: meanwhile the connection gives way to no other.
+    pub fn busy(&self) -> Option<Busy> {
+        self.place.activity().map(Activity::busy)
+    }
 }
 
 /// What a call knows of the connection that it came by.
@@ -61,6 +69,11 @@ impl ClientIo {
         }
     }
 
+    /// What the connection does, where idle ones give way.
+    pub(super) fn activity(&self) -> Option<Arc<Activity>> {
+        self.peer.connection.place.activity().cloned()
+    }
+
     /// What calls know of this connection.
     pub(super) fn peer(&self) -> Peer {
         self.peer.clone()
@@ -76,7 +89,7 @@ pub(super) struct Ends {
 
 impl Ends {
     fn peer(self, place: Place, encrypted: bool, subject: Option<Arc<str>>) -> Peer {
-        let connection = Arc::new(Connection { _place: place });
+        let connection = Arc::new(Connection { place });
         Peer {
             remote: self.remote,
             local: self.local,

@@ -2,6 +2,7 @@
 //! both, then the service that a call's path names.
 
 mod accept;
+mod activity;
 mod health;
 mod io;
 mod places;

@@ -1,6 +1,7 @@
 //! The connections of a port: how many stand, and what became of those that do not. Each has a place at its port for as
 //! long as it stands.
 
+use super::activity::Activity;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::OwnedSemaphorePermit;
@@ -78,10 +79,11 @@ impl OpenConnections {
     }
 
     /// One connection more, which holds a permit.
-    pub(super) fn taken(&self, permit: OwnedSemaphorePermit) -> Place {
+    pub(super) fn taken(&self, permit: OwnedSemaphorePermit, activity: Option<Arc<Activity>>) -> Place {
         Place {
             _standing: self.opened(),
             _permit: permit,
+            activity,
         }
     }
 }
@@ -101,6 +103,14 @@ impl Drop for Standing {
 pub(super) struct Place {
     _standing: Standing,
     _permit: OwnedSemaphorePermit,
+    activity: Option<Arc<Activity>>,
+}
+
+impl Place {
+    /// What its connection does, at a port where idle ones give way.
+    pub(super) fn activity(&self) -> Option<&Arc<Activity>> {
+        self.activity.as_ref()
+    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! The service is called without the layers of a server framework in between: each adds a future, a body and a box to
 //! every call, and there is no hotter path.
 
+use super::activity;
 use super::io::ClientIo;
 use crate::shutdown::Shutdown;
 use hyper::Request;
@@ -22,6 +23,8 @@ const HEADER_BYTES_MAX: u32 = 16 << 10;
 /// Finds connections whose other end is gone without a word. Clients may ping as often as they like.
 const KEEPALIVE_EVERY: Duration = Duration::from_secs(30);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+/// An idle connection that gives way may take so long to hear of it: another waits for its place.
+const GIVES_WAY_WITHIN: Duration = Duration::from_secs(1);
 
 /// What answers requests: a generated gRPC server, or several by their paths.
 pub trait Answers:
@@ -50,9 +53,10 @@ impl<S> Answers for S where
 {
 }
 
-/// Serves one connection to its end. Once the shutdown begins, running calls end and no new one begins.
+/// Serves one connection to its end. Once the shutdown begins, or it gives way to another, running calls end and no new one
+/// begins.
 pub(super) async fn connection(client: ClientIo, service: impl Answers, shutdown: Shutdown) {
-    let peer = client.peer();
+    let (peer, activity) = (client.peer(), client.activity());
     let remote = peer.remote;
     let calls = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(peer.clone());
@@ -75,6 +79,15 @@ pub(super) async fn connection(client: ClientIo, service: impl Answers, shutdown
         () = shutdown.begun() => {
             served.as_mut().graceful_shutdown();
             served.await
+        }
+        () = activity::displaced(activity.clone()) => {
+            served.as_mut().graceful_shutdown();
+            match tokio::time::timeout(GIVES_WAY_WITHIN, served.as_mut()).await {
+                Ok(ended) => ended,
+                // A call may have begun meanwhile.
+                Err(_) if activity.is_some_and(|activity| activity.idle_since().is_none()) => served.await,
+                Err(_) => Ok(()),
+            }
         }
     };
     if let Err(error) = ended {

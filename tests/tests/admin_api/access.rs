@@ -148,6 +148,56 @@ async fn calls_beyond_those_that_may_run_are_refused_and_health_is_not() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_connection_that_is_idle_longest_gives_way_to_a_new_one_and_none_with_a_call() {
+    let broker = Setup::new().start().unwrap();
+    let of_admin_port = |name: &str| {
+        let samples = broker.metrics().unwrap().into_iter();
+        let mut values = samples.filter(|sample| {
+            let label = |name: &str| sample.labels.get(name).map(String::as_str);
+            sample.name == name
+                && label("listener") == Some("admin")
+                && label("reason").is_none_or(|reason| reason == "displaced")
+        });
+        values.next().unwrap().value as usize
+    };
+    let limit = of_admin_port("sluice_connections_limit");
+    let client = Client::new(&broker.endpoint()).unwrap();
+    let settings = producer_settings(&client, &["orders"]);
+    let mut session = Session::open(&client, settings).await.unwrap();
+    // The oldest connection of all: a call runs on it, for the client does not answer.
+    let oldest = admin(&broker, &Tls::Off, None);
+    let asking = tokio::spawn({
+        let (mut clients, client_id) = (oldest.clients(), client.id().to_owned());
+        let request = GetThreadStacksRequest {
+            client_id,
+            timeout_ms: 10_000,
+        };
+        async move { clients.get_thread_stacks(request).await }
+    });
+    session.question().await.unwrap();
+    // One that has said nothing at all.
+    let _silent =
+        std::net::TcpStream::connect(broker.admin_endpoint().trim_start_matches("http://")).unwrap();
+    wait::until("the silent one is accepted", SOON, || {
+        Ok((of_admin_port("sluice_connections") == 2).then_some(()))
+    })
+    .unwrap();
+
+    let mut idle = Vec::new();
+    for _ in 0..limit + 8 {
+        let admin = admin(&broker, &Tls::Off, None);
+        status(&admin).await.unwrap();
+        idle.push(admin);
+    }
+
+    assert_eq!(of_admin_port("sluice_connections_refused_total"), 10);
+    assert!(of_admin_port("sluice_connections") <= limit);
+    let asked = asking.await.unwrap().unwrap_err();
+    assert_eq!(reason(&asked), "CLIENT_SILENT", "{asked:?}");
+    status(&idle[0]).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_token_is_exchanged_while_the_broker_runs() {
     let keys = Keys::new();
     let broker = with(&[("--admin-token-file", &keys.tokens())]);

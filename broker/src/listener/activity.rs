@@ -1,0 +1,131 @@
+//! What a connection does, at a port where idle ones give way: with all places taken, the one that is idle longest is closed
+//! for a new one. So whoever holds connections without asking for anything keeps nobody out.
+
+use parking_lot::Mutex;
+use std::sync::{Arc, Weak};
+use std::time::Instant;
+use tokio::sync::Notify;
+
+/// One connection's doing.
+#[derive(Debug)]
+pub(super) struct Activity {
+    doing: Mutex<Doing>,
+    gives_way: Notify,
+}
+
+#[derive(Debug)]
+struct Doing {
+    calls: usize,
+    idle_since: Instant,
+}
+
+impl Activity {
+    /// Nothing, from now on.
+    pub(super) fn new() -> Arc<Self> {
+        let doing = Doing {
+            calls: 0,
+            idle_since: Instant::now(),
+        };
+        Arc::new(Self {
+            doing: Mutex::new(doing),
+            gives_way: Notify::new(),
+        })
+    }
+
+    /// Since when no call runs; `None` while one does.
+    pub(super) fn idle_since(&self) -> Option<Instant> {
+        let doing = self.doing.lock();
+        (doing.calls == 0).then_some(doing.idle_since)
+    }
+
+    pub(super) fn busy(self: &Arc<Self>) -> Busy {
+        self.doing.lock().calls += 1;
+        Busy(Arc::clone(self))
+    }
+}
+
+/// Until the connection is to give way. Without an activity it never is.
+pub(super) async fn displaced(activity: Option<Arc<Activity>>) {
+    match activity {
+        Some(activity) => activity.gives_way.notified().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// A call that runs.
+#[derive(Debug)]
+pub struct Busy(Arc<Activity>);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        let mut doing = self.0.doing.lock();
+        doing.calls -= 1;
+        doing.idle_since = Instant::now();
+    }
+}
+
+/// The connections that stand.
+#[derive(Debug, Default)]
+pub(super) struct Activities(Vec<Weak<Activity>>);
+
+impl Activities {
+    /// One more, which does nothing yet.
+    pub(super) fn one_more(&mut self) -> Arc<Activity> {
+        self.0.retain(|activity| activity.strong_count() > 0);
+        let activity = Activity::new();
+        self.0.push(Arc::downgrade(&activity));
+        activity
+    }
+
+    /// Has the one that is idle longest give way; answers whether there is one.
+    pub(super) fn displace_one(&mut self) -> bool {
+        let standing = self.0.iter().enumerate();
+        let idle = standing.filter_map(|(at, activity)| {
+            let activity = activity.upgrade()?;
+            Some((activity.idle_since()?, at, activity))
+        });
+        let Some((_, at, longest)) = idle.min_by_key(|(since, at, _)| (*since, *at)) else {
+            return false;
+        };
+        longest.gives_way.notify_one();
+        // It is asked once.
+        self.0.swap_remove(at);
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::FutureExt as _;
+
+    fn gives_way(activity: &Arc<Activity>) -> bool {
+        displaced(Some(Arc::clone(activity))).now_or_never().is_some()
+    }
+
+    #[test]
+    fn the_one_that_is_idle_longest_gives_way_and_busy_ones_do_not() {
+        let mut all = Activities::default();
+        let [first, second, third] = [(); 3].map(|()| all.one_more());
+        let running = second.busy();
+        drop(first.busy());
+        let expected = [(&third, true), (&first, true), (&second, false)];
+        for (activity, displaced) in expected {
+            assert_eq!(all.displace_one(), displaced);
+            assert_eq!(gives_way(activity), displaced);
+        }
+        drop(running);
+        assert!(all.displace_one() && gives_way(&second));
+        assert!(!all.displace_one(), "each is asked once");
+        assert!(displaced(None).now_or_never().is_none());
+    }
+
+    #[test]
+    fn connections_that_are_gone_are_forgotten() {
+        let mut all = Activities::default();
+        drop(all.one_more());
+        assert!(!all.displace_one());
+        let _standing = all.one_more();
+        assert_eq!(all.0.len(), 1);
+    }
+}

@@ -44,6 +44,12 @@ pub enum About<'a> {
 impl About<'_> {
     /// Why the change was not made, with the name of what it is about.
     pub fn failure(self, error: EngineError) -> Failure {
+        if let EngineError::ResetMidway { done, of, cause } = error {
+            let Failure { reason, message } = self.failure(*cause);
+            let cause = Box::new(EngineError::Invalid(message));
+            let message = EngineError::ResetMidway { done, of, cause }.to_string();
+            return Failure { reason, message };
+        }
         let EngineError::Refused(refused) = error else {
             return error.into();
         };
@@ -174,6 +180,7 @@ impl From<EngineError> for Failure {
             EngineError::NotReading { .. } => Reason::NotSubscribed,
             EngineError::Invalid(_) => Reason::RequestInvalid,
             EngineError::Read(_) => Reason::StoreUnreadable,
+            EngineError::ResetMidway { cause, .. } => Self::from((**cause).clone()).reason,
             EngineError::Refused(refused) => return refused.clone().into(),
         };
         Self::new(reason, &error)
@@ -262,7 +269,9 @@ impl Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sluice_core::ids::{GroupId, TopicId};
+    use crate::engine::QueueReset;
+    use sluice_core::ids::{GroupId, QueueId, QueueOffset, TopicId};
+    use sluice_core::state::FloorMove;
 
     #[test]
     fn a_refusal_names_what_it_is_about() {
@@ -304,6 +313,49 @@ mod tests {
             assert!(failure.message.starts_with(text), "{failure:?}");
         }
         assert_eq!(About::Topic("t").failure(EngineError::Busy).reason, Reason::Busy);
+    }
+
+    #[test]
+    fn a_reset_that_ended_midway_says_why_and_what_it_did() {
+        let moved = |queue, skipped| QueueReset {
+            queue: QueueId(queue),
+            min: QueueOffset(0),
+            max: QueueOffset(9),
+            moved: FloorMove {
+                skipped,
+                voided: 1,
+                ..FloorMove::default()
+            },
+        };
+        let midway = |cause| EngineError::ResetMidway {
+            done: vec![moved(0, 4), moved(2, 5)],
+            of: 600,
+            cause: Box::new(cause),
+        };
+        let deleted = Refused::NoGroup(GroupId(7)).into();
+        for (cause, reason, text) in [
+            (EngineError::Busy, Reason::Busy, "the broker is busy"),
+            (
+                EngineError::Unknown,
+                Reason::OutcomeUnknown,
+                "the outcome is not known",
+            ),
+            (
+                deleted,
+                Reason::GroupNotFound,
+                "consumer group 'billing' was deleted",
+            ),
+        ] {
+            let failure = About::Group("billing").failure(midway(cause));
+            assert_eq!(failure.reason, reason, "{failure:?}");
+            assert!(failure.message.starts_with(text), "{failure:?}");
+            let done = "2 of 600 queues were moved before, up to queue 2: 9 messages are skipped, 0 come again, 2 deliveries are void";
+            assert!(failure.message.contains(done), "{failure:?}");
+        }
+        assert_eq!(
+            Failure::from(midway(EngineError::NoSpace)).reason,
+            Reason::DiskFull
+        );
     }
 
     #[test]

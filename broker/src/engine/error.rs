@@ -1,5 +1,6 @@
 //! Why a use case could not be done.
 
+use super::floors::{QueueReset, sums};
 use sluice_core::log::NotProposed;
 use sluice_core::state::Refused;
 use thiserror::Error;
@@ -79,6 +80,19 @@ pub enum EngineError {
     /// What an administrator asks for is not what it must be.
     #[error("{0}")]
     Invalid(String),
+    /// A reset of more queues than are moved at once has ended before its last one.
+    #[error(
+        "{cause}; the reset ended midway: {} of {of} queues were moved before, up to queue {}: {}. Of the others none is known to be moved: look at the offsets, and reset those queues by their numbers",
+        done.len(), done.last().map_or(0, |last| last.queue.0), sums(done)
+    )]
+    ResetMidway {
+        /// What was done, by queue.
+        done: Vec<QueueReset>,
+        /// How many queues were meant.
+        of: usize,
+        /// Why it ended.
+        cause: Box<EngineError>,
+    },
     /// Apply refused it.
     #[error(transparent)]
     Refused(#[from] Refused),

@@ -99,37 +99,53 @@ impl Engine {
         Ok(meant.queues.iter().zip(&targets).map(preview).collect())
     }
 
-    /// Moves a group in a topic; answers what that did, by queue. A topic of more than 256 queues is not moved at once.
+    /// Moves a group in a topic; answers what that did, by queue. A topic of more than 256 queues is not moved at once: an
+    /// error midway says what was done before.
     pub async fn reset_offsets(&self, reset: &Reset<'_>) -> Result<Vec<QueueReset>, EngineError> {
         let meant = self.meant(reset)?;
         let targets = self.targets(&meant, reset.to).await?;
         let all: Vec<(QueueId, Target)> = meant.queues.iter().copied().zip(targets).collect();
         let mut done = Vec::with_capacity(all.len());
         for some in all.chunks(AT_A_TIME) {
-            let now = self.now();
-            let command = |(queue, target): &(QueueId, Target)| {
-                let floor = SetFloor {
-                    id: meant.id(*queue),
-                    target: *target,
-                    epoch: reset.epoch,
-                };
-                floor.encode(now)
-            };
-            let answers = self.propose(some.iter().map(command).collect()).await?;
-            for ((queue, _), answer) in some.iter().zip(answers) {
-                let Done::Moved(moved) = answer? else {
-                    return Err(EngineError::Unknown);
-                };
-                let (min, max) = self.bounds(&meant.topic, *queue);
-                done.push(QueueReset {
-                    queue: *queue,
-                    min,
-                    max,
-                    moved: *moved,
-                });
+            match self.move_some(&meant, some, reset.epoch, &mut done).await {
+                Ok(()) => {}
+                Err(cause) if done.is_empty() => return Err(cause),
+                Err(cause) => {
+                    let (of, cause) = (all.len(), Box::new(cause));
+                    return Err(EngineError::ResetMidway { done, of, cause });
+                }
             }
         }
         Ok(done)
+    }
+
+    /// Moves the group in queues that go into one frame, and adds to `done` what that did.
+    async fn move_some(
+        &self,
+        meant: &Meant,
+        some: &[(QueueId, Target)],
+        epoch: u64,
+        done: &mut Vec<QueueReset>,
+    ) -> Result<(), EngineError> {
+        let now = self.now();
+        let command = |(queue, target): &(QueueId, Target)| {
+            let (id, target) = (meant.id(*queue), *target);
+            SetFloor { id, target, epoch }.encode(now)
+        };
+        let answers = self.propose(some.iter().map(command).collect()).await?;
+        for ((queue, _), answer) in some.iter().zip(answers) {
+            let Done::Moved(moved) = answer? else {
+                return Err(EngineError::Unknown);
+            };
+            let (min, max) = self.bounds(&meant.topic, *queue);
+            done.push(QueueReset {
+                queue: *queue,
+                min,
+                max,
+                moved: *moved,
+            });
+        }
+        Ok(())
     }
 
     /// Where a group stands in the queues of one topic, or of all that it reads: by topic name and queue.
@@ -239,6 +255,17 @@ impl Meant {
             at: TopicQueue { topic, queue },
         }
     }
+}
+
+/// What moving in these queues comes to, in words.
+pub(super) fn sums(done: &[QueueReset]) -> String {
+    let sum = |of: fn(&FloorMove) -> u64| done.iter().map(|done| of(&done.moved)).sum::<u64>();
+    format!(
+        "{} messages are skipped, {} come again, {} deliveries are void",
+        sum(|moved| moved.skipped),
+        sum(|moved| moved.repeated),
+        sum(|moved| moved.voided)
+    )
 }
 
 fn not_reading(group: &Group, topic: &Topic) -> EngineError {

@@ -133,6 +133,8 @@ impl From<EngineError> for Failure {
             EngineError::TopicClosed(_) => Code::Forbidden,
             EngineError::GroupDeleted(_) | EngineError::NoGroup(_) => Code::ConsumerGroupNotFound,
             EngineError::NotReading { .. } | EngineError::Invalid(_) => Code::BadRequest,
+            // Clients move no groups.
+            EngineError::ResetMidway { .. } => Code::InternalServerError,
             EngineError::Stopping | EngineError::Unknown | EngineError::Read(_) => Code::InternalServerError,
             EngineError::Refused(refused) => return refused.clone().into(),
         };

@@ -21,10 +21,18 @@ pub(super) async fn handle(shared: &Shared, request: &ResetOffsetsRequest) -> Ou
         shared.engine.reset_offsets(&reset).await
     };
     let moved = moved.map_err(|error| {
-        let about = match &error {
+        let why = match &error {
+            EngineError::ResetMidway { cause, .. } => cause,
+            other => other,
+        };
+        let about = match why {
             EngineError::Refused(Refused::NoTopic(_) | Refused::NoQueue(..)) => About::Topic(&request.topic),
             _ => About::Group(&request.group),
         };
+        if let EngineError::ResetMidway { done, of, .. } = &error {
+            let (group, topic) = (&reset.group, &reset.topic);
+            tracing::warn!(group, topic, moved = done.len(), of, "a reset ended midway");
+        }
         about.failure(error)
     })?;
     Ok(ResetOffsetsResponse {

@@ -252,3 +252,42 @@ async fn what_cannot_be_reset_is_refused_by_name() {
         "{refused:?}"
     );
 }
+
+#[tokio::test]
+async fn a_reset_that_ends_midway_says_what_it_has_done() {
+    let setup = Setup {
+        queues: 600,
+        ..Setup::default()
+    };
+    let at = setup.make().await;
+    at.receive().await;
+    at.send("m", None).await;
+    at.engine.fence("first").await.unwrap();
+    let reset = Reset {
+        epoch: 1,
+        ..to(ResetTo::Latest)
+    };
+    // The fence stands in the log behind the first queues and before the next ones, which wait for the first.
+    let (ended, fenced) = tokio::join!(
+        biased;
+        at.engine.reset_offsets(&reset),
+        at.engine.fence("second"),
+    );
+    assert_eq!(fenced, Ok(2));
+    let Err(EngineError::ResetMidway { done, of, cause }) = ended else {
+        panic!("it ends midway, and not {ended:?}")
+    };
+    assert_eq!((done.len(), of), (256, 600));
+    assert_eq!(told(&done), (0, 1, 1, 0, 0));
+    assert!(
+        matches!(*cause, EngineError::Refused(Refused::Epoch { .. })),
+        "{cause:?}"
+    );
+    let offsets = at.engine.offsets("g", Some("t")).unwrap();
+    assert_eq!(offsets[0].floor.0, 1);
+    let none_done = at.engine.reset_offsets(&reset).await;
+    assert!(
+        matches!(none_done, Err(EngineError::Refused(Refused::Epoch { .. }))),
+        "{none_done:?}"
+    );
+}

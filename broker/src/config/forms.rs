@@ -8,6 +8,10 @@ use std::time::Duration;
 
 const NAME_MAX: usize = 127;
 const CHECKPOINT_BYTES_MIN: u64 = 64 << 10;
+/// A start replays as much log: a few minutes of it.
+const CHECKPOINT_BYTES_MAX: u64 = 64 << 30;
+/// A day.
+const CHECKPOINT_SECONDS_MAX: u64 = 86_400;
 
 /// A value of several, and what it means.
 pub type Choices = &'static [(&'static str, &'static str)];
@@ -56,7 +60,7 @@ pub enum Form {
     SegmentSize,
     /// Log between checkpoints.
     CheckpointBytes,
-    /// Time, at least 1.
+    /// Time between checkpoints.
     Seconds,
     /// What is logged.
     Directives,
@@ -211,6 +215,9 @@ pub(super) fn segment_size(text: &str) -> Result<u64, String> {
 pub(super) fn checkpoint_bytes(text: &str) -> Result<u64, String> {
     match units::size(text)? {
         small if small < CHECKPOINT_BYTES_MIN => Err(format!("{text} is too small: take at least 64KiB")),
+        large if large > CHECKPOINT_BYTES_MAX => Err(format!(
+            "{text} is too much, for a start would replay as much log: take at most 64GiB"
+        )),
         size => Ok(size),
     }
 }
@@ -218,6 +225,9 @@ pub(super) fn checkpoint_bytes(text: &str) -> Result<u64, String> {
 pub(super) fn seconds(text: &str) -> Result<Duration, String> {
     match text.parse() {
         Ok(0) => Err("0 would never stop: take at least 1".to_owned()),
+        Ok(long) if long > CHECKPOINT_SECONDS_MAX => Err(format!(
+            "{long} seconds are too many: take at most {CHECKPOINT_SECONDS_MAX}, a day"
+        )),
         Ok(seconds) => Ok(Duration::from_secs(seconds)),
         Err(_) => Err(format!("'{text}' is no whole number of seconds")),
     }
@@ -233,6 +243,7 @@ pub(super) fn url(text: &str) -> Result<String, String> {
         .strip_prefix("http://")
         .map(|rest| rest.trim_end_matches('/'));
     let reason = match authority {
+        None if text.starts_with("https://") => "asks for TLS, and spans are sent in plaintext alone",
         None => "does not begin with http://",
         Some(authority) if authority.contains('@') => "has a name or password in it, which would be shown",
         Some(authority) if host_port(authority).is_err() => "is not a host and a port behind that",

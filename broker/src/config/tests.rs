@@ -68,6 +68,9 @@ fn what_cannot_work_is_refused_with_a_reason() {
         (["--segment-size", "4KiB"], "256KiB"),
         (["--segment-size", "3GiB"], "2GiB"),
         (["--checkpoint-bytes", "1"], "64KiB"),
+        (["--checkpoint-bytes", "65GiB"], "at most 64GiB"),
+        (["--checkpoint-seconds", "86401"], "at most 86400"),
+        (["--checkpoint-seconds", "18446744073709551615"], "at most 86400"),
         (["--checkpoint-seconds", "0"], "at least 1"),
         (["--checkpoint-seconds", "often"], "no whole number"),
         (["--broker-name", "../x"], "letters"),
@@ -90,7 +93,7 @@ fn what_cannot_work_is_refused_with_a_reason() {
         (["--otlp-endpoint", "http:///x"], "a host and a port"),
         (
             ["--otlp-endpoint", "https://host:4317"],
-            "does not begin with http://",
+            "'https://host:4317' asks for TLS, and spans are sent in plaintext alone: write one such as http://",
         ),
         (["--log", "loud"], "'loud' is neither a level"),
         (

@@ -171,6 +171,12 @@ pub fn count(number: u64) -> String {
     out
 }
 
+/// A number with commas that may be less: some of it was not counted yet.
+pub fn at_most(number: u64, uncounted: u64) -> String {
+    let may_be_less = if uncounted > 0 { "≤" } else { "" };
+    format!("{may_be_less}{}", count(number))
+}
+
 /// Bytes in the largest unit that leaves a number above one.
 pub fn size(bytes: u64) -> String {
     const NAMES: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];

@@ -2,13 +2,14 @@
 //!
 //! It is a function of state and queue entries alone, and so is there whether or not a group has clients. All queues
 //! of a subscription count, also those that nobody writes to any more. Of a group with a static subscription only what its
-//! tag expression takes counts as ready: see `matching`. Entries may have to be read from files: not for a worker of the
+//! tag expression takes counts as ready: see `matching`. How much one look reads for that is bounded, and what no look has
+//! read yet counts as taken, which the lag says of itself. Entries may have to be read from files: not for a worker of the
 //! runtime.
 
-mod matching;
+pub(super) mod matching;
 
 use super::{Engine, EngineError};
-use matching::Matching;
+use matching::{Matching, Unread};
 use parking_lot::Mutex;
 use sluice_core::ids::{GroupId, QueueId, QueueOffset, TimeMs, TopicId, TopicQueue};
 use sluice_core::plan::TagFilter;
@@ -28,6 +29,9 @@ pub struct Lag {
     pub since: Option<TimeMs>,
     /// Since when the oldest message that is ready waits.
     pub ready_since: Option<TimeMs>,
+    /// Messages of `ready` that the tag expression has not been asked about yet. They count as if it took all of them, and
+    /// the times as if it took the first: where there are any, the numbers are upper bounds.
+    pub uncounted: u64,
 }
 
 impl Lag {
@@ -55,6 +59,7 @@ impl Lag {
             in_flight: self.in_flight + other.in_flight,
             since: older(self.since, other.since),
             ready_since: older(self.ready_since, other.ready_since),
+            uncounted: self.uncounted + other.uncounted,
         }
     }
 }
@@ -121,6 +126,18 @@ impl Engine {
 
     /// What a group has not done of a topic, by queue. May read files, and so block.
     pub fn lag_by_queue(&self, group: &Group, topic: &Topic, held: &Subscription, now: TimeMs) -> Vec<Lag> {
+        self.lag_within(Unread::default(), group, topic, held, now)
+    }
+
+    /// The same, with a bound on what it reads.
+    pub(super) fn lag_within(
+        &self,
+        mut unread: Unread,
+        group: &Group,
+        topic: &Topic,
+        held: &Subscription,
+        now: TimeMs,
+    ) -> Vec<Lag> {
         let look = self.look_at(group.id, topic.id);
         let mut look = look.lock();
         let expression = group.spec.expression(&topic.spec.name).unwrap_or("*");
@@ -146,7 +163,7 @@ impl Engine {
                 };
                 match filter.takes_all() {
                     true => queue.lag(shard, known, now),
-                    false => queue.matching_lag(shard, known, now, &filter),
+                    false => queue.matching_lag(shard, known, now, &filter, &mut unread),
                 }
             })
             .collect()
@@ -191,11 +208,19 @@ impl Queue<'_> {
             in_flight: lag.in_flight,
             since: since.flatten(),
             ready_since: ready_since.flatten(),
+            uncounted: 0,
         }
     }
 
     /// Of what is ready only what `filter` may take counts; what is held was taken.
-    fn matching_lag(&self, shard: &Shard, known: &mut Known, now: TimeMs, filter: &TagFilter) -> Lag {
+    fn matching_lag(
+        &self,
+        shard: &Shard,
+        known: &mut Known,
+        now: TimeMs,
+        filter: &TagFilter,
+        unread: &mut Unread,
+    ) -> Lag {
         let tail = self.tail;
         let (lag, floor, ready, first_held) = shard.read(|held| {
             (
@@ -205,14 +230,15 @@ impl Queue<'_> {
                 held.first_held(now),
             )
         });
-        let ready = known.matching.count(self, floor, &ready, filter);
+        let ready = known.matching.count(self, floor, &ready, filter, unread);
         let held_since = first_held.and_then(|offset| self.waiting_since(offset, &mut known.oldest));
-        let ready_since = ready.first.map(|first| first.waiting_since_ms);
+        let ready_since = ready.since;
         Lag {
             ready: ready.count,
             in_flight: lag.in_flight,
             since: held_since.into_iter().chain(ready_since).min(),
             ready_since,
+            uncounted: ready.uncounted,
         }
     }
 

@@ -78,6 +78,12 @@ struct Known {
     look: u64,
 }
 
+impl Known {
+    fn is_counted(&self) -> bool {
+        self.by_queue.iter().all(|lag| lag.uncounted == 0)
+    }
+}
+
 impl Backlogs {
     pub(super) fn new(common: Common) -> Self {
         Self {
@@ -104,7 +110,9 @@ impl Backlogs {
         }
         let look = self.look;
         self.known.retain(|_, known| known.look == look);
-        let known: Vec<&Known> = present.iter().filter_map(|id| self.known.get(id)).collect();
+        let known = present.iter().filter_map(|id| self.known.get(id));
+        // A series cannot say that it is an upper bound: rather none until it is counted.
+        let known: Vec<&Known> = known.filter(|known| known.is_counted()).collect();
         write_topics(page, &known, now);
         if with_queues {
             write_queues(page, &known, now);

@@ -1,7 +1,7 @@
 //! Consumer groups.
 
 use super::lag::TopicLag;
-use super::topic_description::columns_of_lag;
+use super::topic_description::{columns_of_lag, numbers_of_lag};
 use crate::output::{Fields, Show, Table};
 use crate::units::{self, Seconds, count, seconds, span};
 use serde::Serialize;
@@ -203,7 +203,8 @@ impl Show for GroupDescription {
             .with("dead letters", count(self.dead_letters));
         let mut topics = Table::new("it reads no topic yet", &columns_of_lag("TOPIC"));
         for topic in &self.topics {
-            let [ready, inflight, lag] = [topic.ready, topic.inflight, topic.lag].map(count);
+            let numbers = [topic.ready, topic.inflight, topic.lag];
+            let [ready, inflight, lag] = numbers_of_lag(numbers, topic.uncounted);
             topics.row([
                 topic.topic.clone(),
                 ready,

@@ -1,7 +1,7 @@
 //! Groups in lists, and after they were made, changed or deleted.
 
 use super::group::Group;
-use super::topic_description::columns_of_lag;
+use super::topic_description::{columns_of_lag, is_zero, numbers_of_lag};
 use crate::output::{Align, Show, Table};
 use crate::units::{Seconds, count, seconds};
 use serde::Serialize;
@@ -29,6 +29,9 @@ pub struct GroupSummary {
     pub lag: u64,
     /// Age of the oldest of them; 0 without any.
     pub age_seconds: Seconds,
+    /// Messages of those that the tags were not asked about yet: they count as if they were taken.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub uncounted: u64,
     /// Which change of it this is.
     pub generation: u64,
     /// Its number.
@@ -46,6 +49,7 @@ impl From<admin::GroupSummary> for GroupSummary {
             inflight: summary.inflight,
             lag: summary.lag,
             age_seconds: seconds(summary.age_ms),
+            uncounted: summary.uncounted,
             generation: group.generation,
             id: group.id,
         }
@@ -64,7 +68,10 @@ impl Show for Groups {
         for group in &self.0 {
             let fifo = if group.fifo { "yes" } else { "no" };
             let mut row = vec![group.name.clone(), fifo.to_owned(), group.members.to_string()];
-            row.extend([group.ready, group.inflight, group.lag].map(count));
+            row.extend(numbers_of_lag(
+                [group.ready, group.inflight, group.lag],
+                group.uncounted,
+            ));
             row.push(group.age_seconds.to_string());
             if wide {
                 row.extend([group.id.to_string(), group.generation.to_string()]);
@@ -147,6 +154,7 @@ mod tests {
             inflight: 1,
             lag: 5,
             age_ms: 2500,
+            uncounted: 0,
         })]);
         assert_eq!(
             groups.render(Format::Json, true),

@@ -1,8 +1,8 @@
 //! What a group has not done.
 
-use super::topic_description::columns_of_lag;
+use super::topic_description::{columns_of_lag, is_zero, numbers_of_lag};
 use crate::output::{Align, Show, Table};
-use crate::units::{Seconds, count, seconds};
+use crate::units::{Seconds, seconds};
 use serde::Serialize;
 use sluice_proto::admin;
 
@@ -28,6 +28,9 @@ pub struct TopicLag {
     pub lag: u64,
     /// Age of the oldest of them; 0 without any.
     pub age_seconds: Seconds,
+    /// Messages of those that the tags were not asked about yet: they count as if they were taken.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub uncounted: u64,
     /// By number; every queue is there.
     pub queues: Vec<QueueLag>,
     /// The tags that count.
@@ -47,6 +50,9 @@ pub struct QueueLag {
     pub lag: u64,
     /// Age of the oldest of them; 0 without any.
     pub age_seconds: Seconds,
+    /// Messages of those that the tags were not asked about yet: they count as if they were taken.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub uncounted: u64,
 }
 
 impl From<admin::GroupLag> for GroupLag {
@@ -66,6 +72,7 @@ impl From<admin::TopicLag> for TopicLag {
             inflight: lag.inflight,
             lag: lag.lag,
             age_seconds: seconds(lag.age_ms),
+            uncounted: lag.uncounted,
         };
         Self {
             topic: lag.topic,
@@ -73,6 +80,7 @@ impl From<admin::TopicLag> for TopicLag {
             inflight: lag.inflight,
             lag: lag.lag,
             age_seconds: seconds(lag.age_ms),
+            uncounted: lag.uncounted,
             queues: lag.queues.into_iter().map(queue).collect(),
             expression: lag.expression,
         }
@@ -92,7 +100,7 @@ impl Show for GroupLag {
         }
         let mut table = Table::new("the group reads no topic yet", &columns);
         for topic in &self.topics {
-            let all = [topic.ready, topic.inflight, topic.lag].map(count);
+            let all = numbers_of_lag([topic.ready, topic.inflight, topic.lag], topic.uncounted);
             let mut row = vec![topic.topic.clone()];
             if wide {
                 row.push("all".to_owned());
@@ -104,7 +112,8 @@ impl Show for GroupLag {
             }
             table.row(row);
             for queue in topic.queues.iter().filter(|_| wide) {
-                let [ready, inflight, lag] = [queue.ready, queue.inflight, queue.lag].map(count);
+                let numbers = [queue.ready, queue.inflight, queue.lag];
+                let [ready, inflight, lag] = numbers_of_lag(numbers, queue.uncounted);
                 let (number, age) = (queue.queue.to_string(), queue.age_seconds.to_string());
                 let (name, tags) = (topic.topic.clone(), topic.expression.clone());
                 table.row([name, number, ready, inflight, lag, age, tags]);
@@ -126,6 +135,7 @@ mod tests {
             inflight,
             lag: ready + inflight,
             age_ms,
+            uncounted: 0,
         };
         GroupLag::from(admin::GroupLag {
             group: "readers".to_owned(),
@@ -137,6 +147,7 @@ mod tests {
                 age_ms: 61_500,
                 queues: vec![queue(0, 1200, 3, 61_500), queue(1, 0, 0, 0)],
                 expression: "*".to_owned(),
+                uncounted: 0,
             }],
         })
     }
@@ -146,6 +157,26 @@ mod tests {
         assert_eq!(
             lag().render(Format::Json, true),
             r#"{"group":"readers","topics":[{"topic":"orders","ready":1200,"inflight":3,"lag":1203,"age_seconds":61.5,"queues":[{"queue":0,"ready":1200,"inflight":3,"lag":1203,"age_seconds":61.5},{"queue":1,"ready":0,"inflight":0,"lag":0,"age_seconds":0}],"expression":"*"}]}"#
+        );
+    }
+
+    #[test]
+    fn what_was_not_counted_yet_is_shown_as_an_upper_bound() {
+        let mut lag = lag();
+        lag.topics[0].uncounted = 7;
+        lag.topics[0].queues[0].uncounted = 7;
+        let json = lag.render(Format::Json, true);
+        assert_eq!(
+            json.matches(r#""age_seconds":61.5,"uncounted":7"#).count(),
+            2,
+            "{json}"
+        );
+        assert_eq!(
+            lag.text(true),
+            "TOPIC    QUEUE    READY   IN FLIGHT      LAG   OLDEST   TAGS\n\
+             orders     all   ≤1,200           3   ≤1,203     1m1s   *\n\
+             orders       0   ≤1,200           3   ≤1,203     1m1s   *\n\
+             orders       1        0           0        0        -   *"
         );
     }
 

@@ -2,7 +2,7 @@
 
 use super::topic::Topic;
 use crate::output::{Align, Fields, Show, Table};
-use crate::units::{self, Seconds, count, seconds};
+use crate::units::{self, Seconds, at_most, count, seconds};
 use serde::Serialize;
 use sluice_proto::admin;
 
@@ -50,6 +50,9 @@ pub struct TopicGroup {
     pub lag: u64,
     /// Age of the oldest.
     pub age_seconds: Seconds,
+    /// Messages of those that the tags were not asked about yet: they count as if they were taken.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub uncounted: u64,
 }
 
 impl From<admin::TopicDescription> for TopicDescription {
@@ -67,6 +70,7 @@ impl From<admin::TopicDescription> for TopicDescription {
             inflight: group.inflight,
             lag: group.lag,
             age_seconds: seconds(group.age_ms),
+            uncounted: group.uncounted,
         };
         Self {
             topic: description.topic.unwrap_or_default().into(),
@@ -114,11 +118,13 @@ impl Show for TopicDescription {
         }
         let mut groups = Table::new("no groups read it", &columns_of_lag("GROUP"));
         for group in &self.groups {
+            let numbers = [group.ready, group.inflight, group.lag];
+            let [ready, inflight, lag] = numbers_of_lag(numbers, group.uncounted);
             groups.row([
                 group.group.clone(),
-                count(group.ready),
-                count(group.inflight),
-                count(group.lag),
+                ready,
+                inflight,
+                lag,
                 group.age_seconds.to_string(),
             ]);
         }
@@ -140,6 +146,21 @@ pub fn columns_of_lag(name: &'static str) -> [(&'static str, Align); 5] {
         ("LAG", Align::Right),
         ("OLDEST", Align::Right),
     ]
+}
+
+/// Ready, in flight and both, as they stand in those columns.
+pub fn numbers_of_lag([ready, inflight, lag]: [u64; 3], uncounted: u64) -> [String; 3] {
+    [
+        at_most(ready, uncounted),
+        count(inflight),
+        at_most(lag, uncounted),
+    ]
+}
+
+/// Whether a number is left out of JSON.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+pub fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// What a deletion would lose, for its refusal.
@@ -195,6 +216,7 @@ mod tests {
                 inflight: 2,
                 lag: 7,
                 age_ms: 1_500,
+                uncounted: 0,
             }],
             messages: 1500,
             producers: 1,

@@ -12,6 +12,7 @@ pub fn topic(lag: &TopicLag, now: TimeMs) -> admin::TopicLag {
         inflight: lag.in_flight,
         lag: lag.messages(),
         age_ms: lag.age_ms(now),
+        uncounted: lag.uncounted,
     };
     let sum = lag.sum();
     admin::TopicLag {
@@ -22,6 +23,7 @@ pub fn topic(lag: &TopicLag, now: TimeMs) -> admin::TopicLag {
         age_ms: sum.age_ms(now),
         queues: lag.queues.iter().enumerate().map(queue).collect(),
         expression: lag.expression.clone(),
+        uncounted: sum.uncounted,
     }
 }
 
@@ -33,6 +35,7 @@ pub fn group(group: &str, lag: Lag, now: TimeMs) -> admin::TopicGroup {
         inflight: lag.in_flight,
         lag: lag.messages(),
         age_ms: lag.age_ms(now),
+        uncounted: lag.uncounted,
     }
 }
 

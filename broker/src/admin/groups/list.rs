@@ -45,5 +45,6 @@ fn summary(engine: &Engine, group: &Group) -> GroupSummary {
         inflight: lag.in_flight,
         lag: lag.messages(),
         age_ms: lag.age_ms(now),
+        uncounted: lag.uncounted,
     }
 }

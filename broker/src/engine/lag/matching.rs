@@ -2,10 +2,14 @@
 //!
 //! A queue is looked at in blocks of 4,096 entries. What a complete block holds never changes: it is counted once, and
 //! from then on costs a number. Read are only the blocks at the edges of what is ready, and the one with the first match.
+//!
+//! The first look at a long backlog would read all of it, with a lock that scrapes and calls wait for, so each look has a
+//! bound on the complete blocks that it reads anew. Beyond it they count as if everything matched, and are told apart: a
+//! count in the background would need a life of its own, and who asks would have to wait for it or be told less.
 
 use super::Queue;
 use sluice_core::entry::QueueEntry;
-use sluice_core::ids::QueueOffset;
+use sluice_core::ids::{QueueOffset, TimeMs};
 use sluice_core::plan::TagFilter;
 use std::collections::VecDeque;
 
@@ -13,6 +17,33 @@ use std::collections::VecDeque;
 const BLOCK: u64 = 4096;
 /// Blocks whose counts are kept for one queue: of 268 million messages, in 128 KiB. Beyond, they are counted anew.
 const BLOCKS_MAX: usize = 65_536;
+/// Complete blocks that one look at a subscription reads anew: 16.8 million messages, more than come between two looks.
+const READ_MAX: usize = 4096;
+
+/// Complete blocks that a look may read yet.
+#[derive(Debug)]
+pub(in crate::engine) struct Unread(usize);
+
+impl Default for Unread {
+    fn default() -> Self {
+        Self(READ_MAX)
+    }
+}
+
+impl Unread {
+    /// So many.
+    #[cfg(test)]
+    pub(in crate::engine) fn blocks(blocks: usize) -> Self {
+        Self(blocks)
+    }
+
+    /// One less, if there is one left.
+    fn take(&mut self) -> bool {
+        let left = self.0.checked_sub(1);
+        self.0 = left.unwrap_or(0);
+        left.is_some()
+    }
+}
 
 /// How many matches complete blocks of one queue hold, as far as they were counted.
 #[derive(Debug, Default)]
@@ -27,8 +58,10 @@ pub(super) struct Matching {
 pub(super) struct Ready {
     /// How many.
     pub(super) count: u64,
-    /// The first of them.
-    pub(super) first: Option<QueueEntry>,
+    /// Since when the first of them waits.
+    pub(super) since: Option<TimeMs>,
+    /// How many of them were not looked at: they count as if all of them matched.
+    pub(super) uncounted: u64,
 }
 
 /// Entries of one block that were read last.
@@ -47,6 +80,7 @@ impl Matching {
         floor: QueueOffset,
         ready: &[(u64, u64)],
         filter: &TagFilter,
+        unread: &mut Unread,
     ) -> Ready {
         self.begin_at(floor.0 / BLOCK);
         let (mut found, mut window) = (Ready::default(), Window::default());
@@ -56,18 +90,22 @@ impl Matching {
                 let block = at / BLOCK;
                 let stop = end.min((block + 1) * BLOCK);
                 let whole = stop - at == BLOCK;
-                match self
-                    .get(block)
-                    .filter(|count| whole && (found.first.is_some() || *count == 0))
-                {
-                    Some(count) => found.count += u64::from(count),
-                    None => {
+                match self.get(block).filter(|_| whole) {
+                    Some(count) if found.since.is_some() || count == 0 => found.count += u64::from(count),
+                    None if whole && !unread.take() => {
+                        found.count += BLOCK;
+                        found.uncounted += BLOCK;
+                        found.since = found
+                            .since
+                            .or_else(|| queue.waiting_since(QueueOffset(at), &mut None));
+                    }
+                    _ => {
                         let matches = window.matches(queue, at, stop, filter);
                         found.count += matches.count;
                         if whole && matches.is_certain {
                             self.put(block, matches.count as u16);
                         }
-                        found.first = found.first.or(matches.first);
+                        found.since = found.since.or(matches.first);
                     }
                 }
                 at = stop;
@@ -108,7 +146,8 @@ impl Matching {
 /// What of some entries matches.
 struct Matches {
     count: u64,
-    first: Option<QueueEntry>,
+    /// Since when the first one waits.
+    first: Option<TimeMs>,
     /// Whether all of them could be read.
     is_certain: bool,
 }
@@ -137,7 +176,7 @@ impl Window {
             seen += 1;
             if filter.may_take(entry) {
                 count += 1;
-                first.get_or_insert(*entry);
+                first.get_or_insert(entry.waiting_since_ms);
             }
         }
         // What cannot be read may match: a lag too large brings somebody to look, one too small nobody.

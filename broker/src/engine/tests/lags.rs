@@ -3,6 +3,7 @@
 use super::administering::{group_put, reading, topic_put};
 use super::*;
 use crate::engine::lag::Lag;
+use crate::engine::lag::matching::Unread;
 
 impl Fixture {
     async fn lag(&self) -> Lag {
@@ -67,6 +68,7 @@ async fn a_lag_tells_ready_and_held_messages_apart_and_how_old_the_oldest_of_the
         in_flight: 1,
         since,
         ready_since,
+        uncounted: 0,
     };
     assert_eq!(lag, expected);
     let now = at.engine.now();
@@ -99,6 +101,7 @@ async fn of_a_static_subscription_only_what_its_tags_take_is_lag() {
         in_flight: 0,
         since,
         ready_since: since,
+        uncounted: 0,
     };
     assert_eq!(at.lag_of("reds").await, expected);
     let topic = at.engine.lag("reds", None).unwrap().remove(0);
@@ -165,6 +168,52 @@ async fn matches_are_counted_over_many_blocks_whatever_of_them_is_done_or_moved(
     let before = at.lag_of("reds").await.ready;
     at.engine.put_group(put).await.unwrap();
     assert!(at.lag_of("reds").await.ready > before);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_look_reads_no_more_than_it_may_and_says_how_much_it_has_not_counted() {
+    const BLOCK: u64 = 4096;
+    let at = fixture(false, 17).await;
+    let reds = at.reds().await;
+    let sent = at.engine.now();
+    // Four complete blocks, the first without a match, and a bit of a fifth.
+    let tags = (0..4 * BLOCK + 100).map(|n| match n {
+        n if n < BLOCK => "blue",
+        n if n.is_multiple_of(2) => "red",
+        _ => "blue",
+    });
+    at.send_tags(tags).await;
+    let (topic, held) = at.engine.reads("reds", Some("t")).unwrap().remove(0);
+    let look = |blocks, group: &Group| {
+        let (unread, now) = (Unread::blocks(blocks), at.engine.now());
+        let by_queue = at.engine.lag_within(unread, group, &topic, &held, now);
+        by_queue[0]
+    };
+    let exact = 3 * BLOCK / 2 + 50;
+    for (blocks, ready, uncounted) in [
+        (0, 4 * BLOCK + 50, 4 * BLOCK),
+        (1, 3 * BLOCK + 50, 3 * BLOCK),
+        (2, BLOCK + BLOCK + 50, BLOCK),
+        (0, BLOCK + BLOCK + 50, BLOCK),
+        (2, exact, 0),
+        (0, exact, 0),
+    ] {
+        let lag = look(blocks, &reds);
+        assert_eq!((lag.ready, lag.uncounted), (ready, uncounted), "{blocks} more");
+        assert_eq!((lag.since, lag.ready_since), (Some(sent), Some(sent)));
+        assert!(lag.ready >= at.counted("reds"), "an upper bound");
+    }
+    assert_eq!(at.lag_of("reds").await.ready, at.counted("reds"));
+    // Another expression knows nothing yet.
+    let mut put = group_put("reds");
+    put.spec.subscriptions = vec![reading("t", "blue")];
+    let blues = at.engine.put_group(put).await.unwrap().group;
+    assert_eq!(look(0, &blues).uncounted, 4 * BLOCK);
+    assert_eq!(
+        at.lag_of("reds").await.uncounted,
+        0,
+        "a look of its own reads them all"
+    );
 }
 
 #[tokio::test]

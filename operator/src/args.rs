@@ -1,7 +1,10 @@
 //! The operator's command line.
 
 use crate::crds::{self, CrdsArgs};
-use clap::{Parser, Subcommand};
+use crate::run;
+use crate::settings::RunArgs;
+use clap::error::ErrorKind;
+use clap::{CommandFactory as _, Parser, Subcommand};
 use std::process::ExitCode;
 
 /// Runs Sluice's brokers, topics and consumer groups on Kubernetes
@@ -14,6 +17,8 @@ struct Args {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Run the operator until it is told to stop
+    Run(Box<RunArgs>),
     /// Print the definitions of the custom resources, or write them into a folder
     Crds(CrdsArgs),
 }
@@ -22,6 +27,10 @@ enum Command {
 /// followed, 1 for anything that failed.
 pub fn from_command_line() -> ExitCode {
     let done = match Args::parse().command {
+        Command::Run(args) => match args.check(host_name()) {
+            Ok(settings) => run::run(settings),
+            Err(refusal) => Args::command().error(ErrorKind::ValueValidation, refusal).exit(),
+        },
         Command::Crds(args) => crds::crds(&args),
     };
     match done {
@@ -31,4 +40,10 @@ pub fn from_command_line() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// What the machine is called; in a pod, the pod's name.
+fn host_name() -> Option<String> {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
+    Some(name.trim().to_owned())
 }

@@ -1,9 +1,32 @@
 //! Sluice's Kubernetes operator.
+//!
+//! One replica leads, by a Lease, and runs a controller for each kind of resource. A controller observes, validates, plans,
+//! applies and writes the status; planning is a plain function of values.
 
 mod args;
 pub mod autoscale;
+mod backoff;
+mod broker;
+mod broker_cluster;
+mod broker_object;
+mod clock;
+mod consumer_group;
+mod context;
+mod controllers;
 mod crds;
+mod error;
+mod http;
+mod kubernetes;
+mod leadership;
+mod lease;
+mod logging;
+mod metrics;
 pub mod prometheus;
+mod run;
 pub mod scaling;
+mod settings;
+mod shutdown;
+mod topic;
+mod writer;
 
 pub use args::from_command_line;

@@ -126,6 +126,8 @@ fn system_suites(run: &mut Run, metadata: &Metadata, chosen: &[String]) {
             "sluice-bench",
             "-p",
             "sluice-cli",
+            "-p",
+            "sluice-operator",
         ]))
     });
     let compiled = run.step("build the suites", || check(of_workspace(chosen).arg("--no-run")));

@@ -7,6 +7,9 @@ use super::tree::{File, Tree};
 
 const PAGE: &str = "docs/metrics.md";
 
+/// The operator's.
+const OPERATOR_PAGE: &str = "docs/operator-metrics.md";
+
 /// Rules, and whatever else there is for Prometheus.
 const MONITORING: &str = "monitoring/";
 
@@ -23,6 +26,7 @@ pub fn only_metrics_that_exist_are_asked_for(tree: &Tree) -> Vec<Violation> {
         return Vec::new();
     };
     let mut known = series(page);
+    known.extend(tree.file(OPERATOR_PAGE).map(series).unwrap_or_default());
     let monitoring = || tree.files.iter().filter(|file| file.path.starts_with(MONITORING));
     for file in monitoring() {
         let recorded = file.text.lines().filter_map(|line| line.split_once("record: "));
@@ -33,8 +37,9 @@ pub fn only_metrics_that_exist_are_asked_for(tree: &Tree) -> Vec<Violation> {
     let mut violations = Vec::new();
     for (file, (line, number)) in asked {
         for name in names(line).filter(|name| !known.contains(*name)) {
-            let message =
-                format!("there is no metric {name}: {PAGE} has no row for it, and no rule records it");
+            let message = format!(
+                "there is no metric {name}: neither {PAGE} nor {OPERATOR_PAGE} has a row for it, and no rule records it"
+            );
             violations.push(Violation::new(&file.path, number, message));
         }
     }
@@ -100,10 +105,15 @@ mod tests {
         let page = format!(
             "{ROWS}sluice_store is a crate\n\n```promql\nrate(sluice_time_seconds_bucket[5m]) > topic:sluice_depth:sum{{reason=\"process_died\"}}\n```\n"
         );
-        let rules = "# sluice_gone was renamed\n- record: topic:sluice_depth:sum\n  expr: sum by (topic) (sluice_depth)\n";
+        let rules = "# sluice_gone was renamed\n- record: topic:sluice_depth:sum\n  expr: sum by (topic) (sluice_depth)\n- expr: sluice_operator_leader == 0\n";
+        let of_operator = "| `sluice_operator_leader` | gauge |  | x |\n";
         passes(
             only_metrics_that_exist_are_asked_for,
-            &[(PAGE, &page), ("monitoring/rules.yaml", rules)],
+            &[
+                (PAGE, &page),
+                (OPERATOR_PAGE, of_operator),
+                ("monitoring/rules.yaml", rules),
+            ],
         );
     }
 

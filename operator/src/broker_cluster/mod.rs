@@ -1,0 +1,3 @@
+//! Clusters of brokers.
+
+pub mod names;

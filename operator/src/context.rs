@@ -1,0 +1,127 @@
+//! What every controller is given.
+
+use crate::backoff::Pace;
+use crate::broker::Brokers;
+use crate::clock::Clock;
+use crate::error::ReconcileError;
+use crate::metrics::Metrics;
+use crate::settings::Settings;
+use k8s_openapi::api::core::v1::ObjectReference;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::Client;
+use kube::runtime::controller::Action;
+use kube::runtime::events::{Event, EventType, Recorder, Reporter};
+use parking_lot::Mutex;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Of a note; the API server refuses longer ones.
+const NOTE_CHARS_MAX: usize = 1_000;
+/// Of each pause between two looks, at most this part is left out, so that resources do not come in step.
+const RESYNC_JITTER: f64 = 0.2;
+
+/// Clients, clocks and counters of the process.
+pub struct Context {
+    /// The API server.
+    pub client: Client,
+    /// Connections to brokers.
+    pub brokers: Brokers,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// Time.
+    pub clock: Clock,
+    /// Reconciliations of a kind at one time.
+    pub concurrency: u16,
+    /// Admin APIs that are elsewhere than their Services, by NAMESPACE/CLUSTER.
+    pub admin_addresses: BTreeMap<String, String>,
+    resync: Duration,
+    recorder: Recorder,
+    /// Failures in a row, by kind and uid; only of what fails.
+    failures: Mutex<HashMap<(&'static str, String), u32>>,
+}
+
+/// Something that happened to a resource, for people who look at it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// Whether somebody should have a look.
+    pub warning: bool,
+    /// A word of the resource's reasons.
+    pub reason: &'static str,
+    /// A sentence.
+    pub text: String,
+}
+
+impl Context {
+    /// Of a process that leads.
+    pub fn new(
+        client: Client,
+        metrics: Arc<Metrics>,
+        brokers: Brokers,
+        clock: Clock,
+        settings: &Settings,
+        identity: String,
+    ) -> Self {
+        let reporter = Reporter {
+            controller: "sluice-operator".to_owned(),
+            instance: Some(identity),
+        };
+        Self {
+            recorder: Recorder::new(client.clone(), reporter),
+            client,
+            brokers,
+            metrics,
+            clock,
+            concurrency: settings.concurrency,
+            admin_addresses: settings.admin_addresses.clone(),
+            resync: settings.resync,
+            failures: Mutex::default(),
+        }
+    }
+
+    /// The time of day as it stands in statuses.
+    pub fn now(&self) -> Time {
+        Time(self.clock.now())
+    }
+
+    /// Nothing is left to do until something changes; still, look again after a while.
+    pub fn resync(&self) -> Action {
+        Action::requeue(self.resync.mul_f64(1.0 - RESYNC_JITTER * fastrand::f64()))
+    }
+
+    /// When to try again after a failure of this resource.
+    pub fn retry(&self, kind: &'static str, uid: &str, error: &ReconcileError) -> Action {
+        let mut failures = self.failures.lock();
+        let failures = failures.entry((kind, uid.to_owned())).or_insert(0);
+        *failures = failures.saturating_add(1);
+        let pace = error.pace();
+        if pace == Pace::Refused && *failures > 1 {
+            tracing::debug!(kind, uid, failures, "still refused");
+        }
+        Action::requeue(pace.pause(*failures, fastrand::f64()))
+    }
+
+    /// The resource fails no longer, or is gone.
+    pub fn succeeded(&self, kind: &'static str, uid: &str) {
+        self.failures.lock().remove(&(kind, uid.to_owned()));
+    }
+
+    /// Writes an event. That it cannot be written stops nothing.
+    pub async fn tell(&self, about: &ObjectReference, note: &Note) {
+        let event = Event {
+            type_: if note.warning {
+                EventType::Warning
+            } else {
+                EventType::Normal
+            },
+            reason: note.reason.to_owned(),
+            note: Some(note.text.chars().take(NOTE_CHARS_MAX).collect()),
+            action: "Reconcile".to_owned(),
+            secondary: None,
+        };
+        if let Err(error) = self.recorder.publish(&event, about).await {
+            let name = about.name.as_deref().unwrap_or_default();
+            tracing::warn!(%error, name, reason = note.reason, "cannot write an event");
+        }
+    }
+}

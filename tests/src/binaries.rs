@@ -72,6 +72,20 @@ fn once(
 
 fn build(package: &str, arguments: &[&str]) -> Result<PathBuf> {
     println!("building {package} {}", arguments.join(" "));
+    let status = cargo()
+        .args(["build", "--quiet", "--locked", "--release", "-p", package])
+        .args(arguments)
+        .arg("--target-dir")
+        .arg(scratch())
+        .status()
+        .context("cannot start cargo")?;
+    ensure!(status.success(), "cargo build of {package} ended with {status}");
+    Ok(scratch().join("release"))
+}
+
+/// `cargo` in the workspace, as if it were called from outside of this test.
+#[must_use]
+pub fn cargo() -> Command {
     let mut cargo = Command::new("cargo");
     // What cargo has told this test of its own package would make build scripts of others run again.
     for (name, _) in std::env::vars_os() {
@@ -79,17 +93,8 @@ fn build(package: &str, arguments: &[&str]) -> Result<PathBuf> {
             cargo.env_remove(name);
         }
     }
-    let status = cargo
-        .args(["build", "--quiet", "--locked", "--release", "-p", package])
-        .args(arguments)
-        .arg("--target-dir")
-        .arg(scratch())
-        .current_dir(workspace())
-        .stdin(Stdio::null())
-        .status()
-        .context("cannot start cargo")?;
-    ensure!(status.success(), "cargo build of {package} ended with {status}");
-    Ok(scratch().join("release"))
+    cargo.current_dir(workspace()).stdin(Stdio::null());
+    cargo
 }
 
 fn executable(folder: &Path, name: &str) -> Result<PathBuf> {

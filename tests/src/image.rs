@@ -13,6 +13,8 @@ use crate::binaries;
 const BASE: &str = "localhost/sluice-test-base";
 /// In the loader's path of every executable here.
 const KERNELS_OWN: &str = "linux-vdso";
+/// What ldd says of a program that is linked statically.
+const NEEDS_NONE: &str = "not a dynamic executable";
 
 /// An image, in a storage of its own, which the next one of the same target takes over.
 #[derive(Debug)]
@@ -41,11 +43,7 @@ impl Image {
             name: format!("localhost/sluice-test-{target}"),
             root: OnceLock::new(),
         };
-        let base = image.folder("base")?;
-        lay_out_base(&base, executables)?;
-        let recipe = base.join("Dockerfile");
-        std::fs::write(&recipe, "FROM scratch\nCOPY root/ /\n")?;
-        image.bud(&base, &recipe, BASE, &[])?;
+        image.build_base(BASE, executables, "")?;
 
         let context = image.folder("context")?;
         std::fs::create_dir_all(context.join("data"))?;
@@ -62,6 +60,53 @@ impl Image {
         let dockerfile = binaries::workspace().join("Dockerfile");
         image.bud(&context, &dockerfile, &image.name, &options)?;
         Ok(image)
+    }
+
+    /// An image of one executable and what it needs to run, made in this folder, which is the caller's.
+    ///
+    /// # Errors
+    /// When buildah is missing or fails; the error has what it wrote.
+    pub fn of_executable(folder: &Path, name: &str, executable: &Path) -> Result<Self> {
+        let image = Self {
+            storage: folder.to_owned(),
+            name: name.to_owned(),
+            root: OnceLock::new(),
+        };
+        let program = executable.file_name().and_then(|name| name.to_str());
+        let program = program.context("an executable has no name")?;
+        copy_into(executable, &image.folder("base")?.join("root/usr/local/bin"))?;
+        let entry = format!("ENTRYPOINT [\"/usr/local/bin/{program}\"]\n");
+        image.build_base(name, &[executable.to_owned()], &entry)?;
+        Ok(image)
+    }
+
+    fn build_base(&self, name: &str, executables: &[PathBuf], instructions: &str) -> Result<()> {
+        let base = self.folder("base")?;
+        lay_out_base(&base, executables)?;
+        let recipe = base.join("Dockerfile");
+        std::fs::write(&recipe, format!("FROM scratch\nCOPY root/ /\n{instructions}"))?;
+        self.bud(&base, &recipe, name, &[])?;
+        Ok(())
+    }
+
+    /// What it is called.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Writes it as an archive that container engines read, under the name that it is to have there.
+    ///
+    /// # Errors
+    /// When buildah fails.
+    pub fn write_archive(&self, file: &Path, name: &str) -> Result<()> {
+        // An archive that is there would be added to, which is refused.
+        if file.exists() {
+            std::fs::remove_file(file).with_context(|| format!("cannot remove {}", file.display()))?;
+        }
+        let archive = format!("docker-archive:{}:{name}", file.display());
+        self.buildah(&["push", "--quiet", &self.name, &archive])?;
+        Ok(())
     }
 
     /// What the image says about itself: the `config` of the OCI format.
@@ -156,8 +201,11 @@ fn libraries(executable: &Path) -> Result<Vec<PathBuf>> {
         .arg(executable)
         .output()
         .context("cannot start ldd")?;
+    let listed = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    if listed.contains(NEEDS_NONE) {
+        return Ok(Vec::new());
+    }
     ensure!(output.status.success(), "ldd fails on {}", executable.display());
-    let listed = String::from_utf8_lossy(&output.stdout).into_owned();
     let lines = listed.lines().filter(|line| !line.contains(KERNELS_OWN));
     Ok(lines
         .filter_map(|line| line.split_whitespace().find(|word| word.starts_with('/')))

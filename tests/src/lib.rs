@@ -12,6 +12,7 @@ pub mod http;
 pub mod image;
 pub mod java;
 pub mod kills;
+pub mod kube;
 pub mod metrics;
 pub mod oracle;
 pub mod ports;

@@ -2,7 +2,7 @@
 //! installed.
 
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
@@ -56,6 +56,40 @@ pub const OF_PAGES: [Packaged; 3] = [
     },
 ];
 
+/// What a node of Kubernetes runs on: its container engine, what that needs for networks, and what makes images.
+pub const OF_NODES: [Packaged; 9] = [
+    Packaged {
+        program: "containerd",
+        package: "containerd",
+    },
+    RUNC,
+    BUILDAH,
+    Packaged {
+        program: "/usr/lib/cni/bridge",
+        package: "containernetworking-plugins",
+    },
+    Packaged {
+        program: "ip",
+        package: "iproute2",
+    },
+    Packaged {
+        program: "iptables",
+        package: "iptables",
+    },
+    Packaged {
+        program: "nft",
+        package: "nftables",
+    },
+    Packaged {
+        program: "conntrack",
+        package: "conntrack",
+    },
+    Packaged {
+        program: "ipset",
+        package: "ipset",
+    },
+];
+
 impl Packaged {
     /// Installs it if it is missing, and says so; an error tells what to run where that cannot be done from here.
     pub fn install(self) -> Result<()> {
@@ -90,9 +124,14 @@ fn apt_get() -> Command {
     command
 }
 
+/// Where Debian's packages put what only root runs, which is not in everybody's path.
+const FOR_ROOT: [&str; 2] = ["/usr/sbin", "/sbin"];
+
+/// A name is looked for in the path; an absolute path is where it is, since joined to anything it stays itself.
 fn on_path(program: &str) -> bool {
-    std::env::var_os("PATH")
-        .is_some_and(|path| std::env::split_paths(&path).any(|dir| is_program(&dir.join(program))))
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut folders = std::env::split_paths(&path).chain(FOR_ROOT.map(PathBuf::from));
+    folders.any(|folder| is_program(&folder.join(program)))
 }
 
 fn is_program(path: &Path) -> bool {
@@ -115,6 +154,7 @@ mod tests {
     #[test]
     fn a_program_is_found_on_the_path() {
         assert!(on_path("sh"));
+        assert!(on_path("/bin/sh"));
         assert!(!on_path("no-such-program-here"));
     }
 

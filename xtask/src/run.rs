@@ -132,7 +132,7 @@ fn judge(expected: Expected, mut tally: Tally, ended: Result<()>) -> (Result<()>
 }
 
 /// `4.2 s`, or `3 min 4 s` for what takes longer than a minute.
-fn in_seconds(took: Duration) -> String {
+pub fn in_seconds(took: Duration) -> String {
     let seconds = took.as_secs();
     if seconds < 60 {
         format!("{:.1} s", took.as_secs_f64())

@@ -1,6 +1,7 @@
 //! `cargo xtask test`: everything, in the order in which it is cheapest to learn what is wrong.
 
 use std::env;
+use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
 use anyhow::{Result, bail};
@@ -8,8 +9,7 @@ use cargo_metadata::Metadata;
 
 use crate::process::{cargo, check};
 use crate::run::{Expected, Run};
-use crate::workspace;
-use crate::{apt, deny, suites, tools, verify};
+use crate::{apt, deny, kube, suites, tools, verify, workspace};
 
 /// Tells the suites where the executables under test are.
 const BINARIES: &str = "SLUICE_BIN_DIR";
@@ -34,18 +34,43 @@ pub fn test(args: &TestArgs) -> Result<ExitCode> {
     }
     let chosen = suites::choose(&all, &args.suite)?;
     let mut run = Run::start();
-    let chosen_by_name = !args.suite.is_empty();
-    if !prepare(&mut run, chosen_by_name) {
-        return Ok(run.finish());
+    if args.suite.is_empty() {
+        everything(&mut run, &metadata, &chosen)?;
+    } else {
+        chosen_by_name(&mut run, &metadata, &chosen, &[])?;
     }
-    install_packages(&mut run, &chosen);
-    if !chosen_by_name {
-        verify::steps(&mut run);
-        deny::step(&mut run);
-        integration_tests(&mut run, &metadata);
-    }
-    system_suites(&mut run, &metadata, &chosen);
     Ok(run.finish())
+}
+
+/// All there is. The programs of Kubernetes are built beside what is built with cargo.
+fn everything(run: &mut Run, metadata: &Metadata, chosen: &[String]) -> Result<()> {
+    if !prepare(run, false) {
+        return Ok(());
+    }
+    let programs = kube::Building::begin()?;
+    install_packages(run, chosen);
+    verify::steps(run);
+    deny::step(run);
+    integration_tests(run, metadata);
+    system_suites(run, metadata, chosen, Some(programs), &[]);
+    Ok(())
+}
+
+/// These suites alone, with these variables in their environment.
+pub fn chosen_by_name(
+    run: &mut Run,
+    metadata: &Metadata,
+    chosen: &[String],
+    environment: &[(&str, String)],
+) -> Result<()> {
+    if !prepare(run, true) {
+        return Ok(());
+    }
+    let wanted = chosen.iter().any(|suite| needs_kubernetes(suite));
+    let programs = wanted.then(kube::Building::begin).transpose()?;
+    install_packages(run, chosen);
+    system_suites(run, metadata, chosen, programs, environment);
+    Ok(())
 }
 
 /// Checks the tools. Tells whether to go on: something missing ends the run, since a suite left out would look like a
@@ -77,8 +102,17 @@ fn prepare(run: &mut Run, chosen_by_name: bool) -> bool {
 const PACKAGED: &[(&str, &[apt::Packaged])] = &[
     ("docs_commands", &apt::OF_PAGES),
     ("image", &[apt::BUILDAH, apt::RUNC]),
+    ("kube_harness", &apt::OF_NODES),
     ("prometheus", &[apt::PROMETHEUS]),
 ];
+
+/// The suites that start a Kubernetes, or only its API server.
+const KUBERNETES: &[&str] = &["kube_harness", "kube_resources"];
+
+/// Tells whether a suite needs the programs of Kubernetes.
+pub fn needs_kubernetes(suite: &str) -> bool {
+    KUBERNETES.contains(&suite)
+}
 
 /// Installs what the chosen suites need and is missing. Whatever cannot be installed fails here and in its suite.
 fn install_packages(run: &mut Run, chosen: &[String]) {
@@ -103,7 +137,7 @@ fn integration_tests(run: &mut Run, metadata: &Metadata) {
 
 /// `cargo test` of these integration tests. It names the whole workspace, as the unit tests do: chosen by package they
 /// would be built with other features of the dependencies, that is, everything a second time.
-fn of_workspace(tests: &[String]) -> Command {
+pub fn of_workspace(tests: &[String]) -> Command {
     let mut command = cargo(&["test", "--locked", "--workspace"]);
     for test in tests {
         command.args(["--test", test]);
@@ -114,7 +148,15 @@ fn of_workspace(tests: &[String]) -> Command {
 /// Builds what is tested the way it is shipped (these packages alone, so that no feature of the tests leaks
 /// into it), then runs suite after suite, each test of it alone: they start processes, measure and share two
 /// cores. The suites themselves are not optimised: what counts runs in the executables.
-fn system_suites(run: &mut Run, metadata: &Metadata, chosen: &[String]) {
+///
+/// The programs of Kubernetes are waited for before the first of them, so that no suite measures beside a build.
+fn system_suites(
+    run: &mut Run,
+    metadata: &Metadata,
+    chosen: &[String],
+    programs: Option<kube::Building>,
+    environment: &[(&str, String)],
+) {
     let built = run.step("build the executables", || {
         check(&mut cargo(&[
             "build",
@@ -131,6 +173,7 @@ fn system_suites(run: &mut Run, metadata: &Metadata, chosen: &[String]) {
         ]))
     });
     let compiled = run.step("build the suites", || check(of_workspace(chosen).arg("--no-run")));
+    let programs: Option<PathBuf> = programs.and_then(|building| building.finish(run));
     if !(built && compiled) {
         return;
     }
@@ -139,7 +182,11 @@ fn system_suites(run: &mut Run, metadata: &Metadata, chosen: &[String]) {
         let mut tests = of_workspace(std::slice::from_ref(suite));
         tests
             .args(["--", "--nocapture", "--test-threads=1"])
+            .envs(environment.iter().map(|(name, value)| (name, value)))
             .env(BINARIES, &binaries);
+        if let Some(programs) = &programs {
+            tests.env(kube::PROGRAMS, programs);
+        }
         let title = format!("suite {suite} ({} of {})", index + 1, chosen.len());
         run.tests(&title, Expected::AtLeastOne, tests);
     }

@@ -40,6 +40,13 @@ pub const TOOLS: &[Tool] = &[
         before_version: "Apache Maven ",
         get: "`apt-get install maven`, or Maven's own distribution",
     },
+    Tool {
+        name: "Go",
+        at_least: Version(1, 26),
+        command: &["go", "version"],
+        before_version: "go version go",
+        get: "unpack Go's own distribution, and put its `bin` folder into the path",
+    },
 ];
 
 /// What is missing or too old, one sentence each; empty if all is there. Prints what it found.
@@ -127,6 +134,7 @@ mod tests {
                 "\u{1b}[1mApache Maven 3.8.7\u{1b}[m\nMaven home: /usr/share/maven",
                 Version(3, 8),
             ),
+            ("Go", "go version go1.26.8 linux/amd64", Version(1, 26)),
         ] {
             let tool = TOOLS.iter().find(|tool| tool.name == name).unwrap();
             assert_eq!(

@@ -1,0 +1,84 @@
+//! `kubectl`, as somebody at a terminal uses it.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
+
+use super::programs;
+
+/// The command line against one server.
+#[derive(Debug, Clone)]
+pub struct Kubectl {
+    kubeconfig: Option<PathBuf>,
+    context: Option<String>,
+}
+
+impl Kubectl {
+    /// For the server of a kubeconfig.
+    #[must_use]
+    pub fn of(kubeconfig: &Path) -> Self {
+        Self {
+            kubeconfig: Some(kubeconfig.to_owned()),
+            context: None,
+        }
+    }
+
+    /// For a context of the kubeconfig that the machine's own kubectl uses.
+    #[must_use]
+    pub fn of_context(context: &str) -> Self {
+        Self {
+            kubeconfig: None,
+            context: Some(context.to_owned()),
+        }
+    }
+
+    /// Runs it; gives what it printed.
+    ///
+    /// # Errors
+    /// When it ends with another code than 0: what it says is in the error.
+    pub fn run(&self, arguments: &[&str]) -> Result<String> {
+        let output = self.output(arguments)?;
+        let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+        ensure!(
+            output.status.success(),
+            "kubectl {} ended with {}: {}{printed}",
+            arguments.join(" "),
+            output.status,
+            String::from_utf8_lossy(&output.stderr)
+        );
+        Ok(printed)
+    }
+
+    /// Runs it with JSON for output.
+    ///
+    /// # Errors
+    /// As [`Kubectl::run`], or when it prints no JSON.
+    pub fn json(&self, arguments: &[&str]) -> Result<Value> {
+        let printed = self.run(&[arguments, &["--output", "json"]].concat())?;
+        serde_json::from_str(&printed).context("kubectl prints no JSON")
+    }
+
+    /// Runs it, whatever it comes to: warnings of the server go to the error output.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn output(&self, arguments: &[&str]) -> Result<Output> {
+        self.command()?
+            .args(arguments)
+            .output()
+            .context("cannot start kubectl")
+    }
+
+    fn command(&self) -> Result<Command> {
+        let mut command = programs::command("kubectl")?;
+        if let Some(kubeconfig) = &self.kubeconfig {
+            command.arg("--kubeconfig").arg(kubeconfig);
+        }
+        if let Some(context) = &self.context {
+            command.args(["--context", context]);
+        }
+        Ok(command)
+    }
+}

@@ -35,6 +35,10 @@ pub struct Context {
     pub concurrency: u16,
     /// Admin APIs that are elsewhere than their Services, by NAMESPACE/CLUSTER.
     pub admin_addresses: BTreeMap<String, String>,
+    /// Where the brokers' image is from unless a cluster says otherwise.
+    pub broker_image: String,
+    /// Where the operator's pods are.
+    pub operator_namespace: String,
     resync: Duration,
     recorder: Recorder,
     /// Failures in a row, by kind and uid; only of what fails.
@@ -66,8 +70,11 @@ impl Context {
             controller: "sluice-operator".to_owned(),
             instance: Some(identity),
         };
+        let own_namespace = || client.default_namespace().to_owned();
         Self {
             recorder: Recorder::new(client.clone(), reporter),
+            operator_namespace: settings.lease_namespace.clone().unwrap_or_else(own_namespace),
+            broker_image: settings.broker_image.clone(),
             client,
             brokers,
             metrics,
@@ -87,6 +94,11 @@ impl Context {
     /// Nothing is left to do until something changes; still, look again after a while.
     pub fn resync(&self) -> Action {
         Action::requeue(self.resync.mul_f64(1.0 - RESYNC_JITTER * fastrand::f64()))
+    }
+
+    /// How long at most nothing is looked at again.
+    pub fn resync_period(&self) -> std::time::Duration {
+        self.resync
     }
 
     /// When to try again after a failure of this resource.

@@ -1,5 +1,6 @@
 //! All controllers.
 
+use crate::broker_cluster;
 use crate::broker_object::{self, Clusters};
 use crate::context::Context;
 use crate::settings::Scope;
@@ -16,6 +17,7 @@ pub async fn run(scopes: Vec<Scope>, context: Arc<Context>, shutdown: Shutdown) 
         running.spawn(async move {
             let clusters = Clusters::watch(Arc::clone(&context), &scope, &shutdown).await;
             tokio::join!(
+                broker_cluster::run(Arc::clone(&context), scope.clone(), shutdown.clone()),
                 broker_object::run::<Topic>(
                     Arc::clone(&context),
                     Arc::clone(&clusters),

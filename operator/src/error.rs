@@ -13,6 +13,9 @@ pub enum ReconcileError {
     /// The broker did.
     #[error("{0}")]
     Broker(#[from] BrokerError),
+    /// Nothing that cannot be guessed can be made.
+    #[error("the system has no randomness for a token")]
+    NoRandomness,
 }
 
 impl From<kube::Error> for ReconcileError {
@@ -37,6 +40,7 @@ impl ReconcileError {
             }
             Self::Broker(error) if error.retryable() => Pace::Down,
             Self::Broker(_) => Pace::Refused,
+            Self::NoRandomness => Pace::Down,
         }
     }
 
@@ -45,6 +49,7 @@ impl ReconcileError {
         match self {
             Self::Kubernetes(_) => "Kubernetes",
             Self::Broker(error) => error.reason(),
+            Self::NoRandomness => "NoRandomness",
         }
     }
 }

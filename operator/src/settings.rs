@@ -67,6 +67,14 @@ pub struct RunArgs {
         value_delimiter = ','
     )]
     admin_addresses: Vec<String>,
+    /// Run brokers from this image, without tag, unless their BrokerCluster names another; the tag is the cluster's version
+    #[arg(
+        long,
+        env = "SLUICE_OPERATOR_BROKER_IMAGE",
+        value_name = "IMAGE",
+        default_value = "sluice-broker"
+    )]
+    broker_image: String,
     /// Agree on the leader by the Lease of this name
     #[arg(
         long,
@@ -135,6 +143,8 @@ pub struct Settings {
     pub resync: Duration,
     /// Admin APIs that are elsewhere than their Services, by NAMESPACE/CLUSTER.
     pub admin_addresses: BTreeMap<String, String>,
+    /// Where the brokers' image is from unless a cluster says otherwise.
+    pub broker_image: String,
     /// The Lease.
     pub lease_name: String,
     /// Its namespace; the client's own if absent.
@@ -201,6 +211,7 @@ impl RunArgs {
             concurrency: self.concurrency,
             resync: Duration::from_secs(self.resync_seconds),
             admin_addresses: addresses(&self.admin_addresses)?,
+            broker_image: self.broker_image,
             lease_name: self.lease_name,
             lease_namespace: self.lease_namespace,
             lease_terms,

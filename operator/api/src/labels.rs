@@ -16,6 +16,10 @@ pub const APPLIED_HASH: &str = "sluice.dev/applied-hash";
 pub const RESTART_HASH: &str = "sluice.dev/restart-hash";
 /// When the operator has made the token in a Secret, in RFC 3339.
 pub const TOKEN_MADE_AT: &str = "sluice.dev/token-made-at";
+/// How far the exchange of the token in a Secret has come; absent while none is under way.
+pub const TOKEN_STEP: &str = "sluice.dev/token-step";
+/// Since when, in RFC 3339.
+pub const TOKEN_STEP_AT: &str = "sluice.dev/token-step-at";
 
 /// Which cluster an object belongs to.
 pub const CLUSTER: &str = "sluice.dev/cluster";

@@ -10,9 +10,10 @@ use sluice_proto::admin::broker_service_client::BrokerServiceClient;
 use sluice_proto::admin::group_service_client::GroupServiceClient;
 use sluice_proto::admin::topic_service_client::TopicServiceClient;
 use sluice_proto::admin::{
-    BrokerStatus, CreateGroupRequest, CreateTopicRequest, DeleteGroupRequest, DeleteTopicRequest,
-    DescribeGroupRequest, DescribeTopicRequest, FenceRequest, GetStatusRequest, GroupDescription, GroupSpec,
-    TopicDescription, TopicSpec, UpdateGroupRequest, UpdateTopicRequest,
+    BrokerStatus, ConfigChange, ConfigEntry, CreateGroupRequest, CreateTopicRequest, DeleteGroupRequest,
+    DeleteTopicRequest, DescribeGroupRequest, DescribeTopicRequest, FenceRequest, GetConfigRequest,
+    GetStatusRequest, GroupDescription, GroupSpec, SetConfigRequest, TopicDescription, TopicSpec,
+    UpdateGroupRequest, UpdateTopicRequest,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -89,6 +90,25 @@ impl Remote {
         let mut broker = BrokerServiceClient::new(self.service.clone());
         self.call("GetStatus", broker.get_status(GetStatusRequest {}))
             .await
+    }
+
+    /// Keys of its configuration as they stand; all of them if none is named.
+    pub async fn config(&self, keys: Vec<String>) -> Result<Vec<ConfigEntry>, BrokerError> {
+        let mut broker = BrokerServiceClient::new(self.service.clone());
+        let answer = self
+            .call("GetConfig", broker.get_config(GetConfigRequest { keys }))
+            .await?;
+        Ok(answer.entries)
+    }
+
+    /// Changes keys that are live, all of them or none.
+    pub async fn configure(&self, changes: Vec<ConfigChange>) -> Result<(), BrokerError> {
+        let set = |epoch| {
+            let changes = changes.clone();
+            let mut broker = BrokerServiceClient::new(self.service.clone());
+            async move { broker.set_config(SetConfigRequest { changes, epoch }).await }
+        };
+        self.write("SetConfig", set).await.map(|_| ())
     }
 
     fn topics(&self) -> TopicServiceClient<Authorized> {

@@ -153,6 +153,8 @@ words! {
         RestartPending,
         /// A key is not known, is the operator's own, or does not take its value.
         ConfigurationInvalid,
+        /// Fields of the resource do not go together.
+        SpecInvalid,
         /// A Secret or a key of it is not there.
         SecretNotFound,
         /// A Secret is not what it has to be.

@@ -7,6 +7,7 @@ pub mod admin;
 pub mod binaries;
 pub mod client;
 pub mod container;
+pub mod dashboards;
 pub mod fixture;
 pub mod http;
 pub mod image;

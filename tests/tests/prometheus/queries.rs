@@ -6,6 +6,7 @@ use sluice_proto::v2::Code;
 use sluice_tests::client::{
     Client, Receive, Session, code, fifo_message, message, producer_settings, push_consumer_settings,
 };
+use sluice_tests::dashboards;
 use sluice_tests::process::Setup;
 use sluice_tests::prometheus::Prometheus;
 use sluice_tests::wait;
@@ -94,6 +95,10 @@ async fn every_query_of_the_page_is_answered() {
         ),
     ] {
         assert_eq!(prometheus.sum(query).unwrap(), Some(expected), "{query}");
+    }
+    for query in dashboards::queries().unwrap() {
+        // Those of the operator have no samples here; all are taken.
+        prometheus.query(&query.promql).unwrap();
     }
     let rules = prometheus.rules().unwrap();
     assert!(rules.len() > 15, "{rules:?}");

@@ -5,13 +5,16 @@ use std::collections::BTreeSet;
 use super::Violation;
 use super::tree::{File, Tree};
 
-const PAGE: &str = "docs/metrics.md";
+/// The pages with tables of metrics, and with queries.
+const PAGES: [&str; 3] = [
+    "docs/metrics.md",
+    "docs/operator-metrics.md",
+    "docs/monitoring-on-kubernetes.md",
+];
 
-/// The operator's.
-const OPERATOR_PAGE: &str = "docs/operator-metrics.md";
-
-/// Rules, and whatever else there is for Prometheus.
+/// Rules and their tests. The queries of dashboards are a suite's.
 const MONITORING: &str = "monitoring/";
+const RULES: &str = ".yaml";
 
 /// What the names of our metrics begin with.
 const PREFIXES: [&str; 3] = ["rocketmq_", "sluice_", "process_"];
@@ -20,25 +23,23 @@ const PREFIXES: [&str; 3] = ["rocketmq_", "sluice_", "process_"];
 const HISTOGRAM: &[&str] = &["_bucket", "_sum", "_count"];
 const OTHERS: &[&str] = &[""];
 
-/// Every metric that a rule or a query of the page names has a row on the page, or is recorded by a rule.
+/// Every metric that a rule or a query of a page names has a row on a page, or is recorded by a rule.
 pub fn only_metrics_that_exist_are_asked_for(tree: &Tree) -> Vec<Violation> {
-    let Some(page) = tree.file(PAGE) else {
-        return Vec::new();
-    };
-    let mut known = series(page);
-    known.extend(tree.file(OPERATOR_PAGE).map(series).unwrap_or_default());
-    let monitoring = || tree.files.iter().filter(|file| file.path.starts_with(MONITORING));
+    let pages = || PAGES.iter().filter_map(|page| tree.file(page));
+    let mut known: BTreeSet<String> = pages().flat_map(series).collect();
+    let is_rules = |path: &str| path.starts_with(MONITORING) && path.ends_with(RULES);
+    let monitoring = || tree.files.iter().filter(|file| is_rules(&file.path));
     for file in monitoring() {
         let recorded = file.text.lines().filter_map(|line| line.split_once("record: "));
         known.extend(recorded.map(|(_, name)| name.trim().to_owned()));
     }
     let asked = monitoring().flat_map(|file| lines(file).map(move |line| (file, line)));
-    let asked = asked.chain(queries(page).map(|line| (page, line)));
+    let asked = asked.chain(pages().flat_map(|page| queries(page).map(move |line| (page, line))));
     let mut violations = Vec::new();
     for (file, (line, number)) in asked {
         for name in names(line).filter(|name| !known.contains(*name)) {
             let message = format!(
-                "there is no metric {name}: neither {PAGE} nor {OPERATOR_PAGE} has a row for it, and no rule records it"
+                "there is no metric {name}: no page of metrics has a row for it, and no rule records it"
             );
             violations.push(Violation::new(&file.path, number, message));
         }
@@ -46,7 +47,7 @@ pub fn only_metrics_that_exist_are_asked_for(tree: &Tree) -> Vec<Violation> {
     violations
 }
 
-/// The names of all series that the page's tables have.
+/// The names of all series that a page's tables have.
 fn series(page: &File) -> BTreeSet<String> {
     let rows = page
         .text
@@ -98,6 +99,7 @@ mod tests {
     use super::*;
     use crate::tidy::testing::{passes, places};
 
+    const PAGE: &str = PAGES[0];
     const ROWS: &str = "| `sluice_depth` | gauge | | x |\n| `sluice_time_seconds` | histogram | | x |\n\n";
 
     #[test]
@@ -105,14 +107,16 @@ mod tests {
         let page = format!(
             "{ROWS}sluice_store is a crate\n\n```promql\nrate(sluice_time_seconds_bucket[5m]) > topic:sluice_depth:sum{{reason=\"process_died\"}}\n```\n"
         );
-        let rules = "# sluice_gone was renamed\n- record: topic:sluice_depth:sum\n  expr: sum by (topic) (sluice_depth)\n- expr: sluice_operator_leader == 0\n";
-        let of_operator = "| `sluice_operator_leader` | gauge |  | x |\n";
+        let rules = "# sluice_gone was renamed\n- record: topic:sluice_depth:sum\n  expr: sum by (topic) (sluice_depth)\n";
+        let of_operator = "| `sluice_operator_leader` | gauge | | x |\n";
+        let of_leader = "- expr: sluice_operator_leader == 0\n";
         passes(
             only_metrics_that_exist_are_asked_for,
             &[
                 (PAGE, &page),
-                (OPERATOR_PAGE, of_operator),
+                (PAGES[1], of_operator),
                 ("monitoring/rules.yaml", rules),
+                ("monitoring/more.yaml", of_leader),
             ],
         );
     }

@@ -1,0 +1,99 @@
+{{/* The operator's pod. */}}
+{{- define "sluice.pod" -}}
+serviceAccountName: {{ include "sluice.serviceAccountName" . }}
+automountServiceAccountToken: true
+{{- with .Values.imagePullSecrets }}
+imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+securityContext:
+  {{- include "sluice.podSecurityContext" . | nindent 2 }}
+{{- if not .Values.hostUsers }}
+hostUsers: false
+{{- end }}
+terminationGracePeriodSeconds: {{ .Values.terminationGracePeriodSeconds }}
+enableServiceLinks: false
+containers:
+  - name: operator
+    image: {{ include "sluice.image" . | quote }}
+    imagePullPolicy: {{ .Values.image.pullPolicy }}
+    args:
+      {{- include "sluice.arguments" . | nindent 6 }}
+    {{- with .Values.extraEnv }}
+    env:
+      {{- toYaml . | nindent 6 }}
+    {{- end }}
+    ports:
+      - name: http
+        containerPort: 8080
+        protocol: TCP
+    livenessProbe:
+      httpGet:
+        path: /livez
+        port: http
+      periodSeconds: 10
+      timeoutSeconds: 3
+      failureThreshold: 3
+    readinessProbe:
+      httpGet:
+        path: /readyz
+        port: http
+      periodSeconds: 5
+      timeoutSeconds: 3
+      failureThreshold: 3
+    securityContext:
+      {{- include "sluice.securityContext" . | nindent 6 }}
+    resources:
+      {{- toYaml .Values.resources | nindent 6 }}
+    {{- with .Values.extraVolumeMounts }}
+    volumeMounts:
+      {{- toYaml . | nindent 6 }}
+    {{- end }}
+{{- with .Values.extraVolumes }}
+volumes:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.affinity }}
+affinity:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.topologySpreadConstraints }}
+topologySpreadConstraints:
+  {{- range . }}
+  {{- $selector := dict "labelSelector" (dict "matchLabels" (include "sluice.selector" $ | fromYaml)) "matchLabelKeys" (list "pod-template-hash") }}
+  - {{ merge (dict) . $selector | toYaml | nindent 4 | trim }}
+  {{- end }}
+{{- end }}
+{{- with .Values.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- end }}
+
+{{/* What `sluice-operator run` is told. */}}
+{{- define "sluice.arguments" -}}
+- run
+- --listen=0.0.0.0:8080
+{{- with .Values.watchNamespaces }}
+- --namespaces={{ join "," . }}
+{{- end }}
+- --lease-name={{ include "sluice.fullname" . }}
+- --lease-namespace={{ .Release.Namespace }}
+- --lease-duration-seconds={{ .Values.lease.durationSeconds }}
+- --lease-renew-within-seconds={{ .Values.lease.renewWithinSeconds }}
+- --lease-retry-seconds={{ .Values.lease.retrySeconds }}
+- --concurrency={{ .Values.concurrency }}
+- --resync-seconds={{ .Values.resyncSeconds }}
+- --log={{ .Values.logLevel }}
+- --log-format={{ .Values.logFormat }}
+{{- range .Values.extraArgs }}
+- {{ . | quote }}
+{{- end }}
+{{- end }}

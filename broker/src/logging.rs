@@ -18,6 +18,9 @@ const LEVELS: [(&str, LevelFilter); 6] = [
     ("off", LevelFilter::OFF),
 ];
 
+/// What carries connections, and logs every frame.
+const TRANSPORT: [&str; 6] = ["h2", "hyper", "hyper_util", "rustls", "tonic", "tower"];
+
 /// How lines are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
@@ -86,22 +89,33 @@ impl Logging {
 }
 
 impl Levels {
-    /// Packages that no directive names are logged at the level that stands alone, or at `info`.
+    /// Packages that no directive names are logged at the level that stands alone, or at `info`; those that carry
+    /// connections, not below `info`: they would drown everything else.
     pub fn read(text: &str) -> Result<Self, LogError> {
-        let mut targets = Targets::new().with_default(LevelFilter::INFO);
+        let mut default = None;
+        let mut named = Vec::new();
         for directive in text.split(',').map(str::trim).filter(|text| !text.is_empty()) {
             let refuse = || LogError {
                 directive: directive.to_owned(),
             };
-            targets = match directive.split_once('=') {
-                None => targets.with_default(level(directive).ok_or_else(refuse)?),
+            match directive.split_once('=') {
+                None => default = Some(level(directive).ok_or_else(refuse)?),
                 Some((package, name)) if is_path(package) => {
-                    targets.with_target(package, level(name).ok_or_else(refuse)?)
+                    named.push((package.to_owned(), level(name).ok_or_else(refuse)?));
                 }
                 Some(_) => return Err(refuse()),
-            };
+            }
         }
-        Ok(Self(targets))
+        if default.is_none() && named.is_empty() {
+            return Err(LogError {
+                directive: text.to_owned(),
+            });
+        }
+        let default = default.unwrap_or(LevelFilter::INFO);
+        let quiet = TRANSPORT.map(|package| (package, default.min(LevelFilter::INFO)));
+        let targets = Targets::new().with_default(default).with_targets(quiet);
+        // The last word on a package counts.
+        Ok(Self(targets.with_targets(named)))
     }
 }
 
@@ -130,7 +144,6 @@ mod tests {
     #[test]
     fn a_level_alone_is_for_all_packages_that_have_none_of_their_own() {
         for (asked, store, others) in [
-            ("", Level::INFO, Level::INFO),
             ("debug", Level::DEBUG, Level::DEBUG),
             ("WARN", Level::WARN, Level::WARN),
             ("sluice_store=debug", Level::DEBUG, Level::INFO),
@@ -152,6 +165,23 @@ mod tests {
         );
     }
 
+    #[test]
+    fn what_carries_connections_is_quiet_unless_it_is_named() {
+        for (asked, level) in [
+            ("debug", Level::INFO),
+            ("trace,sluice_store=debug", Level::INFO),
+            ("warn", Level::WARN),
+            ("debug,h2=debug", Level::DEBUG),
+            ("h2=trace", Level::TRACE),
+        ] {
+            let targets = targets(asked).unwrap();
+            let target = "h2::codec::framed_read";
+            assert!(targets.would_enable(target, &level), "{asked}");
+            let finer = finer(level).is_some_and(|finer| targets.would_enable(target, &finer));
+            assert!(!finer, "{asked}");
+        }
+    }
+
     fn finer(level: Level) -> Option<Level> {
         let levels = [Level::ERROR, Level::WARN, Level::INFO, Level::DEBUG, Level::TRACE];
         levels.into_iter().find(|other| *other > level)
@@ -160,6 +190,8 @@ mod tests {
     #[test]
     fn a_directive_that_says_nothing_is_refused_by_name() {
         for (asked, named) in [
+            ("", "''"),
+            (" , ", "' , '"),
             ("bogus", "'bogus'"),
             ("info,x=y=z", "'x=y=z'"),
             ("info,sluice_store=loud", "'sluice_store=loud'"),

@@ -37,7 +37,8 @@ pub struct Shares {
 
 impl Shares {
     /// Raises the limit as far as the system allows, since many grant 1,024 until they are asked, and shares it out.
-    pub fn of_this_process() -> Result<Self, TooFew> {
+    /// Where many clients are `expected`, a low limit is a warning.
+    pub fn of_this_process(expected: bool) -> Result<Self, TooFew> {
         let granted = getrlimit(Resource::Nofile);
         let wanted = Rlimit {
             current: granted.maximum,
@@ -52,7 +53,7 @@ impl Shares {
         };
         // None is no limit at all.
         let shares = Self::of(limit.unwrap_or(u64::MAX))?;
-        shares.say_if_low();
+        shares.say_if_low(expected);
         Ok(shares)
     }
 
@@ -68,14 +69,20 @@ impl Shares {
         })
     }
 
-    fn say_if_low(self) {
-        if u64::from(self.connections) < CONNECTIONS_MAX {
-            tracing::warn!(
-                "clients may have {} connections at a time, half of the limit on open files, which is {}: raise it to {} for {CONNECTIONS_MAX} connections",
-                self.connections,
-                self.limit,
-                2 * CONNECTIONS_MAX
-            );
+    fn say_if_low(self, expected: bool) {
+        if u64::from(self.connections) >= CONNECTIONS_MAX {
+            return;
+        }
+        let text = format!(
+            "clients may have {} connections at a time, half of the limit on open files, which is {}: raise it to {} for {CONNECTIONS_MAX} connections",
+            self.connections,
+            self.limit,
+            2 * CONNECTIONS_MAX
+        );
+        if expected {
+            tracing::warn!("{text}");
+        } else {
+            tracing::info!("{text}");
         }
     }
 }

@@ -59,7 +59,7 @@ pub struct Broker {
 impl Broker {
     /// Starts a broker; it is ready when this returns. `failed` hears of what the process must not outlive.
     pub async fn start(config: Config, failed: sluice_store::Failed) -> anyhow::Result<Self> {
-        let shares = Shares::of_this_process()?;
+        let shares = Shares::of_this_process(config.container)?;
         let (health, shutdown) = (Arc::new(Health::default()), Shutdown::default());
         let mut background = Vec::new();
         let ports = Ports::take(&config, &shares, &health, &mut background).await?;

@@ -8,16 +8,22 @@ use std::time::{Duration, SystemTime};
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// A file's state, or that there is none. Size and number are in it because two changes can come within one tick of the
-/// file system's clock.
+/// file system's clock; the time of its attributes' change, because a file that could not be read may be given other rights.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stamp(Option<(SystemTime, u64, u64)>);
+pub struct Stamp(Option<(SystemTime, (i64, i64), u64, u64)>);
 
 impl Stamp {
     /// The state that the file is in now.
     pub fn of(path: &Path) -> Self {
         let stamp = || {
             let metadata = std::fs::metadata(path).ok()?;
-            Some((metadata.modified().ok()?, metadata.len(), metadata.ino()))
+            let attributes = (metadata.ctime(), metadata.ctime_nsec());
+            Some((
+                metadata.modified().ok()?,
+                attributes,
+                metadata.len(),
+                metadata.ino(),
+            ))
         };
         Self(stamp())
     }

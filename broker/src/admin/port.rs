@@ -24,8 +24,8 @@ pub struct Port {
 }
 
 impl Port {
-    /// Takes the port, and reads what lets callers in.
-    pub async fn open(config: &Config, tls: &Tls, connections_max: u32) -> anyhow::Result<Self> {
+    /// Over the port that was taken; reads what lets callers in.
+    pub fn open(config: &Config, tls: &Tls, listener: Listener) -> anyhow::Result<Self> {
         let tokens = config.admin_token_file.as_deref().map(Tokens::open).transpose()?;
         let client_ca = config
             .admin_client_ca
@@ -34,9 +34,7 @@ impl Port {
             .transpose()?;
         Ok(Self {
             acceptor: tls.acceptor(client_ca.as_ref())?,
-            listener: Listener::bind(config.admin_listen, connections_max)
-                .await?
-                .idle_give_way(),
+            listener: listener.idle_give_way(),
             tokens,
             client_ca,
         })

@@ -32,6 +32,8 @@ pub struct TlsFiles {
 /// Everything the broker is told, checked. What can change while it runs is in `live` alone.
 #[derive(Clone, Debug)]
 pub struct Config {
+    /// Whether the profile is that of a container, where many clients are to be expected.
+    pub container: bool,
     /// Where brokers keep their data.
     pub data_dir: PathBuf,
     /// The name in routes.
@@ -70,6 +72,7 @@ impl Config {
     pub(super) fn of(layers: Layers) -> Result<Self, ConfigError> {
         let init = layers.get(&keys::INIT, forms::path)?;
         let config = Self {
+            container: layers.is_container(),
             data_dir: layers.need(&keys::DATA_DIR, forms::path)?,
             broker_name: layers.need(&keys::BROKER_NAME, forms::name)?,
             cluster_name: layers.need(&keys::CLUSTER_NAME, forms::name)?,

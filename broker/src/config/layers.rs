@@ -93,6 +93,11 @@ impl Layers {
         Ok(layers)
     }
 
+    /// Whether the profile is that of a container.
+    pub(super) fn is_container(&self) -> bool {
+        self.container
+    }
+
     /// The key as it stands.
     pub(super) fn entry(&self, key: &'static Key) -> Entry {
         let said = [

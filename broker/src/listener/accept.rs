@@ -11,12 +11,19 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use thiserror::Error;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_rustls::TlsAcceptor;
 
 /// The first byte of a TLS record that begins a handshake. HTTP/2 begins with a 'P'.
 const TLS_HANDSHAKE: u8 = 0x16;
+/// How the methods of HTTP/1 begin that a look at a port is made with: GET, HEAD, OPTIONS, DELETE, CONNECT, TRACE.
+const HTTP_1_METHODS: &[u8] = b"GHODCT";
+const REQUEST_BYTES_READ: usize = 4096;
+const NO_HTTP_1: &str = "HTTP/1.1 505 HTTP Version Not Supported\r\n\
+    Content-Type: text/plain\r\nConnection: close\r\n\r\n\
+    This port speaks gRPC, over HTTP/2 alone. Health and metrics are at the broker's --http-listen.\n";
 /// After a failure to accept, such as too many open files: trying at once would fail at once.
 const RETRY_AFTER: Duration = Duration::from_millis(100);
 /// A connection that gives way is gone by then, unless a call has begun on it.
@@ -214,9 +221,19 @@ async fn open(
     if stream.peek(&mut first).await? == 0 {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
-    if first[0] == TLS_HANDSHAKE {
-        Ok(ClientIo::tls(tls.accept(stream).await?, ends, place))
-    } else {
-        Ok(ClientIo::plain(stream, ends, place))
+    match first[0] {
+        TLS_HANDSHAKE => Ok(ClientIo::tls(tls.accept(stream).await?, ends, place)),
+        byte if HTTP_1_METHODS.contains(&byte) => Err(tell_http_1(stream).await?),
+        _ => Ok(ClientIo::plain(stream, ends, place)),
     }
+}
+
+/// Whoever comes with a browser or curl is told what this port is; HTTP/2 would answer in a form that they cannot show.
+async fn tell_http_1(mut stream: TcpStream) -> io::Result<io::Error> {
+    // What was not read when the connection is closed would take the answer with it.
+    let mut request = [0; REQUEST_BYTES_READ];
+    let _ = stream.read(&mut request).await?;
+    stream.write_all(NO_HTTP_1.as_bytes()).await?;
+    stream.shutdown().await?;
+    Ok(io::Error::new(io::ErrorKind::InvalidData, "it speaks HTTP/1"))
 }

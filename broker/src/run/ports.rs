@@ -8,7 +8,9 @@ use crate::metrics::PortSources;
 use crate::open_files::Shares;
 use crate::tls::Tls;
 use anyhow::Context as _;
+use rustix::fs::{Access, access};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -33,8 +35,9 @@ impl Ports {
         background: &mut Vec<JoinHandle<()>>,
     ) -> anyhow::Result<Self> {
         let listener = TcpListener::bind(config.http_listen).await;
-        let listener =
-            listener.with_context(|| format!("cannot listen on {} for HTTP", config.http_listen))?;
+        let listener = listener
+            .with_context(|| format!("cannot listen on {}", config.http_listen))
+            .with_context(|| taken("health and metrics", "--http-listen"))?;
         let http = listener.local_addr()?;
         let web = OpenConnections::at_most(shares.http as u64);
         background.push(tokio::spawn(http::serve(
@@ -42,10 +45,15 @@ impl Ports {
             web.clone(),
             Arc::clone(health),
         )));
-        let clients = Listener::bind(config.grpc_listen, shares.connections).await?;
+        let clients = Listener::bind(config.grpc_listen, shares.connections).await;
+        let clients = clients.with_context(|| taken("clients", "--grpc-listen"))?;
+        let operators = Listener::bind(config.admin_listen, shares.admin).await;
+        let operators = operators.with_context(|| taken("the admin API", "--admin-listen"))?;
+        // Only now is anything written: a start that finds a port taken leaves nothing behind.
+        own_folder(&config.data_dir)?;
         let tls = Tls::open(config)?;
         let acceptor = tls.acceptor(None)?;
-        let admin = admin::Port::open(config, &tls, shares.admin).await?;
+        let admin = admin::Port::open(config, &tls, operators)?;
         let certificate = tls.expiry();
         background.push(tokio::spawn(tls.keep_current()));
         let addresses = [
@@ -70,4 +78,22 @@ impl Ports {
             http,
         })
     }
+}
+
+/// What a port that is not to be had was for, and how to take another.
+fn taken(what: &str, flag: &str) -> String {
+    format!("the port for {what} is not to be had, {flag} names another")
+}
+
+/// Makes the folder, or looks whether anything can be made in it.
+fn own_folder(folder: &Path) -> anyhow::Result<()> {
+    let writable = || access(folder, Access::WRITE_OK | Access::EXEC_OK);
+    std::fs::create_dir_all(folder)
+        .and_then(|()| Ok(writable()?))
+        .with_context(|| {
+            format!(
+                "no data can be kept in {}: give the folder to the user that the broker runs as, or name another one with --data-dir",
+                folder.display()
+            )
+        })
 }

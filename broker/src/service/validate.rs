@@ -1,9 +1,11 @@
 //! What clients may say: names, and the parts of a message. Checked once, here; inside nothing is checked again.
 
 use super::reserved;
+use crate::units;
 use sluice_core::limits;
 use sluice_core::plan::FilterError;
 use sluice_proto::v2;
+use std::time::Duration;
 use thiserror::Error;
 
 /// Names of RocketMQ's own topics, which no client may use.
@@ -136,8 +138,9 @@ pub enum Invalid {
     FilterType,
     /// An invisible duration out of its bounds.
     #[error(
-        "the invisible duration is missing or not between {min_ms} ms and {} ms",
-        limits::INVISIBLE_MS_MAX
+        "the invisible duration is missing or not between {} and {}",
+        units::write(Duration::from_millis(*min_ms)),
+        units::write(Duration::from_millis(limits::INVISIBLE_MS_MAX))
     )]
     Invisible {
         /// The shortest.

@@ -42,6 +42,14 @@ pub enum TlsError {
         /// Why.
         source: rustls::Error,
     },
+    /// Nobody would take it any more.
+    #[error("the certificate in {} has expired on {date}: renew it", cert.display())]
+    Expired {
+        /// The certificate's file.
+        cert: PathBuf,
+        /// When.
+        date: String,
+    },
     /// What the broker made itself is damaged.
     #[error(
         "the certificate that the broker made itself cannot be used: delete {} and {}, and new ones are made",

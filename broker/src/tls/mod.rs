@@ -25,9 +25,20 @@ use tokio_rustls::TlsAcceptor;
 /// gRPC speaks HTTP/2 and nothing else.
 const ALPN: &[u8] = b"h2";
 
-/// Whether the files can be used.
+/// Whether the files can be used. A broker starts with an expired certificate, but no client that looks at it would come.
 pub(crate) fn check(files: &TlsFiles) -> Result<(), TlsError> {
-    files::load(files, &default_provider()).map(drop)
+    let loaded = files::load(files, &default_provider())?;
+    still_valid(&loaded, files)
+}
+
+fn still_valid(certified: &CertifiedKey, files: &TlsFiles) -> Result<(), TlsError> {
+    match expiry::expired(certified) {
+        None => Ok(()),
+        Some(date) => Err(TlsError::Expired {
+            cert: files.cert.clone(),
+            date,
+        }),
+    }
 }
 
 /// The certificate that connections get from now on.
@@ -71,6 +82,10 @@ impl Tls {
             Some(_) => error,
             None => error.of_own(&files),
         })?;
+        // Without a broker nobody could be served at all: plaintext, and clients that take any certificate.
+        if let Err(error) = still_valid(&loaded, &files) {
+            tracing::warn!(%error, "clients that look at the certificate turn away from it");
+        }
         let current = Arc::new(Current(ArcSwap::from_pointee(loaded)));
         Ok(Self {
             files,
@@ -101,8 +116,8 @@ impl Tls {
         Expiry(Arc::clone(&self.current))
     }
 
-    /// Looks at the files until the end of the process. Files that cannot be used, such as a pair half replaced, leave
-    /// the present certificate in place until the next look.
+    /// Looks at the files until the end of the process. Files that cannot be used, such as a pair half replaced or an
+    /// expired certificate, leave the present one in place until they change again.
     pub async fn keep_current(self) {
         stamp::look_again(self, "certificate and key", Self::look).await;
     }
@@ -110,10 +125,11 @@ impl Tls {
     fn look(mut self) -> Self {
         let stamps = files::stamps(&self.files);
         if stamps != self.stamps {
-            match files::load(&self.files, &self.provider) {
+            self.stamps = stamps;
+            let loaded = files::load(&self.files, &self.provider);
+            match loaded.and_then(|loaded| still_valid(&loaded, &self.files).map(|()| loaded)) {
                 Ok(certified) => {
                     self.current.0.store(Arc::new(certified));
-                    self.stamps = stamps;
                     tracing::info!(cert = %self.files.cert.display(), "new connections get the changed certificate");
                 }
                 Err(error) => {
@@ -167,6 +183,15 @@ mod tests {
             provider,
             current,
         }
+    }
+
+    /// A certificate that was valid until the end of 2019, and its key.
+    fn expired() -> (String, String) {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let mut params = rcgen::CertificateParams::new(names()).unwrap();
+        params.not_before = rcgen::date_time_ymd(2019, 1, 1);
+        params.not_after = rcgen::date_time_ymd(2020, 1, 1);
+        (params.self_signed(&key).unwrap().pem(), key.serialize_pem())
     }
 
     #[test]
@@ -247,7 +272,18 @@ mod tests {
         std::fs::copy(&other.key, &files.key).unwrap();
         let tls = tls.look();
         assert_ne!(shown(&tls), first);
+        let good = shown(&tls);
         std::fs::write(&files.cert, "nothing").unwrap();
-        assert_ne!(shown(&tls.look()), first, "the last good one stays");
+        let tls = tls.look();
+        assert_eq!(shown(&tls), good, "the last good one stays");
+        let (certificate, key) = expired();
+        std::fs::write(&files.cert, certificate).unwrap();
+        std::fs::write(&files.key, key).unwrap();
+        assert_eq!(shown(&tls.look()), good, "an expired one is not taken");
+        let error = check(&files).unwrap_err().to_string();
+        assert!(
+            error.contains("tls.crt has expired on ") && error.contains("2020"),
+            "{error}"
+        );
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, SanType, date_time_ymd};
 use rustls::crypto::{CryptoProvider, ring};
 use tonic::transport::{Channel, ClientTlsConfig, Endpoint, Identity};
 
@@ -61,8 +61,24 @@ impl Authority {
     /// # Errors
     /// When no key can be made.
     pub fn sign(&self, name: &str) -> Result<Certificate> {
+        self.signed(named(name)?)
+    }
+
+    /// A certificate of the host `name` that has expired years ago, signed.
+    ///
+    /// # Errors
+    /// When no key can be made.
+    pub fn sign_expired(&self, name: &str) -> Result<Certificate> {
+        let mut params = named(name)?;
+        params.subject_alt_names = vec![SanType::DnsName(name.try_into()?)];
+        params.not_before = date_time_ymd(2019, 1, 1);
+        params.not_after = date_time_ymd(2020, 1, 1);
+        self.signed(params)
+    }
+
+    fn signed(&self, params: CertificateParams) -> Result<Certificate> {
         let key = KeyPair::generate()?;
-        let certificate = named(name)?.signed_by(&key, &self.issuer)?.pem();
+        let certificate = params.signed_by(&key, &self.issuer)?.pem();
         Ok(Certificate {
             certificate,
             key: key.serialize_pem(),

@@ -82,7 +82,13 @@ async fn a_call_needs_one_of_the_tokens_and_no_log_shows_any() {
     let keys = Keys::new();
     keys.write(&format!("{FIRST}\n{SECOND}\n"));
     let tokens = keys.tokens();
-    let broker = with(&[("--admin-token-file", &tokens), ("--log", Path::new("trace"))]);
+    let broker = with(&[
+        ("--admin-token-file", &tokens),
+        (
+            "--log",
+            Path::new("trace,h2=trace,hyper=trace,hyper_util=trace,rustls=trace,tonic=trace,tower=trace"),
+        ),
+    ]);
     for tls in [Tls::Off, Tls::On] {
         for token in [FIRST, SECOND] {
             status(&admin(&broker, &tls, Some(token))).await.unwrap();

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use sluice_tests::client::Client;
 use sluice_tests::process::{Broker, Setup};
+use sluice_tests::sluicectl::Sluicectl;
 use sluice_tests::{http, wait};
 use tokio::io::AsyncWriteExt as _;
 use tokio::task::JoinSet;
@@ -74,6 +75,28 @@ async fn be_idle(address: String) {
     let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
     stream.write_all(PREFACE).await.unwrap();
     std::future::pending().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_admin_port_full_of_clients_that_only_greet_lets_another_in() {
+    let broker = Setup::new().start().unwrap();
+    let mut idle = JoinSet::new();
+    for _ in 0..64 {
+        idle.spawn(be_idle(broker.admin_endpoint()));
+    }
+    wait::until("all places of the admin port are taken", SOON, || {
+        let samples = broker.metrics()?;
+        let taken = samples.iter().any(|sample| {
+            sample.name == "sluice_connections"
+                && sample.labels.get("listener").is_some_and(|name| name == "admin")
+                && sample.value >= 64.0
+        });
+        Ok(taken.then_some(()))
+    })
+    .unwrap();
+    let sluicectl = Sluicectl::of(&broker).unwrap();
+    let status = tokio::task::block_in_place(|| sluicectl.ok(&["broker", "status"]));
+    status.unwrap();
 }
 
 fn open_files(broker: &Broker) -> usize {

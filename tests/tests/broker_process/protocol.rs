@@ -1,5 +1,6 @@
 //! Calls as clients of other languages make them, by their codes.
 
+use std::io::{Read as _, Write as _};
 use std::time::Duration;
 
 use sluice_proto::v2::{self, Code, pull_message_response, receive_message_response};
@@ -15,6 +16,23 @@ fn start() -> (Broker, Client) {
     let broker = Setup::new().start().unwrap();
     let client = Client::new(&broker.endpoint()).unwrap();
     (broker, client)
+}
+
+#[test]
+fn whoever_looks_at_a_grpc_port_by_http_1_is_told_what_it_is() {
+    let broker = Setup::new().start().unwrap();
+    for port in [broker.endpoint(), broker.admin_endpoint()] {
+        let mut stream = std::net::TcpStream::connect(&port).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        let request = format!("GET / HTTP/1.1\r\nHost: {port}\r\n\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(
+            answer.starts_with("HTTP/1.1 505 ") && answer.contains("This port speaks gRPC"),
+            "{answer:?}"
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -4,8 +4,11 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use sluice_tests::admin::Authority;
+use sluice_tests::binaries;
 use sluice_tests::client::{Client, Transport, code};
 use sluice_tests::process::Setup;
+use sluice_tests::sluicectl::Sluicectl;
 use sluice_tests::wait;
 
 use crate::traffic::{SOON, consume, numbered, send};
@@ -233,5 +236,93 @@ fn the_process_says_that_it_lives_and_is_ready() {
             .unwrap()
             .status,
         404
+    );
+}
+
+#[test]
+fn a_port_that_is_taken_is_named_with_its_flag_and_nothing_is_left_behind() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    for flag in ["--grpc-listen", "--admin-listen", "--http-listen"] {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("data");
+        let mut broker = Setup::new().instead(flag, &address).spawn_over(&data).unwrap();
+        assert!(!broker.wait_for_end().unwrap().success());
+        let log = broker.log().unwrap();
+        for part in [flag, &address, "Address already in use"] {
+            assert!(log.contains(part), "{part} in {log}");
+        }
+        assert!(!data.exists(), "{flag}: the start has written");
+    }
+}
+
+#[test]
+fn a_data_folder_that_cannot_be_used_is_named_with_what_to_do() {
+    let mut broker = Setup::new().spawn_over(Path::new("/dev/null/data")).unwrap();
+    assert!(!broker.wait_for_end().unwrap().success());
+    let log = broker.log().unwrap();
+    for part in ["/dev/null/data", "the user that the broker runs as", "--data-dir"] {
+        assert!(log.contains(part), "{part} in {log}");
+    }
+}
+
+#[test]
+fn an_expired_certificate_is_told_of_at_the_start_by_the_check_and_by_sluicectl() {
+    let authority = Authority::new("operators").unwrap();
+    let expired = authority.sign_expired("localhost").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let (cert, key) = (
+        write("cert.pem", &expired.certificate),
+        write("key.pem", &expired.key),
+    );
+    let ca = write("ca.pem", &authority.certificate);
+
+    let broker = Setup::new()
+        .flag("--tls-cert", &cert)
+        .flag("--tls-key", &key)
+        .start()
+        .unwrap();
+
+    let log = broker.log().unwrap();
+    assert!(
+        log.contains("WARN") && log.contains(&format!("the certificate in {cert} has expired on")),
+        "{log}"
+    );
+    let check = std::process::Command::new(binaries::broker().unwrap())
+        .args(["config", "check", "--tls-cert", &cert, "--tls-key", &key])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&check.stderr).into_owned();
+    assert!(
+        check.status.code() == Some(2) && said.contains("has expired on") && said.contains("renew it"),
+        "{said}"
+    );
+    let (_, port) = broker
+        .admin_endpoint()
+        .rsplit_once(':')
+        .map(|(host, port)| (host.to_owned(), port.to_owned()))
+        .unwrap();
+    let said = Sluicectl::new()
+        .unwrap()
+        .run(&[
+            "broker",
+            "status",
+            "--admin",
+            &format!("localhost:{port}"),
+            "--ca",
+            &ca,
+        ])
+        .unwrap();
+    assert!(
+        said.code == 5
+            && said
+                .stderr
+                .contains("hint: the broker's certificate has expired: renew it"),
+        "{said:?}"
     );
 }

@@ -56,7 +56,8 @@ async fn each_line_of_json_is_an_object_with_time_level_and_message() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_body_is_logged_though_everything_else_is() {
-    let broker = Setup::new().flag("--log", "trace").start().unwrap();
+    let everything = "trace,h2=trace,hyper=trace,hyper_util=trace,rustls=trace,tonic=trace,tower=trace";
+    let broker = Setup::new().flag("--log", everything).start().unwrap();
     traffic(&broker, "a body that nobody else may read").await;
     wait::until("something is logged at trace", SOON, || {
         Ok(broker.log()?.contains("TRACE").then_some(()))

@@ -60,12 +60,15 @@ fn a_value_of_a_wrong_type_is_refused_with_file_and_key() {
             "advertise: nowhere",
             ["sluice.yaml: advertise", "port is missing"],
         ),
+        ("log: ''", ["sluice.yaml: log is not usable", "PACKAGE=LEVEL"]),
         ("log: [", ["sluice.yaml", "line 2"]),
     ] {
         assert_refused(Setup::new().config(yaml), &parts);
     }
     let setup = Setup::new().environment("SLUICE_CHECKPOINT_SECONDS", "0");
     assert_refused(setup, &["SLUICE_CHECKPOINT_SECONDS is not usable", "at least 1"]);
+    let setup = Setup::new().flag("--log", "");
+    assert_refused(setup, &["--log is not usable", "PACKAGE=LEVEL"]);
     let setup = Setup::new().flag("--config", "/no/such/file.yaml");
     assert_refused(
         setup,

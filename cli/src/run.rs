@@ -3,12 +3,13 @@
 use crate::args::{Cli, Command};
 use crate::commands;
 use crate::failure::{Failure, Kind};
-use crate::output::{Format, Printer, Report, print_failure};
+use crate::output::{Format, Printer, Report, print_failure, taken};
 use crate::session::Session;
-use crate::settings::{Contexts, Environment, Settings};
+use crate::settings::{Contexts, ContextsLock, Environment, Settings};
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser as _};
 use std::ffi::OsString;
+use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -37,8 +38,15 @@ pub fn from_command_line() -> ExitCode {
 fn refuse(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
     let is_answer = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
     if is_answer || !asks_for_json(arguments) {
-        // Where it cannot be printed the exit code says enough.
-        let _ = error.print();
+        let printed = error.print().and_then(|()| std::io::stdout().flush());
+        // Of a wrong command line the exit code says enough where it cannot be printed.
+        if is_answer
+            && let Err(failure) = taken(printed)
+            && !failure.is_closed_output()
+        {
+            print_failure(&failure, Format::Table);
+            return ExitCode::from(failure.exit_code());
+        }
     } else {
         let text = error.render().to_string();
         let text = text.trim_start_matches("error: ").trim_end();
@@ -67,11 +75,15 @@ fn run(cli: &Cli, environment: &Environment) -> Result<(), Failure> {
     }
     let report = match &cli.command {
         Command::Completion { shell } => {
-            clap_complete::generate(*shell, &mut Cli::command(), "sluicectl", &mut std::io::stdout());
-            return Ok(());
+            // Into memory first: the library takes a failure to write for impossible.
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Cli::command(), "sluicectl", &mut script);
+            return printer.script(&script);
         }
         Command::Context(command) => {
-            let contexts = Contexts::load(environment.config.as_deref())?;
+            let file = environment.config.as_deref();
+            let _lock = command.changes().then(|| ContextsLock::take(file)).transpose()?;
+            let contexts = Contexts::load(file)?;
             commands::context(command, &cli.global, contexts)?
         }
         Command::Log(command) => return commands::log(command, &printer),
@@ -82,7 +94,11 @@ fn run(cli: &Cli, environment: &Environment) -> Result<(), Failure> {
 
 /// A command that needs a broker.
 fn online(command: &Command, cli: &Cli, environment: &Environment, printer: Printer) -> Result<(), Failure> {
-    let contexts = Contexts::load(environment.config.as_deref())?;
+    let contexts = if Settings::uses_contexts(&cli.global, environment) {
+        Contexts::load(environment.config.as_deref())?
+    } else {
+        Contexts::default()
+    };
     let settings = Settings::resolve(&cli.global, environment, &contexts)?;
     let session = Session::new(settings, printer);
     let runtime = tokio::runtime::Builder::new_current_thread()

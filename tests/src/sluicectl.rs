@@ -1,8 +1,8 @@
 //! The command line as a process: run to its end, or followed while it prints.
 
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::path::Path;
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
@@ -103,6 +103,19 @@ impl Sluicectl {
         Said::of(output.status.code(), output.stdout, output.stderr)
     }
 
+    /// Runs a command to its end with its standard output going elsewhere, such as into a full disk.
+    ///
+    /// # Errors
+    /// As [`Sluicectl::run`].
+    pub fn run_onto(&self, arguments: &[&str], stdout: impl Into<Stdio>) -> Result<Said> {
+        let output = self
+            .command(arguments)?
+            .stdout(stdout)
+            .output()
+            .context("cannot run sluicectl")?;
+        Said::of(output.status.code(), output.stdout, output.stderr)
+    }
+
     /// Runs a command that must be done.
     ///
     /// # Errors
@@ -146,9 +159,11 @@ impl Sluicectl {
     pub fn follow(&self, arguments: &[&str]) -> Result<Following> {
         let mut child = self.command(arguments)?.spawn().context("cannot run sluicectl")?;
         let out = child.stdout.take().context("no standard output")?;
+        let err = child.stderr.take().context("no standard error")?;
         Ok(Following {
             child,
             lines: lines(out),
+            notes: lines(err),
         })
     }
 }
@@ -181,6 +196,7 @@ impl Said {
 pub struct Following {
     child: Child,
     lines: Receiver<String>,
+    notes: Receiver<String>,
 }
 
 impl Following {
@@ -189,10 +205,19 @@ impl Following {
     /// # Errors
     /// When it ends, or prints none in time.
     pub fn line(&self) -> Result<String> {
-        match self.lines.recv_timeout(LINE_WITHIN) {
-            Ok(line) => Ok(line),
-            Err(RecvTimeoutError::Timeout) => bail!("no line within {LINE_WITHIN:?}"),
-            Err(RecvTimeoutError::Disconnected) => bail!("it has ended"),
+        next(&self.lines)
+    }
+
+    /// Waits for a line on its standard error that holds a text.
+    ///
+    /// # Errors
+    /// When it ends before, or is silent for too long.
+    pub fn note_with(&self, text: &str) -> Result<String> {
+        loop {
+            let line = next(&self.notes).with_context(|| format!("waiting for {text:?}"))?;
+            if line.contains(text) {
+                return Ok(line);
+            }
         }
     }
 
@@ -227,7 +252,15 @@ impl Drop for Following {
     }
 }
 
-fn lines(out: ChildStdout) -> Receiver<String> {
+fn next(lines: &Receiver<String>) -> Result<String> {
+    match lines.recv_timeout(LINE_WITHIN) {
+        Ok(line) => Ok(line),
+        Err(RecvTimeoutError::Timeout) => bail!("no line within {LINE_WITHIN:?}"),
+        Err(RecvTimeoutError::Disconnected) => bail!("it has ended"),
+    }
+}
+
+fn lines(out: impl Read + Send + 'static) -> Receiver<String> {
     let (sender, receiver) = channel();
     std::thread::spawn(move || {
         for line in BufReader::new(out).lines().map_while(Result::ok) {

@@ -52,3 +52,13 @@ pub enum ContextCommand {
         name: String,
     },
 }
+
+impl ContextCommand {
+    /// Whether it writes the file of contexts.
+    pub fn changes(&self) -> bool {
+        match self {
+            Self::Use { .. } | Self::Set { .. } | Self::Delete { .. } => true,
+            Self::List | Self::Show { .. } => false,
+        }
+    }
+}

@@ -1,5 +1,6 @@
 //! `sluicectl message …`
 
+use super::values::at_least_one;
 use crate::units::{Moment, parse_duration};
 use clap::{Args, Subcommand};
 use std::time::Duration;
@@ -76,7 +77,7 @@ pub struct SendMessages {
     #[arg(long, value_name = "TAG")]
     pub tag: Option<String>,
     /// A key, by which it can be found; may be repeated
-    #[arg(long, value_name = "KEY")]
+    #[arg(long, value_name = "KEY", value_parser = parse_key)]
     pub key: Vec<String>,
     /// The message group: its messages are kept in order
     #[arg(long, value_name = "GROUP")]
@@ -85,8 +86,17 @@ pub struct SendMessages {
     #[arg(long, value_name = "NAME=VALUE", value_parser = parse_property)]
     pub property: Vec<(String, String)>,
     /// Send it so many times
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = at_least_one)]
     pub count: u64,
+}
+
+/// Where keys are kept they stand with blanks in between.
+fn parse_key(text: &str) -> Result<String, String> {
+    match text.split_whitespace().count() {
+        1 if !text.contains(char::is_whitespace) => Ok(text.to_owned()),
+        0 => Err("a key has at least one character".to_owned()),
+        _ => Err("a key has no blanks: give --key for each of several".to_owned()),
+    }
 }
 
 fn parse_property(text: &str) -> Result<(String, String), String> {
@@ -132,7 +142,7 @@ pub struct TailMessages {
     #[arg(long, value_name = "T", value_parser = Moment::parse, allow_hyphen_values = true)]
     pub from: Option<Moment>,
     /// End after so many messages
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub max: Option<u64>,
     /// How often to look for new ones
     #[arg(long, value_name = "TIME", default_value = "500ms", value_parser = parse_duration)]

@@ -94,6 +94,15 @@ impl SubscriptionArg {
     }
 }
 
+/// A number of things that are wanted.
+pub(super) fn at_least_one(text: &str) -> Result<u64, String> {
+    match text.parse() {
+        Ok(0) => Err("0 is too few: take at least 1".to_owned()),
+        Ok(number) => Ok(number),
+        Err(_) => Err(format!("{text:?} is no whole number from 1 on")),
+    }
+}
+
 /// Where a reset goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {

@@ -4,9 +4,9 @@ mod repair;
 mod spec;
 
 use super::{Outcome, shown};
-use crate::args::{CreateGroup, DeleteGroup, GroupCommand, UpdateGroup};
+use crate::args::{CreateGroup, DeleteGroup, GroupCommand, SubscriptionArg, UpdateGroup};
 use crate::connect::{Admin, Asked};
-use crate::failure::Failure;
+use crate::failure::{Failure, Kind};
 use crate::session::Session;
 use crate::units::{count, now_ms};
 use crate::views::client::Client;
@@ -16,8 +16,9 @@ use crate::views::lag::GroupLag;
 use crate::views::member::Members;
 use crate::views::offsets::Offsets;
 use sluice_proto::admin::{
-    CreateGroupRequest, DeleteGroupRequest, DescribeGroupRequest, GetLagRequest, GetOffsetsRequest,
-    GroupSpec, ListGroupsRequest, ListMembersRequest, UpdateGroupRequest, UpdateGroupResponse,
+    CreateGroupRequest, DeleteGroupRequest, DescribeGroupRequest, DescribeTopicRequest, GetLagRequest,
+    GetOffsetsRequest, GroupSpec, ListGroupsRequest, ListMembersRequest, UpdateGroupRequest,
+    UpdateGroupResponse,
 };
 
 pub(super) async fn run(command: &GroupCommand, session: &Session) -> Outcome {
@@ -32,8 +33,8 @@ pub(super) async fn run(command: &GroupCommand, session: &Session) -> Outcome {
     }
     let admin = session.admin().await?;
     match command {
-        GroupCommand::Create(args) => create(args, admin).await,
-        GroupCommand::Update(args) => update(args, admin).await,
+        GroupCommand::Create(args) => create(args, session, admin).await,
+        GroupCommand::Update(args) => update(args, session, admin).await,
         GroupCommand::Delete(args) => delete(args, admin).await,
         GroupCommand::List { prefix } => shown(list(prefix, admin).await?),
         GroupCommand::Show { name } => shown(describe(name, admin).await?),
@@ -49,7 +50,7 @@ pub(super) async fn run(command: &GroupCommand, session: &Session) -> Outcome {
     }
 }
 
-async fn create(args: &CreateGroup, admin: &Admin) -> Outcome {
+async fn create(args: &CreateGroup, session: &Session, admin: &Admin) -> Outcome {
     let mut spec = GroupSpec {
         fifo: args.fifo,
         ..GroupSpec::default()
@@ -70,6 +71,7 @@ async fn create(args: &CreateGroup, admin: &Admin) -> Outcome {
                 failure
             }
         })?;
+    tell_of_missing(&args.changes.subscribe, session, admin).await;
     shown(ChangedGroup {
         what: "created",
         group: group.into(),
@@ -80,7 +82,7 @@ async fn create(args: &CreateGroup, admin: &Admin) -> Outcome {
 }
 
 /// Reads the group, changes it and writes it back, unless somebody else has changed it in between.
-async fn update(args: &UpdateGroup, admin: &Admin) -> Outcome {
+async fn update(args: &UpdateGroup, session: &Session, admin: &Admin) -> Outcome {
     let asked = Asked::group(&args.name);
     let request = DescribeGroupRequest {
         name: args.name.clone(),
@@ -106,6 +108,7 @@ async fn update(args: &UpdateGroup, admin: &Admin) -> Outcome {
         changed,
         clients_told,
     } = admin.answer(&asked, admin.groups().update_group(request).await)?;
+    tell_of_missing(&args.changes.subscribe, session, admin).await;
     shown(ChangedGroup {
         what: if changed { "updated" } else { "is so already" },
         group: group.unwrap_or_default().into(),
@@ -113,6 +116,21 @@ async fn update(args: &UpdateGroup, admin: &Admin) -> Outcome {
         changed,
         clients_told,
     })
+}
+
+/// A subscription to a topic that is not there is kept, for the topic may come. People who mistyped it are told.
+async fn tell_of_missing(subscriptions: &[SubscriptionArg], session: &Session, admin: &Admin) {
+    for SubscriptionArg { topic, .. } in subscriptions {
+        let request = DescribeTopicRequest { name: topic.clone() };
+        let found = admin.topics().describe_topic(request).await;
+        match admin.answer(&Asked::topic(topic), found) {
+            Err(failure) if failure.kind == Kind::NotFound => session.printer().note(&format!(
+                "note: there is no topic '{topic}' yet: its messages count from when it is made"
+            )),
+            // The group is made: what else is wrong with the topic stands against nothing here.
+            _ => {}
+        }
+    }
 }
 
 async fn delete(args: &DeleteGroup, admin: &Admin) -> Outcome {

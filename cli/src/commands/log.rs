@@ -80,8 +80,12 @@ fn look(folder: &Path, depth: Depth) -> Result<Survey, Failure> {
 }
 
 fn unreadable(folder: &Path, error: &dyn std::fmt::Display) -> Failure {
-    Failure::new(Kind::Failed, format!("it cannot be read: {error}")).about(folder.display().to_string())
+    Failure::new(Kind::Failed, format!("it cannot be read: {error}"))
+        .about(folder.display().to_string())
+        .hint("run it as the user to whom the broker's files belong")
 }
+
+const WHICH_FOLDER: &str = "name the broker's --data-dir, or the folder with the broker's name in it";
 
 /// The folder of the one broker that `dir` is or has.
 fn broker_folder(dir: &Path) -> Result<PathBuf, Failure> {
@@ -90,7 +94,10 @@ fn broker_folder(dir: &Path) -> Result<PathBuf, Failure> {
     }
     let about = |failure: Failure| failure.about(dir.display().to_string());
     let entries = std::fs::read_dir(dir).map_err(|error| match error.kind() {
-        ErrorKind::NotFound => about(Failure::new(Kind::NotFound, "there is no such folder")),
+        ErrorKind::NotFound => {
+            about(Failure::new(Kind::NotFound, "there is no such folder")).hint(WHICH_FOLDER)
+        }
+        ErrorKind::NotADirectory => about(Failure::usage("it is no folder")).hint(WHICH_FOLDER),
         _ => unreadable(dir, &error),
     })?;
     let mut folders: Vec<PathBuf> = entries
@@ -101,10 +108,9 @@ fn broker_folder(dir: &Path) -> Result<PathBuf, Failure> {
     folders.sort_unstable();
     match &folders[..] {
         [one] => Ok(one.clone()),
-        [] => Err(
-            about(Failure::new(Kind::NotFound, "no broker has kept anything in it"))
-                .hint("name the broker's --data-dir, or the folder with the broker's name in it"),
-        ),
+        [] => {
+            Err(about(Failure::new(Kind::NotFound, "no broker has kept anything in it")).hint(WHICH_FOLDER))
+        }
         several => {
             let names: Vec<String> = several.iter().map(|path| path.display().to_string()).collect();
             Err(about(Failure::usage("several brokers keep their files in it"))

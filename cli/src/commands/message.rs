@@ -141,7 +141,18 @@ async fn receive(args: &ReceiveMessages, session: &Session) -> Outcome {
         return shown(report);
     }
     // First they are shown: what nobody has seen must come again.
-    session.printer().show(&report)?;
+    session.printer().show(&report).map_err(|failure| {
+        if failure.is_closed_output() && !received.is_empty() {
+            Failure::new(
+                Kind::Failed,
+                "nobody reads standard output: nothing was acknowledged",
+            )
+            .about(format!("group '{}'", args.group))
+            .hint("the messages come again to the group")
+        } else {
+            failure
+        }
+    })?;
     for some in received.chunks(RECEIVE_AT_ONCE as usize) {
         client.acknowledge(&args.group, &args.topic, some).await?;
     }

@@ -1,7 +1,8 @@
 //! The broker's admin API, with the token on each call.
 
-use super::channel::{Purpose, connect};
+use super::channel::connect;
 use super::status::Asked;
+use super::unreachable::Purpose;
 use crate::failure::Failure;
 use crate::settings::{Address, Settings};
 use sluice_proto::admin::broker_service_client::BrokerServiceClient;

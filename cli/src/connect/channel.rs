@@ -1,10 +1,10 @@
 //! A connection to an address, in plaintext or with TLS.
 
 use super::any_certificate::AnyCertificate;
+use super::unreachable::{Purpose, causes, unreachable};
 use crate::failure::{Failure, Kind};
 use crate::settings::{Address, Tls};
 use rustls::crypto::{CryptoProvider, ring};
-use std::error::Error;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,13 +13,6 @@ use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 /// Of a certificate's or key's file.
 const PEM_BYTES_MAX: u64 = 1 << 20;
-
-/// What an address is for; decides the advice when nobody answers there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Purpose {
-    Admin,
-    Messages,
-}
 
 /// Connects now, so that a broker that is not there is told apart from a call that fails.
 pub(super) async fn connect(
@@ -79,46 +72,10 @@ fn read_pem(what: &str, path: &Path) -> Result<Vec<u8>, Failure> {
         std::fs::read(path)
     };
     read().map_err(|error| {
-        Failure::usage(format!("cannot be read: {error}")).about(format!("{what} file {}", path.display()))
+        Failure::usage(format!("cannot be read: {error}"))
+            .about(format!("{what} file {}", path.display()))
+            .hint(format!(
+                "name a {what} file in PEM that you may read; relative paths begin at the present folder"
+            ))
     })
-}
-
-/// Everything that an error says, each cause once.
-pub(super) fn causes(error: &dyn Error) -> String {
-    let mut parts: Vec<String> = Vec::new();
-    let mut next = Some(error);
-    while let Some(error) = next {
-        let text = error.to_string();
-        if !parts.iter().any(|part| part.contains(&text)) {
-            parts.push(text);
-        }
-        next = error.source();
-    }
-    // What it was while doing says little once there is a cause.
-    if parts.len() > 1 {
-        parts.retain(|part| part != "transport error" && part != "client error (Connect)");
-    }
-    parts.join(": ")
-}
-
-/// Nobody answers, or not as a broker does.
-pub(super) fn unreachable(address: &Address, cause: &str, tls: bool, purpose: Purpose) -> Failure {
-    let hint = if cause.contains("certificate") || cause.contains("UnknownIssuer") {
-        "give the CA that has signed the broker's certificate with --ca FILE"
-    } else if tls && cause.contains("corrupt message") {
-        "the port may speak plaintext only: leave the flags for TLS out"
-    } else {
-        match purpose {
-            Purpose::Admin => {
-                "start it with `sluice-broker`, or name the one you mean: --admin HOST:PORT or SLUICE_ADMIN"
-            }
-            Purpose::Messages => "name the broker's address for clients with --endpoint HOST:PORT",
-        }
-    };
-    Failure::new(
-        Kind::Unreachable,
-        format!("no broker can be reached at {address}: {cause}"),
-    )
-    .about(address.to_string())
-    .hint(hint)
 }

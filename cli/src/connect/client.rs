@@ -1,7 +1,8 @@
 //! The broker as RocketMQ's clients know it: sending, receiving, acknowledging.
 
-use super::channel::{Purpose, connect};
+use super::channel::connect;
 use super::status::Asked;
+use super::unreachable::Purpose;
 use crate::failure::{Failure, Kind};
 use crate::settings::{Address, Settings};
 use sluice_proto::v2;

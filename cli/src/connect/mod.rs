@@ -5,6 +5,7 @@ mod any_certificate;
 mod channel;
 mod client;
 mod status;
+mod unreachable;
 
 pub use admin::{Admin, Authorized};
 pub use client::{Client, Receive, Received, Sent, message_id};

@@ -1,6 +1,6 @@
 //! Why a call was refused: the broker's answer as a failure with an exit code.
 
-use super::channel::{Purpose, causes, unreachable};
+use super::unreachable::{Purpose, causes, unreachable};
 use crate::failure::{Failure, Kind};
 use crate::settings::Address;
 use sluice_proto::v2;
@@ -71,15 +71,28 @@ impl Asked {
         Failure {
             kind,
             object: self.object.clone(),
-            message: text(status),
-            hint: hint.or_else(|| self.not_found_hint(kind)),
+            message: match reason.as_deref() {
+                Some("SPEC_INVALID") => with_flags(&text(status)),
+                _ => text(status),
+            },
+            hint: hint.or_else(|| self.not_found_hint(kind, reason.as_deref())),
             reason,
         }
     }
 
-    fn not_found_hint(&self, kind: Kind) -> Option<String> {
-        let (what, _) = self.object.split_once(' ').filter(|_| kind == Kind::NotFound)?;
+    /// What is not there is in the broker's reason: it need not be what was asked about. Without one it is taken to be.
+    fn not_found_hint(&self, kind: Kind, reason: Option<&str>) -> Option<String> {
+        let (asked, _) = self.object.split_once(' ').filter(|_| kind == Kind::NotFound)?;
+        let what = match reason {
+            Some("TOPIC_NOT_FOUND") => "topic",
+            Some("QUEUE_NOT_FOUND") => "queue",
+            Some("GROUP_NOT_FOUND" | "CONSUMER_GROUP_NOT_FOUND") => "group",
+            Some("CLIENT_NOT_FOUND") => "client",
+            Some("MESSAGE_NOT_FOUND") => "message",
+            _ => asked,
+        };
         let hint = match what {
+            "queue" => "`sluicectl topic show TOPIC` shows the topic's queues",
             "topic" => {
                 "`sluicectl topic list --all` shows which there are, `sluicectl topic create` makes one"
             }
@@ -110,7 +123,7 @@ impl Asked {
             v2::Code::TooManyRequests => {
                 Some("the broker has too much to do, or no room: try again in a moment".to_owned())
             }
-            _ => self.not_found_hint(kind),
+            _ => self.not_found_hint(kind, Some(code.as_str_name())),
         };
         Failure {
             kind,
@@ -138,6 +151,10 @@ impl Asked {
                 format!("{address} does not speak RocketMQ's protocol for clients"),
             )
             .hint("name the broker's address for clients with --endpoint HOST:PORT"),
+            // The request was too large to be read at all.
+            Code::OutOfRange => Failure::usage("it is larger than what the broker reads at once")
+                .about(self.object.clone())
+                .hint("a message's body has at most 4 MiB: send it in parts, or where it can be found"),
             code => {
                 let (kind, hint) = advice(code, None);
                 Failure {
@@ -150,6 +167,20 @@ impl Asked {
             }
         }
     }
+}
+
+/// Fields of the API that stand in its refusals, and the flags that they are here.
+const FLAGS: [(&str, &str); 4] = [
+    ("max_attempts ", "--max-attempts "),
+    ("receive_batch ", "--receive-batch "),
+    ("long_poll_ms ", "--long-poll in ms "),
+    ("invisible_ms ", "--invisible in ms "),
+];
+
+fn with_flags(text: &str) -> String {
+    FLAGS
+        .iter()
+        .fold(text.to_owned(), |text, (field, flag)| text.replace(field, flag))
 }
 
 fn text(status: &Status) -> String {
@@ -171,9 +202,11 @@ fn advice(code: Code, reason: Option<&str>) -> (Kind, Option<String>) {
             Kind::NotFound,
             hint("`sluicectl config get` shows which keys there are"),
         ),
-        (_, Some("CONFIG_KEY_FIXED")) => (
-            Kind::Refused,
-            hint("change it in the broker's file, environment or flags, and start the broker again"),
+        // The broker's own words say what to do.
+        (_, Some("CONFIG_KEY_FIXED")) => (Kind::Refused, None),
+        (_, Some("TOPIC_NAME_INVALID" | "GROUP_NAME_INVALID")) => (
+            Kind::Usage,
+            hint("names have letters, digits, '-', '_', '|' and '%': choose another one"),
         ),
         (Code::InvalidArgument | Code::OutOfRange, _) => (Kind::Usage, None),
         (Code::NotFound, _) => (Kind::NotFound, None),
@@ -253,6 +286,15 @@ mod tests {
                 .unwrap()
                 .contains("--token-file")
         );
+        // What is not there decides, not what was asked about.
+        for (reason, part) in [
+            ("GROUP_NOT_FOUND", "sluicectl group list"),
+            ("QUEUE_NOT_FOUND", "sluicectl topic show"),
+            ("MESSAGE_NOT_FOUND", "sluicectl message find"),
+        ] {
+            let hint = failure(Code::NotFound, reason).hint.unwrap();
+            assert!(hint.contains(part), "{reason}: {hint}");
+        }
         let dead = failure(Code::Unavailable, "");
         assert!(dead.message.contains("127.0.0.1:8082") && dead.hint.unwrap().contains("--admin"));
     }

@@ -3,7 +3,7 @@
 mod print;
 mod table;
 
-pub use print::{Printer, print_failure};
+pub use print::{Printer, print_failure, taken};
 pub use table::{Align, Fields, Table};
 
 use clap::ValueEnum;

@@ -34,7 +34,7 @@ impl Printer {
     /// # Errors
     /// When nobody takes it.
     pub fn show(&self, report: &dyn Report) -> Result<(), Failure> {
-        write(&(report.render(self.format, false) + "\n"))
+        write((report.render(self.format, false) + "\n").as_bytes())
     }
 
     /// Shows a report as one of many: JSON on a line of its own.
@@ -42,7 +42,7 @@ impl Printer {
     /// # Errors
     /// When nobody takes it.
     pub fn show_one_of_many(&self, report: &dyn Report) -> Result<(), Failure> {
-        write(&(report.render(self.format, true) + "\n"))
+        write((report.render(self.format, true) + "\n").as_bytes())
     }
 
     /// Shows a report in the place of the one before, on a terminal; else below it.
@@ -57,10 +57,16 @@ impl Printer {
             if self.terminal { CLEAR } else { "" },
             units::moment(units::now_ms()),
         );
-        write(&format!(
-            "{before}{now}\n{}\n\n",
-            report.render(self.format, true)
-        ))
+        let text = format!("{before}{now}\n{}\n\n", report.render(self.format, true));
+        write(text.as_bytes())
+    }
+
+    /// Prints a script as it is.
+    ///
+    /// # Errors
+    /// When nobody takes it.
+    pub fn script(&self, text: &[u8]) -> Result<(), Failure> {
+        write(text)
     }
 
     /// Says something beside the result, to people.
@@ -81,9 +87,17 @@ pub fn print_failure(failure: &Failure, format: Format) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
-fn write(text: &str) -> Result<(), Failure> {
+fn write(text: &[u8]) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    taken(out.write_all(text).and_then(|()| out.flush()))
+}
+
+/// Whether standard output took what was written.
+///
+/// # Errors
+/// When it did not; [`Failure::is_closed_output`] tells whether that is because nobody reads any more.
+pub fn taken(written: std::io::Result<()>) -> Result<(), Failure> {
+    match written {
         Ok(()) => Ok(()),
         // As with `| head`: whoever read has seen enough.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(Failure::new(Kind::Failed, CLOSED)),

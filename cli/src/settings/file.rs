@@ -84,10 +84,15 @@ impl Contexts {
             return Ok(Self::default());
         };
         let unreadable = |error: &dyn std::fmt::Display| {
-            Failure::new(Kind::Usage, format!("cannot be read: {error}")).about(file(path))
+            Failure::new(Kind::Usage, format!("cannot be read: {error}"))
+                .about(file(path))
+                .hint(
+                    "name another file with SLUICECTL_CONFIG; with --admin HOST:PORT contexts are not needed",
+                )
         };
         match std::fs::metadata(path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => {
+            // There is no such folder either where HOME is no folder.
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
                 return Ok(Self {
                     path: Some(path.to_owned()),
                     ..Self::default()
@@ -109,7 +114,10 @@ impl Contexts {
         let parsed: Option<Self> = serde_yaml::from_str(text).map_err(|error| {
             Failure::usage(format!("is no file of contexts: {error}"))
                 .about(file(path))
-                .hint("mend it, or make contexts with `sluicectl context set NAME --admin HOST:PORT`")
+                .hint(format!(
+                    "mend {0}, or remove it: `sluicectl context set NAME --admin HOST:PORT` makes it anew then",
+                    path.display()
+                ))
         })?;
         let mut contexts = parsed.unwrap_or_default();
         let folder = path.parent().unwrap_or_else(|| Path::new(""));
@@ -196,31 +204,37 @@ impl Contexts {
             return Err(Failure::usage("there is no place for the file of contexts")
                 .hint("set SLUICECTL_CONFIG to its path, or HOME"));
         };
-        let failed = |error: std::io::Error| {
-            Failure::new(Kind::Failed, format!("cannot be written: {error}")).about(file(path))
-        };
-        let text = serde_yaml::to_string(self).map_err(|error| failed(std::io::Error::other(error)))?;
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        if let Some(folder) = folder {
-            std::fs::create_dir_all(folder).map_err(failed)?;
-        }
-        let new = path.with_added_extension("new");
-        write_private(&new, &text).map_err(failed)?;
-        std::fs::rename(&new, path).map_err(failed)
+        let text =
+            serde_yaml::to_string(self).map_err(|error| unwritable(path, &std::io::Error::other(error)))?;
+        write_private(path, &text).map_err(|error| unwritable(path, &error))
     }
 }
 
+/// Under a name of its own first, which goes away again if it cannot be done.
 fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
-    use std::os::unix::fs::OpenOptionsExt as _;
-    let mut options = std::fs::OpenOptions::new();
-    let mut file = options
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(path)?;
+    let folder = folder_of(path);
+    std::fs::create_dir_all(folder)?;
+    let mut file = tempfile::Builder::new()
+        .prefix("config-")
+        .suffix(".new")
+        .tempfile_in(folder)?;
     file.write_all(text.as_bytes())?;
-    file.sync_all()
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    Ok(())
+}
+
+/// Where the file is, or is to be.
+pub(super) fn folder_of(path: &Path) -> &Path {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    folder.unwrap_or_else(|| Path::new("."))
+}
+
+/// The failure to write the file, or what stands beside it.
+pub(super) fn unwritable(path: &Path, error: &dyn std::fmt::Display) -> Failure {
+    Failure::new(Kind::Failed, format!("cannot be written: {error}"))
+        .about(file(path))
+        .hint("name a file that you may write with SLUICECTL_CONFIG")
 }
 
 fn file(path: &Path) -> String {

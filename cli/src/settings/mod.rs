@@ -5,10 +5,12 @@
 mod address;
 mod environment;
 mod file;
+mod lock;
 
 pub use address::Address;
 pub use environment::Environment;
 pub use file::{Context, Contexts};
+pub use lock::ContextsLock;
 
 use crate::args::Global;
 use crate::failure::{Failure, Kind};
@@ -69,6 +71,12 @@ pub struct Tls {
 }
 
 impl Settings {
+    /// Whether the file of contexts has a say: where an address is given and no context is named, it has none.
+    pub fn uses_contexts(global: &Global, environment: &Environment) -> bool {
+        let context_is_named = global.context.is_some() || environment.context.is_some();
+        global.admin.is_none() && environment.admin.is_none() || context_is_named
+    }
+
     /// What flags, environment and contexts come to. The more direct word counts: `--admin`, `--context`, `SLUICE_ADMIN`,
     /// `SLUICE_CONTEXT`, the context in use. An address that is given without naming a context leaves the context in use
     /// out altogether, so that its token goes to no other broker.
@@ -139,13 +147,19 @@ impl Settings {
         let token = text.lines().map(str::trim).find(|line| !line.is_empty());
         match token {
             Some(token) if token.bytes().all(|byte| byte.is_ascii_graphic()) => Ok(Some(token.to_owned())),
-            Some(_) => {
-                Err(Failure::usage("the token has blanks or characters that no token has").about(from))
-            }
-            None => Err(Failure::usage("there is no token in it").about(from)),
+            Some(_) => Err(
+                Failure::usage("the token has blanks or characters that no token has")
+                    .about(from)
+                    .hint(TOKEN_HINT),
+            ),
+            None => Err(Failure::usage("there is no token in it")
+                .about(from)
+                .hint(TOKEN_HINT)),
         }
     }
 }
+
+const TOKEN_HINT: &str = "one token stands in a line, as in the broker's --admin-token-file";
 
 fn read_token(path: &Path) -> Result<String, Failure> {
     std::fs::read_to_string(path).map_err(|error| {

@@ -264,7 +264,7 @@ impl Show for Inspection {
             self.segments(wide),
             kinds.render(),
             self.checkpoints(),
-            self.topics(),
+            self.topics(wide),
         ];
         parts.join("\n\n")
     }
@@ -334,9 +334,10 @@ impl Inspection {
         table.render()
     }
 
-    fn topics(&self) -> String {
+    /// A broker that has many topics has most of them empty: those are for whoever asks for everything.
+    fn topics(&self, wide: bool) -> String {
         let mut table = Table::new(
-            "no queues",
+            "no messages",
             &[
                 ("TOPIC", Align::Left),
                 ("ID", Align::Right),
@@ -346,7 +347,8 @@ impl Inspection {
                 ("SIZE", Align::Right),
             ],
         );
-        for topic in &self.topics {
+        let shown = |topic: &&Topic| wide || topic.messages > 0;
+        for topic in self.topics.iter().filter(shown) {
             table.row([
                 topic.name.clone().unwrap_or_default(),
                 topic.id.to_string(),
@@ -356,7 +358,15 @@ impl Inspection {
                 size(topic.bytes),
             ]);
         }
-        table.render()
+        let left_out = self.topics.iter().filter(|topic| !shown(topic)).count();
+        match left_out {
+            0 => table.render(),
+            _ => format!(
+                "{}\n\n{} topics without messages are left out: -o wide shows them",
+                table.render(),
+                count(left_out as u64)
+            ),
+        }
     }
 }
 

@@ -94,6 +94,9 @@ pub struct Reset {
     pub applied: bool,
     /// By number.
     pub queues: Vec<QueueReset>,
+    /// The offset that was asked for, if it was one. Queues that do not have it are moved to the nearest that they have.
+    #[serde(skip)]
+    pub asked: Option<u64>,
 }
 
 /// What it does in a queue.
@@ -119,7 +122,7 @@ pub struct QueueReset {
 
 impl Reset {
     /// Of a group in a topic, as the API answers.
-    pub fn new(group: &str, topic: &str, response: admin::ResetOffsetsResponse) -> Self {
+    pub fn new(group: &str, topic: &str, asked: Option<u64>, response: admin::ResetOffsetsResponse) -> Self {
         let queue = |queue: admin::QueueReset| QueueReset {
             queue: queue.queue,
             min_offset: queue.min_offset,
@@ -135,7 +138,30 @@ impl Reset {
             topic: topic.to_owned(),
             applied: response.applied,
             queues: response.queues.into_iter().map(queue).collect(),
+            asked,
         }
+    }
+
+    /// Which queues do not have the offset that was asked for.
+    fn beside(&self) -> String {
+        let Some(asked) = self.asked else {
+            return String::new();
+        };
+        let of = |is_so: fn(u64, &QueueReset) -> bool| {
+            let queues = self.queues.iter().filter(|queue| is_so(asked, queue));
+            let queues: Vec<String> = queues.map(|queue| queue.queue.to_string()).collect();
+            queues.join(", ")
+        };
+        let mut text = String::new();
+        let behind = of(|asked, queue| asked > queue.max_offset);
+        if !behind.is_empty() {
+            text += &format!("offset {asked} lies behind the end: to the end of queue {behind}\n\n");
+        }
+        let before = of(|asked, queue| asked < queue.min_offset);
+        if !before.is_empty() {
+            text += &format!("offset {asked} is gone already: to the first message of queue {before}\n\n");
+        }
+        text
     }
 }
 
@@ -166,7 +192,7 @@ impl Show for Reset {
         } else {
             "nothing was changed: with --yes it is done".to_owned()
         };
-        format!("{}\n\n{end}", table.render())
+        format!("{}\n\n{}{end}", table.render(), self.beside())
     }
 }
 
@@ -191,7 +217,7 @@ mod tests {
             queues: vec![queue],
             applied,
         };
-        let preview = Reset::new("readers", "orders", response(false));
+        let preview = Reset::new("readers", "orders", Some(2000), response(false));
         assert_eq!(
             preview.text(false),
             "QUEUE   FROM     TO   SKIPPED   COME AGAIN   VOID DELIVERIES\n    \
@@ -202,9 +228,12 @@ mod tests {
             preview.render(Format::Json, true),
             r#"{"group":"readers","topic":"orders","applied":false,"queues":[{"queue":1,"min_offset":0,"max_offset":2000,"from":1500,"to":2000,"skipped":490,"repeated":0,"voided":10}]}"#
         );
-        let done = Reset::new("readers", "orders", response(true)).text(false);
+        let done = Reset::new("readers", "orders", Some(999_999), response(true)).text(false);
         assert!(
-            done.ends_with("group readers was moved in topic orders"),
+            done.ends_with(
+                "offset 999999 lies behind the end: to the end of queue 1\n\n\
+                 group readers was moved in topic orders"
+            ),
             "{done}"
         );
     }

@@ -19,6 +19,9 @@ pub struct Verdict {
     damage_unlisted: u64,
     notes: Vec<Note>,
     checked: Checked,
+    /// Whether one of meta.a and meta.b can be used: a start needs no more, and writes the other one again.
+    #[serde(skip)]
+    meta_is_usable: bool,
     /// Up to where checkpoints, queue files and index were compared with what the log adds up to.
     compared_to_offset: Option<u64>,
 }
@@ -95,6 +98,7 @@ impl Verdict {
             damage_unlisted: survey.findings.untold,
             notes: notes.collect(),
             checked,
+            meta_is_usable: survey.log.meta.is_some(),
             compared_to_offset: survey.folded_to.map(|position| position.physical.0),
         }
     }
@@ -106,23 +110,45 @@ impl Verdict {
         }
         let places = self.damage.len() as u64 + self.damage_unlisted;
         let problem = places_are_damaged(places);
-        let truth = self.damage.iter().any(|damage| !damage.derived);
-        let advice = if truth {
-            "restore the damaged files of log/ and meta.a, meta.b from a backup or another replica; nothing else has their content".to_owned()
-        } else {
-            let folders: BTreeSet<&str> = self
-                .damage
-                .iter()
-                .map(|damage| derived_folder(&damage.file))
-                .collect();
-            let folders: Vec<&str> = folders.into_iter().collect();
-            format!(
-                "all of it is derived from the log: while the broker is stopped, delete {}, and the next start makes it again",
-                folders.join(" and ")
-            )
-        };
-        Some((problem, advice))
+        Some((problem, self.what_to_do()))
     }
+
+    fn what_to_do(&self) -> String {
+        let is_spare = |damage: &Damage| self.meta_is_usable && is_meta(&damage.file);
+        if self
+            .damage
+            .iter()
+            .any(|damage| !damage.derived && !is_spare(damage))
+        {
+            return "restore the damaged files of log/ and meta.a, meta.b from a backup or another replica; nothing else has their content".to_owned();
+        }
+        let mut advice = Vec::new();
+        let (spare, derived): (Vec<&Damage>, Vec<&Damage>) =
+            self.damage.iter().partition(|damage| is_spare(damage));
+        if let Some(damage) = spare.first() {
+            let other = if damage.file == META[0] { META[1] } else { META[0] };
+            advice.push(format!(
+                "{} is one of a pair, and {other} is sound: start the broker, which goes on with that one and writes both again",
+                damage.file
+            ));
+        }
+        if !derived.is_empty() {
+            let folders = derived.iter().map(|damage| derived_folder(&damage.file));
+            let folders: Vec<&str> = folders.collect::<BTreeSet<_>>().into_iter().collect();
+            let all = if spare.is_empty() { "all of it" } else { "the rest" };
+            advice.push(format!(
+                "{all} is derived from the log: while the broker is stopped, delete {}, and the next start makes it again",
+                folders.join(" and ")
+            ));
+        }
+        advice.join("; ")
+    }
+}
+
+const META: [&str; 2] = ["meta.a", "meta.b"];
+
+fn is_meta(file: &str) -> bool {
+    META.contains(&file)
 }
 
 /// So many places, in words.
@@ -224,6 +250,7 @@ mod tests {
                 index_files: 9,
                 index_items: 10,
             },
+            meta_is_usable: true,
             compared_to_offset: Some(2048),
         }
     }
@@ -258,6 +285,19 @@ mod tests {
         assert!(advice.contains("delete log/0.sparse and queue,"), "{advice}");
         let (problem, advice) = verdict(&[("log/0.seg", false)]).advice().unwrap();
         assert_eq!(problem, "1 place is damaged");
+        assert!(advice.contains("backup"), "{advice}");
+        let spare = [("meta.a", false), ("index/1.run", true)];
+        let advice = verdict(&spare).advice().unwrap().1;
+        assert!(
+            advice.contains("meta.b is sound") && advice.contains("delete index,"),
+            "{advice}"
+        );
+        assert!(!advice.contains("backup"), "{advice}");
+        let both = Verdict {
+            meta_is_usable: false,
+            ..verdict(&[("meta.a", false), ("meta.b", false)])
+        };
+        let advice = both.advice().unwrap().1;
         assert!(advice.contains("backup"), "{advice}");
     }
 }

@@ -86,6 +86,36 @@ fn a_context_carries_address_token_and_tls() {
 }
 
 #[test]
+fn a_name_that_the_certificate_does_not_have_is_told_apart_from_a_ca_that_is_not_known() {
+    let broker = Setup::new().every_interface("--grpc-listen").start().unwrap();
+    let ca = broker.data_dir().join("tls.crt");
+    let (_, port) = broker
+        .endpoint()
+        .rsplit_once(':')
+        .map(|(_, port)| ((), port.to_owned()))
+        .unwrap();
+    let address = format!("127.0.0.2:{port}");
+    let send = ["message", "send", "orders", "hello", "--endpoint", &address];
+    let said = Sluicectl::new()
+        .unwrap()
+        .run(&[&send[..], &["--ca", ca.to_str().unwrap()]].concat())
+        .unwrap();
+    assert_eq!(said.code, 5, "{said:?}");
+    assert!(
+        said.stderr.contains("a name that its certificate has") && !said.stderr.contains("--ca FILE"),
+        "{said:?}"
+    );
+    let stranger = Authority::new("somebody else").unwrap();
+    let other = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(other.path(), &stranger.certificate).unwrap();
+    let said = Sluicectl::new()
+        .unwrap()
+        .run(&[&send[..], &["--ca", other.path().to_str().unwrap()]].concat())
+        .unwrap();
+    assert!(said.code == 5 && said.stderr.contains("--ca FILE"), "{said:?}");
+}
+
+#[test]
 fn the_admin_address_and_the_context_come_from_the_environment_too() {
     let broker = Setup::new().start().unwrap();
     let by_address = Sluicectl::new()

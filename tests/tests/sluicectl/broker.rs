@@ -96,6 +96,7 @@ fn keys_that_are_not_there_or_not_live_and_bad_values_are_refused_and_nothing_ch
             "CONFIG_VALUE_INVALID",
         ),
         (&["config", "set", "dataDir=/elsewhere"], 4, "CONFIG_KEY_FIXED"),
+        (&["config", "set", "log="], 2, "CONFIG_VALUE_INVALID"),
         (
             &["config", "set", "queueMetrics=true", "autoCreateTopics=perhaps"],
             2,

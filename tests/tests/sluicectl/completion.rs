@@ -33,6 +33,30 @@ fn the_script_for_bash_completes_in_bash() {
 }
 
 #[test]
+fn an_output_that_takes_nothing_is_a_failure_and_one_that_nobody_reads_is_none() {
+    let sluicectl = Sluicectl::new().unwrap();
+    for arguments in [
+        &["completion", "bash"][..],
+        &["--help"],
+        &["--version"],
+        &["context", "list"],
+    ] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let said = sluicectl.run_onto(arguments, full).unwrap();
+        assert_eq!(said.code, 1, "{arguments:?}: {said:?}");
+        assert!(
+            said.stderr
+                .starts_with("error: cannot write to standard output: "),
+            "{arguments:?}: {said:?}"
+        );
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let said = sluicectl.run_onto(arguments, writer).unwrap();
+        assert_eq!((said.code, said.stderr.as_str()), (0, ""), "{arguments:?}");
+    }
+}
+
+#[test]
 fn help_shows_examples_and_exit_codes() {
     let sluicectl = Sluicectl::new().unwrap();
     let help = sluicectl.ok(&["--help"]).unwrap();

@@ -1,5 +1,6 @@
 //! Named brokers.
 
+use sluice_tests::ports;
 use sluice_tests::sluicectl::Sluicectl;
 
 fn file(sluicectl: &Sluicectl) -> String {
@@ -117,5 +118,74 @@ fn a_file_of_contexts_that_is_none_is_refused_by_name() {
             said.stderr.contains("broken.yaml") && said.stderr.contains("adress"),
             "{said:?}"
         );
+        // What is advised can be followed: `context set` would fail for the same reason.
+        assert!(
+            said.stderr.contains("hint: mend broken.yaml, or remove it"),
+            "{said:?}"
+        );
     }
+}
+
+#[test]
+fn a_file_of_contexts_that_cannot_be_read_stands_against_nothing_where_an_address_is_given() {
+    let address = format!("127.0.0.1:{}", ports::free().unwrap());
+    // A folder is no file.
+    let sluicectl = Sluicectl::new().unwrap().environment("SLUICECTL_CONFIG", ".");
+    let said = sluicectl.run(&["broker", "status"]).unwrap();
+    assert_eq!(said.code, 2, "{said:?}");
+    assert!(
+        said.stderr
+            .contains("hint: name another file with SLUICECTL_CONFIG; with --admin"),
+        "{said:?}"
+    );
+    let said = sluicectl.run(&["broker", "status", "--admin", &address]).unwrap();
+    assert_eq!(said.code, 5, "only the broker is missing: {said:?}");
+    let said = sluicectl
+        .run(&["broker", "status", "--admin", &address, "--context", "lab"])
+        .unwrap();
+    assert_eq!(said.code, 2, "a context is asked for: {said:?}");
+
+    let homeless = Sluicectl::new().unwrap().environment("HOME", "/dev/null");
+    assert_eq!(homeless.ok(&["context", "list"]).unwrap().lines().count(), 1);
+    let said = homeless.run(&["context", "set", "lab"]).unwrap();
+    assert_eq!(said.code, 1, "{said:?}");
+    assert!(
+        said.stderr.contains("hint: name a file that you may write"),
+        "{said:?}"
+    );
+}
+
+#[test]
+fn contexts_that_are_set_at_the_same_time_are_all_kept() {
+    let sluicectl = Sluicectl::new().unwrap();
+    let names: Vec<String> = (0..12).map(|number| format!("c{number}")).collect();
+    let set = |name: &String| {
+        sluicectl
+            .run(&["context", "set", name, "--admin", "lab:8082"])
+            .unwrap()
+    };
+    let said: Vec<_> = std::thread::scope(|scope| {
+        let commands: Vec<_> = names.iter().map(|name| scope.spawn(|| set(name))).collect();
+        commands
+            .into_iter()
+            .map(|command| command.join().unwrap())
+            .collect()
+    });
+    for (name, said) in names.iter().zip(&said) {
+        assert_eq!(said.code, 0, "{said:?}");
+        assert!(
+            said.stdout.starts_with(&format!("context {name} made")),
+            "{said:?}"
+        );
+    }
+    let first = said.iter().filter(|said| said.stdout.contains("and in use"));
+    assert_eq!(first.count(), 1, "one was the first: {said:?}");
+    let list = sluicectl.json(&["context", "list"]).unwrap();
+    assert_eq!(list.as_array().unwrap().len(), names.len(), "{list}");
+    let left: Vec<_> = std::fs::read_dir(sluicectl.home().join(".config/sluice"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .filter(|name| name != "config.yaml" && name != "config.yaml.lock")
+        .collect();
+    assert!(left.is_empty(), "{left:?} were left behind");
 }

@@ -160,10 +160,43 @@ fn what_cannot_be_followed_is_2_and_says_why() {
         (&["topic", "list", "--cert", "c.pem"], "--cert-key"),
         (&["config", "set", "log"], "KEY=VALUE"),
         (&["message", "get"], "<ID>"),
+        (
+            &["message", "send", "t", "b", "--key", "a b"],
+            "a key has no blanks",
+        ),
+        (&["message", "send", "t", "b", "--count", "0"], "take at least 1"),
+        (&["topic", "list", "--ca", "nosuch"], "hint: name a CA file"),
+        (
+            &["topic", "list", "--token-file", "/dev/null"],
+            "hint: one token stands in a line",
+        ),
+        (
+            &["log", "inspect", "/etc/passwd"],
+            "hint: name the broker's --data-dir",
+        ),
     ] {
         let said = sluicectl.run(arguments).unwrap();
         assert_eq!(said.code, 2, "{arguments:?}: {said:?}");
         assert!(said.stderr.contains(part), "{arguments:?}: {said:?}");
+    }
+}
+
+#[test]
+fn a_broker_that_does_not_answer_in_time_is_told_apart_from_one_that_is_not_there() {
+    // Connections to it stand in the system's queue, as those to a port that is full.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = silent.local_addr().unwrap().to_string();
+    let sluicectl = Sluicectl::new().unwrap().flag("--timeout", "300ms");
+    for arguments in [
+        &["broker", "status", "--admin", &address][..],
+        &["message", "send", "orders", "hello", "--endpoint", &address],
+    ] {
+        let said = sluicectl.run(arguments).unwrap();
+        assert_eq!(said.code, 5, "{said:?}");
+        for part in ["no answer in time", &address, "--timeout 30s", "port full"] {
+            assert!(said.stderr.contains(part), "{part} in {said:?}");
+        }
+        assert!(!said.stderr.contains("start it with"), "{said:?}");
     }
 }
 
@@ -182,4 +215,8 @@ fn a_port_that_is_no_admin_api_is_told_so() {
     let http = format!("127.0.0.1:{}", broker.http_port());
     let said = sluicectl.run(&["topic", "list", "--admin", &http]).unwrap();
     assert_eq!(said.code, 5, "{said:?}");
+    assert!(
+        said.stderr.contains("this may be no gRPC port") && !said.stderr.contains("start it with"),
+        "{said:?}"
+    );
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 use sluice_tests::process::{Broker, Setup};
 use sluice_tests::sluicectl::Sluicectl;
 
-use crate::stage::has_keys;
+use crate::stage::{has_keys, stage};
 
 /// A broker that has several segments, checkpoints, queue files and index runs.
 fn used() -> (Broker, Sluicectl) {
@@ -164,7 +164,8 @@ fn verify_names_a_flipped_byte_in_segments_queue_files_index_and_checkpoints() {
         (".cq", 25, "delete queue,"),
         (".run", 100, "delete index,"),
         (".root", 60, "delete checkpoint,"),
-        ("meta.a", 50, "backup"),
+        ("meta.a", 50, "meta.b is sound"),
+        ("meta.b", 50, "meta.a is sound"),
     ] {
         let path = all
             .iter()
@@ -190,6 +191,47 @@ fn verify_names_a_flipped_byte_in_segments_queue_files_index_and_checkpoints() {
     }
     let table = sluicectl.run(&["log", "verify", &folder]).unwrap();
     assert_eq!(table.code, 0, "all is as it was: {table:?}");
+}
+
+#[test]
+fn a_start_mends_one_of_the_pair_of_meta_files_and_two_are_beyond_it() {
+    let (mut broker, sluicectl, folder) = stopped();
+    let flip = |name: &str| {
+        let path = broker.shard_dir().join(name);
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes[50] ^= 0x10;
+        std::fs::write(&path, bytes).unwrap();
+    };
+    flip("meta.a");
+    flip("meta.b");
+    let said = sluicectl.run(&["log", "verify", &folder]).unwrap();
+    assert!(said.code == 1 && said.stderr.contains("backup"), "{said:?}");
+    flip("meta.b");
+    let said = sluicectl.run(&["log", "verify", &folder]).unwrap();
+    assert!(
+        said.code == 1 && said.stderr.contains("start the broker") && !said.stderr.contains("backup"),
+        "{said:?}"
+    );
+    // The advice is followed.
+    broker.restart().unwrap();
+    assert!(broker.stop().unwrap().success());
+    sluicectl.ok(&["log", "verify", &folder]).unwrap();
+}
+
+#[test]
+fn topics_without_messages_are_shown_to_whoever_asks_for_everything() {
+    let (mut broker, sluicectl) = stage();
+    sluicectl.ok(&["topic", "create", "hollow"]).unwrap();
+    sluicectl.ok(&["message", "send", "orders", "hello"]).unwrap();
+    assert!(broker.stop().unwrap().success());
+    let folder = broker.data_dir().to_str().unwrap();
+    let table = sluicectl.ok(&["log", "inspect", folder]).unwrap();
+    assert!(
+        table.contains("orders") && !table.contains("hollow") && table.contains("-o wide shows them"),
+        "{table}"
+    );
+    let table = sluicectl.ok(&["log", "inspect", folder, "-o", "wide"]).unwrap();
+    assert!(table.contains("hollow"), "{table}");
 }
 
 #[test]

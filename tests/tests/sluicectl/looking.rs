@@ -192,3 +192,26 @@ fn a_topic_is_followed_without_a_group() {
     assert_eq!(following.line().unwrap(), "old");
     assert_eq!(following.end().unwrap(), 0);
 }
+
+#[test]
+fn a_topic_that_is_made_anew_between_two_looks_is_followed_from_its_first_message_on() {
+    let (_broker, sluicectl) = stage();
+    let make = ["topic", "create", "orders", "--queues", "1"];
+    sluicectl.ok(&make).unwrap();
+    for number in 0..3 {
+        send(&sluicectl, &format!("old {number}"), &[]);
+    }
+    let tail = [
+        "message", "tail", "orders", "--from", "-1h", "--every", "5s", "-o", "json",
+    ];
+    let following = sluicectl.follow(&tail).unwrap();
+    for _ in 0..3 {
+        assert!(following.line().unwrap().contains("\"old "));
+    }
+    // It has just looked: the next look is seconds away.
+    sluicectl.ok(&["topic", "delete", "orders", "--yes"]).unwrap();
+    sluicectl.ok(&make).unwrap();
+    let anew = send(&sluicectl, "anew", &[]);
+    assert!(following.line().unwrap().contains(&anew));
+    following.note_with("deleted and made anew").unwrap();
+}

@@ -9,6 +9,7 @@ mod contexts;
 mod failures;
 mod files;
 mod groups;
+mod hints;
 mod looking;
 mod messages;
 mod page;

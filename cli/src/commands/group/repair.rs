@@ -29,7 +29,11 @@ pub(super) async fn reset(args: &ResetGroup, admin: &Admin) -> Outcome {
     };
     let answer = admin.groups().reset_offsets(request).await;
     let response = admin.answer(&Asked::group(&args.group), answer)?;
-    shown(Reset::new(&args.group, &args.topic, response))
+    let offset = match args.to {
+        Target::Offset(offset) => Some(offset),
+        _ => None,
+    };
+    shown(Reset::new(&args.group, &args.topic, offset, response))
 }
 
 /// Shorter than the call itself may take, so that the broker's word on a silent client arrives.

@@ -5,7 +5,7 @@ use crate::args::{FindMessages, GetMessage};
 use crate::connect::{Admin, Asked};
 use crate::failure::Failure;
 use crate::session::Session;
-use crate::units::now_ms;
+use crate::units::{now_ms, rfc3339};
 use crate::views::message::Message;
 use crate::views::messages::Found;
 use sluice_proto::admin::get_message_request::Which;
@@ -47,12 +47,23 @@ pub(super) async fn at(place: MessagePlace, admin: &Admin) -> Result<Message, Fa
 pub(super) async fn find(args: &FindMessages, session: &Session) -> Outcome {
     let admin = session.admin().await?;
     let now = now_ms();
+    let [from, to] = [args.from, args.to].map(|moment| moment.map(|moment| moment.resolve(now)));
+    if let (Some(from), Some(to)) = (from, to)
+        && from >= to
+    {
+        return Err(Failure::usage(format!(
+            "the span ends before it begins: --from is {} and --to {}",
+            rfc3339(from),
+            rfc3339(to)
+        ))
+        .hint("a span such as -1h is counted back from now"));
+    }
     let mut pages = Pages {
         request: FindMessagesRequest {
             topic: args.topic.clone(),
             key: args.key.clone(),
-            from_ms: args.from.map_or(0, |from| from.resolve(now)),
-            to_ms: args.to.map_or(0, |to| to.resolve(now)),
+            from_ms: from.unwrap_or(0),
+            to_ms: to.unwrap_or(0),
             page_size: args.limit.min(PAGE_MAX),
             page_token: String::new(),
         },

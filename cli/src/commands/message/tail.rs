@@ -2,7 +2,7 @@
 //! That needs no clock and no index, misses nothing and shows nothing twice.
 
 use super::super::Outcome;
-use super::look::{self, Pages};
+use super::look::{Pages, at};
 use crate::args::TailMessages;
 use crate::connect::{Admin, Asked};
 use crate::failure::{Failure, Kind};
@@ -16,8 +16,13 @@ use std::collections::BTreeMap;
 /// Messages of a queue that one look fetches; the others come with the next.
 const AT_ONCE: u64 = 256;
 
-/// Where following goes on, by queue.
-type Next = BTreeMap<u32, u64>;
+/// Where following goes on.
+struct Next {
+    /// A topic that was deleted and made anew has another, and its offsets begin again.
+    topic_id: u32,
+    /// By queue; one that is not here is followed from its first message on.
+    offsets: BTreeMap<u32, u64>,
+}
 
 pub(super) async fn tail(args: &TailMessages, session: &Session) -> Outcome {
     let admin = session.admin().await?;
@@ -26,11 +31,12 @@ pub(super) async fn tail(args: &TailMessages, session: &Session) -> Outcome {
         left: args.max,
     };
     // Messages before these ends are found by time, those from there on are followed.
-    let mut next: Next = queues(&args.topic, admin)
-        .await?
-        .into_iter()
-        .map(|queue| (queue.queue, queue.max_offset))
-        .collect();
+    let (topic_id, queues) = look(&args.topic, admin).await?;
+    let ends = queues.into_iter().map(|queue| (queue.queue, queue.max_offset));
+    let mut next = Next {
+        topic_id,
+        offsets: ends.collect(),
+    };
     if let Some(from) = args.from {
         earlier(&args.topic, from.resolve(now_ms()), &next, admin, &mut shown).await?;
     }
@@ -81,7 +87,7 @@ impl Shown<'_> {
 async fn earlier(
     topic: &str,
     from_ms: u64,
-    ends: &Next,
+    next: &Next,
     admin: &Admin,
     shown: &mut Shown<'_>,
 ) -> Result<(), Failure> {
@@ -98,7 +104,11 @@ async fn earlier(
             if shown.is_enough() {
                 return Ok(());
             }
-            if ends.get(&found.queue).is_some_and(|end| found.offset < *end) {
+            if next
+                .offsets
+                .get(&found.queue)
+                .is_some_and(|end| found.offset < *end)
+            {
                 fetch(topic, found.queue, found.offset, admin)
                     .await?
                     .map_or(Ok(()), |message| shown.show(message))?;
@@ -112,9 +122,23 @@ async fn earlier(
 async fn follow(topic: &str, next: &mut Next, admin: &Admin, shown: &mut Shown<'_>) -> Result<bool, Failure> {
     let (mut come, mut ends) = (Vec::new(), Vec::new());
     let mut more = false;
-    for queue in queues(topic, admin).await? {
-        // A queue that was added is followed from its first message on.
-        let at = next.get(&queue.queue).copied().unwrap_or(queue.min_offset);
+    let (topic_id, queues) = look(topic, admin).await?;
+    if next.topic_id != topic_id {
+        let note = format!(
+            "topic {topic} was deleted and made anew: what of the old one was not shown is gone, the new one is followed from its first message on"
+        );
+        shown.session.printer().note(&note);
+        *next = Next {
+            topic_id,
+            offsets: BTreeMap::new(),
+        };
+    }
+    for queue in queues {
+        let at = next
+            .offsets
+            .get(&queue.queue)
+            .copied()
+            .unwrap_or(queue.min_offset);
         let from = at.max(queue.min_offset);
         let to = queue.max_offset.min(from + AT_ONCE);
         more |= to < queue.max_offset;
@@ -123,8 +147,12 @@ async fn follow(topic: &str, next: &mut Next, admin: &Admin, shown: &mut Shown<'
         }
         ends.push((queue.queue, from.max(to)));
     }
+    // Places name a topic by its name: what was fetched may be of one that was made anew meanwhile. The next look finds out.
+    if !come.is_empty() && look(topic, admin).await?.0 != topic_id {
+        return Ok(true);
+    }
     // Only now: what was fetched is shown, and what could not be is fetched again.
-    next.extend(ends);
+    next.offsets.extend(ends);
     come.sort_by_key(Message::stored_ms);
     come.into_iter().try_for_each(|message| shown.show(message))?;
     Ok(more)
@@ -137,17 +165,19 @@ async fn fetch(topic: &str, queue: u32, offset: u64, admin: &Admin) -> Result<Op
         queue,
         offset,
     };
-    match look::at(place, admin).await {
+    match at(place, admin).await {
         Ok(message) => Ok(Some(message)),
         Err(failure) if failure.kind == Kind::NotFound => Ok(None),
         Err(failure) => Err(failure),
     }
 }
 
-async fn queues(topic: &str, admin: &Admin) -> Result<Vec<TopicQueue>, Failure> {
+/// The topic's id and its queues.
+async fn look(topic: &str, admin: &Admin) -> Result<(u32, Vec<TopicQueue>), Failure> {
     let request = DescribeTopicRequest {
         name: topic.to_owned(),
     };
     let answer = admin.topics().describe_topic(request).await;
-    Ok(admin.answer(&Asked::topic(topic), answer)?.queues)
+    let described = admin.answer(&Asked::topic(topic), answer)?;
+    Ok((described.topic.map_or(0, |topic| topic.id), described.queues))
 }

@@ -4,6 +4,8 @@ use crate::backoff::Pace;
 use crate::broker::Brokers;
 use crate::clock::Clock;
 use crate::error::ReconcileError;
+use crate::evaluation::Pushes;
+use crate::leadership::Leadership;
 use crate::metrics::Metrics;
 use crate::settings::Settings;
 use k8s_openapi::api::core::v1::ObjectReference;
@@ -39,6 +41,14 @@ pub struct Context {
     pub broker_image: String,
     /// Where the operator's pods are.
     pub operator_namespace: String,
+    /// Whether this process may write.
+    pub leadership: Arc<Leadership>,
+    /// By which evaluations are asked for.
+    pub pushes: Pushes,
+    /// From one evaluation of a group's replicas to the next.
+    pub evaluate_every: Duration,
+    /// The Prometheus of groups that name none.
+    pub prometheus_url: Option<String>,
     resync: Duration,
     recorder: Recorder,
     /// Failures in a row, by kind and uid; only of what fails.
@@ -62,6 +72,7 @@ impl Context {
         client: Client,
         metrics: Arc<Metrics>,
         brokers: Brokers,
+        leadership: Arc<Leadership>,
         clock: Clock,
         settings: &Settings,
         identity: String,
@@ -81,6 +92,10 @@ impl Context {
             clock,
             concurrency: settings.concurrency,
             admin_addresses: settings.admin_addresses.clone(),
+            leadership,
+            pushes: Pushes::default(),
+            evaluate_every: settings.evaluate_every,
+            prometheus_url: settings.prometheus_url.clone(),
             resync: settings.resync,
             failures: Mutex::default(),
         }

@@ -3,6 +3,7 @@
 use crate::broker_cluster;
 use crate::broker_object::{self, Clusters};
 use crate::context::Context;
+use crate::evaluation;
 use crate::settings::Scope;
 use crate::shutdown::Shutdown;
 use sluice_operator_api::{ConsumerGroup, Topic};
@@ -24,7 +25,13 @@ pub async fn run(scopes: Vec<Scope>, context: Arc<Context>, shutdown: Shutdown) 
                     scope.clone(),
                     shutdown.clone()
                 ),
-                broker_object::run::<ConsumerGroup>(context, clusters, scope, shutdown),
+                broker_object::run::<ConsumerGroup>(
+                    Arc::clone(&context),
+                    Arc::clone(&clusters),
+                    scope.clone(),
+                    shutdown.clone()
+                ),
+                evaluation::run(context, clusters, scope, shutdown),
             );
         });
     }

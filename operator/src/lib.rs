@@ -15,6 +15,7 @@ mod context;
 mod controllers;
 mod crds;
 mod error;
+mod evaluation;
 mod http;
 mod kubernetes;
 mod leadership;

@@ -1,5 +1,6 @@
 //! The operator's own metrics. docs/operator-metrics.md has a row for each; a test compares.
 
+use prometheus::core::Collector as _;
 use prometheus::process_collector::ProcessCollector;
 use prometheus::{
     Encoder as _, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
@@ -32,6 +33,94 @@ pub struct Metrics {
     pub broker_connections: IntGauge,
     /// Statuses that were written, by kind.
     pub status_writes: IntCounterVec,
+    /// Autoscaling.
+    pub scaling: Scaling,
+}
+
+/// What is decided of workloads.
+pub struct Scaling {
+    /// Replicas that workloads have, by namespace and name of the ConsumerGroup.
+    pub current: IntGaugeVec,
+    /// Those that they are to have.
+    pub desired: IntGaugeVec,
+    /// Those that the lag asks for.
+    pub recommended: IntGaugeVec,
+    /// Whether a guard is active, by its name too.
+    pub guard_active: IntGaugeVec,
+    /// Changes of replicas, by direction and reason.
+    pub events: IntCounterVec,
+}
+
+impl Scaling {
+    fn new() -> prometheus::Result<Self> {
+        let gauges =
+            |name: &str, help: &str, labels: &[&str]| IntGaugeVec::new(Opts::new(name, help), labels);
+        let of_group = &["namespace", "name"];
+        Ok(Self {
+            current: gauges(
+                "sluice_operator_current_replicas",
+                "Replicas of a workload",
+                of_group,
+            )?,
+            desired: gauges(
+                "sluice_operator_desired_replicas",
+                "Replicas that are decided on",
+                of_group,
+            )?,
+            recommended: gauges(
+                "sluice_operator_recommended_replicas",
+                "Replicas that the lag asks for",
+                of_group,
+            )?,
+            guard_active: gauges(
+                "sluice_operator_guard_active",
+                "1 while a guard is active",
+                &["namespace", "name", "guard"],
+            )?,
+            events: IntCounterVec::new(
+                Opts::new("sluice_operator_scale_events_total", "Changes of replicas"),
+                &["direction", "reason"],
+            )?,
+        })
+    }
+
+    /// The group is gone, or is scaled no longer.
+    pub fn forget(&self, namespace: &str, name: &str) {
+        for gauge in [&self.current, &self.desired, &self.recommended] {
+            // It may never have been there.
+            let _ = gauge.remove_label_values(&[namespace, name]);
+        }
+        let families = self.guard_active.collect();
+        for metric in families
+            .iter()
+            .flat_map(prometheus::proto::MetricFamily::get_metric)
+        {
+            let labels = metric.get_label();
+            let value = |name: &str| {
+                labels
+                    .iter()
+                    .find(|label| label.name() == name)
+                    .map_or("", |label| label.value())
+            };
+            if value("namespace") == namespace && value("name") == name {
+                let _ = self
+                    .guard_active
+                    .remove_label_values(&[namespace, name, value("guard")]);
+            }
+        }
+    }
+
+    fn register(&self, registry: &Registry) -> prometheus::Result<()> {
+        for gauge in [
+            &self.current,
+            &self.desired,
+            &self.recommended,
+            &self.guard_active,
+        ] {
+            registry.register(Box::new(gauge.clone()))?;
+        }
+        registry.register(Box::new(self.events.clone()))
+    }
 }
 
 impl Metrics {
@@ -90,6 +179,7 @@ impl Metrics {
                 "Statuses that had changed and were written",
                 &["kind"],
             )?,
+            scaling: Scaling::new()?,
         };
         metrics.register()?;
         Ok(metrics)
@@ -106,6 +196,7 @@ impl Metrics {
         registry.register(Box::new(self.broker_requests.clone()))?;
         registry.register(Box::new(self.broker_connections.clone()))?;
         registry.register(Box::new(self.status_writes.clone()))?;
+        self.scaling.register(registry)?;
         registry.register(Box::new(ProcessCollector::for_self()))
     }
 
@@ -146,6 +237,15 @@ mod tests {
             .with_label_values(&["Topic"])
             .observe(0.1);
         metrics.reconciling.with_label_values(&["Topic"]).set(1);
+        let scaling = &metrics.scaling;
+        for vec in [&scaling.current, &scaling.desired, &scaling.recommended] {
+            vec.with_label_values(&["shop", "billing"]).set(1);
+        }
+        scaling
+            .guard_active
+            .with_label_values(&["shop", "billing", "load"])
+            .set(1);
+        scaling.events.with_label_values(&["Up", "Lag"]).inc();
         metrics
     }
 

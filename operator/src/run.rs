@@ -76,7 +76,16 @@ async fn operate(settings: Settings) -> Result<()> {
         leadership: Arc::clone(&leadership),
         metrics: Arc::clone(&metrics),
     });
-    let context = Arc::new(Context::new(client, metrics, brokers, clock, &settings, identity));
+    let context = Context::new(
+        client,
+        metrics,
+        brokers,
+        Arc::clone(&leadership),
+        clock,
+        &settings,
+        identity,
+    );
+    let context = Arc::new(context);
     lead(&settings, &shutdown, &probes, &mut campaign, &leadership, context).await
 }
 

@@ -2,6 +2,7 @@
 
 use crate::lease::Terms;
 use crate::logging::{Format, Levels};
+use crate::prometheus::Server;
 use clap::Args;
 use kube::core::NamespaceResourceScope;
 use kube::{Api, Client, Resource};
@@ -58,6 +59,18 @@ pub struct RunArgs {
         value_parser = clap::value_parser!(u64).range(1..=86_400)
     )]
     resync_seconds: u64,
+    /// Look at the replicas of each consumer group with autoscaling this often
+    #[arg(
+        long,
+        env = "SLUICE_OPERATOR_EVALUATE_SECONDS",
+        value_name = "SECONDS",
+        default_value_t = 15,
+        value_parser = clap::value_parser!(u64).range(1..=300)
+    )]
+    evaluate_seconds: u64,
+    /// Read lag and guards from this Prometheus for consumer groups that name none: `http://prometheus.monitoring:9090`
+    #[arg(long, env = "SLUICE_OPERATOR_PROMETHEUS_URL", value_name = "URL")]
+    prometheus_url: Option<String>,
     /// Reach the admin API of these clusters under other addresses than their Services': for an operator outside of the
     /// Kubernetes cluster, with a forwarded port
     #[arg(
@@ -141,6 +154,10 @@ pub struct Settings {
     pub concurrency: u16,
     /// From one look at a resource to the next.
     pub resync: Duration,
+    /// From one evaluation of a group's replicas to the next.
+    pub evaluate_every: Duration,
+    /// The Prometheus of groups that name none.
+    pub prometheus_url: Option<String>,
     /// Admin APIs that are elsewhere than their Services, by NAMESPACE/CLUSTER.
     pub admin_addresses: BTreeMap<String, String>,
     /// Where the brokers' image is from unless a cluster says otherwise.
@@ -210,6 +227,8 @@ impl RunArgs {
             listen: self.listen,
             concurrency: self.concurrency,
             resync: Duration::from_secs(self.resync_seconds),
+            evaluate_every: Duration::from_secs(self.evaluate_seconds),
+            prometheus_url: prometheus_url(self.prometheus_url)?,
             admin_addresses: addresses(&self.admin_addresses)?,
             broker_image: self.broker_image,
             lease_name: self.lease_name,
@@ -220,6 +239,24 @@ impl RunArgs {
             log: self.log,
         })
     }
+}
+
+/// One that cannot be used is refused at the start, and not by each group.
+fn prometheus_url(url: Option<String>) -> Result<Option<String>, String> {
+    let url = url.map(|url| url.trim().to_owned()).filter(|url| !url.is_empty());
+    let Some(url) = url else { return Ok(None) };
+    let server = Server {
+        url: url.clone(),
+        authorization: None,
+        tenant: None,
+        ca_bundle: None,
+        client_certificate: None,
+        timeout: Duration::from_secs(1),
+    };
+    server
+        .check()
+        .map_err(|error| format!("--prometheus-url: {error}"))?;
+    Ok(Some(url))
 }
 
 fn addresses(entries: &[String]) -> Result<BTreeMap<String, String>, String> {

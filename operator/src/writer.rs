@@ -20,6 +20,7 @@ pub struct Writer<'a, K> {
     kind: &'static str,
     api: Api<K>,
     latest: K,
+    manager: &'static str,
 }
 
 impl<'a, K> Writer<'a, K>
@@ -34,7 +35,13 @@ where
             kind,
             api: Api::namespaced(context.client.clone(), &namespace),
             latest: resource.clone(),
+            manager: labels::FIELD_MANAGER,
         }
+    }
+
+    /// The same under the name of another part of the operator: what it writes of a status is its own.
+    pub fn named(self, manager: &'static str) -> Self {
+        Self { manager, ..self }
     }
 
     /// The resource as it is now, as far as we have changed it.
@@ -81,7 +88,7 @@ where
             "kind": self.kind,
             "status": status,
         });
-        let parameters = PatchParams::apply(labels::FIELD_MANAGER).force();
+        let parameters = PatchParams::apply(self.manager).force();
         let name = self.latest.name_any();
         match self
             .api

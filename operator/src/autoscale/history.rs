@@ -58,6 +58,27 @@ pub struct History {
     pub(super) back_off: Option<BackOff>,
 }
 
+/// What is kept beyond the process.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lasting {
+    /// Changes that were written, oldest first.
+    pub steps: Vec<Step>,
+    /// What was written last, until somebody else changes it.
+    pub written: Option<u32>,
+    /// When what was written was set back.
+    pub reverts: Vec<Time>,
+    /// Since when there has been nothing to do.
+    pub idle_since: Option<Time>,
+    /// Since when the lag has not been known.
+    pub missing_since: Option<Time>,
+    /// Queues in which nothing gets done: how much was, and since when.
+    pub standstills: Vec<(String, u64, Time)>,
+    /// Since when what guards watch has held, by name.
+    pub guards_held: BTreeMap<String, Time>,
+    /// How long steps up are waited with.
+    pub back_off: Option<BackOff>,
+}
+
 /// A change that was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Step {
@@ -219,16 +240,31 @@ impl History {
 
     /// The part that is worth keeping beyond the process. It changes only when something happens, so that a status with it is
     /// not written with each decision. What is left out is measured anew: a whole window passes before replicas are taken away.
-    pub fn lasting(&self, now: Time) -> Self {
-        Self {
+    pub fn lasting(&self, now: Time) -> Lasting {
+        let standstills = self.standstills.lasting(now);
+        Lasting {
             steps: self.steps.clone(),
             written: self.written,
             reverts: self.reverts.clone(),
             idle_since: self.idle_since,
             missing_since: self.missing_since,
-            standstills: self.standstills.lasting(now),
+            standstills: standstills.entries().collect(),
             guards_held: self.guards_held.clone(),
             back_off: self.back_off,
+        }
+    }
+
+    /// The history that goes on from what was kept.
+    pub fn resumed(lasting: Lasting) -> Self {
+        Self {
+            steps: lasting.steps,
+            written: lasting.written,
+            reverts: lasting.reverts,
+            idle_since: lasting.idle_since,
+            missing_since: lasting.missing_since,
+            standstills: Standstills::of(lasting.standstills),
+            guards_held: lasting.guards_held,
+            back_off: lasting.back_off,
             ..Self::default()
         }
     }

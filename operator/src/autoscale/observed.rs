@@ -69,6 +69,14 @@ pub enum MissingKind {
     NotANumber,
     /// The query cannot be answered as it is.
     Refused,
+    /// The query has several values.
+    Several,
+    /// It is not said where to read.
+    NotConfigured,
+    /// What says how to read, such as a Secret, is not there.
+    ReferenceNotFound,
+    /// The broker does not answer.
+    Broker,
 }
 
 /// What is scaled, as its `/scale` and its pods show it.

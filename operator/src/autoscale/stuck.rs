@@ -39,6 +39,22 @@ impl Standstills {
         Self(followed.take(QUEUES).collect())
     }
 
+    /// Each with how much is done, and since when.
+    pub fn entries(&self) -> impl Iterator<Item = (String, u64, Time)> {
+        let entries = self.0.iter();
+        entries.map(|(queue, standstill)| (queue.clone(), standstill.done, standstill.since))
+    }
+
+    /// Those of these entries.
+    pub fn of(entries: Vec<(String, u64, Time)>) -> Self {
+        let entries = entries.into_iter().take(QUEUES);
+        Self(
+            entries
+                .map(|(queue, done, since)| (queue, Standstill { done, since }))
+                .collect(),
+        )
+    }
+
     /// Those that have lasted for a while.
     pub fn lasting(&self, now: Time) -> Self {
         let lasting = self

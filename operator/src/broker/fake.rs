@@ -3,7 +3,9 @@
 
 use super::{BrokerAdmin, BrokerError};
 use parking_lot::Mutex;
-use sluice_proto::admin::{Group, GroupDescription, GroupSpec, Topic, TopicDescription, TopicSpec};
+use sluice_proto::admin::{
+    Group, GroupDescription, GroupLag, GroupSpec, Member, QueueOffsets, Topic, TopicDescription, TopicSpec,
+};
 use std::collections::BTreeMap;
 
 /// The broker.
@@ -136,5 +138,17 @@ impl BrokerAdmin for Fake {
         state.groups.remove(name);
         state.writes += 1;
         Ok(0)
+    }
+
+    async fn lag(&self, group: &str) -> Result<Option<GroupLag>, BrokerError> {
+        Ok(self.0.lock().groups.contains_key(group).then(GroupLag::default))
+    }
+
+    async fn offsets(&self, _: &str) -> Result<Vec<QueueOffsets>, BrokerError> {
+        Ok(Vec::new())
+    }
+
+    async fn members(&self, _: &str) -> Result<Vec<Member>, BrokerError> {
+        Ok(Vec::new())
     }
 }

@@ -16,7 +16,9 @@ pub use error::{BrokerError, causes};
 pub use pool::{Brokers, ClusterKey};
 pub use remote::{Caller, Remote};
 
-use sluice_proto::admin::{GroupDescription, GroupSpec, TopicDescription, TopicSpec};
+use sluice_proto::admin::{
+    GroupDescription, GroupLag, GroupSpec, Member, QueueOffsets, TopicDescription, TopicSpec,
+};
 
 /// What is asked of one broker. A write with a generation is made only while what is changed has that generation.
 pub trait BrokerAdmin: Send + Sync {
@@ -73,4 +75,13 @@ pub trait BrokerAdmin: Send + Sync {
         only_if_empty: bool,
         generation: u64,
     ) -> impl Future<Output = Result<u64, BrokerError>> + Send;
+
+    /// What a group has not done, in every queue that it reads, if there is such a group.
+    fn lag(&self, group: &str) -> impl Future<Output = Result<Option<GroupLag>, BrokerError>> + Send;
+
+    /// Where a group stands in each queue.
+    fn offsets(&self, group: &str) -> impl Future<Output = Result<Vec<QueueOffsets>, BrokerError>> + Send;
+
+    /// A group's clients, and what each holds.
+    fn members(&self, group: &str) -> impl Future<Output = Result<Vec<Member>, BrokerError>> + Send;
 }

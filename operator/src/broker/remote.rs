@@ -12,7 +12,8 @@ use sluice_proto::admin::topic_service_client::TopicServiceClient;
 use sluice_proto::admin::{
     BrokerStatus, ConfigChange, ConfigEntry, CreateGroupRequest, CreateTopicRequest, DeleteGroupRequest,
     DeleteTopicRequest, DescribeGroupRequest, DescribeTopicRequest, FenceRequest, GetConfigRequest,
-    GetStatusRequest, GroupDescription, GroupSpec, SetConfigRequest, TopicDescription, TopicSpec,
+    GetLagRequest, GetOffsetsRequest, GetStatusRequest, GroupDescription, GroupLag, GroupSpec,
+    ListMembersRequest, Member, QueueOffsets, SetConfigRequest, TopicDescription, TopicSpec,
     UpdateGroupRequest, UpdateTopicRequest,
 };
 use std::sync::Arc;
@@ -331,5 +332,33 @@ impl BrokerAdmin for Remote {
         };
         let deleted = self.write("DeleteGroup", delete).await?;
         Ok(deleted.undone_messages)
+    }
+
+    async fn lag(&self, group: &str) -> Result<Option<GroupLag>, BrokerError> {
+        let request = GetLagRequest {
+            group: group.to_owned(),
+            topic: String::new(),
+        };
+        let mut groups = self.groups();
+        if_found(self.call("GetLag", groups.get_lag(request)).await)
+    }
+
+    async fn offsets(&self, group: &str) -> Result<Vec<QueueOffsets>, BrokerError> {
+        let request = GetOffsetsRequest {
+            group: group.to_owned(),
+            topic: String::new(),
+        };
+        let mut groups = self.groups();
+        let answer = self.call("GetOffsets", groups.get_offsets(request)).await?;
+        Ok(answer.queues)
+    }
+
+    async fn members(&self, group: &str) -> Result<Vec<Member>, BrokerError> {
+        let request = ListMembersRequest {
+            group: group.to_owned(),
+        };
+        let mut groups = self.groups();
+        let answer = self.call("ListMembers", groups.list_members(request)).await?;
+        Ok(answer.members)
     }
 }

@@ -12,7 +12,7 @@ pub mod status;
 
 pub use clusters::Clusters;
 pub use controller::run;
-pub use plan::{Present, State};
+pub use plan::{ClusterState, Present, State};
 
 use crate::broker::{BrokerAdmin, BrokerError};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;

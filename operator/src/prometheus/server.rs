@@ -102,6 +102,14 @@ impl Server {
         Ok(Client::new(endpoint, self.headers()?, connector, self.timeout))
     }
 
+    /// Tells whether its address can be used, without asking anybody.
+    ///
+    /// # Errors
+    /// When it cannot.
+    pub fn check(&self) -> Result<(), ServerInvalid> {
+        self.endpoint().map(|_| ())
+    }
+
     fn endpoint(&self) -> Result<Uri, ServerInvalid> {
         let wrong = |why| ServerInvalid::Url {
             url: without_secrets(&self.url),

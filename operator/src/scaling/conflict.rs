@@ -4,11 +4,40 @@ use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use kube::ResourceExt as _;
 use kube::api::DynamicObject;
 use serde_json::Value;
-use sluice_operator_api::consumer_group::ScaleTargetRef;
+use sluice_operator_api::ConsumerGroup;
+use sluice_operator_api::consumer_group::{Mode, ScaleTargetRef};
+use std::sync::Arc;
+
+/// What a ConsumerGroup that scales the same target is called by in front of its name.
+pub const GROUP: &str = "ConsumerGroup ";
+
+/// The oldest of the other ConsumerGroups, if it is older than this one and scales the same target: the oldest has it.
+pub fn of_groups(group: &ConsumerGroup, all: &[Arc<ConsumerGroup>]) -> Option<String> {
+    let target = &group.spec.autoscaling.as_ref()?.scale_target_ref;
+    let age = |group: &ConsumerGroup| {
+        let made = group.creation_timestamp().map(|time| time.0);
+        (made, group.name_any())
+    };
+    let scales = |other: &&Arc<ConsumerGroup>| {
+        let scaling = other.spec.autoscaling.as_ref();
+        other.namespace() == group.namespace()
+            && other.uid() != group.uid()
+            && scaling.is_some_and(|scaling| {
+                let theirs = &scaling.scale_target_ref;
+                let api_version = Some(&*theirs.api_version);
+                scaling.mode == Mode::Active && is_same(target, api_version, Some(&theirs.kind), &theirs.name)
+            })
+    };
+    let oldest = all.iter().filter(scales).min_by_key(|other| age(other))?;
+    (age(oldest) < age(group)).then(|| format!("{GROUP}{}", oldest.name_any()))
+}
 
 /// The first of these that scales the target, such as `HorizontalPodAutoscaler billing`.
-pub fn of_autoscalers(target: &ScaleTargetRef, all: &[HorizontalPodAutoscaler]) -> Option<String> {
-    let same = all.iter().find(|autoscaler| {
+pub fn of_autoscalers<'a>(
+    target: &ScaleTargetRef,
+    all: impl IntoIterator<Item = &'a HorizontalPodAutoscaler>,
+) -> Option<String> {
+    let same = all.into_iter().find(|autoscaler| {
         let spec = autoscaler.spec.as_ref();
         spec.is_some_and(|spec| {
             let other = &spec.scale_target_ref;
@@ -24,8 +53,11 @@ pub fn of_autoscalers(target: &ScaleTargetRef, all: &[HorizontalPodAutoscaler]) 
 }
 
 /// The first of these ScaledObjects of KEDA's that scales the target.
-pub fn of_scaled_objects(target: &ScaleTargetRef, all: &[DynamicObject]) -> Option<String> {
-    let same = all.iter().find(|scaled| {
+pub fn of_scaled_objects<'a>(
+    target: &ScaleTargetRef,
+    all: impl IntoIterator<Item = &'a DynamicObject>,
+) -> Option<String> {
+    let same = all.into_iter().find(|scaled| {
         let text = |name: &str| {
             scaled
                 .data
@@ -106,6 +138,36 @@ mod tests {
             );
         }
         assert_eq!(of_autoscalers(&deployment, &[]), None);
+    }
+
+    #[test]
+    fn of_several_groups_on_one_workload_the_oldest_has_it() {
+        let group = |name: &str, second: u32, workload: &str, mode: &str| {
+            let yaml = format!(
+                "{{apiVersion: sluice.dev/v1alpha1, kind: ConsumerGroup, metadata: {{name: {name}, namespace: shop, uid: {name}, \
+                 creationTimestamp: '2026-01-01T00:00:{second:02}Z'}}, spec: {{clusterRef: {{name: main}}, autoscaling: \
+                 {{mode: {mode}, maxReplicas: 4, scaleTargetRef: {{name: {workload}}}}}}}}}"
+            );
+            Arc::new(serde_yaml::from_str::<ConsumerGroup>(&yaml).unwrap())
+        };
+        let oldest = group("a", 1, "worker", "Active");
+        for (other, conflict) in [
+            (group("b", 2, "worker", "Active"), Some("ConsumerGroup a")),
+            (group("b", 2, "other", "Active"), None),
+            (group("b", 0, "worker", "Active"), None),
+        ] {
+            let all = [
+                Arc::clone(&oldest),
+                Arc::clone(&other),
+                group("c", 3, "worker", "Active"),
+            ];
+            assert_eq!(of_groups(&other, &all).as_deref(), conflict, "{other:?}");
+        }
+        let shown = [
+            group("a", 1, "worker", "Recommend"),
+            group("b", 2, "worker", "Active"),
+        ];
+        assert_eq!(of_groups(&shown[1], &shown), None, "it writes nothing");
     }
 
     #[test]

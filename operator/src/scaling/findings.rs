@@ -1,7 +1,10 @@
 //! A decision as conditions. Their words have no figures that change from look to look: a status is written only when
 //! something has happened.
 
-use crate::autoscale::{Decision, Limit, Missing, MissingKind, Mode, Observed, Reason as Decided};
+use super::conflict;
+use crate::autoscale::{
+    Decision, GuardReading, Limit, Missing, MissingKind, Mode, Observed, Reason as Decided,
+};
 use sluice_operator_api::conditions::{Finding, Status};
 use sluice_operator_api::consumer_group::{ConditionType, Reason, ScalingReason};
 
@@ -22,11 +25,7 @@ pub fn findings(mode: Mode, observed: &Observed, decision: &Decision) -> Vec<Fin
         Finding::new(
             ConditionType::Conflicted,
             conflict.is_some(),
-            either(
-                conflict.is_some(),
-                Reason::OtherAutoscaler,
-                Reason::NoOtherAutoscaler,
-            ),
+            either(conflict.is_some(), other(observed), Reason::NoOtherAutoscaler),
             conflicted,
         ),
         Finding::new(
@@ -44,12 +43,30 @@ pub fn findings(mode: Mode, observed: &Observed, decision: &Decision) -> Vec<Fin
     ]
 }
 
+/// What scales the workload too, by its kind.
+fn other(observed: &Observed) -> Reason {
+    let of_ours = |other: &String| other.starts_with(conflict::GROUP);
+    match observed.conflict.as_ref().is_some_and(of_ours) {
+        true => Reason::OtherGroup,
+        false => Reason::OtherAutoscaler,
+    }
+}
+
 fn metrics(observed: &Observed) -> Finding {
+    let unread = observed.guards.iter().find_map(|(name, reading)| match reading {
+        GuardReading::Missing(why) => Some(format!("the guard {name} cannot be read: {why}")),
+        GuardReading::Beyond(_) | GuardReading::Within => None,
+    });
     let (status, reason, message) = match &observed.lag {
-        Ok(_) => (
-            Status::True,
-            Reason::MetricsRead,
-            "the lag can be told".to_owned(),
+        Ok(_) => unread.map_or_else(
+            || {
+                (
+                    Status::True,
+                    Reason::MetricsRead,
+                    "the lag can be told".to_owned(),
+                )
+            },
+            |why| (Status::False, Reason::GuardUnknown, why),
         ),
         Err(missing) => (Status::False, missing_reason(missing), missing.detail.clone()),
     };
@@ -63,6 +80,10 @@ fn missing_reason(missing: &Missing) -> Reason {
         MissingKind::Stale => Reason::SampleStale,
         MissingKind::NotANumber => Reason::ResultNotANumber,
         MissingKind::Refused => Reason::QueryRefused,
+        MissingKind::Several => Reason::ResultAmbiguous,
+        MissingKind::NotConfigured => Reason::PrometheusNotConfigured,
+        MissingKind::ReferenceNotFound => Reason::ReferenceNotFound,
+        MissingKind::Broker => Reason::BrokerUnreachable,
     }
 }
 
@@ -71,7 +92,7 @@ fn active(mode: Mode, observed: &Observed, decision: &Decision) -> Finding {
         Decided::Disabled => Some((Reason::Disabled, "the mode is Disabled")),
         _ if mode == Mode::Recommend => Some((Reason::RecommendOnly, "replicas are shown and not written")),
         Decided::Paused => Some((Reason::Paused, "an annotation pauses it")),
-        Decided::Conflicted => Some((Reason::OtherAutoscaler, "something else scales the workload")),
+        Decided::Conflicted => Some((other(observed), "something else scales the workload")),
         Decided::Contended => Some((Reason::ReplicasReverted, "somebody puts replicas back each time")),
         Decided::RollingOut => Some((Reason::RollingOut, "the workload's pods are being exchanged")),
         Decided::Suspended => Some((Reason::Guard, "a guard suspends it")),

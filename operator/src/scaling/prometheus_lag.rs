@@ -94,7 +94,8 @@ fn missing(error: QueryError) -> Missing {
         | ErrorKind::Status
         | ErrorKind::TooLarge
         | ErrorKind::Malformed => MissingKind::Unreachable,
-        ErrorKind::Refused | ErrorKind::Several => MissingKind::Refused,
+        ErrorKind::Refused => MissingKind::Refused,
+        ErrorKind::Several => MissingKind::Several,
         ErrorKind::Empty => MissingKind::Empty,
         ErrorKind::NotANumber => MissingKind::NotANumber,
         ErrorKind::Stale => MissingKind::Stale,
@@ -133,7 +134,7 @@ mod tests {
             (ErrorKind::Unreachable, MissingKind::Unreachable),
             (ErrorKind::Slow, MissingKind::Unreachable),
             (ErrorKind::Refused, MissingKind::Refused),
-            (ErrorKind::Several, MissingKind::Refused),
+            (ErrorKind::Several, MissingKind::Several),
             (ErrorKind::Empty, MissingKind::Empty),
             (ErrorKind::NotANumber, MissingKind::NotANumber),
             (ErrorKind::Stale, MissingKind::Stale),

@@ -27,6 +27,8 @@ pub struct Seen {
     pub replicas: u32,
     /// The label selector of its pods; empty where it tells of none.
     pub selector: String,
+    /// How many of its pods are ready, where it tells.
+    pub ready: Option<u32>,
     /// Whether its pods are being exchanged for others.
     pub rolling_out: bool,
     version: String,
@@ -126,6 +128,7 @@ impl Targets {
                 .status
                 .and_then(|status| status.selector)
                 .unwrap_or_default(),
+            ready: ready(&workload.data),
             rolling_out: is_rolling_out(&workload.data),
             version: scale.metadata.resource_version.unwrap_or_default(),
         })
@@ -198,6 +201,11 @@ impl Targets {
     fn kinds(&self) -> std::sync::MutexGuard<'_, BTreeMap<(String, String), ApiResource>> {
         self.kinds.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn ready(workload: &Value) -> Option<u32> {
+    let ready = workload.pointer("/status/readyReplicas").and_then(Value::as_u64);
+    ready.and_then(|ready| u32::try_from(ready).ok())
 }
 
 /// Whether pods of another kind than the wanted one are left, by what Deployments and StatefulSets tell. Other workloads tell

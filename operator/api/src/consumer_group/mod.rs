@@ -23,7 +23,7 @@ pub use guards::{
 pub use prometheus::{BasicAuth, Prometheus, Scheme, ServiceRef};
 pub use status::{
     ConditionType, ConsumerGroupStatus, Decision, GuardStatus, LAST_DECISIONS_MAX, LagStatus, Reason,
-    Recommendation, ReplicaStatus, ScaleChange, ScalingHistory, ScalingReason, UnknownReason,
+    ReplicaStatus, ScaleChange, ScalingHistory, ScalingReason, ScalingStep, Standstill, UnknownReason,
 };
 
 use crate::{ClusterRef, DeletionPolicy};

@@ -98,7 +98,7 @@ pub struct ReplicaStatus {
     /// What it is to have now, after windows, steps and guards.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub desired: Option<i32>,
-    /// What the lag asks for, before all bounds.
+    /// What the lag asks for, within `minReplicas` and the cap.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recommended: Option<i32>,
     /// The most that it may have.
@@ -135,7 +135,7 @@ pub struct Decision {
     pub from: i32,
     /// The replicas that were decided on.
     pub to: i32,
-    /// What the lag asked for, before all bounds; absent if the lag could not be told.
+    /// What the lag asked for, within `minReplicas` and the cap; absent if the lag could not be told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recommended: Option<i32>,
     /// Why.
@@ -176,14 +176,17 @@ pub struct GuardStatus {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ScalingHistory {
-    /// What was wanted, where it changed, the newest first: for the windows.
+    /// Changes of replicas, the oldest first: for the steps.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
-    pub recommendations: Vec<Recommendation>,
-    /// Changes of replicas, the newest first: for the steps.
+    pub steps: Vec<ScalingStep>,
+    /// The replicas that were written last, unless somebody else has changed them since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub written: Option<i32>,
+    /// When somebody else put the replicas back, the oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 64))]
-    pub changes: Vec<ScaleChange>,
+    #[schemars(schema_with = "crate::schema::bare::<Vec<Time>>")]
+    pub reverted: Vec<Time>,
     /// Since when the group has nothing to do; absent while it has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "crate::schema::bare::<Time>")]
@@ -192,27 +195,51 @@ pub struct ScalingHistory {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "crate::schema::bare::<Time>")]
     pub missing_since: Option<Time>,
-    /// What the group got done in a thousand seconds before the last step up, in messages.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub throughput_before_milli: Option<i64>,
+    /// Queues in which nothing gets done.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 256))]
+    pub standstills: Vec<Standstill>,
     /// Until when replicas do not rise because a step was taken back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "crate::schema::bare::<Time>")]
-    pub reverted_until: Option<Time>,
+    pub back_off_until: Option<Time>,
     /// How often in a row a step was taken back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reverts: Option<i32>,
+    pub back_offs: Option<i32>,
 }
 
-/// What was wanted from a time on.
+/// A change of replicas, with what is to be learnt from it.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Recommendation {
-    /// From when on.
+pub struct ScalingStep {
+    /// When.
     #[schemars(schema_with = "crate::schema::bare::<Time>")]
     pub time: Time,
-    /// How many replicas, within the bounds.
-    pub replicas: i32,
+    /// The replicas before.
+    pub from: i32,
+    /// The replicas after.
+    pub to: i32,
+    /// Why.
+    pub reason: String,
+    /// Messages that the group got done a minute before it, where a guard looks at that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate_before: Option<i64>,
+    /// Whether a guard has looked at what came of it.
+    #[serde(default)]
+    pub judged: bool,
+}
+
+/// A queue in which nothing gets done.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Standstill {
+    /// Which one, such as `orders/3`.
+    pub queue: String,
+    /// How many of its messages are done.
+    pub done: i64,
+    /// Since when no further one is.
+    #[schemars(schema_with = "crate::schema::bare::<Time>")]
+    pub since: Time,
 }
 
 words! {
@@ -306,6 +333,8 @@ words! {
         ResultAmbiguous,
         /// The newest sample is too old.
         SampleStale,
+        /// What a guard watches cannot be told.
+        GuardUnknown,
         /// A Secret or ConfigMap, or a key of it, is not there.
         ReferenceNotFound,
         /// The workload does not exist.

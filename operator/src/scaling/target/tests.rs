@@ -172,6 +172,7 @@ async fn a_target_that_was_changed_meanwhile_is_not_written() {
     let seen = Seen {
         replicas: 3,
         selector: String::new(),
+        ready: None,
         rolling_out: false,
         version: "40".to_owned(),
     };

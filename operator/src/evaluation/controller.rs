@@ -1,0 +1,159 @@
+//! Evaluations of all groups of a scope, each every few seconds.
+
+use super::evaluate::{Next, evaluate};
+use super::memory::Memory;
+use super::rivals::Rivals;
+use super::servers::Servers;
+use crate::backoff::Pace;
+use crate::broker::causes;
+use crate::broker_object::Clusters;
+use crate::context::Context;
+use crate::error::ReconcileError;
+use crate::scaling::Targets;
+use crate::settings::Scope;
+use crate::shutdown::Shutdown;
+use crate::writer::{Ahead, Writer};
+use futures::StreamExt as _;
+use kube::runtime::controller::{Action, Config, Controller, Error};
+use kube::runtime::reflector::{self, Store};
+use kube::runtime::{Predicate as _, PredicateConfig, WatchStreamExt as _, predicates, watcher};
+use kube::{Api, ResourceExt as _};
+use sluice_operator_api::{ConsumerGroup, labels};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What evaluations are counted as.
+const KIND: &str = "Autoscaling";
+/// The kind of the resource, in what is written.
+const RESOURCE: &str = "ConsumerGroup";
+/// Evaluations wait for Prometheus for most of their time, so more of them run at once than reconciliations do.
+const CONCURRENCY: u16 = 64;
+/// At most this part is taken off the time between two evaluations, so that groups do not come in step.
+const JITTER: f64 = 0.1;
+const SOON: Duration = Duration::from_secs(1);
+
+/// What evaluations share.
+pub struct Work {
+    /// The process's.
+    pub context: Arc<Context>,
+    /// The brokers.
+    pub clusters: Arc<Clusters>,
+    /// All groups.
+    pub store: Store<ConsumerGroup>,
+    /// Groups as their last status has left them.
+    pub ahead: Ahead<ConsumerGroup>,
+    /// The workloads.
+    pub targets: Targets,
+    /// Who else scales them.
+    pub rivals: Rivals,
+    /// Where lag is read.
+    pub servers: Servers,
+    /// What was decided before.
+    pub memory: Memory,
+}
+
+impl Work {
+    /// Nothing is remembered yet.
+    pub fn new(
+        context: Arc<Context>,
+        clusters: Arc<Clusters>,
+        store: Store<ConsumerGroup>,
+        scope: Scope,
+    ) -> Self {
+        let (client, clock) = (context.client.clone(), context.clock);
+        Self {
+            targets: Targets::new(client.clone()),
+            rivals: Rivals::new(client.clone(), scope, clock),
+            servers: Servers::new(client, clock, context.prometheus_url.clone()),
+            ahead: Ahead::default(),
+            memory: Memory::default(),
+            context,
+            clusters,
+            store,
+        }
+    }
+
+    /// The group is gone, or is scaled no longer.
+    pub fn forget(&self, namespace: &str, name: &str) {
+        self.memory.forget(namespace, name);
+        self.servers.forget(namespace, name);
+        self.context.metrics.scaling.forget(namespace, name);
+    }
+}
+
+/// Evaluates all groups in the scope until the process stops.
+pub async fn run(context: Arc<Context>, clusters: Arc<Clusters>, scope: Scope, shutdown: Shutdown) {
+    let api: Api<ConsumerGroup> = scope.api(context.client.clone());
+    let (store, writer) = reflector::store();
+    let changes = watcher(api, watcher::Config::default())
+        .default_backoff()
+        .reflect(writer)
+        .applied_objects()
+        // What only changes the status is our own doing.
+        .predicate_filter(
+            predicates::generation.combine(predicates::annotations),
+            PredicateConfig::default(),
+        );
+    let pushed = context.pushes.asked(store.clone());
+    let work = Arc::new(Work::new(context, clusters, store.clone(), scope));
+    let forgetting = Arc::clone(&work);
+    let evaluated = Controller::for_stream(changes, store)
+        .reconcile_on(pushed)
+        .with_config(Config::default().concurrency(CONCURRENCY))
+        .graceful_shutdown_on(shutdown.beginning())
+        .run(reconcile, retry, work);
+    evaluated
+        .for_each(|done| {
+            match done {
+                Ok(_) | Err(Error::ReconcilerFailed(..)) => {}
+                Err(Error::ObjectNotFound(gone)) => {
+                    forgetting.forget(gone.namespace.as_deref().unwrap_or_default(), &gone.name);
+                }
+                Err(error) => tracing::warn!(
+                    kind = KIND,
+                    error = %causes(&error),
+                    "cannot watch; see whether the definitions of the resources are installed, and what the operator's roles allow"
+                ),
+            }
+            std::future::ready(())
+        })
+        .await;
+}
+
+fn retry(group: Arc<ConsumerGroup>, error: &ReconcileError, work: Arc<Work>) -> Action {
+    let (namespace, name) = (group.namespace(), group.name_any());
+    let failures = &work.context.metrics.failures;
+    failures.with_label_values(&[KIND, error.reason()]).inc();
+    if error.pace() == Pace::Overtaken {
+        tracing::debug!(kind = KIND, namespace, name, %error, "overtaken; looking again");
+    } else {
+        tracing::warn!(kind = KIND, namespace, name, %error, "cannot evaluate; trying again");
+    }
+    work.context.retry(KIND, &group.uid().unwrap_or_default(), error)
+}
+
+async fn reconcile(watched: Arc<ConsumerGroup>, work: Arc<Work>) -> Result<Action, ReconcileError> {
+    let metrics = &work.context.metrics;
+    let group = work.ahead.newer(&watched);
+    let mut writer = Writer::new(&work.context, RESOURCE, &*group).named(labels::SCALE_FIELD_MANAGER);
+    let done = {
+        metrics.reconciles.with_label_values(&[KIND]).inc();
+        let _time = metrics.reconcile_seconds.with_label_values(&[KIND]).start_timer();
+        let running = metrics.reconciling.with_label_values(&[KIND]);
+        running.inc();
+        let done = Box::pin(evaluate(&group, &work, &mut writer)).await;
+        running.dec();
+        done
+    };
+    work.ahead.keep(&watched, writer.into_latest());
+    let next = done?;
+    work.context.succeeded(KIND, &watched.uid().unwrap_or_default());
+    Ok(match next {
+        Next::Changed => Action::await_change(),
+        Next::Soon => Action::requeue(SOON),
+        Next::Usual => {
+            let every = work.context.evaluate_every;
+            Action::requeue(every.mul_f64(1.0 - JITTER * fastrand::f64()))
+        }
+    })
+}

@@ -1,0 +1,169 @@
+//! One evaluation: from what there is to what is told of it.
+
+use super::apply::{apply, notes};
+use super::controller::Work;
+use super::observe::observe;
+use super::status::{self, Evaluated};
+use crate::autoscale::{Policy, Time, decide};
+use crate::error::ReconcileError;
+use crate::scaling::TargetError;
+use crate::writer::Writer;
+use kube::ResourceExt as _;
+use sluice_operator_api::consumer_group::{Autoscaling, Mode, Reason};
+use sluice_operator_api::{ConsumerGroup, ConsumerGroupStatus};
+use std::time::Duration;
+
+/// Figures are told of this often; whatever else changes, at once.
+const FIGURES_EVERY: Duration = Duration::from_secs(30);
+
+/// When the group is looked at next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// When something of the resource changes.
+    Changed,
+    /// After the usual time.
+    Usual,
+    /// Soon: somebody else has changed the workload in between.
+    Soon,
+}
+
+/// Evaluates a group once.
+pub async fn evaluate(
+    group: &ConsumerGroup,
+    work: &Work,
+    writer: &mut Writer<'_, ConsumerGroup>,
+) -> Result<Next, ReconcileError> {
+    if group.metadata.deletion_timestamp.is_some() {
+        return Ok(Next::Changed);
+    }
+    let Some(scaling) = &group.spec.autoscaling else {
+        work.forget(&group.namespace().unwrap_or_default(), &group.name_any());
+        if status::is_told(group) {
+            writer.write_status(&ConsumerGroupStatus::default()).await?;
+        }
+        return Ok(Next::Changed);
+    };
+    let now = work.context.clock.now();
+    let time = Time(u64::try_from(now.as_second()).unwrap_or_default());
+    let unable = |reason: Reason, why: &str| status::unable(group, reason, why, time);
+    if scaling.mode == Mode::Disabled {
+        let next = unable(Reason::Disabled, "the mode is Disabled");
+        tell(group, work, writer, next).await?;
+        return Ok(Next::Changed);
+    }
+    let policy = match Policy::from_spec(scaling) {
+        Ok(policy) => policy,
+        Err(error) => {
+            tell(
+                group,
+                work,
+                writer,
+                unable(Reason::InvalidSpec, &error.to_string()),
+            )
+            .await?;
+            return Ok(Next::Changed);
+        }
+    };
+    let namespace = group.namespace().unwrap_or_default();
+    let seen = match work.targets.read(&namespace, &scaling.scale_target_ref).await {
+        Ok(seen) => seen,
+        Err(error) => {
+            let (reason, why) = refusal(error)?;
+            tell(group, work, writer, unable(reason, &why)).await?;
+            return Ok(Next::Usual);
+        }
+    };
+    let found = Box::pin(observe(group, scaling, &seen, work, now)).await?;
+    let decision = decide(&policy, &found.observed, &work.memory.of(group), time);
+    let applied = Box::pin(apply(group, scaling, &seen, &found, &decision, work, time)).await;
+    work.memory.keep(group, applied.history.clone());
+    let evaluated = Evaluated {
+        scaling,
+        policy: &policy,
+        found: &found,
+        decision: &decision,
+        applied: &applied,
+    };
+    let next = status::next(group, &evaluated, time);
+    show(group, &next, work);
+    let active = active_guards(&status::ours(group));
+    for note in notes(&decision, &applied, &active) {
+        writer.tell(&note).await;
+    }
+    tell(group, work, writer, next).await?;
+    Ok(match applied.failure {
+        Some(TargetError::Changed { .. }) => Next::Soon,
+        _ => Next::Usual,
+    })
+}
+
+/// Writes the status, if it is worth it.
+async fn tell(
+    group: &ConsumerGroup,
+    work: &Work,
+    writer: &mut Writer<'_, ConsumerGroup>,
+    next: ConsumerGroupStatus,
+) -> Result<(), ReconcileError> {
+    let before = status::ours(group);
+    let now = work.context.clock.since_start();
+    let early = work
+        .memory
+        .told(group)
+        .is_some_and(|told| now < told + FIGURES_EVERY);
+    if before == next || (early && status::only_figures_differ(&before, &next)) {
+        return Ok(());
+    }
+    writer.write_status(&next).await?;
+    work.memory.tell(group, now);
+    Ok(())
+}
+
+/// Why the workload cannot be scaled; an error where that is only for now.
+fn refusal(error: TargetError) -> Result<(Reason, String), ReconcileError> {
+    let why = error.to_string();
+    match error {
+        TargetError::NotFound { .. } => Ok((Reason::TargetNotFound, why)),
+        TargetError::UnknownKind { .. } | TargetError::NotScalable { .. } | TargetError::Forbidden { .. } => {
+            Ok((Reason::TargetNotScalable, why))
+        }
+        TargetError::Changed { .. } => Ok((Reason::Failed, why)),
+        TargetError::Api { error, .. } => Err(ReconcileError::Kubernetes(error)),
+    }
+}
+
+fn active_guards(status: &ConsumerGroupStatus) -> Vec<String> {
+    let active = status.guards.iter().filter(|guard| guard.active);
+    active.map(|guard| guard.name.clone()).collect()
+}
+
+/// As metrics.
+fn show(group: &ConsumerGroup, status: &ConsumerGroupStatus, work: &Work) {
+    let (namespace, name) = (group.namespace().unwrap_or_default(), group.name_any());
+    let labels = [&*namespace, &*name];
+    let scaling = &work.context.metrics.scaling;
+    let replicas = status.replicas.clone().unwrap_or_default();
+    for (gauge, value) in [
+        (&scaling.current, replicas.current),
+        (&scaling.desired, replicas.desired),
+        (&scaling.recommended, replicas.recommended),
+    ] {
+        match value {
+            Some(value) => gauge.with_label_values(&labels).set(i64::from(value)),
+            // It may never have been there.
+            None => drop(gauge.remove_label_values(&labels)),
+        }
+    }
+    for guard in guard_names(group.spec.autoscaling.as_ref()) {
+        let active = status.guards.iter().any(|told| told.name == guard && told.active);
+        let labels = [&*namespace, &*name, guard];
+        scaling
+            .guard_active
+            .with_label_values(&labels)
+            .set(i64::from(active));
+    }
+}
+
+fn guard_names(scaling: Option<&Autoscaling>) -> impl Iterator<Item = &str> {
+    let guards = scaling.into_iter().flat_map(|scaling| &scaling.guards);
+    guards.map(|guard| &*guard.name)
+}

@@ -1,0 +1,273 @@
+//! What a decision is made from.
+
+use super::controller::Work;
+use super::servers::Source;
+use super::{broker_lag, guards};
+use crate::autoscale::{Lag, Missing, MissingKind, Observed, Pauses, Target};
+use crate::broker::{BrokerAdmin as _, Remote};
+use crate::broker_object::ClusterState;
+use crate::error::ReconcileError;
+use crate::prometheus::{ErrorKind, Question, Selection};
+use crate::scaling::{LagQueries, Seen, pods};
+use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::jiff::Timestamp;
+use kube::api::{Api, ListParams};
+use kube::{Client, ResourceExt as _};
+use sluice_operator_api::ConsumerGroup;
+use sluice_operator_api::consumer_group::{Autoscaling, Guard, GuardType, LagSource};
+use sluice_operator_api::labels;
+use sluice_proto::admin::GroupLag;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+/// A pod that no node takes counts as waiting after so long, unless a guard says otherwise.
+const PENDING_AFTER_SECONDS: i32 = 60;
+/// Of a workload so many pods are looked at.
+const PODS_MAX: u32 = 1_000;
+
+/// All of it, and what is needed to carry it out.
+pub struct Observation {
+    /// What the decision takes.
+    pub observed: Observed,
+    /// How old the oldest message is that is not done, where that is known.
+    pub age_seconds: Option<u64>,
+    /// The broker, where it may be asked.
+    pub admin: Option<Arc<Remote>>,
+}
+
+/// What is known of the work that there is.
+struct Readings {
+    lag: Result<Lag, Missing>,
+    queues: Option<NonZeroU32>,
+    consumed_total: Option<u64>,
+    dead_letters_total: Option<u64>,
+    age_seconds: Option<u64>,
+}
+
+/// Looks at everything.
+pub async fn observe(
+    group: &ConsumerGroup,
+    scaling: &Autoscaling,
+    seen: &Seen,
+    work: &Work,
+    now: Timestamp,
+) -> Result<Observation, ReconcileError> {
+    let namespace = group.namespace().unwrap_or_default();
+    let conflict = work.rivals.of(group, &work.store.state()).await?;
+    let seconds = u64::try_from(now.as_second()).unwrap_or_default();
+    let needs_prometheus = scaling.lag.source == LagSource::Prometheus
+        || scaling.guards.iter().any(|guard| guard.prometheus.is_some());
+    let source = match needs_prometheus {
+        true => work.servers.of(group).await,
+        false => Err(Missing {
+            kind: MissingKind::NotConfigured,
+            detail: "nothing is read from Prometheus".to_owned(),
+        }),
+    };
+    let (state, admin) = work
+        .clusters
+        .find(&namespace, &group.spec.cluster_ref.name)
+        .await?;
+    let readings = match (scaling.lag.source, &source) {
+        (LagSource::Broker, _) => of_broker(group, scaling, &state, admin.as_deref()).await,
+        (LagSource::Prometheus, Ok(source)) => {
+            of_prometheus(group, scaling, source, admin.as_deref(), seconds).await
+        }
+        (LagSource::Prometheus, Err(missing)) => Readings::none(missing.clone()),
+    };
+    Ok(Observation {
+        observed: Observed {
+            lag: readings.lag,
+            queues: readings.queues,
+            target: target(&work.context.client, &namespace, scaling, seen, now).await?,
+            guards: guards::readings(&scaling.guards, &source, seconds).await,
+            consumed_total: readings.consumed_total,
+            dead_letters_total: readings.dead_letters_total,
+            pauses: pauses(group),
+            conflict,
+        },
+        age_seconds: readings.age_seconds,
+        admin,
+    })
+}
+
+impl Readings {
+    fn none(missing: Missing) -> Self {
+        Self {
+            lag: Err(missing),
+            queues: None,
+            consumed_total: None,
+            dead_letters_total: None,
+            age_seconds: None,
+        }
+    }
+}
+
+async fn of_broker(
+    group: &ConsumerGroup,
+    scaling: &Autoscaling,
+    state: &ClusterState,
+    admin: Option<&Remote>,
+) -> Readings {
+    let Some(admin) = admin else {
+        return Readings::none(Missing {
+            kind: MissingKind::Broker,
+            detail: unreachable(state, &group.spec.cluster_ref.name),
+        });
+    };
+    let name = group.group_name();
+    let found = match admin.lag(&name).await {
+        Ok(Some(found)) => found,
+        Ok(None) => return Readings::none(broker_lag::unknown_group(&name)),
+        Err(error) => return Readings::none(broker_lag::missing(&error)),
+    };
+    let looks_at_done = scaling.lag.exclude_stuck_queues_after_seconds.is_some()
+        || has_guard(scaling, GuardType::ThroughputRegression);
+    let offsets = match looks_at_done {
+        // What is done only refines the decision, which can be made without.
+        true => admin.offsets(&name).await.ok(),
+        false => None,
+    };
+    let dead_letters = match has_guard(scaling, GuardType::DeadLetterRate) {
+        true => admin.group(&name).await.ok().flatten(),
+        false => None,
+    };
+    Readings {
+        lag: Ok(broker_lag::lag(&found, offsets.as_deref())),
+        queues: broker_lag::queues(&found),
+        consumed_total: offsets.as_deref().map(broker_lag::done_total),
+        dead_letters_total: dead_letters.map(|group| group.dead_letters),
+        age_seconds: broker_lag::age_seconds(&found),
+    }
+}
+
+async fn of_prometheus(
+    group: &ConsumerGroup,
+    scaling: &Autoscaling,
+    source: &Source,
+    admin: Option<&Remote>,
+    now: u64,
+) -> Readings {
+    let name = group.group_name();
+    let topics: Vec<_> = group
+        .spec
+        .subscriptions
+        .iter()
+        .map(|subscription| &*subscription.topic)
+        .collect();
+    let selected = (
+        Selection::new(&name, &[], &[]),
+        Selection::new(&name, &topics, &[]),
+    );
+    let (Ok(whole), Ok(subscribed)) = selected else {
+        return Readings::none(Missing {
+            kind: MissingKind::Refused,
+            detail: "the consumer group has no name".to_owned(),
+        });
+    };
+    let queries = |selection: &Selection| LagQueries {
+        selection: selection.clone(),
+        own: scaling.lag.query.clone(),
+        max_age_seconds: source.max_age_seconds,
+    };
+    let total = async |wanted: bool, query: String| match wanted {
+        true => total(source, query, now).await,
+        false => None,
+    };
+    let lag = queries(&whole).lag(&source.client, now).await;
+    // Only topics that are named can be selected by; the broker knows of all.
+    let queues = match queries(&subscribed).queues(&source.client, now).await {
+        Ok(Some(queues)) => Some(queues),
+        Ok(None) | Err(_) => queues_of(admin, &name).await,
+    };
+    Readings {
+        lag,
+        queues,
+        consumed_total: total(
+            has_guard(scaling, GuardType::ThroughputRegression),
+            whole.delivered(),
+        )
+        .await,
+        dead_letters_total: total(
+            has_guard(scaling, GuardType::DeadLetterRate),
+            whole.dead_letters(),
+        )
+        .await,
+        age_seconds: None,
+    }
+}
+
+async fn queues_of(admin: Option<&Remote>, group: &str) -> Option<NonZeroU32> {
+    let found: Option<GroupLag> = admin?.lag(group).await.ok().flatten();
+    found.as_ref().and_then(broker_lag::queues)
+}
+
+/// A counter; before the first of what it counts there is no sample.
+async fn total(source: &Source, query: String, now: u64) -> Option<u64> {
+    let question = Question {
+        query,
+        age_query: None,
+        max_age_seconds: source.max_age_seconds,
+    };
+    match source.client.count(&question, now).await {
+        Ok(total) => Some(total),
+        Err(error) => (error.kind == ErrorKind::Empty).then_some(0),
+    }
+}
+
+fn has_guard(scaling: &Autoscaling, type_: GuardType) -> bool {
+    scaling.guards.iter().any(|guard| guard.type_ == type_)
+}
+
+fn unreachable(state: &ClusterState, cluster: &str) -> String {
+    match state {
+        ClusterState::Missing => format!("there is no BrokerCluster {cluster} in the namespace"),
+        ClusterState::Deleting => format!("the BrokerCluster {cluster} is being deleted"),
+        ClusterState::NotReady(why) => why.clone(),
+        ClusterState::Ready => format!("the BrokerCluster {cluster} cannot be asked"),
+    }
+}
+
+/// Pods are looked at only while some of them do not work: most of the time all do.
+async fn target(
+    client: &Client,
+    namespace: &str,
+    scaling: &Autoscaling,
+    seen: &Seen,
+    now: Timestamp,
+) -> Result<Target, ReconcileError> {
+    let mut target = Target {
+        replicas: seen.replicas,
+        ready: seen.ready.unwrap_or_default(),
+        pending: 0,
+        rolling_out: seen.rolling_out,
+    };
+    if seen.ready != Some(seen.replicas) && !seen.selector.is_empty() {
+        let pods = self::pods(client, namespace, seen).await?;
+        let counted = pods::counted(&pods, pending_after(&scaling.guards), now);
+        (target.ready, target.pending) = (counted.ready, counted.pending);
+    }
+    Ok(target)
+}
+
+/// The pods of the workload.
+pub async fn pods(client: &Client, namespace: &str, seen: &Seen) -> Result<Vec<Pod>, kube::Error> {
+    let pods = Api::<Pod>::namespaced(client.clone(), namespace);
+    let parameters = ListParams::default().labels(&seen.selector).limit(PODS_MAX);
+    Ok(pods.list(&parameters).await?.items)
+}
+
+fn pending_after(guards: &[Guard]) -> u32 {
+    let of_guard = guards.iter().find_map(|guard| guard.pending_pods.as_ref());
+    let seconds = of_guard.map_or(PENDING_AFTER_SECONDS, |guard| guard.after_seconds);
+    u32::try_from(seconds).unwrap_or_default()
+}
+
+fn pauses(group: &ConsumerGroup) -> Pauses {
+    let is_set = |name: &str| group.annotations().get(name).is_some_and(|value| value == "true");
+    Pauses {
+        all: is_set(labels::PAUSED),
+        scale_in: is_set(labels::PAUSED_SCALE_IN),
+        scale_out: is_set(labels::PAUSED_SCALE_OUT),
+    }
+}

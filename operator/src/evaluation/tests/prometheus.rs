@@ -1,0 +1,106 @@
+//! A server on a port that answers like a Prometheus which scrapes one broker.
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use parking_lot::Mutex;
+use std::sync::Arc;
+use tokio::net::TcpListener;
+
+/// What it has scraped.
+#[derive(Clone)]
+pub struct Scraped {
+    /// Ready messages, as it writes the number; without a sample if none.
+    pub ready: Option<String>,
+    /// Seconds since.
+    pub age: u64,
+    /// Of a database.
+    pub load: Option<u64>,
+    /// Who may ask; anybody if none.
+    pub token: Option<&'static str>,
+}
+
+/// The server.
+#[derive(Clone)]
+pub struct Prometheus {
+    /// Its address.
+    pub url: String,
+    scraped: Arc<Mutex<Scraped>>,
+}
+
+impl Prometheus {
+    /// Serves until the runtime ends: so many ready messages in 8 queues.
+    pub async fn serve(ready: &str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let scraped = Arc::new(Mutex::new(Scraped {
+            ready: Some(ready.to_owned()),
+            age: 1,
+            load: Some(10),
+            token: None,
+        }));
+        let answers = Arc::clone(&scraped);
+        tokio::spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                let answers = Arc::clone(&answers);
+                let service = service_fn(move |request: Request<Incoming>| {
+                    let scraped = answers.lock().clone();
+                    async move { answer(&scraped, request).await }
+                });
+                tokio::spawn(async move {
+                    // The client closes when the test ends.
+                    let _ = hyper::server::conn::http1::Builder::new()
+                        .serve_connection(TokioIo::new(stream), service)
+                        .await;
+                });
+            }
+        });
+        Self { url, scraped }
+    }
+
+    /// Changes what it has scraped.
+    pub fn scrape(&self, change: impl FnOnce(&mut Scraped)) {
+        change(&mut self.scraped.lock());
+    }
+}
+
+async fn answer(scraped: &Scraped, request: Request<Incoming>) -> http::Result<Response<Full<Bytes>>> {
+    let given = request
+        .headers()
+        .get("authorization")
+        .and_then(|value| value.to_str().ok().map(str::to_owned));
+    if let Some(token) = scraped.token
+        && given != Some(format!("Bearer {token}"))
+    {
+        return Response::builder().status(401).body(Full::default());
+    }
+    let body = request.into_body().collect().await.unwrap().to_bytes();
+    let query = form_urlencoded::parse(&body)
+        .find(|(name, _)| name == "query")
+        .unwrap()
+        .1
+        .into_owned();
+    let value = match &*query {
+        query if query.starts_with("time()") => Some(scraped.age.to_string()),
+        query if query.contains("rocketmq_consumer_ready_messages") => scraped.ready.clone(),
+        query if query.contains("rocketmq_consumer_inflight_messages") => {
+            scraped.ready.as_ref().map(|_| "0".to_owned())
+        }
+        query if query.contains("rocketmq_topic_queue_number") => {
+            assert!(query.contains(r#"topic="orders""#), "{query}");
+            Some("8".to_owned())
+        }
+        "db_load" => scraped.load.map(|load| load.to_string()),
+        _ => None,
+    };
+    let now = k8s_openapi::jiff::Timestamp::now().as_second();
+    let sample = value
+        .map(|value| format!(r#"{{"metric":{{}},"value":[{now},"{value}"]}}"#))
+        .unwrap_or_default();
+    let body = format!(r#"{{"status":"success","data":{{"resultType":"vector","result":[{sample}]}}}}"#);
+    Response::builder().status(200).body(Full::new(Bytes::from(body)))
+}

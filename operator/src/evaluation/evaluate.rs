@@ -47,6 +47,7 @@ pub async fn evaluate(
     let time = Time(u64::try_from(now.as_second()).unwrap_or_default());
     let unable = |reason: Reason, why: &str| status::unable(group, reason, why, time);
     if scaling.mode == Mode::Disabled {
+        work.forget(&group.namespace().unwrap_or_default(), &group.name_any());
         let next = unable(Reason::Disabled, "the mode is Disabled");
         tell(group, work, writer, next).await?;
         return Ok(Next::Changed);
@@ -151,6 +152,14 @@ fn show(group: &ConsumerGroup, status: &ConsumerGroupStatus, work: &Work) {
             Some(value) => gauge.with_label_values(&labels).set(i64::from(value)),
             // It may never have been there.
             None => drop(gauge.remove_label_values(&labels)),
+        }
+    }
+    for gone in &status::ours(group).guards {
+        if !status.guards.iter().any(|told| told.name == gone.name) {
+            // It may never have been there.
+            let _ = scaling
+                .guard_active
+                .remove_label_values(&[&*namespace, &*name, &*gone.name]);
         }
     }
     for guard in guard_names(group.spec.autoscaling.as_ref()) {

@@ -72,6 +72,18 @@ async fn what_is_disabled_is_not_even_read() {
     .await;
     assert_eq!(case.condition("ScalingActive"), "False:Disabled");
     assert_eq!(case.condition("MetricsAvailable"), "");
+    let case = Case::new("60000", "").await;
+    case.evaluate().await.unwrap();
+    case.api
+        .with(|state| state.group["spec"]["autoscaling"]["mode"] = "Disabled".into());
+    case.evaluate().await.unwrap();
+    let page = case.work.context.metrics.page().unwrap();
+    assert!(!page.contains("sluice_operator_desired_replicas{"), "{page}");
+    assert_eq!(
+        case.status()["history"]["written"],
+        8,
+        "what was done is remembered"
+    );
 }
 
 #[tokio::test]
@@ -120,7 +132,10 @@ async fn a_guard_that_has_tripped_holds_and_is_told_of_once() {
     case.prometheus.scrape(|scraped| scraped.load = Some(20));
     case.evaluate().await.unwrap();
     assert_eq!(case.scaled(), [8]);
-    case.work.forget("shop", "billing");
+    // When: the guard is taken out of the resource.
+    case.api
+        .with(|state| state.group["spec"]["autoscaling"]["guards"] = json!([]));
+    case.evaluate().await.unwrap();
     let page = case.work.context.metrics.page().unwrap();
     assert!(!page.contains("sluice_operator_guard_active{"), "{page}");
 }

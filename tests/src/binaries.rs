@@ -48,6 +48,19 @@ pub fn sluicectl() -> Result<PathBuf> {
     })
 }
 
+/// The operator as it is shipped.
+///
+/// # Errors
+/// When it is not there, or cannot be built.
+pub fn operator() -> Result<PathBuf> {
+    static OPERATOR: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    const NAME: &str = "sluice-operator";
+    once(&OPERATOR, || match std::env::var_os(VARIABLE) {
+        Some(folder) => executable(&PathBuf::from(folder), NAME),
+        None => build("sluice-operator", &["--bin", NAME]).and_then(|folder| executable(&folder, NAME)),
+    })
+}
+
 /// The broker with faults that its environment can switch on; built here, since nobody ships it. It shares what it is
 /// made of with the real one, so little is compiled anew.
 ///

@@ -25,3 +25,4 @@ pub use api_server::ApiServer;
 pub use cluster::Cluster;
 pub use definitions::of_prometheus_operator;
 pub use folder::remove_abandoned;
+pub use process::Process;

@@ -107,7 +107,7 @@ const PACKAGED: &[(&str, &[apt::Packaged])] = &[
 ];
 
 /// The suites that start a Kubernetes, or only its API server.
-const KUBERNETES: &[&str] = &["kube_harness", "kube_resources"];
+const KUBERNETES: &[&str] = &["kube_harness", "kube_resources", "operator_cluster"];
 
 /// Tells whether a suite needs the programs of Kubernetes.
 pub fn needs_kubernetes(suite: &str) -> bool {

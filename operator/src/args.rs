@@ -1,5 +1,6 @@
 //! The operator's command line.
 
+use crate::check::{self, CheckArgs};
 use crate::crds::{self, CrdsArgs};
 use crate::run;
 use crate::settings::RunArgs;
@@ -21,6 +22,8 @@ enum Command {
     Run(Box<RunArgs>),
     /// Print the definitions of the custom resources, or write them into a folder
     Crds(CrdsArgs),
+    /// Tell whether a replica is ready, and whether its account may do what it has to
+    Check(CheckArgs),
 }
 
 /// Parses the arguments, does what they ask for, and says by its code how it went: 2 for arguments that cannot be
@@ -32,6 +35,7 @@ pub fn from_command_line() -> ExitCode {
             Err(refusal) => Args::command().error(ErrorKind::ValueValidation, refusal).exit(),
         },
         Command::Crds(args) => crds::crds(&args),
+        Command::Check(args) => check::check(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -97,7 +97,10 @@ async fn wait_until_ready(url: &Uri, within: Duration) -> Result<()> {
 
 /// The status and the text that an address answers with.
 async fn get(url: &Uri) -> Result<(u16, String)> {
-    ensure!(url.scheme_str() == Some("http"), "{url} is no address of the form http://HOST:PORT/PATH");
+    ensure!(
+        url.scheme_str() == Some("http"),
+        "{url} is no address of the form http://HOST:PORT/PATH"
+    );
     let host = url.host().context("the address has no host")?;
     let stream = TcpStream::connect((host.trim_matches(['[', ']']), url.port_u16().unwrap_or(80)))
         .await
@@ -144,7 +147,11 @@ async fn check_rights(file: &Path) -> Result<()> {
 /// Each verb on each resource in each namespace.
 fn rights(grant: &Grant) -> Vec<ResourceAttributes> {
     let everywhere = [String::new()];
-    let namespaces = if grant.namespaces.is_empty() { &everywhere[..] } else { &grant.namespaces };
+    let namespaces = if grant.namespaces.is_empty() {
+        &everywhere[..]
+    } else {
+        &grant.namespaces
+    };
     let nameless = [String::new()];
     let mut rights = Vec::new();
     for namespace in namespaces {
@@ -153,7 +160,11 @@ fn rights(grant: &Grant) -> Vec<ResourceAttributes> {
             for group in rule.api_groups.iter().flatten() {
                 for resource in rule.resources.iter().flatten() {
                     let (resource, subresource) = resource.split_once('/').unwrap_or((resource, ""));
-                    for (verb, name) in rule.verbs.iter().flat_map(|verb| names.iter().map(move |name| (verb, name))) {
+                    for (verb, name) in rule
+                        .verbs
+                        .iter()
+                        .flat_map(|verb| names.iter().map(move |name| (verb, name)))
+                    {
                         rights.push(ResourceAttributes {
                             group: Some(group.clone()),
                             resource: Some(resource.to_owned()),
@@ -179,14 +190,22 @@ async fn allowed(client: &Client, right: &ResourceAttributes) -> Result<bool> {
         },
         ..SelfSubjectAccessReview::default()
     };
-    let answer = Api::all(client.clone()).create(&PostParams::default(), &review).await;
+    let answer = Api::all(client.clone())
+        .create(&PostParams::default(), &review)
+        .await;
     let answer = answer.context("the API server does not say what the account may do")?;
     Ok(answer.status.is_some_and(|status| status.allowed))
 }
 
 fn sentence(right: &ResourceAttributes) -> String {
     let text = |part: &Option<String>| part.clone().unwrap_or_default();
-    let behind = |sign: &str, part: String| if part.is_empty() { part } else { format!("{sign}{part}") };
+    let behind = |sign: &str, part: String| {
+        if part.is_empty() {
+            part
+        } else {
+            format!("{sign}{part}")
+        }
+    };
     format!(
         "{} {}{}{}{} {}",
         text(&right.verb),
@@ -218,7 +237,11 @@ mod tests {
     #[test]
     fn each_verb_on_each_resource_in_each_namespace_is_a_right() {
         let grants: Vec<Grant> = serde_yaml::from_str(RIGHTS).unwrap();
-        let sentences: Vec<_> = grants.iter().flat_map(rights).map(|right| sentence(&right)).collect();
+        let sentences: Vec<_> = grants
+            .iter()
+            .flat_map(rights)
+            .map(|right| sentence(&right))
+            .collect();
         assert_eq!(
             sentences,
             [
@@ -260,10 +283,19 @@ mod tests {
     #[tokio::test]
     async fn a_replica_that_does_not_become_ready_is_named_with_its_last_answer() {
         let url = server(&["HTTP/1.1 503 Service Unavailable\r\ncontent-length: 9\r\n\r\nstarting\n"]).await;
-        let error = wait_until_ready(&url, Duration::from_millis(500)).await.unwrap_err().to_string();
-        assert!(error.contains("is not ready") && error.ends_with("it answers 503: starting"), "{error}");
+        let error = wait_until_ready(&url, Duration::from_millis(500))
+            .await
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("is not ready") && error.ends_with("it answers 503: starting"),
+            "{error}"
+        );
         let nobody: Uri = "http://127.0.0.1:1/readyz".parse().unwrap();
-        let error = wait_until_ready(&nobody, Duration::from_millis(100)).await.unwrap_err().to_string();
+        let error = wait_until_ready(&nobody, Duration::from_millis(100))
+            .await
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("cannot connect to 127.0.0.1"), "{error}");
     }
 }

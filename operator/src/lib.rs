@@ -9,6 +9,7 @@ mod backoff;
 mod broker;
 mod broker_cluster;
 mod broker_object;
+mod check;
 mod clock;
 mod consumer_group;
 mod context;

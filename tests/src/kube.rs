@@ -12,6 +12,7 @@ mod control_plane;
 mod definitions;
 mod folder;
 mod forward;
+pub mod helm;
 mod kubeconfig;
 pub mod kubectl;
 mod namespaces;

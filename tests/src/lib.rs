@@ -15,6 +15,7 @@ pub mod java;
 pub mod kills;
 pub mod kube;
 pub mod metrics;
+pub mod operator;
 pub mod oracle;
 pub mod ports;
 pub mod process;

@@ -107,7 +107,13 @@ const PACKAGED: &[(&str, &[apt::Packaged])] = &[
 ];
 
 /// The suites that start a Kubernetes, or only its API server.
-const KUBERNETES: &[&str] = &["kube_harness", "kube_resources", "operator_cluster"];
+const KUBERNETES: &[&str] = &[
+    "chart",
+    "kube_harness",
+    "kube_resources",
+    "operator_cluster",
+    "operator_topics",
+];
 
 /// Tells whether a suite needs the programs of Kubernetes.
 pub fn needs_kubernetes(suite: &str) -> bool {

@@ -1,11 +1,12 @@
 //! The operator's own metrics. docs/operator-metrics.md has a row for each; a test compares.
 
-use prometheus::core::Collector as _;
+use prometheus::core::{Collector as _, MetricVec, MetricVecBuilder};
 use prometheus::process_collector::ProcessCollector;
 use prometheus::{
     Encoder as _, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
     TextEncoder,
 };
+use std::collections::HashMap;
 
 /// From a millisecond to half a minute: a reconciliation is a few requests.
 const SECONDS: &[f64] = &[
@@ -45,9 +46,15 @@ pub struct Scaling {
     pub desired: IntGaugeVec,
     /// Those that the lag asks for.
     pub recommended: IntGaugeVec,
+    /// The most that they may have.
+    pub cap: IntGaugeVec,
+    /// Whether the lag can be told.
+    pub metrics_available: IntGaugeVec,
+    /// Whether something else writes the replicas.
+    pub contended: IntGaugeVec,
     /// Whether a guard is active, by its name too.
     pub guard_active: IntGaugeVec,
-    /// Changes of replicas, by direction and reason.
+    /// Changes of replicas, by namespace and name of the ConsumerGroup, direction and reason.
     pub events: IntCounterVec,
 }
 
@@ -72,6 +79,21 @@ impl Scaling {
                 "Replicas that the lag asks for",
                 of_group,
             )?,
+            cap: gauges(
+                "sluice_operator_cap_replicas",
+                "The most replicas that there may be",
+                of_group,
+            )?,
+            metrics_available: gauges(
+                "sluice_operator_metrics_available",
+                "1 while the lag can be told",
+                of_group,
+            )?,
+            contended: gauges(
+                "sluice_operator_replicas_contended",
+                "1 while something else writes the replicas",
+                of_group,
+            )?,
             guard_active: gauges(
                 "sluice_operator_guard_active",
                 "1 while a guard is active",
@@ -79,47 +101,50 @@ impl Scaling {
             )?,
             events: IntCounterVec::new(
                 Opts::new("sluice_operator_scale_events_total", "Changes of replicas"),
-                &["direction", "reason"],
+                &["namespace", "name", "direction", "reason"],
             )?,
         })
     }
 
-    /// The group is gone, or is scaled no longer.
-    pub fn forget(&self, namespace: &str, name: &str) {
-        for gauge in [&self.current, &self.desired, &self.recommended] {
-            // It may never have been there.
-            let _ = gauge.remove_label_values(&[namespace, name]);
-        }
-        let families = self.guard_active.collect();
-        for metric in families
-            .iter()
-            .flat_map(prometheus::proto::MetricFamily::get_metric)
-        {
-            let labels = metric.get_label();
-            let value = |name: &str| {
-                labels
-                    .iter()
-                    .find(|label| label.name() == name)
-                    .map_or("", |label| label.value())
-            };
-            if value("namespace") == namespace && value("name") == name {
-                let _ = self
-                    .guard_active
-                    .remove_label_values(&[namespace, name, value("guard")]);
-            }
-        }
-    }
-
-    fn register(&self, registry: &Registry) -> prometheus::Result<()> {
-        for gauge in [
+    /// What there is one of for each group.
+    fn of_group(&self) -> [&IntGaugeVec; 6] {
+        [
             &self.current,
             &self.desired,
             &self.recommended,
-            &self.guard_active,
-        ] {
+            &self.cap,
+            &self.metrics_available,
+            &self.contended,
+        ]
+    }
+
+    /// The group is gone, or is scaled no longer.
+    pub fn forget(&self, namespace: &str, name: &str) {
+        for gauge in self.of_group().into_iter().chain([&self.guard_active]) {
+            forget_in(gauge, namespace, name);
+        }
+        forget_in(&self.events, namespace, name);
+    }
+
+    fn register(&self, registry: &Registry) -> prometheus::Result<()> {
+        for gauge in self.of_group().into_iter().chain([&self.guard_active]) {
             registry.register(Box::new(gauge.clone()))?;
         }
         registry.register(Box::new(self.events.clone()))
+    }
+}
+
+/// Takes a group's series out.
+fn forget_in<B: MetricVecBuilder>(series: &MetricVec<B>, namespace: &str, name: &str) {
+    for family in series.collect() {
+        for metric in family.get_metric() {
+            let labels = metric.get_label().iter();
+            let labels: HashMap<_, _> = labels.map(|label| (label.name(), label.value())).collect();
+            if labels.get("namespace") == Some(&namespace) && labels.get("name") == Some(&name) {
+                // Nobody else takes series out meanwhile, and it would be no loss.
+                let _ = series.remove(&labels);
+            }
+        }
     }
 }
 
@@ -238,14 +263,17 @@ mod tests {
             .observe(0.1);
         metrics.reconciling.with_label_values(&["Topic"]).set(1);
         let scaling = &metrics.scaling;
-        for vec in [&scaling.current, &scaling.desired, &scaling.recommended] {
+        for vec in scaling.of_group() {
             vec.with_label_values(&["shop", "billing"]).set(1);
         }
         scaling
             .guard_active
             .with_label_values(&["shop", "billing", "load"])
             .set(1);
-        scaling.events.with_label_values(&["Up", "Lag"]).inc();
+        scaling
+            .events
+            .with_label_values(&["shop", "billing", "Up", "Lag"])
+            .inc();
         metrics
     }
 

@@ -21,7 +21,7 @@ pub fn decide(policy: &Policy, observed: &Observed, history: &History, now: Time
     Decision {
         replicas: verdict.replicas,
         current: observed.target.replicas,
-        recommended: case.demand.map(|demand| demand.want),
+        recommended: case.demand.map(|demand| demand.raw),
         cap: case.range.cap,
         cap_by: case.range.cap_by,
         reason: verdict.reason,

@@ -10,7 +10,7 @@ pub struct Decision {
     pub replicas: u32,
     /// How many it has.
     pub current: u32,
-    /// What the lag asks for within floor and cap, whatever else holds it back; `None` without a lag.
+    /// What the lag asks for, before all bounds; `None` without a lag.
     pub recommended: Option<u32>,
     /// The greatest number there can be.
     pub cap: u32,

@@ -64,7 +64,7 @@ pub async fn apply(
         .metrics
         .scaling
         .events
-        .with_label_values(&[direction, reason])
+        .with_label_values(&[&*namespace, &*group.name_any(), direction, reason])
         .inc();
     Applied {
         history: decision.written(now),

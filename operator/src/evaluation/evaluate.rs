@@ -9,8 +9,8 @@ use crate::error::ReconcileError;
 use crate::scaling::TargetError;
 use crate::writer::Writer;
 use kube::ResourceExt as _;
-use sluice_operator_api::consumer_group::{Autoscaling, Mode, Reason};
-use sluice_operator_api::{ConsumerGroup, ConsumerGroupStatus};
+use sluice_operator_api::consumer_group::{Autoscaling, ConditionType, Mode, Reason};
+use sluice_operator_api::{ConsumerGroup, ConsumerGroupStatus, conditions};
 use std::time::Duration;
 
 /// Figures are told of this often; whatever else changes, at once.
@@ -143,10 +143,20 @@ fn show(group: &ConsumerGroup, status: &ConsumerGroupStatus, work: &Work) {
     let labels = [&*namespace, &*name];
     let scaling = &work.context.metrics.scaling;
     let replicas = status.replicas.clone().unwrap_or_default();
+    let stands = |condition: ConditionType| {
+        let found = conditions::find(&status.conditions, condition)?;
+        (found.status != "Unknown").then(|| i32::from(found.status == "True"))
+    };
     for (gauge, value) in [
         (&scaling.current, replicas.current),
         (&scaling.desired, replicas.desired),
         (&scaling.recommended, replicas.recommended),
+        (&scaling.cap, replicas.cap),
+        (
+            &scaling.metrics_available,
+            stands(ConditionType::MetricsAvailable),
+        ),
+        (&scaling.contended, stands(ConditionType::ReplicasContended)),
     ] {
         match value {
             Some(value) => gauge.with_label_values(&labels).set(i64::from(value)),

@@ -109,7 +109,7 @@ fn recommendations_are_shown_and_not_written() {
     let decision = decide(&policy, &observed(1, 60_000), &History::default(), NOW);
     assert_eq!(
         (decision.replicas, decision.recommended, decision.to_write()),
-        (8, Some(8), None)
+        (8, Some(60), None)
     );
 }
 

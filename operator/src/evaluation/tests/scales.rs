@@ -35,8 +35,11 @@ async fn a_backlog_brings_as_many_replicas_as_there_are_queues_and_never_one_mor
     for line in [
         r#"sluice_operator_current_replicas{name="billing",namespace="shop"} 8"#,
         r#"sluice_operator_desired_replicas{name="billing",namespace="shop"} 8"#,
-        r#"sluice_operator_recommended_replicas{name="billing",namespace="shop"} 8"#,
-        r#"sluice_operator_scale_events_total{direction="Up",reason="Lag"} 1"#,
+        r#"sluice_operator_recommended_replicas{name="billing",namespace="shop"} 9000"#,
+        r#"sluice_operator_cap_replicas{name="billing",namespace="shop"} 8"#,
+        r#"sluice_operator_metrics_available{name="billing",namespace="shop"} 1"#,
+        r#"sluice_operator_replicas_contended{name="billing",namespace="shop"} 0"#,
+        r#"sluice_operator_scale_events_total{direction="Up",name="billing",namespace="shop",reason="Lag"} 1"#,
     ] {
         assert!(page.contains(line), "{line} is not in\n{page}");
     }

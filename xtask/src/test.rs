@@ -104,6 +104,7 @@ const PACKAGED: &[(&str, &[apt::Packaged])] = &[
     ("docs_commands", &apt::OF_PAGES),
     ("image", &[apt::BUILDAH, apt::RUNC]),
     ("kube_harness", &apt::OF_NODES),
+    ("autoscale_prometheus", &[apt::PROMETHEUS]),
     ("prometheus", &[apt::PROMETHEUS]),
 ];
 

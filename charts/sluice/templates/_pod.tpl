@@ -91,6 +91,11 @@ priorityClassName: {{ . }}
 - --lease-retry-seconds={{ .Values.lease.retrySeconds }}
 - --concurrency={{ .Values.concurrency }}
 - --resync-seconds={{ .Values.resyncSeconds }}
+- --evaluate-seconds={{ .Values.evaluateSeconds }}
+- --broker-image={{ .Values.brokers.image }}
+{{- with .Values.prometheus.url }}
+- --prometheus-url={{ . }}
+{{- end }}
 - --log={{ .Values.logLevel }}
 - --log-format={{ .Values.logFormat }}
 {{- range .Values.extraArgs }}

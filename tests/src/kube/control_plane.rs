@@ -122,7 +122,6 @@ pub async fn wait_until_ready(client: &Client, processes: &mut [Process]) -> Res
         }
         let request = http::Request::get("/readyz").body(Vec::new())?;
         let answer = client.request_text(request).await.context("it does not answer")?;
-        tokio::time::sleep(Duration::from_millis(50)).await;
         Ok((answer == "ok").then_some(()))
     })
     .await?;

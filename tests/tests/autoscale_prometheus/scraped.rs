@@ -8,6 +8,7 @@ use sluice_tests::admin::Admin;
 use sluice_tests::client::{Client, Receive, message};
 use sluice_tests::process::Broker;
 use sluice_tests::prometheus::Prometheus;
+use sluice_tests::wait;
 
 const SEEN_WITHIN: Duration = Duration::from_secs(60);
 
@@ -91,13 +92,15 @@ pub async fn becomes(queries: &Queries, query: &str, wanted: u64) {
 
 /// Waits until what the query comes to is as it should be.
 pub async fn wait_for(queries: &Queries, query: &str, is_so: impl Fn(Result<u64, ErrorKind>) -> bool) {
-    let limit = tokio::time::Instant::now() + SEEN_WITHIN;
-    loop {
-        let found = queries.count(&question(query.to_owned()), now()).await;
-        if is_so(found.clone().map_err(|error| error.kind)) {
-            return;
-        }
-        assert!(tokio::time::Instant::now() < limit, "{query} is {found:?}");
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
+    let question = question(query.to_owned());
+    wait::until_async(query, SEEN_WITHIN, async || {
+        let found = queries.count(&question, now()).await;
+        anyhow::ensure!(
+            is_so(found.clone().map_err(|error| error.kind)),
+            "it is {found:?}"
+        );
+        Ok(Some(()))
+    })
+    .await
+    .unwrap();
 }

@@ -127,7 +127,7 @@ async fn the_account_may_what_the_roles_say_and_nothing_beside() {
         ("wide-sluice", "create", "pods/exec", "default", false),
         (
             "wide-sluice",
-            "update",
+            "patch",
             "topics.sluice.dev/status",
             "default",
             true,

@@ -31,6 +31,13 @@ fn every_argument_is_a_flag_that_the_operator_has() {
         assert!(flags.contains(flag), "docs/operator.md has no {flag}");
         assert!(!value.is_empty(), "{flag}");
     }
+    // What a pod has no use for: brokers outside the cluster, and another name than the pod's.
+    let left_out = ["--admin-addresses", "--identity"].map(str::to_owned);
+    let given = given.iter().filter_map(|argument| argument.split_once('='));
+    let given = given.map(|(flag, _)| flag.to_owned()).chain(left_out);
+    let given: BTreeSet<_> = given.collect();
+    let missing: Vec<_> = flags.difference(&given).collect();
+    assert!(missing.is_empty(), "the chart does not pass {missing:?}");
 }
 
 #[test]

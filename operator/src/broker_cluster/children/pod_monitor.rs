@@ -34,6 +34,8 @@ pub(super) fn pod_monitor(blueprint: &Blueprint<'_>) -> Option<Child> {
                 "port": names::HTTP_PORT_NAME,
                 "path": "/metrics",
                 "interval": format!("{}s", wanted.interval_seconds),
+                // By which rules and dashboards find brokers, whoever configured the scrape.
+                "relabelings": [{"action": "replace", "targetLabel": "job", "replacement": "sluice"}],
             }],
         },
     });

@@ -397,7 +397,12 @@ fn budget_and_pod_monitor_are_as_the_resource_says() {
             (
                 "{}",
                 "/spec/podMetricsEndpoints/0",
-                json!({"port": "http", "path": "/metrics", "interval": "30s"}),
+                json!({
+                    "port": "http",
+                    "path": "/metrics",
+                    "interval": "30s",
+                    "relabelings": [{"action": "replace", "targetLabel": "job", "replacement": "sluice"}],
+                }),
             ),
             (chosen, "/spec/podMetricsEndpoints/0/interval", json!("5s")),
             (chosen, "/metadata/labels/release", json!("p")),

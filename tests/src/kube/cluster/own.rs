@@ -155,7 +155,6 @@ impl Own {
             if ended.is_some() {
                 return Ok(Some(ended));
             }
-            tokio::time::sleep(Duration::from_millis(50)).await;
             let node = nodes.get(node::NAME).await?;
             let conditions = node
                 .status

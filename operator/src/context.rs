@@ -1,7 +1,7 @@
 //! What every controller is given.
 
 use crate::backoff::Pace;
-use crate::broker::Brokers;
+use crate::broker::{BrokerError, Brokers};
 use crate::clock::Clock;
 use crate::error::ReconcileError;
 use crate::evaluation::Pushes;
@@ -98,6 +98,17 @@ impl Context {
             prometheus_url: settings.prometheus_url.clone(),
             resync: settings.resync,
             failures: Mutex::default(),
+        }
+    }
+
+    /// Whether this process leads, to be asked directly before each write.
+    ///
+    /// # Errors
+    /// When it does not, or no longer.
+    pub fn leading(&self) -> Result<(), ReconcileError> {
+        match self.leadership.holds() {
+            true => Ok(()),
+            false => Err(BrokerError::NotLeading.into()),
         }
     }
 

@@ -51,6 +51,7 @@ where
 
     /// Adds or removes our finalizer, on top of exactly what was read: others have theirs in the same list.
     pub async fn finalize(&mut self, wanted: bool) -> Result<(), ReconcileError> {
+        self.context.leading()?;
         let others = self
             .latest
             .finalizers()
@@ -83,6 +84,7 @@ where
     /// Writes the part of a status that is ours. To be called only where it has changed: each call is a write, and wakes
     /// everybody who watches the resource.
     pub async fn write_status(&mut self, status: &impl Serialize) -> Result<(), ReconcileError> {
+        self.context.leading()?;
         let patch = json!({
             "apiVersion": K::api_version(&()),
             "kind": self.kind,

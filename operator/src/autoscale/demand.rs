@@ -131,10 +131,14 @@ fn counted(policy: &Policy, lag: &Lag, history: &History, now: Time) -> (u64, u3
         after.is_some_and(|seconds| history.standstills.is_stuck(queue, seconds.get(), now))
     };
     let (stuck, counted): (Vec<_>, Vec<_>) = lagging.partition(is_stuck);
+    let count = |queues: &[_]| u32::try_from(queues.len()).unwrap_or(u32::MAX);
+    // A message that always fails stops its queue; where all stand still it is something else, and none is left out.
+    if counted.is_empty() {
+        return (lag.ready, count(&stuck), 0);
+    }
     let left_out = stuck
         .iter()
         .fold(0, |sum: u64, queue| sum.saturating_add(queue.ready));
-    let count = |queues: &[_]| u32::try_from(queues.len()).unwrap_or(u32::MAX);
     (lag.ready.saturating_sub(left_out), count(&counted), count(&stuck))
 }
 

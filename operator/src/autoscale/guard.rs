@@ -77,6 +77,9 @@ pub fn watched(guard: &Guard, observed: &Observed, history: &History, now: Time)
             0 => Watched::HoldsNot,
             pending => Watched::Holds(format!("{pending} pods wait for a node")),
         },
+        GuardRule::DeadLetterRate { .. } if observed.dead_letters_total.is_none() => {
+            Watched::Unknown("the dead letters cannot be read".to_owned())
+        }
         GuardRule::DeadLetterRate { per_minute, .. } => {
             let from = Time(now.0.saturating_sub(RATE_SECONDS));
             let rate = history.dead_letters.per_minute(from, now);

@@ -31,7 +31,7 @@ const BACK_OFF_SECONDS_MAX: u64 = 3600;
 #[serde(rename_all = "camelCase", default)]
 pub struct History {
     /// When the last decision was made.
-    pub(super) decided_at: Option<Time>,
+    pub(super) known_at: Option<Time>,
     /// The greatest numbers asked for within the window downwards.
     pub(super) highest: Window,
     /// The least ones within the window upwards.
@@ -139,7 +139,9 @@ impl History {
             next.dead_letters.add(total, RATE_SECONDS * 2, now);
         }
         next.note_guards(policy, observed, now);
-        next.decided_at = Some(now);
+        if observed.lag.is_ok() {
+            next.known_at = Some(now);
+        }
         next
     }
 
@@ -168,7 +170,7 @@ impl History {
     fn is_gap(&self, policy: &Policy, now: Time) -> bool {
         let window = u64::from(policy.down.window_seconds.max(policy.up.window_seconds));
         let gap = |before: Time| now < before || now.since(before) > window.max(GAP_SECONDS);
-        self.decided_at.is_none_or(gap)
+        self.known_at.is_none_or(gap)
     }
 
     fn note_guards(&mut self, policy: &Policy, observed: &Observed, now: Time) {

@@ -84,6 +84,7 @@ struct Work<'a> {
 
 impl Work<'_> {
     async fn take(&self, action: &Action, outcome: &mut Outcome) -> Result<(), Stop> {
+        self.context.leading().map_err(Stop::Failed)?;
         match action {
             Action::Configure(changes) => self.configure(changes).await,
             Action::Apply(child, change) => {

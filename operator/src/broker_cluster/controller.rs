@@ -157,15 +157,18 @@ async fn converge(
     work.remember(cluster, std::mem::take(&mut outcome.landed));
     let failure = outcome.failure.take();
     // What is looked at again at once is not told of.
-    if let Some(error) = failure {
-        return Err(error);
-    }
+    let failed = match failure {
+        Some(error) if error.pace() == Pace::Overtaken => return Err(error),
+        other => other,
+    };
+    let why = failed.as_ref().map(ToString::to_string);
     let found = Found {
         cluster,
         observed: &observed,
         plan: &plan,
         refused: outcome.refused.as_ref(),
         resize_refused: outcome.resize_refused.as_deref(),
+        failed: why.as_deref(),
     };
     let next = status::next(&found, &context.now());
     for note in status::notes(cluster.status.as_ref(), &next) {
@@ -174,7 +177,7 @@ async fn converge(
     if cluster.status.as_ref() != Some(&next) {
         writer.write_status(&next).await?;
     }
-    Ok(pause(context, &plan, &outcome, &next.conditions))
+    failed.map_or_else(|| Ok(pause(context, &plan, &outcome, &next.conditions)), Err)
 }
 
 /// When to look again.

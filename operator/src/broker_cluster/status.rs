@@ -34,6 +34,8 @@ pub struct Found<'a> {
     pub refused: Option<&'a Problem>,
     /// Why a volume could not grow.
     pub resize_refused: Option<&'a str>,
+    /// What went wrong.
+    pub failed: Option<&'a str>,
 }
 
 /// How the pods' StatefulSet stands.
@@ -132,6 +134,9 @@ fn ready(found: &Found<'_>, status: &BrokerClusterStatus) -> Finding {
         |reason: Reason, message: String| Finding::new(ConditionType::Ready, Status::False, reason, message);
     if let Some(problem) = problem(found).or_else(|| found.plan.problems.first()) {
         return not(problem.reason, problem.message.clone());
+    }
+    if let Some(why) = found.failed {
+        return not(Reason::Failed, why.to_owned());
     }
     let rollout = rollout(found);
     if rollout == Rollout::Missing {

@@ -220,6 +220,9 @@ fn end<S>(facts: &Facts, observed: &Observed<S>) -> Plan<S> {
     match &observed.object {
         Seen::Unasked | Seen::Absent => released(),
         Seen::Failed(error) => Plan::nothing(State::Failed(error.clone())),
+        Seen::Present(present) if facts.known_id != Some(present.id) => {
+            kept("somebody else has made it anew".to_owned())
+        }
         Seen::Present(present) => Plan {
             actions: vec![
                 Action::Delete {

@@ -12,6 +12,7 @@ use kube::api::{Api, Patch, PatchParams};
 use kube::{Client, ResourceExt as _};
 use serde_json::json;
 use sluice_operator_api::ConsumerGroup;
+use sluice_operator_api::Switch;
 use sluice_operator_api::consumer_group::{Autoscaling, ScaleChange};
 use sluice_operator_api::labels::{POD_DELETION_COST, SCALE_FIELD_MANAGER};
 
@@ -47,7 +48,8 @@ pub async fn apply(
         return unchanged(None);
     };
     let namespace = group.namespace().unwrap_or_default();
-    if replicas < decision.current && replicas > 0 {
+    let idle_first = scaling.behavior.scale_down.prefer_idle_pods == Switch::Enabled;
+    if idle_first && replicas < decision.current && replicas > 0 {
         mark(group, &namespace, seen, found, work).await;
     }
     // The lease may have gone while everything was looked at.

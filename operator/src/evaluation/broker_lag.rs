@@ -31,6 +31,14 @@ pub fn lag(found: &GroupLag, offsets: Option<&[QueueOffsets]>) -> Lag {
     }
 }
 
+/// A group of which nobody knows what it reads: nothing to do and not known are the same for the broker.
+pub fn no_topics(group: &str) -> Missing {
+    Missing {
+        kind: MissingKind::Empty,
+        detail: format!("'{group}' reads no topic yet: name its topics in spec.subscriptions"),
+    }
+}
+
 /// The queues that the group reads.
 pub fn queues(found: &GroupLag) -> Option<NonZeroU32> {
     let count = found.topics.iter().map(|topic| topic.queues.len()).sum::<usize>();

@@ -33,11 +33,13 @@ pub async fn evaluate(
     work: &Work,
     writer: &mut Writer<'_, ConsumerGroup>,
 ) -> Result<Next, ReconcileError> {
+    let namespace = group.namespace().unwrap_or_default();
     if group.metadata.deletion_timestamp.is_some() {
+        work.forget(&namespace, &group.name_any());
         return Ok(Next::Changed);
     }
     let Some(scaling) = &group.spec.autoscaling else {
-        work.forget(&group.namespace().unwrap_or_default(), &group.name_any());
+        work.forget(&namespace, &group.name_any());
         if status::is_told(group) {
             writer.write_status(&ConsumerGroupStatus::default()).await?;
         }
@@ -47,30 +49,34 @@ pub async fn evaluate(
     let time = Time(u64::try_from(now.as_second()).unwrap_or_default());
     let unable = |reason: Reason, why: &str| status::unable(group, reason, why, time);
     if scaling.mode == Mode::Disabled {
-        work.forget(&group.namespace().unwrap_or_default(), &group.name_any());
+        work.forget(&namespace, &group.name_any());
         let next = unable(Reason::Disabled, "the mode is Disabled");
         tell(group, work, writer, next).await?;
         return Ok(Next::Changed);
     }
+    // The older group scales the workload, and this condition is its settings' to tell.
+    if status::is_name_taken(group) {
+        work.forget(&namespace, &group.name_any());
+        let next = unable(Reason::NameTaken, "an older ConsumerGroup has the name");
+        tell(group, work, writer, next).await?;
+        return Ok(Next::Usual);
+    }
     let policy = match Policy::from_spec(scaling) {
         Ok(policy) => policy,
         Err(error) => {
-            tell(
-                group,
-                work,
-                writer,
-                unable(Reason::InvalidSpec, &error.to_string()),
-            )
-            .await?;
+            let next = unable(Reason::InvalidSpec, &error.to_string());
+            show(group, &next, work);
+            tell(group, work, writer, next).await?;
             return Ok(Next::Changed);
         }
     };
-    let namespace = group.namespace().unwrap_or_default();
     let seen = match work.targets.read(&namespace, &scaling.scale_target_ref).await {
         Ok(seen) => seen,
         Err(error) => {
             let (reason, why) = refusal(error)?;
-            tell(group, work, writer, unable(reason, &why)).await?;
+            let next = unable(reason, &why);
+            show(group, &next, work);
+            tell(group, work, writer, next).await?;
             return Ok(Next::Usual);
         }
     };

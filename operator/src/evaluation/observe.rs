@@ -14,7 +14,7 @@ use k8s_openapi::jiff::Timestamp;
 use kube::api::{Api, ListParams};
 use kube::{Client, ResourceExt as _};
 use sluice_operator_api::ConsumerGroup;
-use sluice_operator_api::consumer_group::{Autoscaling, Guard, GuardType, LagSource};
+use sluice_operator_api::consumer_group::{Autoscaling, CapPolicy, Guard, GuardType, LagSource};
 use sluice_operator_api::labels;
 use sluice_proto::admin::GroupLag;
 use std::num::NonZeroU32;
@@ -68,13 +68,19 @@ pub async fn observe(
         .clusters
         .find(&namespace, &group.spec.cluster_ref.name)
         .await?;
-    let readings = match (scaling.lag.source, &source) {
+    let mut readings = match (scaling.lag.source, &source) {
         (LagSource::Broker, _) => of_broker(group, scaling, &state, admin.as_deref()).await,
         (LagSource::Prometheus, Ok(source)) => {
             of_prometheus(group, scaling, source, admin.as_deref(), seconds).await
         }
         (LagSource::Prometheus, Err(missing)) => Readings::none(missing.clone()),
     };
+    if readings.lag.is_ok() && readings.queues.is_none() && scaling.cap.policy != CapPolicy::None {
+        readings.lag = Err(Missing {
+            kind: MissingKind::Empty,
+            detail: "the number of queues is not known".to_owned(),
+        });
+    }
     Ok(Observation {
         observed: Observed {
             lag: readings.lag,
@@ -117,6 +123,7 @@ async fn of_broker(
     };
     let name = group.group_name();
     let found = match admin.lag(&name).await {
+        Ok(Some(found)) if found.topics.is_empty() => return Readings::none(broker_lag::no_topics(&name)),
         Ok(Some(found)) => found,
         Ok(None) => return Readings::none(broker_lag::unknown_group(&name)),
         Err(error) => return Readings::none(broker_lag::missing(&error)),
@@ -155,9 +162,11 @@ async fn of_prometheus(
         .iter()
         .map(|subscription| &*subscription.topic)
         .collect();
+    // Brokers of all clusters have the same names.
+    let cluster = [("cluster", &*group.spec.cluster_ref.name)];
     let selected = (
-        Selection::new(&name, &[], &[]),
-        Selection::new(&name, &topics, &[]),
+        Selection::new(&name, &[], &cluster),
+        Selection::new(&name, &topics, &cluster),
     );
     let (Ok(whole), Ok(subscribed)) = selected else {
         return Readings::none(Missing {
@@ -170,11 +179,13 @@ async fn of_prometheus(
         own: scaling.lag.query.clone(),
         max_age_seconds: source.max_age_seconds,
     };
+    let lag = queries(&whole).lag(&source.client, now).await;
+    // That the group is known by this metric: then a counter without a sample has counted nothing yet.
+    let known = lag.is_ok() && scaling.lag.query.is_none();
     let total = async |wanted: bool, query: String| match wanted {
-        true => total(source, query, now).await,
+        true => total(source, query, known, now).await,
         false => None,
     };
-    let lag = queries(&whole).lag(&source.client, now).await;
     // Only topics that are named can be selected by; the broker knows of all.
     let queues = match queries(&subscribed).queues(&source.client, now).await {
         Ok(Some(queues)) => Some(queues),
@@ -202,8 +213,8 @@ async fn queues_of(admin: Option<&Remote>, group: &str) -> Option<NonZeroU32> {
     found.as_ref().and_then(broker_lag::queues)
 }
 
-/// A counter; before the first of what it counts there is no sample.
-async fn total(source: &Source, query: String, now: u64) -> Option<u64> {
+/// A counter; before the first of what it counts there is no sample of a group that is known.
+async fn total(source: &Source, query: String, known: bool, now: u64) -> Option<u64> {
     let question = Question {
         query,
         age_query: None,
@@ -211,7 +222,7 @@ async fn total(source: &Source, query: String, now: u64) -> Option<u64> {
     };
     match source.client.count(&question, now).await {
         Ok(total) => Some(total),
-        Err(error) => (error.kind == ErrorKind::Empty).then_some(0),
+        Err(error) => (known && error.kind == ErrorKind::Empty).then_some(0),
     }
 }
 
@@ -242,7 +253,8 @@ async fn target(
         pending: 0,
         rolling_out: seen.rolling_out,
     };
-    if seen.ready != Some(seen.replicas) && !seen.selector.is_empty() {
+    // Without replicas a workload does not say how many are ready.
+    if seen.ready.unwrap_or_default() != seen.replicas && !seen.selector.is_empty() {
         let pods = self::pods(client, namespace, seen).await?;
         let counted = pods::counted(&pods, pending_after(&scaling.guards), now);
         (target.ready, target.pending) = (counted.ready, counted.pending);

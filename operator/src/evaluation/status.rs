@@ -66,7 +66,13 @@ pub fn is_told(group: &ConsumerGroup) -> bool {
     status.history.is_some() || conditions::find(&status.conditions, ConditionType::ScalingActive).is_some()
 }
 
-/// Whether a conflict is over the group's name, which its settings tell of.
+/// Whether an older group has the name, which the settings tell of.
+pub fn is_name_taken(group: &ConsumerGroup) -> bool {
+    let conditions = group.status.as_ref().map(|status| &status.conditions[..]);
+    conditions::find(conditions.unwrap_or_default(), ConditionType::Conflicted).is_some_and(is_of_name)
+}
+
+/// Whether a conflict is over the group's name.
 fn is_of_name(condition: &Condition) -> bool {
     condition.reason == Reason::NameTaken.as_str()
 }
@@ -103,12 +109,6 @@ pub fn next(group: &ConsumerGroup, evaluated: &Evaluated<'_>, now: Time) -> Cons
         ..
     } = evaluated;
     let mut status = ours(group);
-    let settings = group
-        .status
-        .as_ref()
-        .map(|status| &status.conditions[..])
-        .unwrap_or_default();
-    let name_taken = conditions::find(settings, ConditionType::Conflicted).is_some_and(is_of_name);
     for finding in findings(policy.mode, &found.observed, decision) {
         conditions::set(
             &mut status.conditions,
@@ -116,9 +116,6 @@ pub fn next(group: &ConsumerGroup, evaluated: &Evaluated<'_>, now: Time) -> Cons
             group.metadata.generation,
             &at(now),
         );
-    }
-    if name_taken {
-        conditions::remove(&mut status.conditions, ConditionType::Conflicted);
     }
     let lasting = applied.history.lasting(now);
     status.guards = evaluated

@@ -22,6 +22,7 @@ pub fn of_groups(group: &ConsumerGroup, all: &[Arc<ConsumerGroup>]) -> Option<St
         let scaling = other.spec.autoscaling.as_ref();
         other.namespace() == group.namespace()
             && other.uid() != group.uid()
+            && other.metadata.deletion_timestamp.is_none()
             && scaling.is_some_and(|scaling| {
                 let theirs = &scaling.scale_target_ref;
                 let api_version = Some(&*theirs.api_version);

@@ -219,6 +219,12 @@ fn is_rolling_out(workload: &Value) -> bool {
         (None, Some(replicas)) => replicas > 0 && workload.pointer("/spec/strategy").is_some(),
         (_, None) => false,
     };
+    // With a partition, or pods that only somebody's hand deletes, two revisions stay.
+    let partition = number("/spec/updateStrategy/rollingUpdate/partition").unwrap_or_default();
+    let exchanges = partition == 0 && text("/spec/updateStrategy/type") != Some("OnDelete");
+    if workload.pointer("/spec/updateStrategy").is_some() && !exchanges {
+        return false;
+    }
     let revisions = (text("/status/currentRevision"), text("/status/updateRevision"));
     is_old || matches!(revisions, (Some(current), Some(update)) if current != update)
 }

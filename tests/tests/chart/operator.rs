@@ -23,8 +23,8 @@ fn every_argument_is_a_flag_that_the_operator_has() {
         .map(|(flag, _)| format!("--{flag}"))
         .collect();
     let objects = render_file("everything");
-    let arguments = arguments(&objects);
-    let (command, given) = arguments.split_first().unwrap();
+    let passed = arguments(&objects);
+    let (command, given) = passed.split_first().unwrap();
     assert_eq!(command, "run");
     for argument in given {
         let (flag, value) = argument.split_once('=').expect("a flag with its value");
@@ -33,7 +33,9 @@ fn every_argument_is_a_flag_that_the_operator_has() {
     }
     // What a pod has no use for: brokers outside the cluster, and another name than the pod's.
     let left_out = ["--admin-addresses", "--identity"].map(str::to_owned);
-    let given = given.iter().filter_map(|argument| argument.split_once('='));
+    let namespaced = arguments(&render_file("namespaced"));
+    let given = given.iter().chain(&namespaced);
+    let given = given.filter_map(|argument| argument.split_once('='));
     let given = given.map(|(flag, _)| flag.to_owned()).chain(left_out);
     let given: BTreeSet<_> = given.collect();
     let missing: Vec<_> = flags.difference(&given).collect();

@@ -274,6 +274,16 @@ fn dead_letters_at_a_rate_stop_scaling() {
 }
 
 #[test]
+fn dead_letters_that_cannot_be_read_let_nothing_rise() {
+    let rule = GuardRule::DeadLetterRate {
+        per_minute: n64(100),
+        action: GuardAction::Suspend,
+    };
+    let decision = decide(&guarded(rule), &observed(4, 8000), &History::default(), NOW);
+    assert_eq!(decision.replicas, 4, "{}", decision.sentence);
+}
+
+#[test]
 fn pods_without_a_node_can_do_more_than_stop_further_ones() {
     for (action, wanted) in [
         (GuardAction::HoldScaleUp, 2),

@@ -222,3 +222,25 @@ fn a_person_who_sets_replicas_now_and_then_is_no_contender() {
         run.replicas = 1;
     }
 }
+
+#[test]
+fn what_was_wanted_before_an_outage_of_metrics_holds_for_a_window_after_it() {
+    let mut policy = policy();
+    policy.down.window_seconds = 300;
+    let mut run = Run::new(policy, 8);
+    assert_eq!(run.at(0, observed(8, 60_000)).replicas, 8);
+    for seconds in (15..=400).step_by(15) {
+        let blind = Observed {
+            lag: missing(),
+            ..observed(8, 0)
+        };
+        assert_eq!(run.at(seconds, blind).replicas, 8, "at {seconds}");
+    }
+    let decision = run.at(415, observed(8, 0));
+    assert_eq!(
+        (decision.replicas, decision.limited_by),
+        (8, Some(Limit::DownWindow)),
+        "{}",
+        decision.sentence
+    );
+}

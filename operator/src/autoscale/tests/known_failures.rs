@@ -104,13 +104,33 @@ fn keda_3904_a_queue_that_goes_on_counts_at_once() {
     let mut policy = policy();
     policy.lag.stuck_after_seconds = Some(n32(300));
     let mut run = Run::new(policy, 1);
-    let lag = |done| Observed {
-        lag: Ok(queues(&[(6000, done)])),
+    let lag = |done, others| Observed {
+        lag: Ok(queues(&[(6000, done), (10, others)])),
         ..observed(8, 0)
     };
-    run.at(0, lag(500));
-    assert_eq!(run.at(300, lag(500)).replicas, 1);
-    assert_eq!(run.at(315, lag(501)).replicas, 6);
+    run.at(0, lag(500, 100));
+    assert_eq!(run.at(300, lag(500, 200)).replicas, 1);
+    assert_eq!(run.at(315, lag(501, 300)).replicas, 7);
+}
+
+/// Where all queues stand still it is no single message: what stands downstream is away, and the backlog counts.
+#[test]
+fn keda_3904_queues_that_all_stand_still_count() {
+    let mut policy = policy();
+    policy.lag.stuck_after_seconds = Some(n32(300));
+    let mut run = Run::new(policy, 8);
+    let lag = Observed {
+        lag: Ok(queues(&[(6000, 500), (2000, 100)])),
+        ..observed(8, 0)
+    };
+    run.at(0, lag.clone());
+    let decision = run.at(600, lag);
+    assert_eq!(
+        (decision.replicas, decision.stuck_queues),
+        (8, 0),
+        "{}",
+        decision.sentence
+    );
 }
 
 /// A stuck queue is work all the same: it brings the first replica.
@@ -121,13 +141,13 @@ fn keda_3904_what_is_stuck_counts_for_the_first_replica() {
         ..policy()
     };
     policy.lag.stuck_after_seconds = Some(n32(300));
-    let lag = Observed {
-        lag: Ok(queues(&[(6000, 500)])),
+    let lag = |others| Observed {
+        lag: Ok(queues(&[(6000, 500), (10, others)])),
         ..observed(1, 0)
     };
     let mut run = Run::new(policy.clone(), 1);
-    run.at(0, lag.clone());
-    assert_eq!(run.at(300, lag).replicas, 1, "it is not idle");
+    run.at(0, lag(100));
+    assert_eq!(run.at(300, lag(200)).replicas, 1, "it is not idle");
     assert_eq!(
         decide(&policy, &observed(0, 6000), &run.history, Time(NOW.0 + 315)).replicas,
         6

@@ -88,6 +88,7 @@ fn next_of(cluster: &BrokerCluster, observed: &Observed, plan: &Plan) -> BrokerC
         plan,
         refused: None,
         resize_refused: None,
+        failed: None,
     };
     next(&found, &at(1))
 }
@@ -190,6 +191,7 @@ fn what_is_wrong_stands_in_its_condition_and_in_ready() {
             plan: &plan,
             refused: Some(&problem),
             resize_refused: None,
+            failed: None,
         };
         for status in [planned, next(&found, &at(1))] {
             assert_eq!(short(&status, ConditionType::Ready), format!("False {reason}"));
@@ -255,6 +257,7 @@ fn growing_volumes_are_told_of() {
             plan: &plan,
             refused: None,
             resize_refused: refused,
+            failed: None,
         };
         assert_eq!(
             short(&next(&found, &at(1)), ConditionType::StorageResizing),
@@ -299,6 +302,7 @@ fn looking_again_without_a_change_changes_nothing() {
         plan: &plan,
         refused: None,
         resize_refused: None,
+        failed: None,
     };
     let second = next(&found, &at(99));
     assert_eq!(second, first);

@@ -193,7 +193,37 @@ async fn a_broker_that_is_not_there_is_no_lag_of_zero() {
 }
 
 #[tokio::test]
-async fn who_does_not_lead_scales_nothing() {
-    let case = held("", |case| case.leadership.end()).await;
-    assert!(case.status().get("lastScale").is_none());
+async fn who_does_not_lead_writes_nothing() {
+    let case = Case::new("60000", "").await;
+    let before = case.status();
+    case.leadership.end();
+    let refused = case.evaluate().await.unwrap_err().to_string();
+    assert!(refused.contains("leads no longer"), "{refused}");
+    assert_eq!((case.scaled(), case.status()), (Vec::new(), before));
+}
+
+#[tokio::test]
+async fn a_group_whose_name_is_taken_scales_nothing() {
+    let case = held("", |case| {
+        let taken = json!({
+            "type": "Conflicted", "status": "True", "reason": "NameTaken", "message": "'older' has the name",
+            "lastTransitionTime": "2026-01-01T00:00:00Z",
+        });
+        case.api
+            .with(|state| state.group["status"] = json!({"conditions": [taken]}));
+    })
+    .await;
+    assert_eq!(case.condition("ScalingActive"), "False:NameTaken");
+}
+
+#[tokio::test]
+async fn a_group_that_is_being_deleted_is_told_of_no_longer() {
+    let case = Case::new("60000", "").await;
+    case.evaluate().await.unwrap();
+    let page = || case.work.context.metrics.page().unwrap();
+    assert!(page().contains(r#"name="billing""#));
+    case.api
+        .with(|state| state.group["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:01:00Z"));
+    assert_eq!(case.evaluate().await.unwrap(), Next::Changed);
+    assert!(!page().contains(r#"name="billing""#), "{}", page());
 }

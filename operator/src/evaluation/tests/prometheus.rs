@@ -84,6 +84,10 @@ async fn answer(scraped: &Scraped, request: Request<Incoming>) -> http::Result<R
         .unwrap()
         .1
         .into_owned();
+    if query.contains("rocketmq_") {
+        // Other clusters may have a group of the same name, and brokers have.
+        assert!(query.contains(r#"cluster="main""#), "{query}");
+    }
     let value = match &*query {
         query if query.starts_with("time()") => Some(scraped.age.to_string()),
         query if query.contains("rocketmq_consumer_ready_messages") => scraped.ready.clone(),

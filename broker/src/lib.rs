@@ -20,6 +20,5 @@ pub mod run;
 mod service;
 pub mod shutdown;
 mod spans;
-mod stamp;
 mod tls;
 mod units;

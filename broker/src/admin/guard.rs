@@ -3,13 +3,13 @@
 
 use super::answered::counted;
 use super::status::{Denied, Failure};
-use super::tokens::{self, Current};
 use crate::listener::{Answering, Peer, Routes, is_of, refuse};
 use crate::metrics::AdminCalls;
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::header::AUTHORIZATION;
 use parking_lot::Mutex;
+use sluice_access::{By, Door, Shown};
 use std::convert::Infallible;
 use std::fmt;
 use std::net::SocketAddr;
@@ -26,21 +26,11 @@ const OPEN_TO_ALL: [&str; 3] = [
     "grpc.reflection.v1.ServerReflection",
     "grpc.reflection.v1alpha.ServerReflection",
 ];
-const SCHEME: &str = "Bearer ";
 
 /// Admin calls that run at one time. Health and reflection do not count.
 const CALLS_MAX: usize = 128;
 /// Who was not let in is told of no more often.
 const SAY_EVERY: Duration = Duration::from_secs(10);
-
-/// Who is let in by what.
-#[derive(Clone, Debug)]
-pub struct Guard {
-    /// The tokens, if there is a file of them.
-    pub tokens: Option<Current>,
-    /// Whether there is a CA for clients: then plaintext is refused.
-    pub client_ca: bool,
-}
 
 /// Who was let in, as the log names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,72 +41,32 @@ pub struct Caller {
     pub remote: SocketAddr,
 }
 
-/// What let a caller in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum By {
-    /// Being on this host.
-    Loopback,
-    /// The first or second token of the file.
-    Token(usize),
-    /// A certificate with this subject.
-    Certificate(Arc<str>),
-}
-
 impl fmt::Display for Caller {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.by {
             By::Loopback => write!(f, "{}", self.remote),
-            By::Token(number) => write!(f, "token {number} from {}", self.remote),
-            By::Certificate(subject) => write!(f, "certificate '{subject}' from {}", self.remote),
+            by => write!(f, "{by} from {}", self.remote),
         }
     }
 }
 
-impl Guard {
-    fn admit(&self, peer: &Peer, authorization: Option<&[u8]>) -> Result<Caller, Denied> {
-        let by = self.by_what(peer, authorization)?;
-        Ok(Caller {
-            by,
-            remote: peer.remote,
-        })
-    }
-
-    fn by_what(&self, peer: &Peer, authorization: Option<&[u8]>) -> Result<By, Denied> {
-        self.check_transport(peer)?;
-        if let Some(subject) = &peer.subject {
-            return Ok(By::Certificate(Arc::clone(subject)));
-        }
-        let Some(tokens) = &self.tokens else {
-            return if self.client_ca {
-                Err(Denied::NoCertificate)
-            } else {
-                Ok(By::Loopback)
-            };
-        };
-        let or_certificate = self.client_ca;
-        let token = authorization.and_then(|value| value.split_at_checked(SCHEME.len()));
-        match token {
-            Some((scheme, token)) if scheme.eq_ignore_ascii_case(SCHEME.as_bytes()) => {
-                let number = tokens::number_of(&tokens.load(), token);
-                number.map(By::Token).ok_or(Denied::WrongToken)
-            }
-            _ => Err(Denied::NoToken { or_certificate }),
-        }
-    }
-
-    /// Whoever shows certificates is not to send anything that others can read.
-    fn check_transport(&self, peer: &Peer) -> Result<(), Denied> {
-        if self.client_ca && !peer.encrypted {
-            return Err(Denied::Plaintext);
-        }
-        Ok(())
-    }
+/// Who is let in, or why not.
+fn admit(door: &Door, peer: &Peer, authorization: Option<&[u8]>) -> Result<Caller, Denied> {
+    let by = door.let_in(&Shown {
+        encrypted: peer.encrypted,
+        subject: peer.subject.as_ref(),
+        authorization,
+    })?;
+    Ok(Caller {
+        by,
+        remote: peer.remote,
+    })
 }
 
-/// The port's services behind the guard.
+/// The port's services behind the door.
 #[derive(Clone)]
 pub struct Guarded {
-    guard: Arc<Guard>,
+    door: Arc<Door>,
     routes: Arc<Routes>,
     calls: Arc<AdminCalls>,
     places: Arc<Semaphore>,
@@ -145,10 +95,10 @@ impl TurnedAway {
 }
 
 impl Guarded {
-    /// These services behind that guard, with their calls counted.
-    pub fn new(guard: Guard, routes: Routes, calls: Arc<AdminCalls>) -> Self {
+    /// These services behind that door, with their calls counted.
+    pub fn new(door: Door, routes: Routes, calls: Arc<AdminCalls>) -> Self {
         Self {
-            guard: Arc::new(guard),
+            door: Arc::new(door),
             routes: Arc::new(routes),
             calls,
             places: Arc::new(Semaphore::new(CALLS_MAX)),
@@ -163,11 +113,12 @@ impl Guarded {
             return Err(Denied::Plaintext);
         };
         if is_open_to_all(request) {
-            return self.guard.check_transport(peer).map(|()| None);
+            self.door.check_transport(peer.encrypted)?;
+            return Ok(None);
         }
         let authorization = request.headers().get(AUTHORIZATION);
         let authorization = authorization.map(|value| value.as_bytes());
-        let admitted = self.guard.admit(peer, authorization);
+        let admitted = admit(&self.door, peer, authorization);
         let caller = admitted.inspect_err(|denied| self.turned_away.lock().one_more(peer, denied))?;
         request.extensions_mut().insert(caller);
         let place = Arc::clone(&self.places).try_acquire_owned();

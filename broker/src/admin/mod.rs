@@ -13,12 +13,10 @@ mod page;
 mod port;
 mod reason;
 mod status;
-mod tokens;
 mod topics;
 
 pub use broker::Facts;
 pub use port::{Port, Serving};
-pub use tokens::{Tokens, TokensError};
 
 use crate::clients::{Clients, Insight};
 use crate::config::Live;
@@ -27,7 +25,7 @@ use crate::engine::{Engine, EngineError};
 use crate::listener::Routes;
 use crate::service::validate;
 use crate::shutdown::Shutdown;
-use guard::{Guard, Guarded};
+use guard::Guarded;
 use sluice_core::state::{Group, Topic};
 use sluice_proto::admin::broker_service_server::BrokerServiceServer;
 use sluice_proto::admin::client_service_server::ClientServiceServer;

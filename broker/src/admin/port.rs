@@ -1,11 +1,14 @@
 //! The admin port: bound, guarded, served.
 
-use super::{Admin, Guard, Guarded, Tokens};
+use super::{Admin, Guarded};
 use crate::config::Config;
 use crate::listener::{Listener, OpenConnections};
 use crate::metrics::AdminCalls;
 use crate::shutdown::Shutdown;
-use crate::tls::{ClientCa, Tls};
+use crate::tls;
+use sluice_access::Door;
+use sluice_access::tls::{ClientCa, Tls};
+use sluice_access::tokens::Tokens;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,15 +28,18 @@ pub struct Port {
 
 impl Port {
     /// Over the port that was taken; reads what lets callers in.
-    pub fn open(config: &Config, tls: &Tls, listener: Listener) -> anyhow::Result<Self> {
-        let tokens = config.admin_token_file.as_deref().map(Tokens::open).transpose()?;
+    pub fn open(config: &Config, certificate: &Tls, listener: Listener) -> anyhow::Result<Self> {
+        let tokens = config.admin_token_file.as_deref();
+        let tokens = tokens
+            .map(|file| Tokens::open(file, "the admin API"))
+            .transpose()?;
         let client_ca = config
             .admin_client_ca
             .as_deref()
             .map(ClientCa::open)
             .transpose()?;
         Ok(Self {
-            acceptor: tls.acceptor(client_ca.as_ref())?,
+            acceptor: certificate.acceptor(tls::PROTOCOL, client_ca.as_ref())?,
             listener: listener.idle_give_way(),
             tokens,
             client_ca,
@@ -57,11 +63,11 @@ impl Port {
         calls: Arc<AdminCalls>,
         stopping: &Shutdown,
     ) -> Result<Serving, tonic_reflection::server::Error> {
-        let guard = Guard {
+        let door = Door {
             tokens: self.tokens.as_ref().map(Tokens::current),
             client_ca: self.client_ca.is_some(),
         };
-        let guarded = Guarded::new(guard, admin.routes(stopping)?, calls);
+        let guarded = Guarded::new(door, admin.routes(stopping)?, calls);
         let (address, end) = (self.address(), Shutdown::default());
         let server = self.listener.serve(self.acceptor, guarded, end.clone());
         Ok(Serving {

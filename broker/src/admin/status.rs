@@ -123,6 +123,18 @@ pub enum Wrong {
     NoClient(String),
 }
 
+impl From<sluice_access::Denied> for Denied {
+    fn from(denied: sluice_access::Denied) -> Self {
+        use sluice_access::Denied;
+        match denied {
+            Denied::Plaintext => Self::Plaintext,
+            Denied::NoToken { or_certificate } => Self::NoToken { or_certificate },
+            Denied::WrongToken => Self::WrongToken,
+            Denied::NoCertificate => Self::NoCertificate,
+        }
+    }
+}
+
 impl From<Denied> for Failure {
     fn from(denied: Denied) -> Self {
         let reason = match &denied {

@@ -7,6 +7,7 @@ use super::layers::Layers;
 use super::live::Live;
 use crate::init::Init;
 use crate::logging::Format;
+use sluice_access::tls::TlsFiles;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,15 +19,6 @@ pub enum FlushMode {
     Sync,
     /// Before.
     Async,
-}
-
-/// Certificate and key in files of the user's.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TlsFiles {
-    /// The chain.
-    pub cert: PathBuf,
-    /// The key.
-    pub key: PathBuf,
 }
 
 /// Everything the broker is told, checked. What can change while it runs is in `live` alone.

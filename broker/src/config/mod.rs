@@ -13,7 +13,7 @@ mod live;
 mod print;
 mod watch;
 
-pub use checked::{Config, FlushMode, TlsFiles};
+pub use checked::{Config, FlushMode};
 pub use command::command;
 pub use error::{ChangeError, ConfigError};
 pub use forms::{Form, HostPort};
@@ -22,10 +22,10 @@ pub use layers::{Entry, Source};
 pub use live::{Live, LiveValues};
 pub use watch::follow_file;
 
-use crate::admin::{Tokens, TokensError};
-use crate::tls::{self, ClientCa, TlsError};
 use command::Task;
 use layers::Layers;
+use sluice_access::tls::{self, ClientCa, TlsError};
+use sluice_access::tokens::{Tokens, TokensError};
 use std::ffi::OsString;
 use thiserror::Error;
 
@@ -68,7 +68,10 @@ pub fn read(
         Task::Check => {
             let config = Config::of(layers)?;
             config.tls.as_ref().map(tls::check).transpose()?;
-            config.admin_token_file.as_deref().map(Tokens::open).transpose()?;
+            let tokens = config.admin_token_file.as_deref();
+            tokens
+                .map(|file| Tokens::open(file, "the admin API"))
+                .transpose()?;
             config
                 .admin_client_ca
                 .as_deref()

@@ -2,7 +2,7 @@
 
 use super::activity::{Activity, Busy};
 use super::places::Place;
-use crate::tls;
+use sluice_access::tls;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;

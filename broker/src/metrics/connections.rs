@@ -3,7 +3,7 @@
 use super::Sources;
 use super::page::{Family, Page};
 use crate::listener::OpenConnections;
-use crate::tls::Expiry;
+use sluice_access::tls::Expiry;
 
 static OPEN: Family = Family::gauge("sluice_connections", &["listener"], "Connections that stand");
 static MAX: Family = Family::gauge(

@@ -6,7 +6,7 @@ use crate::http::{self, Health};
 use crate::listener::{Listener, OpenConnections};
 use crate::metrics::PortSources;
 use crate::open_files::Shares;
-use crate::tls::Tls;
+use crate::tls;
 use anyhow::Context as _;
 use rustix::fs::{Access, access};
 use std::net::SocketAddr;
@@ -51,11 +51,11 @@ impl Ports {
         let operators = operators.with_context(|| taken("the admin API", "--admin-listen"))?;
         // Only now is anything written: a start that finds a port taken leaves nothing behind.
         own_folder(&config.data_dir)?;
-        let tls = Tls::open(config)?;
-        let acceptor = tls.acceptor(None)?;
-        let admin = admin::Port::open(config, &tls, operators)?;
-        let certificate = tls.expiry();
-        background.push(tokio::spawn(tls.keep_current()));
+        let certificate = tls::open(config)?;
+        let acceptor = certificate.acceptor(tls::PROTOCOL, None)?;
+        let admin = admin::Port::open(config, &certificate, operators)?;
+        let expiry = certificate.expiry();
+        background.push(tokio::spawn(certificate.keep_current()));
         let addresses = [
             ("client", clients.address()),
             ("admin", admin.address()),
@@ -69,7 +69,7 @@ impl Ports {
         Ok(Self {
             sources: PortSources {
                 connections,
-                certificate,
+                certificate: expiry,
             },
             facts: Facts::new(config, addresses, clients.connections()),
             clients,

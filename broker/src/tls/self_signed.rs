@@ -1,8 +1,8 @@
 //! A certificate for brokers that are given none: clients for Java and Go use TLS by default and accept any.
 
-use super::files::TlsError;
-use crate::config::TlsFiles;
+use super::CertificateError;
 use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair};
+use sluice_access::tls::{TlsError, TlsFiles};
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -19,7 +19,7 @@ const KEY_MODE: u32 = 0o600;
 const CERT_MODE: u32 = 0o644;
 
 /// The broker's own certificate in `folder`, made now if there is none.
-pub(super) fn get_or_make(folder: &Path, names: &[String]) -> Result<TlsFiles, TlsError> {
+pub(super) fn get_or_make(folder: &Path, names: &[String]) -> Result<TlsFiles, CertificateError> {
     let files = TlsFiles {
         cert: folder.join("tls.crt"),
         key: folder.join("tls.key"),

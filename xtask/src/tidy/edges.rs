@@ -6,13 +6,17 @@ use super::tree::{Dependency, Package, Tree};
 
 /// The packages by folder, each with those it may use directly; what these may use, it may use too.
 const USES: &[(&str, &[&str])] = &[
+    ("access", &[]),
     ("broker/core", &[]),
     ("broker/store", &["broker/core"]),
     ("broker/replication", &["broker/store"]),
-    ("broker", &["broker/replication", "broker/store", "proto"]),
+    (
+        "broker",
+        &["access", "broker/replication", "broker/store", "proto"],
+    ),
     ("proto", &[]),
     ("operator/api", &[]),
-    ("operator", &["operator/api", "proto"]),
+    ("operator", &["access", "operator/api", "proto"]),
     ("client", &["proto"]),
     ("cli", &["operator/api", "broker/store", "proto"]),
     ("bench", &["broker/store", "proto"]),
@@ -157,6 +161,8 @@ mod tests {
             ("bench", "broker/store"),
             ("cli", "operator/api"),
             ("operator", "proto"),
+            ("operator", "access"),
+            ("broker", "access"),
             ("client", "proto"),
             ("tests", "broker"),
             ("tests", "xtask"),
@@ -173,6 +179,7 @@ mod tests {
             ("broker/store", "proto"),
             ("broker", "operator/api"),
             ("operator", "broker/core"),
+            ("access", "proto"),
             ("client", "broker/core"),
             ("bench", "broker"),
             ("xtask", "proto"),

@@ -51,17 +51,22 @@ pub struct Tokens {
     path: PathBuf,
     stamp: Stamp,
     current: Current,
+    taker: &'static str,
 }
 
 impl Tokens {
-    /// Reads the file.
-    pub fn open(path: &Path) -> Result<Self, TokensError> {
+    /// Reads the file. `taker` is what the log calls that which lets callers in by it.
+    ///
+    /// # Errors
+    /// When it cannot be read, or holds no usable token.
+    pub fn open(path: &Path, taker: &'static str) -> Result<Self, TokensError> {
         let stamp = Stamp::of(path);
         let current = Arc::new(ArcSwap::from_pointee(read(path)?));
         Ok(Self {
             path: path.to_owned(),
             stamp,
             current,
+            taker,
         })
     }
 
@@ -72,7 +77,7 @@ impl Tokens {
 
     /// Looks at the file until the end of the process. What cannot be used leaves the present tokens in place.
     pub async fn keep_current(self) {
-        stamp::look_again(self, "the tokens of the admin API", Self::look).await;
+        stamp::look_again(self, "the tokens", Self::look).await;
     }
 
     fn look(mut self) -> Self {
@@ -81,7 +86,7 @@ impl Tokens {
             self.stamp = stamp;
             match read(&self.path) {
                 Ok(tokens) => {
-                    tracing::info!(file = %self.path.display(), tokens = tokens.len(), "the admin API takes the changed tokens from now on, and no others");
+                    tracing::info!(file = %self.path.display(), tokens = tokens.len(), "{} takes the changed tokens from now on, and no others", self.taker);
                     self.current.store(Arc::new(tokens));
                 }
                 Err(error) => {
@@ -95,7 +100,7 @@ impl Tokens {
 }
 
 /// Which of the tokens this one is, from 1.
-pub fn number_of(tokens: &[Hash], token: &[u8]) -> Option<usize> {
+pub(crate) fn number_of(tokens: &[Hash], token: &[u8]) -> Option<usize> {
     let offered = hash(token);
     // All of them, whichever it is.
     let equal: Vec<Choice> = tokens.iter().map(|known| known.ct_eq(&offered)).collect();
@@ -191,7 +196,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("tokens");
         std::fs::write(&path, FIRST).unwrap();
-        let tokens = Tokens::open(&path).unwrap();
+        let tokens = Tokens::open(&path, "the test").unwrap();
         let current = tokens.current();
         let number = |token: &str| number_of(&current.load(), token.as_bytes());
         std::fs::write(&path, format!("{SECOND}\n{FIRST}\n")).unwrap();
@@ -207,7 +212,7 @@ mod tests {
 
     #[test]
     fn a_file_that_is_not_there_is_named() {
-        let error = anyhow::Error::new(Tokens::open(Path::new("/no/such/tokens")).unwrap_err());
+        let error = anyhow::Error::new(Tokens::open(Path::new("/no/such/tokens"), "the test").unwrap_err());
         let text = format!("{error:#}");
         assert!(text.contains("/no/such/tokens: No such file"), "{text}");
     }

@@ -1,6 +1,5 @@
 //! Certificate and key as files in PEM.
 
-use crate::config::TlsFiles;
 use crate::stamp::Stamp;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::{self, PemObject as _};
@@ -8,6 +7,15 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
+
+/// A certificate and its key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The chain.
+    pub cert: PathBuf,
+    /// The key.
+    pub key: PathBuf,
+}
 
 /// Why there is no certificate to show.
 #[derive(Debug, Error)]
@@ -50,18 +58,6 @@ pub enum TlsError {
         /// When.
         date: String,
     },
-    /// What the broker made itself is damaged.
-    #[error(
-        "the certificate that the broker made itself cannot be used: delete {} and {}, and new ones are made",
-        files.cert.display(),
-        files.key.display()
-    )]
-    Own {
-        /// Where it is.
-        files: TlsFiles,
-        /// Why.
-        source: Box<TlsError>,
-    },
     /// Certificates that nothing can be checked against.
     #[error("{} holds no certificate that clients' certificates can be checked against: {reason}", path.display())]
     ClientCa {
@@ -70,25 +66,9 @@ pub enum TlsError {
         /// Why.
         reason: String,
     },
-    /// A certificate of our own could not be made.
-    #[error("cannot make a certificate")]
-    Make(#[from] rcgen::Error),
     /// TLS could not be set up.
     #[error("cannot set up TLS")]
     Rustls(#[source] rustls::Error),
-}
-
-impl TlsError {
-    /// The same of files that the broker has made: where their content is wrong, nobody misses them.
-    pub(super) fn of_own(self, files: &TlsFiles) -> Self {
-        match self {
-            Self::Pem { .. } | Self::Pair { .. } => Self::Own {
-                files: files.clone(),
-                source: Box::new(self),
-            },
-            other => other,
-        }
-    }
 }
 
 /// What tells one state of the files from the next.

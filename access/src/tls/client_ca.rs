@@ -25,6 +25,9 @@ pub struct ClientCa {
 
 impl ClientCa {
     /// Reads the file.
+    ///
+    /// # Errors
+    /// When it cannot be read, or holds no certificates to check by.
     pub fn open(path: &Path) -> Result<Self, TlsError> {
         let stamp = Stamp::of(path);
         let current = Arc::new(Current(ArcSwap::from_pointee(load(path)?)));

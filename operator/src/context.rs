@@ -93,12 +93,17 @@ impl Context {
             concurrency: settings.concurrency,
             admin_addresses: settings.admin_addresses.clone(),
             leadership,
-            pushes: Pushes::default(),
+            pushes: Pushes::new(settings.scopes.len()),
             evaluate_every: settings.evaluate_every,
             prometheus_url: settings.prometheus_url.clone(),
             resync: settings.resync,
             failures: Mutex::default(),
         }
+    }
+
+    /// The same, with evaluations asked for by these.
+    pub fn pushed_by(self, pushes: Pushes) -> Self {
+        Self { pushes, ..self }
     }
 
     /// Whether this process leads, to be asked directly before each write.

@@ -3,6 +3,7 @@
 //! One replica leads, by a Lease, and runs a controller for each kind of resource. A controller observes, validates, plans,
 //! applies and writes the status; planning is a plain function of values.
 
+mod alerts;
 mod args;
 pub mod autoscale;
 mod backoff;

@@ -36,6 +36,44 @@ pub struct Metrics {
     pub status_writes: IntCounterVec,
     /// Autoscaling.
     pub scaling: Scaling,
+    /// Alerts that come.
+    pub alerts: Alerts,
+}
+
+/// What comes of an Alertmanager's notifications.
+pub struct Alerts {
+    /// Requests, by outcome.
+    pub requests: IntCounterVec,
+    /// Alerts of those that were taken, by outcome.
+    pub alerts: IntCounterVec,
+    /// Evaluations that they have started, by way.
+    pub evaluations: IntCounterVec,
+}
+
+impl Alerts {
+    fn new() -> prometheus::Result<Self> {
+        let counters =
+            |name: &str, help: &str, label: &str| IntCounterVec::new(Opts::new(name, help), &[label]);
+        Ok(Self {
+            requests: counters(
+                "sluice_operator_alert_requests_total",
+                "Requests at the port for alerts",
+                "outcome",
+            )?,
+            alerts: counters("sluice_operator_alerts_total", "Alerts that came", "outcome")?,
+            evaluations: counters(
+                "sluice_operator_alert_evaluations_total",
+                "Evaluations that alerts have started",
+                "way",
+            )?,
+        })
+    }
+
+    fn register(&self, registry: &Registry) -> prometheus::Result<()> {
+        registry.register(Box::new(self.requests.clone()))?;
+        registry.register(Box::new(self.alerts.clone()))?;
+        registry.register(Box::new(self.evaluations.clone()))
+    }
 }
 
 /// What is decided of workloads.
@@ -205,6 +243,7 @@ impl Metrics {
                 &["kind"],
             )?,
             scaling: Scaling::new()?,
+            alerts: Alerts::new()?,
         };
         metrics.register()?;
         Ok(metrics)
@@ -222,6 +261,7 @@ impl Metrics {
         registry.register(Box::new(self.broker_connections.clone()))?;
         registry.register(Box::new(self.status_writes.clone()))?;
         self.scaling.register(registry)?;
+        self.alerts.register(registry)?;
         registry.register(Box::new(ProcessCollector::for_self()))
     }
 
@@ -262,6 +302,10 @@ mod tests {
             .with_label_values(&["Topic"])
             .observe(0.1);
         metrics.reconciling.with_label_values(&["Topic"]).set(1);
+        let alerts = &metrics.alerts;
+        for vec in [&alerts.requests, &alerts.alerts, &alerts.evaluations] {
+            vec.with_label_values(&["Ok"]).inc();
+        }
         let scaling = &metrics.scaling;
         for vec in scaling.of_group() {
             vec.with_label_values(&["shop", "billing"]).set(1);

@@ -1,9 +1,11 @@
 //! The operator as a process: it waits until it leads, runs the controllers while it does, and ends in order.
 
+use crate::alerts::{self, Receiver, Seen};
 use crate::broker::{Brokers, Caller};
 use crate::clock::Clock;
 use crate::context::Context;
 use crate::controllers;
+use crate::evaluation::Pushes;
 use crate::http::{self, Probes, Stage};
 use crate::kubernetes;
 use crate::leadership::Leadership;
@@ -32,7 +34,7 @@ pub fn run(settings: Settings) -> Result<()> {
 }
 
 async fn operate(settings: Settings) -> Result<()> {
-    let mut signals = Signals::listen().context("cannot listen for signals")?;
+    let signals = Signals::listen().context("cannot listen for signals")?;
     let (shutdown, clock) = (Shutdown::default(), Clock::start());
     let metrics = Arc::new(Metrics::new().context("cannot make the metrics")?);
     let probes = Arc::new(Probes::new(Arc::clone(&metrics)));
@@ -41,6 +43,10 @@ async fn operate(settings: Settings) -> Result<()> {
         .with_context(|| format!("cannot listen on {}: choose another --listen", settings.listen))?;
     tracing::info!(address = %settings.listen, version = env!("CARGO_PKG_VERSION"), "serving probes and metrics");
     tokio::spawn(http::serve(listener, Arc::clone(&probes)));
+    let alerts = match &settings.webhook {
+        Some(guarding) => Some(alerts::Port::open(guarding).await?),
+        None => None,
+    };
     let client = kubernetes::connect(Arc::clone(&metrics)).await?;
 
     // A process that was started again must not be taken for the one before it.
@@ -58,12 +64,20 @@ async fn operate(settings: Settings) -> Result<()> {
         clock,
         Arc::clone(&leadership),
     );
-    let stop = shutdown.clone();
-    tokio::spawn(async move {
-        let signal = signals.next().await;
-        tracing::info!(signal, "stopping");
-        stop.begin();
-    });
+    let pushes = Pushes::new(settings.scopes.len());
+    if let Some(port) = alerts {
+        tokio::spawn(port.serve(Receiver {
+            client: client.clone(),
+            scopes: settings.scopes.clone(),
+            leadership: Arc::clone(&leadership),
+            pushes: pushes.clone(),
+            shutdown: shutdown.clone(),
+            clock,
+            metrics: Arc::clone(&metrics),
+            seen: Seen::default(),
+        }));
+    }
+    tokio::spawn(stop_on_signal(signals, shutdown.clone()));
     if campaign
         .win(&shutdown, || probes.reach(Stage::Standby))
         .await
@@ -85,8 +99,14 @@ async fn operate(settings: Settings) -> Result<()> {
         &settings,
         identity,
     );
-    let context = Arc::new(context);
+    let context = Arc::new(context.pushed_by(pushes));
     lead(&settings, &shutdown, &probes, &mut campaign, &leadership, context).await
+}
+
+async fn stop_on_signal(mut signals: Signals, shutdown: Shutdown) {
+    let signal = signals.next().await;
+    tracing::info!(signal, "stopping");
+    shutdown.begin();
 }
 
 /// Runs the controllers until the process is to stop or leads no longer.

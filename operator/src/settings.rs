@@ -1,5 +1,6 @@
 //! `sluice-operator run`: its flags, and what they mean once they are checked.
 
+use crate::alerts::{Guarding, WebhookArgs};
 use crate::lease::Terms;
 use crate::logging::{Format, Levels};
 use crate::prometheus::Server;
@@ -71,6 +72,8 @@ pub struct RunArgs {
     /// Read lag and guards from this Prometheus for consumer groups that name none: `http://prometheus.monitoring:9090`
     #[arg(long, env = "SLUICE_OPERATOR_PROMETHEUS_URL", value_name = "URL")]
     prometheus_url: Option<String>,
+    #[command(flatten)]
+    webhook: WebhookArgs,
     /// Reach the admin API of these clusters under other addresses than their Services': for an operator outside of the
     /// Kubernetes cluster, with a forwarded port
     #[arg(
@@ -158,6 +161,8 @@ pub struct Settings {
     pub evaluate_every: Duration,
     /// The Prometheus of groups that name none.
     pub prometheus_url: Option<String>,
+    /// Where alerts are taken.
+    pub webhook: Option<Guarding>,
     /// Admin APIs that are elsewhere than their Services, by NAMESPACE/CLUSTER.
     pub admin_addresses: BTreeMap<String, String>,
     /// Where the brokers' image is from unless a cluster says otherwise.
@@ -229,6 +234,7 @@ impl RunArgs {
             resync: Duration::from_secs(self.resync_seconds),
             evaluate_every: Duration::from_secs(self.evaluate_seconds),
             prometheus_url: prometheus_url(self.prometheus_url)?,
+            webhook: self.webhook.check()?,
             admin_addresses: addresses(&self.admin_addresses)?,
             broker_image: self.broker_image,
             lease_name: self.lease_name,
@@ -381,6 +387,7 @@ mod tests {
             (&["--concurrency", "0"], "--concurrency"),
             (&["--listen", "8080"], "--listen"),
             (&["--log", "loud"], "'loud'"),
+            (&["--webhook-listen", "0.0.0.0:1"], "--webhook-token-file"),
         ] {
             let error = check(flags).unwrap_err();
             assert!(error.contains(named), "{flags:?}: {error}");

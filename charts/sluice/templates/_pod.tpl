@@ -27,6 +27,11 @@ containers:
       - name: http
         containerPort: 8080
         protocol: TCP
+      {{- if .Values.webhook.enabled }}
+      - name: alerts
+        containerPort: 8090
+        protocol: TCP
+      {{- end }}
     livenessProbe:
       httpGet:
         path: /livez
@@ -45,13 +50,33 @@ containers:
       {{- include "sluice.securityContext" . | nindent 6 }}
     resources:
       {{- toYaml .Values.resources | nindent 6 }}
-    {{- with .Values.extraVolumeMounts }}
+    {{- $webhook := include "sluice.webhookSecrets" . | fromYamlArray }}
+    {{- if or $webhook .Values.extraVolumeMounts }}
     volumeMounts:
+      {{- range $webhook }}
+      - name: {{ .volume }}
+        mountPath: {{ .folder }}
+        readOnly: true
+      {{- end }}
+      {{- with .Values.extraVolumeMounts }}
       {{- toYaml . | nindent 6 }}
+      {{- end }}
     {{- end }}
-{{- with .Values.extraVolumes }}
+{{- if or $webhook .Values.extraVolumes }}
 volumes:
+  {{- range $webhook }}
+  - name: {{ .volume }}
+    secret:
+      secretName: {{ .secret }}
+      items:
+        {{- range .keys }}
+        - key: {{ . }}
+          path: {{ . }}
+        {{- end }}
+  {{- end }}
+  {{- with .Values.extraVolumes }}
   {{- toYaml . | nindent 2 }}
+  {{- end }}
 {{- end }}
 {{- with .Values.nodeSelector }}
 nodeSelector:
@@ -98,6 +123,7 @@ priorityClassName: {{ . }}
 {{- end }}
 - --log={{ .Values.logLevel }}
 - --log-format={{ .Values.logFormat }}
+{{- include "sluice.webhookArguments" . }}
 {{- range .Values.extraArgs }}
 - {{ . | quote }}
 {{- end }}

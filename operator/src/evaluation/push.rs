@@ -1,29 +1,46 @@
 //! Asking for an evaluation at once, as an alert does.
 
-use futures::Stream;
+use futures::{FutureExt as _, Stream};
 use kube::runtime::reflector::{ObjectRef, Store};
+use parking_lot::Mutex;
 use sluice_operator_api::ConsumerGroup;
+use std::sync::Arc;
 use tokio::sync::broadcast;
 
 /// Groups that were asked for and are not looked at yet; beyond that all are.
 const WAITING_MAX: usize = 1_024;
 
 /// Whoever has it can ask for evaluations; clones share it.
-#[derive(Clone, Debug)]
-pub struct Pushes(broadcast::Sender<(String, String)>);
-
-impl Default for Pushes {
-    fn default() -> Self {
-        Self(broadcast::Sender::new(WAITING_MAX))
-    }
+#[derive(Clone)]
+pub struct Pushes {
+    asks: broadcast::Sender<(String, String)>,
+    /// The groups of each scope, from when it is watched.
+    stores: Arc<Mutex<Vec<Store<ConsumerGroup>>>>,
+    scopes: usize,
 }
 
 impl Pushes {
+    /// For controllers of that many scopes.
+    pub fn new(scopes: usize) -> Self {
+        Self {
+            asks: broadcast::Sender::new(WAITING_MAX),
+            stores: Arc::default(),
+            scopes,
+        }
+    }
+
     /// Has the ConsumerGroup evaluated now. One that there is not, or that is not scaled, is passed over.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the receiver of alerts"))]
     pub fn evaluate(&self, namespace: &str, name: &str) {
         // Without controllers there is nobody to ask.
-        let _ = self.0.send((namespace.to_owned(), name.to_owned()));
+        let _ = self.asks.send((namespace.to_owned(), name.to_owned()));
+    }
+
+    /// All groups, where the controllers of all scopes know theirs. Each group is evaluated when they come to know it.
+    pub fn groups(&self) -> Option<Vec<Arc<ConsumerGroup>>> {
+        let stores = self.stores.lock();
+        let known = |store: &Store<ConsumerGroup>| store.wait_until_ready().now_or_never().is_some();
+        let all = stores.len() == self.scopes && stores.iter().all(known);
+        all.then(|| stores.iter().flat_map(Store::state).collect())
     }
 
     /// The groups of a store that were asked for.
@@ -31,7 +48,8 @@ impl Pushes {
         &self,
         store: Store<ConsumerGroup>,
     ) -> impl Stream<Item = ObjectRef<ConsumerGroup>> + Send + use<> {
-        let receiver = self.0.subscribe();
+        let receiver = self.asks.subscribe();
+        self.stores.lock().push(store.clone());
         let asked = futures::stream::unfold(receiver, |mut receiver| async move {
             match receiver.recv().await {
                 Ok(asked) => Some((Some(asked), receiver)),
@@ -63,6 +81,7 @@ impl Pushes {
 mod tests {
     use super::*;
     use futures::StreamExt as _;
+    use kube::ResourceExt as _;
     use kube::runtime::{reflector, watcher};
 
     fn store(names: &[&str]) -> Store<ConsumerGroup> {
@@ -81,7 +100,7 @@ mod tests {
 
     #[tokio::test]
     async fn only_groups_that_there_are_are_evaluated_and_all_of_them_when_too_many_were_asked_for() {
-        let pushes = Pushes::default();
+        let pushes = Pushes::new(1);
         let mut asked = Box::pin(pushes.asked(store(&["a", "b"])));
         pushes.evaluate("shop", "unknown");
         pushes.evaluate("other", "a");
@@ -93,5 +112,23 @@ mod tests {
         let mut names = [asked.next().await.unwrap().name, asked.next().await.unwrap().name];
         names.sort();
         assert_eq!(names, ["a", "b"]);
+    }
+
+    #[tokio::test]
+    async fn groups_are_told_of_once_all_scopes_know_theirs() {
+        let pushes = Pushes::new(2);
+        let names = || {
+            let mut names: Vec<_> = pushes.groups()?.iter().map(|group| group.name_any()).collect();
+            names.sort();
+            Some(names)
+        };
+        let _first = pushes.asked(store(&["a", "b"]));
+        assert_eq!(names(), None, "the other scope is not watched yet");
+        let (late, mut writer) = reflector::store();
+        let _second = pushes.asked(late);
+        assert_eq!(names(), None, "it is, and has brought nothing yet");
+        writer.apply_watcher_event(&watcher::Event::Init);
+        writer.apply_watcher_event(&watcher::Event::InitDone);
+        assert_eq!(names(), Some(vec!["a".to_owned(), "b".to_owned()]));
     }
 }

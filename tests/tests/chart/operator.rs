@@ -69,6 +69,72 @@ fn the_lease_has_the_releases_name_and_namespace() {
 }
 
 #[test]
+fn alerts_have_a_port_that_leads_to_the_operator_and_files_that_the_operator_is_told_of() {
+    let objects = render_file("everything");
+    let container = the(&objects, "Deployment").pointer(CONTAINER).unwrap();
+    let named = |list: &Value| -> Value {
+        let ports = list.as_array().unwrap();
+        let found = ports.iter().find(|port| port["name"] == "alerts");
+        found.cloned().unwrap_or_default()
+    };
+    let port = named(&container["ports"])["containerPort"].clone();
+    assert!(arguments(&objects).contains(&format!("--webhook-listen=0.0.0.0:{port}")));
+    let service = named(&the(&objects, "Service")["spec"]["ports"]);
+    assert_eq!(
+        (&service["port"], &service["targetPort"]),
+        (&json!(9443), &json!("alerts"))
+    );
+    let ingress = &the(&objects, "NetworkPolicy")["spec"]["ingress"][1];
+    assert_eq!(ingress["ports"][0]["port"], "alerts");
+    assert_eq!(
+        ingress["from"][0]["podSelector"]["matchLabels"]["app.kubernetes.io/name"],
+        "alertmanager"
+    );
+    // Every file is a key of a Secret that is mounted where the flag says.
+    let volumes = the(&objects, "Deployment")
+        .pointer("/spec/template/spec/volumes")
+        .unwrap();
+    let volumes = volumes.as_array().unwrap();
+    for (flag, secret) in [
+        ("--webhook-token-file=", "alerts"),
+        ("--webhook-tls-cert=", "alerts-certificate"),
+        ("--webhook-tls-key=", "alerts-certificate"),
+        ("--webhook-client-ca=", "alerts-callers"),
+    ] {
+        let given = arguments(&objects);
+        let file = given.iter().find_map(|given| given.strip_prefix(flag)).unwrap();
+        let (folder, key) = file.rsplit_once('/').unwrap();
+        let mounts = container["volumeMounts"].as_array().unwrap();
+        let mount = mounts.iter().find(|mount| mount["mountPath"] == folder).unwrap();
+        assert_eq!(mount["readOnly"], true);
+        let volume = volumes
+            .iter()
+            .find(|volume| volume["name"] == mount["name"])
+            .unwrap();
+        assert_eq!(volume["secret"]["secretName"], secret, "{flag}");
+        let keys = volume["secret"]["items"].as_array().unwrap();
+        assert!(
+            keys.iter().any(|item| item["key"] == key && item["path"] == key),
+            "{flag}"
+        );
+    }
+}
+
+#[test]
+fn without_being_asked_for_alerts_have_no_port() {
+    let objects = render(&[]);
+    let text = serde_json::to_string(&objects).unwrap();
+    assert!(!text.contains("--webhook") && !text.contains("\"alerts\""));
+    assert_eq!(
+        the(&objects, "Service")["spec"]["ports"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
+}
+
+#[test]
 fn a_digest_goes_before_a_tag_and_the_charts_version_before_nothing() {
     for (arguments, image) in [
         (&[][..], format!("sluice-operator:{}", env!("CARGO_PKG_VERSION"))),

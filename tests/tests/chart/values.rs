@@ -129,6 +129,15 @@ fn a_value_that_does_not_exist_or_cannot_be_is_refused_by_name() {
         ("prometheusRule.queueLagMessages=many", "queueLagMessages"),
         ("rbac.scaleTargets[0].kind=Deployment", "scaleTargets"),
         ("serviceAccount.create=false", "serviceAccount.name is needed"),
+        (
+            "webhook.enabled=true",
+            "webhook.tokenSecretRef.name or webhook.clientCaSecretRef.name",
+        ),
+        (
+            "webhook.enabled=true,webhook.clientCaSecretRef.name=a",
+            "needs webhook.tls.secretRef.name",
+        ),
+        ("webhook.tls.name=a", "tls"),
     ] {
         let said = refusal(&["--set", set]);
         assert!(said.contains(named), "{set}: {said}");

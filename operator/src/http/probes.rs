@@ -1,27 +1,25 @@
 //! `/livez`, `/readyz` and `/metrics` over plain HTTP.
 
+use super::accept::{Bounds, accept};
+use super::answers::{text, with_type};
 use crate::metrics::Metrics;
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinHandle;
 
-/// A new connection takes the place of the oldest: whoever holds connections without asking cannot keep a probe out.
-const CONNECTIONS_MAX: usize = 64;
+const BOUNDS: Bounds = Bounds {
+    connections: 64,
+    time: Duration::from_secs(120),
+};
 const HEADERS_WITHIN: Duration = Duration::from_secs(5);
-/// A whole connection, with all its requests.
-const CONNECTION_TIME_MAX: Duration = Duration::from_secs(120);
-const RETRY_AFTER: Duration = Duration::from_millis(100);
 
 /// How far the process has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,34 +92,10 @@ impl Probes {
 
 /// Serves until it is dropped.
 pub async fn serve(listener: TcpListener, probes: Arc<Probes>) {
-    let mut conversations: VecDeque<JoinHandle<()>> = VecDeque::with_capacity(CONNECTIONS_MAX);
-    loop {
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                make_place(&mut conversations).await;
-                let probes = Arc::clone(&probes);
-                conversations.push_back(tokio::spawn(async move {
-                    // Whoever is slower than that asks again.
-                    let _ = tokio::time::timeout(CONNECTION_TIME_MAX, converse(stream, probes)).await;
-                }));
-            }
-            Err(error) => {
-                tracing::warn!(%error, "cannot accept an HTTP connection");
-                tokio::time::sleep(RETRY_AFTER).await;
-            }
-        }
-    }
-}
-
-async fn make_place(conversations: &mut VecDeque<JoinHandle<()>>) {
-    conversations.retain(|conversation| !conversation.is_finished());
-    while conversations.len() >= CONNECTIONS_MAX
-        && let Some(oldest) = conversations.pop_front()
-    {
-        oldest.abort();
-        // The connection is closed when the runtime has dropped the task. That it was cancelled is no news.
-        let _ = oldest.await;
-    }
+    accept(listener, BOUNDS, |stream, _| {
+        converse(stream, Arc::clone(&probes))
+    })
+    .await;
 }
 
 async fn converse(stream: TcpStream, probes: Arc<Probes>) {
@@ -134,19 +108,6 @@ async fn converse(stream: TcpStream, probes: Arc<Probes>) {
     if let Err(error) = http.serve_connection(TokioIo::new(stream), service).await {
         tracing::debug!(%error, "an HTTP connection broke");
     }
-}
-
-fn text(status: StatusCode, body: &str) -> Response<Full<Bytes>> {
-    with_type(status, body.to_owned(), "text/plain; charset=utf-8")
-}
-
-fn with_type(status: StatusCode, body: String, content_type: &'static str) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(Bytes::from(body)));
-    *response.status_mut() = status;
-    response
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    response
 }
 
 #[cfg(test)]

@@ -1,6 +1,5 @@
 //! What every controller is given.
 
-use crate::backoff::Pace;
 use crate::broker::{BrokerError, Brokers};
 use crate::clock::Clock;
 use crate::error::ReconcileError;
@@ -10,9 +9,9 @@ use crate::metrics::Metrics;
 use crate::settings::Settings;
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use kube::Client;
 use kube::runtime::controller::Action;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
+use kube::{Client, ResourceExt};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -51,8 +50,8 @@ pub struct Context {
     pub prometheus_url: Option<String>,
     resync: Duration,
     recorder: Recorder,
-    /// Failures in a row, by kind and uid; only of what fails.
-    failures: Mutex<HashMap<(&'static str, String), u32>>,
+    /// Failures in a row, by kind, namespace and name; only of what fails.
+    failures: Mutex<HashMap<(&'static str, String, String), u32>>,
 }
 
 /// Something that happened to a resource, for people who look at it.
@@ -133,20 +132,16 @@ impl Context {
     }
 
     /// When to try again after a failure of this resource.
-    pub fn retry(&self, kind: &'static str, uid: &str, error: &ReconcileError) -> Action {
+    pub fn retry(&self, kind: &'static str, resource: &impl ResourceExt, error: &ReconcileError) -> Action {
         let mut failures = self.failures.lock();
-        let failures = failures.entry((kind, uid.to_owned())).or_insert(0);
+        let failures = failures.entry(failing(kind, resource)).or_insert(0);
         *failures = failures.saturating_add(1);
-        let pace = error.pace();
-        if pace == Pace::Refused && *failures > 1 {
-            tracing::debug!(kind, uid, failures, "still refused");
-        }
-        Action::requeue(pace.pause(*failures, fastrand::f64()))
+        Action::requeue(error.pace().pause(*failures, fastrand::f64()))
     }
 
     /// The resource fails no longer, or is gone.
-    pub fn succeeded(&self, kind: &'static str, uid: &str) {
-        self.failures.lock().remove(&(kind, uid.to_owned()));
+    pub fn succeeded(&self, kind: &'static str, resource: &impl ResourceExt) {
+        self.failures.lock().remove(&failing(kind, resource));
     }
 
     /// Writes an event. That it cannot be written stops nothing.
@@ -167,4 +162,13 @@ impl Context {
             tracing::warn!(%error, name, reason = note.reason, "cannot write an event");
         }
     }
+}
+
+/// By what failures of a resource are counted.
+fn failing(kind: &'static str, resource: &impl ResourceExt) -> (&'static str, String, String) {
+    (
+        kind,
+        resource.namespace().unwrap_or_default(),
+        resource.name_any(),
+    )
 }

@@ -2,6 +2,7 @@
 
 use crate::backoff::Pace;
 use crate::broker::BrokerError;
+use std::time::Duration;
 use thiserror::Error;
 
 /// A reconciliation that is to be tried again.
@@ -13,6 +14,12 @@ pub enum ReconcileError {
     /// The broker did.
     #[error("{0}")]
     Broker(#[from] BrokerError),
+    /// What was looked at was changed before it could be written.
+    #[error("{0}")]
+    Overtaken(String),
+    /// It was not over in time.
+    #[error("not over within {} s: something that was asked does not answer", .0.as_secs())]
+    Slow(Duration),
     /// Nothing that cannot be guessed can be made.
     #[error("the system has no randomness for a token")]
     NoRandomness,
@@ -40,7 +47,8 @@ impl ReconcileError {
             }
             Self::Broker(error) if error.retryable() => Pace::Down,
             Self::Broker(_) => Pace::Refused,
-            Self::NoRandomness => Pace::Down,
+            Self::Overtaken(_) => Pace::Overtaken,
+            Self::Slow(_) | Self::NoRandomness => Pace::Down,
         }
     }
 
@@ -49,6 +57,8 @@ impl ReconcileError {
         match self {
             Self::Kubernetes(_) => "Kubernetes",
             Self::Broker(error) => error.reason(),
+            Self::Overtaken(_) => "Overtaken",
+            Self::Slow(_) => "Slow",
             Self::NoRandomness => "NoRandomness",
         }
     }
@@ -83,6 +93,8 @@ mod tests {
             (BrokerError::NotEmpty(text()).into(), Pace::Down),
             (BrokerError::Invalid(text()).into(), Pace::Refused),
             (BrokerError::NotLeading.into(), Pace::Refused),
+            (ReconcileError::Overtaken(text()), Pace::Overtaken),
+            (ReconcileError::Slow(Duration::ZERO), Pace::Down),
         ] {
             assert_eq!(error.pace(), pace, "{error}");
         }

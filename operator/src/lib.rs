@@ -30,6 +30,7 @@ pub mod scaling;
 mod settings;
 mod shutdown;
 mod topic;
+mod watching;
 mod writer;
 
 pub use args::from_command_line;

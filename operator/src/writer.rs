@@ -2,6 +2,7 @@
 
 use crate::context::{Context, Note};
 use crate::error::ReconcileError;
+use crate::watching::slim;
 use kube::api::{Api, Patch, PatchParams};
 use kube::core::NamespaceResourceScope;
 use kube::{Resource, ResourceExt as _};
@@ -73,7 +74,7 @@ where
         };
         let name = self.latest.name_any();
         match self.api.patch(&name, &parameters, &Patch::Merge(patch)).await {
-            Ok(latest) => self.latest = latest,
+            Ok(latest) => self.keep(latest),
             // It is gone already, and waits for nobody.
             Err(kube::Error::Api(status)) if status.code == 404 && !wanted => {}
             Err(error) => return Err(error.into()),
@@ -103,13 +104,18 @@ where
                     .status_writes
                     .with_label_values(&[self.kind])
                     .inc();
-                self.latest = latest;
+                self.keep(latest);
                 Ok(())
             }
             // It is gone meanwhile, and nobody wants to know any more.
             Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
             Err(error) => Err(error.into()),
         }
+    }
+
+    fn keep(&mut self, mut latest: K) {
+        slim(&mut latest);
+        self.latest = latest;
     }
 
     /// Writes an event, and a line of the log.
@@ -127,8 +133,8 @@ where
 }
 
 /// Resources as our own writes have left them, until the watch has brought them: who decides from what was there before
-/// decides twice.
-pub struct Ahead<K>(Mutex<HashMap<String, K>>);
+/// decides twice. They are kept by namespace and name.
+pub struct Ahead<K>(Mutex<HashMap<(String, String), K>>);
 
 impl<K> Default for Ahead<K> {
     fn default() -> Self {
@@ -139,12 +145,14 @@ impl<K> Default for Ahead<K> {
 impl<K: Resource<DynamicType = ()> + Clone> Ahead<K> {
     /// The newer of what was watched and what was written.
     pub fn newer(&self, watched: &Arc<K>) -> Arc<K> {
-        let uid = watched.uid().unwrap_or_default();
+        let key = key(&**watched);
         let mut ahead = self.0.lock();
-        match ahead.get(&uid) {
-            Some(written) if version(written) > version(&**watched) => Arc::new(written.clone()),
+        match ahead.get(&key) {
+            Some(written) if written.uid() == watched.uid() && version(written) > version(&**watched) => {
+                Arc::new(written.clone())
+            }
             _ => {
-                ahead.remove(&uid);
+                ahead.remove(&key);
                 Arc::clone(watched)
             }
         }
@@ -153,14 +161,18 @@ impl<K: Resource<DynamicType = ()> + Clone> Ahead<K> {
     /// Keeps what was written, if anything was.
     pub fn keep(&self, watched: &K, written: K) {
         if version(&written) > version(watched) {
-            self.0.lock().insert(written.uid().unwrap_or_default(), written);
+            self.0.lock().insert(key(&written), written);
         }
     }
 
     /// The resource is gone.
     pub fn forget(&self, resource: &K) {
-        self.0.lock().remove(&resource.uid().unwrap_or_default());
+        self.0.lock().remove(&key(resource));
     }
+}
+
+fn key<K: Resource<DynamicType = ()>>(resource: &K) -> (String, String) {
+    (resource.namespace().unwrap_or_default(), resource.name_any())
 }
 
 /// Kubernetes' versions of one resource are numbers that rise.
@@ -175,6 +187,7 @@ mod tests {
 
     fn of(version: &str) -> ConfigMap {
         let mut map = ConfigMap::default();
+        map.metadata.name = Some("orders".to_owned());
         map.metadata.uid = Some("uid".to_owned());
         map.metadata.resource_version = Some(version.to_owned());
         map
@@ -190,6 +203,14 @@ mod tests {
         }
         ahead.keep(&of("10"), of("10"));
         assert!(ahead.0.lock().is_empty(), "nothing was written");
+        ahead.keep(&of("10"), of("11"));
+        let mut anew = of("9");
+        anew.metadata.uid = Some("another".to_owned());
+        assert_eq!(
+            *ahead.newer(&Arc::new(anew.clone())),
+            anew,
+            "made anew under the name"
+        );
         ahead.keep(&of("10"), of("11"));
         ahead.forget(&of("11"));
         assert!(ahead.0.lock().is_empty(), "it is gone");

@@ -23,7 +23,7 @@ pub struct SecretRef {
 }
 
 /// One key of a Secret in the same namespace.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, KubeSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize, Serialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SecretKeyRef {
     /// The name of a Secret in the same namespace.
@@ -35,7 +35,7 @@ pub struct SecretKeyRef {
 }
 
 /// One key of a ConfigMap in the same namespace.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, KubeSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize, Serialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ConfigMapKeyRef {
     /// The name of a ConfigMap in the same namespace.

@@ -12,6 +12,7 @@ use crate::context::Context;
 use crate::error::ReconcileError;
 use crate::settings::Scope;
 use crate::shutdown::Shutdown;
+use crate::watching::watched;
 use crate::writer::{Ahead, Writer};
 use futures::StreamExt as _;
 use k8s_openapi::api::apps::v1::StatefulSet;
@@ -55,15 +56,6 @@ struct Work {
 pub async fn run(context: Arc<Context>, scope: Scope, shutdown: Shutdown) {
     let client = || context.client.clone();
     let (store, writer) = reflector::store();
-    let changes = watcher(scope.api::<BrokerCluster>(client()), watcher::Config::default())
-        .default_backoff()
-        .reflect(writer)
-        .applied_objects()
-        // What only changes the status is our own doing.
-        .predicate_filter(
-            predicates::generation.combine(predicates::annotations),
-            PredicateConfig::default(),
-        );
     let work = Arc::new(Work {
         context: Arc::clone(&context),
         store: store.clone(),
@@ -71,6 +63,15 @@ pub async fn run(context: Arc<Context>, scope: Scope, shutdown: Shutdown) {
         ahead: Ahead::default(),
         memory: Memory::default(),
     });
+    let forgetting = Arc::clone(&work);
+    let gone = move |gone: &BrokerCluster| forgetting.forget(gone);
+    let changes = watched(scope.api::<BrokerCluster>(client()), writer, gone)
+        .applied_objects()
+        // What only changes the status is our own doing.
+        .predicate_filter(
+            predicates::generation.combine(predicates::annotations),
+            PredicateConfig::default(),
+        );
     // Not Secrets: nobody has to be allowed to list them.
     let ours = || {
         let selector = format!("{}={}", labels::APP_MANAGED_BY, labels::APP_MANAGED_BY_VALUE);
@@ -112,23 +113,22 @@ fn retry(cluster: Arc<BrokerCluster>, error: &ReconcileError, work: Arc<Work>) -
     } else {
         tracing::warn!(kind = KIND, namespace, name, %error, "cannot reconcile; trying again");
     }
-    work.context
-        .retry(KIND, &cluster.uid().unwrap_or_default(), error)
+    work.context.retry(KIND, &*cluster, error)
 }
 
-async fn reconcile(watched: Arc<BrokerCluster>, work: Arc<Work>) -> Result<Action, ReconcileError> {
+async fn reconcile(brought: Arc<BrokerCluster>, work: Arc<Work>) -> Result<Action, ReconcileError> {
     let metrics = Arc::clone(&work.context.metrics);
     metrics.reconciles.with_label_values(&[KIND]).inc();
     let _time = metrics.reconcile_seconds.with_label_values(&[KIND]).start_timer();
     let running = metrics.reconciling.with_label_values(&[KIND]);
     running.inc();
-    let cluster = work.ahead.newer(&watched);
+    let cluster = work.ahead.newer(&brought);
     let mut writer = Writer::new(&work.context, KIND, &*cluster);
     let done = converge(&cluster, &work, &mut writer).await;
-    work.ahead.keep(&watched, writer.into_latest());
+    work.ahead.keep(&brought, writer.into_latest());
     running.dec();
     if done.is_ok() {
-        work.context.succeeded(KIND, &cluster.uid().unwrap_or_default());
+        work.context.succeeded(KIND, &*cluster);
     }
     done
 }
@@ -232,6 +232,12 @@ impl Work {
             memory.retain(|uid, _| known.contains(uid));
         }
         memory.entry(uid).or_default().extend(landed);
+    }
+
+    /// The cluster is gone.
+    fn forget(&self, gone: &BrokerCluster) {
+        self.ahead.forget(gone);
+        self.context.succeeded(KIND, gone);
     }
 }
 

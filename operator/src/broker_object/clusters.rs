@@ -7,12 +7,12 @@ use crate::context::Context;
 use crate::error::ReconcileError;
 use crate::settings::Scope;
 use crate::shutdown::Shutdown;
+use crate::watching::watched;
 use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt as _;
 use kube::api::Api;
 use kube::runtime::reflector::{self, ObjectRef, Store};
-use kube::runtime::{WatchStreamExt as _, watcher};
 use parking_lot::Mutex;
 use sluice_operator_api::BrokerCluster;
 use std::collections::{HashMap, HashSet};
@@ -58,9 +58,7 @@ impl Clusters {
             endpoints: Mutex::default(),
             changes: broadcast::Sender::new(CHANGES_MAX),
         });
-        let stream = watcher(api, watcher::Config::default())
-            .default_backoff()
-            .reflect(writer);
+        let stream = watched(api, writer, |_| {});
         let (watching, stop) = (Arc::clone(&clusters), shutdown.beginning());
         tokio::spawn(async move {
             let mut known = HashMap::new();

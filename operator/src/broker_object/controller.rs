@@ -10,11 +10,12 @@ use crate::context::Context;
 use crate::error::ReconcileError;
 use crate::settings::Scope;
 use crate::shutdown::Shutdown;
+use crate::watching::watched;
 use crate::writer::{Ahead, Writer};
 use futures::StreamExt as _;
 use kube::runtime::controller::{Action, Config, Controller, Error};
 use kube::runtime::reflector::{self, Store};
-use kube::runtime::{Predicate as _, PredicateConfig, WatchStreamExt as _, predicates, watcher};
+use kube::runtime::{Predicate as _, PredicateConfig, WatchStreamExt as _, predicates};
 use kube::{Api, ResourceExt as _};
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,6 +33,14 @@ struct Work<K: BrokerObject> {
     ahead: Ahead<K>,
 }
 
+impl<K: BrokerObject> Work<K> {
+    /// The resource is gone.
+    fn forget(&self, gone: &K) {
+        self.ahead.forget(gone);
+        self.context.succeeded(K::KIND, gone);
+    }
+}
+
 /// Reconciles all resources of the kind in the scope until the process stops.
 pub async fn run<K: BrokerObject>(
     context: Arc<Context>,
@@ -41,9 +50,14 @@ pub async fn run<K: BrokerObject>(
 ) {
     let api: Api<K> = scope.api(context.client.clone());
     let (store, writer) = reflector::store();
-    let changes = watcher(api, watcher::Config::default())
-        .default_backoff()
-        .reflect(writer)
+    let work = Arc::new(Work {
+        context: Arc::clone(&context),
+        clusters: Arc::clone(&clusters),
+        store: store.clone(),
+        ahead: Ahead::default(),
+    });
+    let forgetting = Arc::clone(&work);
+    let changes = watched(api, writer, move |gone: &K| forgetting.forget(gone))
         .applied_objects()
         // What only changes the status is our own doing.
         .predicate_filter(
@@ -52,12 +66,6 @@ pub async fn run<K: BrokerObject>(
                 .combine(predicates::finalizers),
             PredicateConfig::default(),
         );
-    let work = Arc::new(Work {
-        context: Arc::clone(&context),
-        clusters: Arc::clone(&clusters),
-        store: store.clone(),
-        ahead: Ahead::default(),
-    });
     let reconciled = Controller::for_stream(changes, store.clone())
         .reconcile_on(clusters.changed(store))
         .with_config(Config::default().concurrency(context.concurrency))
@@ -89,8 +97,7 @@ fn retry<K: BrokerObject>(resource: Arc<K>, error: &ReconcileError, work: Arc<Wo
     } else {
         tracing::warn!(kind = K::KIND, namespace, name, %error, "cannot reconcile; trying again");
     }
-    work.context
-        .retry(K::KIND, &resource.uid().unwrap_or_default(), error)
+    work.context.retry(K::KIND, &*resource, error)
 }
 
 async fn reconcile<K: BrokerObject>(resource: Arc<K>, work: Arc<Work<K>>) -> Result<Action, ReconcileError> {
@@ -105,20 +112,19 @@ async fn reconcile<K: BrokerObject>(resource: Arc<K>, work: Arc<Work<K>>) -> Res
     let done = steps(&resource, &work).await;
     running.dec();
     if done.is_ok() {
-        work.context
-            .succeeded(K::KIND, &resource.uid().unwrap_or_default());
+        work.context.succeeded(K::KIND, &*resource);
     }
     done
 }
 
-async fn steps<K: BrokerObject>(watched: &Arc<K>, work: &Work<K>) -> Result<Action, ReconcileError> {
-    let resource = work.ahead.newer(watched);
+async fn steps<K: BrokerObject>(brought: &Arc<K>, work: &Work<K>) -> Result<Action, ReconcileError> {
+    let resource = work.ahead.newer(brought);
     let mut writer = Writer::new(&work.context, K::KIND, &*resource);
     let done = converge(&*resource, work, &mut writer).await;
     let latest = writer.into_latest();
     match &done {
         Ok(State::Deleted) => work.ahead.forget(&resource),
-        _ => work.ahead.keep(watched, latest),
+        _ => work.ahead.keep(brought, latest),
     }
     Ok(match done? {
         State::Deleted => Action::await_change(),

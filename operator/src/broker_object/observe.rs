@@ -101,8 +101,8 @@ fn rivals<K: BrokerObject>(resource: &K, others: &[Arc<K>]) -> (Option<String>, 
         (made, resource.name_any())
     };
     let same = others.iter().filter(|other| {
-        other.uid() != resource.uid()
-            && other.namespace() == resource.namespace()
+        other.meta().uid != resource.meta().uid
+            && other.meta().namespace == resource.meta().namespace
             && other.cluster() == cluster
             && other.object_name() == name
     });

@@ -12,11 +12,12 @@ use crate::error::ReconcileError;
 use crate::scaling::Targets;
 use crate::settings::Scope;
 use crate::shutdown::Shutdown;
+use crate::watching::watched;
 use crate::writer::{Ahead, Writer};
 use futures::StreamExt as _;
 use kube::runtime::controller::{Action, Config, Controller, Error};
 use kube::runtime::reflector::{self, Store};
-use kube::runtime::{Predicate as _, PredicateConfig, WatchStreamExt as _, predicates, watcher};
+use kube::runtime::{Predicate as _, PredicateConfig, WatchStreamExt as _, predicates};
 use kube::{Api, ResourceExt as _};
 use sluice_operator_api::{ConsumerGroup, labels};
 use std::sync::Arc;
@@ -30,7 +31,8 @@ const RESOURCE: &str = "ConsumerGroup";
 const CONCURRENCY: u16 = 64;
 /// At most this part is taken off the time between two evaluations, so that groups do not come in step.
 const JITTER: f64 = 0.1;
-const SOON: Duration = Duration::from_secs(1);
+/// The parts of an evaluation have shorter bounds; this one is for an API server that takes requests and does not answer.
+const EVALUATED_WITHIN: Duration = Duration::from_secs(120);
 
 /// What evaluations share.
 pub struct Work {
@@ -58,12 +60,12 @@ impl Work {
         context: Arc<Context>,
         clusters: Arc<Clusters>,
         store: Store<ConsumerGroup>,
-        scope: Scope,
+        rivals: Rivals,
     ) -> Self {
         let (client, clock) = (context.client.clone(), context.clock);
         Self {
             targets: Targets::new(client.clone()),
-            rivals: Rivals::new(client.clone(), scope, clock),
+            rivals,
             servers: Servers::new(client, clock, context.prometheus_url.clone()),
             ahead: Ahead::default(),
             memory: Memory::default(),
@@ -76,8 +78,14 @@ impl Work {
     /// The group is gone, or is scaled no longer.
     pub fn forget(&self, namespace: &str, name: &str) {
         self.memory.forget(namespace, name);
-        self.servers.forget(namespace, name);
         self.context.metrics.scaling.forget(namespace, name);
+    }
+
+    /// The group is gone.
+    fn gone(&self, group: &ConsumerGroup) {
+        self.forget(&group.namespace().unwrap_or_default(), &group.name_any());
+        self.ahead.forget(group);
+        self.context.succeeded(KIND, group);
     }
 }
 
@@ -85,17 +93,17 @@ impl Work {
 pub async fn run(context: Arc<Context>, clusters: Arc<Clusters>, scope: Scope, shutdown: Shutdown) {
     let api: Api<ConsumerGroup> = scope.api(context.client.clone());
     let (store, writer) = reflector::store();
-    let changes = watcher(api, watcher::Config::default())
-        .default_backoff()
-        .reflect(writer)
+    let rivals = Rivals::watch(&context.client, &scope, &shutdown);
+    let pushed = context.pushes.asked(store.clone());
+    let work = Arc::new(Work::new(context, clusters, store.clone(), rivals));
+    let forgetting = Arc::clone(&work);
+    let changes = watched(api, writer, move |gone: &ConsumerGroup| forgetting.gone(gone))
         .applied_objects()
         // What only changes the status is our own doing.
         .predicate_filter(
             predicates::generation.combine(predicates::annotations),
             PredicateConfig::default(),
         );
-    let pushed = context.pushes.asked(store.clone());
-    let work = Arc::new(Work::new(context, clusters, store.clone(), scope));
     let forgetting = Arc::clone(&work);
     let evaluated = Controller::for_stream(changes, store)
         .reconcile_on(pushed)
@@ -129,28 +137,31 @@ fn retry(group: Arc<ConsumerGroup>, error: &ReconcileError, work: Arc<Work>) -> 
     } else {
         tracing::warn!(kind = KIND, namespace, name, %error, "cannot evaluate; trying again");
     }
-    work.context.retry(KIND, &group.uid().unwrap_or_default(), error)
+    work.context.retry(KIND, &*group, error)
 }
 
-async fn reconcile(watched: Arc<ConsumerGroup>, work: Arc<Work>) -> Result<Action, ReconcileError> {
+async fn reconcile(brought: Arc<ConsumerGroup>, work: Arc<Work>) -> Result<Action, ReconcileError> {
     let metrics = &work.context.metrics;
-    let group = work.ahead.newer(&watched);
+    let group = work.ahead.newer(&brought);
     let mut writer = Writer::new(&work.context, RESOURCE, &*group).named(labels::SCALE_FIELD_MANAGER);
     let done = {
         metrics.reconciles.with_label_values(&[KIND]).inc();
         let _time = metrics.reconcile_seconds.with_label_values(&[KIND]).start_timer();
         let running = metrics.reconciling.with_label_values(&[KIND]);
         running.inc();
-        let done = Box::pin(evaluate(&group, &work, &mut writer)).await;
+        let evaluation = Box::pin(evaluate(&group, &work, &mut writer));
+        let done = tokio::time::timeout(EVALUATED_WITHIN, evaluation).await;
         running.dec();
         done
     };
-    work.ahead.keep(&watched, writer.into_latest());
-    let next = done?;
-    work.context.succeeded(KIND, &watched.uid().unwrap_or_default());
+    work.ahead.keep(&brought, writer.into_latest());
+    let next = done.map_err(|_| ReconcileError::Slow(EVALUATED_WITHIN))??;
+    if let Next::Overtaken(by) = next {
+        return Err(ReconcileError::Overtaken(by));
+    }
+    work.context.succeeded(KIND, &*brought);
     Ok(match next {
-        Next::Changed => Action::await_change(),
-        Next::Soon => Action::requeue(SOON),
+        Next::Changed | Next::Overtaken(_) => Action::await_change(),
         Next::Usual => {
             let every = work.context.evaluate_every;
             Action::requeue(every.mul_f64(1.0 - JITTER * fastrand::f64()))

@@ -8,6 +8,7 @@ use crate::autoscale::{Policy, Time, decide};
 use crate::error::ReconcileError;
 use crate::scaling::TargetError;
 use crate::writer::Writer;
+use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt as _;
 use sluice_operator_api::consumer_group::{Autoscaling, ConditionType, Mode, Reason};
 use sluice_operator_api::{ConsumerGroup, ConsumerGroupStatus, conditions};
@@ -17,14 +18,14 @@ use std::time::Duration;
 const FIGURES_EVERY: Duration = Duration::from_secs(30);
 
 /// When the group is looked at next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Next {
     /// When something of the resource changes.
     Changed,
     /// After the usual time.
     Usual,
-    /// Soon: somebody else has changed the workload in between.
-    Soon,
+    /// Soon: somebody else has changed the workload in between, as this sentence says.
+    Overtaken(String),
 }
 
 /// Evaluates a group once.
@@ -46,7 +47,7 @@ pub async fn evaluate(
         return Ok(Next::Changed);
     };
     let now = work.context.clock.now();
-    let time = Time(u64::try_from(now.as_second()).unwrap_or_default());
+    let time = seconds(now);
     let unable = |reason: Reason, why: &str| status::unable(group, reason, why, time);
     if scaling.mode == Mode::Disabled {
         work.forget(&namespace, &group.name_any());
@@ -61,12 +62,25 @@ pub async fn evaluate(
         tell(group, work, writer, next).await?;
         return Ok(Next::Usual);
     }
+    Box::pin(follow(group, scaling, work, writer, now)).await
+}
+
+/// Evaluates a group that is to be scaled.
+async fn follow(
+    group: &ConsumerGroup,
+    scaling: &Autoscaling,
+    work: &Work,
+    writer: &mut Writer<'_, ConsumerGroup>,
+    now: Timestamp,
+) -> Result<Next, ReconcileError> {
+    let namespace = group.namespace().unwrap_or_default();
+    let time = seconds(now);
+    let unable = |reason: Reason, why: &str| status::unable(group, reason, why, time);
     let policy = match Policy::from_spec(scaling) {
         Ok(policy) => policy,
         Err(error) => {
             let next = unable(Reason::InvalidSpec, &error.to_string());
-            show(group, &next, work);
-            tell(group, work, writer, next).await?;
+            refuse(group, work, writer, next).await?;
             return Ok(Next::Changed);
         }
     };
@@ -74,13 +88,18 @@ pub async fn evaluate(
         Ok(seen) => seen,
         Err(error) => {
             let (reason, why) = refusal(error)?;
-            let next = unable(reason, &why);
-            show(group, &next, work);
-            tell(group, work, writer, next).await?;
+            refuse(group, work, writer, unable(reason, &why)).await?;
             return Ok(Next::Usual);
         }
     };
-    let found = Box::pin(observe(group, scaling, &seen, work, now)).await?;
+    let conflict = match work.rivals.of(group, &work.store.state()).await {
+        Ok(conflict) => conflict,
+        Err(why) => {
+            refuse(group, work, writer, unable(Reason::Failed, &why)).await?;
+            return Ok(Next::Usual);
+        }
+    };
+    let found = Box::pin(observe(group, scaling, &seen, work, conflict, now)).await?;
     let decision = decide(&policy, &found.observed, &work.memory.of(group), time);
     let applied = Box::pin(apply(group, scaling, &seen, &found, &decision, work, time)).await;
     work.memory.keep(group, applied.history.clone());
@@ -91,17 +110,43 @@ pub async fn evaluate(
         decision: &decision,
         applied: &applied,
     };
-    let next = status::next(group, &evaluated, time);
-    show(group, &next, work);
-    let active = active_guards(&status::ours(group));
-    for note in notes(&decision, &applied, &active) {
-        writer.tell(&note).await;
-    }
-    tell(group, work, writer, next).await?;
+    report(group, &evaluated, work, writer, time).await?;
     Ok(match applied.failure {
-        Some(TargetError::Changed { .. }) => Next::Soon,
+        Some(changed @ TargetError::Changed { .. }) => Next::Overtaken(changed.to_string()),
         _ => Next::Usual,
     })
+}
+
+fn seconds(now: Timestamp) -> Time {
+    Time(u64::try_from(now.as_second()).unwrap_or_default())
+}
+
+/// Shows and tells what was decided and done.
+async fn report(
+    group: &ConsumerGroup,
+    evaluated: &Evaluated<'_>,
+    work: &Work,
+    writer: &mut Writer<'_, ConsumerGroup>,
+    time: Time,
+) -> Result<(), ReconcileError> {
+    let next = status::next(group, evaluated, time);
+    show(group, &next, work);
+    let active = active_guards(&status::ours(group));
+    for note in notes(evaluated.decision, evaluated.applied, &active) {
+        writer.tell(&note).await;
+    }
+    tell(group, work, writer, next).await
+}
+
+/// Shows and tells that nothing can be decided.
+async fn refuse(
+    group: &ConsumerGroup,
+    work: &Work,
+    writer: &mut Writer<'_, ConsumerGroup>,
+    next: ConsumerGroupStatus,
+) -> Result<(), ReconcileError> {
+    show(group, &next, work);
+    tell(group, work, writer, next).await
 }
 
 /// Writes the status, if it is worth it.

@@ -3,25 +3,27 @@
 use super::servers::Source;
 use crate::autoscale::{GuardReading, Missing};
 use crate::prometheus::Question;
+use futures::future::join_all;
 use sluice_operator_api::consumer_group::{Guard, PrometheusGuard};
 use std::collections::BTreeMap;
 
-/// Asks for each of them.
+/// Asks for all of them at one time.
 pub async fn readings(
     guards: &[Guard],
     source: &Result<Source, Missing>,
     now: u64,
 ) -> BTreeMap<String, GuardReading> {
-    let mut readings = BTreeMap::new();
-    for guard in guards {
-        let Some(rule) = &guard.prometheus else { continue };
-        let reading = match source {
-            Ok(source) => ask(rule, source, now).await,
-            Err(missing) => GuardReading::Missing(missing.detail.clone()),
-        };
-        readings.insert(guard.name.clone(), reading);
-    }
-    readings
+    let asked = guards.iter().filter_map(|guard| {
+        let rule = guard.prometheus.as_ref()?;
+        Some(async move {
+            let reading = match source {
+                Ok(source) => ask(rule, source, now).await,
+                Err(missing) => GuardReading::Missing(missing.detail.clone()),
+            };
+            (guard.name.clone(), reading)
+        })
+    });
+    join_all(asked).await.into_iter().collect()
 }
 
 async fn ask(rule: &PrometheusGuard, source: &Source, now: u64) -> GuardReading {

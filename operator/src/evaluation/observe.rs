@@ -50,10 +50,10 @@ pub async fn observe(
     scaling: &Autoscaling,
     seen: &Seen,
     work: &Work,
+    conflict: Option<String>,
     now: Timestamp,
 ) -> Result<Observation, ReconcileError> {
     let namespace = group.namespace().unwrap_or_default();
-    let conflict = work.rivals.of(group, &work.store.state()).await?;
     let seconds = u64::try_from(now.as_second()).unwrap_or_default();
     let needs_prometheus = scaling.lag.source == LagSource::Prometheus
         || scaling.guards.iter().any(|guard| guard.prometheus.is_some());
@@ -68,13 +68,21 @@ pub async fn observe(
         .clusters
         .find(&namespace, &group.spec.cluster_ref.name)
         .await?;
-    let mut readings = match (scaling.lag.source, &source) {
-        (LagSource::Broker, _) => of_broker(group, scaling, &state, admin.as_deref()).await,
-        (LagSource::Prometheus, Ok(source)) => {
-            of_prometheus(group, scaling, source, admin.as_deref(), seconds).await
+    let readings = async {
+        match (scaling.lag.source, &source) {
+            (LagSource::Broker, _) => of_broker(group, scaling, &state, admin.as_deref()).await,
+            (LagSource::Prometheus, Ok(source)) => {
+                of_prometheus(group, scaling, source, admin.as_deref(), seconds).await
+            }
+            (LagSource::Prometheus, Err(missing)) => Readings::none(missing.clone()),
         }
-        (LagSource::Prometheus, Err(missing)) => Readings::none(missing.clone()),
     };
+    // At one time, so that all of it takes no longer than the slowest answer may.
+    let (mut readings, guards, target) = tokio::join!(
+        readings,
+        guards::readings(&scaling.guards, &source, seconds),
+        target(&work.context.client, &namespace, scaling, seen, now)
+    );
     if readings.lag.is_ok() && readings.queues.is_none() && scaling.cap.policy != CapPolicy::None {
         readings.lag = Err(Missing {
             kind: MissingKind::Empty,
@@ -85,8 +93,8 @@ pub async fn observe(
         observed: Observed {
             lag: readings.lag,
             queues: readings.queues,
-            target: target(&work.context.client, &namespace, scaling, seen, now).await?,
-            guards: guards::readings(&scaling.guards, &source, seconds).await,
+            target: target?,
+            guards,
             consumed_total: readings.consumed_total,
             dead_letters_total: readings.dead_letters_total,
             pauses: pauses(group),
@@ -179,31 +187,35 @@ async fn of_prometheus(
         own: scaling.lag.query.clone(),
         max_age_seconds: source.max_age_seconds,
     };
-    let lag = queries(&whole).lag(&source.client, now).await;
-    // That the group is known by this metric: then a counter without a sample has counted nothing yet.
-    let known = lag.is_ok() && scaling.lag.query.is_none();
-    let total = async |wanted: bool, query: String| match wanted {
-        true => total(source, query, known, now).await,
+    let total = async |type_: GuardType, query: String| match has_guard(scaling, type_) {
+        true => Some(total(source, query, now).await),
         false => None,
     };
     // Only topics that are named can be selected by; the broker knows of all.
-    let queues = match queries(&subscribed).queues(&source.client, now).await {
-        Ok(Some(queues)) => Some(queues),
-        Ok(None) | Err(_) => queues_of(admin, &name).await,
+    let queues = async {
+        match queries(&subscribed).queues(&source.client, now).await {
+            Ok(Some(queues)) => Some(queues),
+            Ok(None) | Err(_) => queues_of(admin, &name).await,
+        }
+    };
+    let of_group = queries(&whole);
+    let (lag, queues, consumed, dead_letters) = tokio::join!(
+        of_group.lag(&source.client, now),
+        queues,
+        total(GuardType::ThroughputRegression, whole.delivered()),
+        total(GuardType::DeadLetterRate, whole.dead_letters())
+    );
+    // That the group is known by this metric: then a counter without a sample has counted nothing yet.
+    let known = lag.is_ok() && scaling.lag.query.is_none();
+    let counted = |total: Option<Result<u64, ErrorKind>>| match total? {
+        Ok(total) => Some(total),
+        Err(kind) => (known && kind == ErrorKind::Empty).then_some(0),
     };
     Readings {
         lag,
         queues,
-        consumed_total: total(
-            has_guard(scaling, GuardType::ThroughputRegression),
-            whole.delivered(),
-        )
-        .await,
-        dead_letters_total: total(
-            has_guard(scaling, GuardType::DeadLetterRate),
-            whole.dead_letters(),
-        )
-        .await,
+        consumed_total: counted(consumed),
+        dead_letters_total: counted(dead_letters),
         age_seconds: None,
     }
 }
@@ -213,17 +225,15 @@ async fn queues_of(admin: Option<&Remote>, group: &str) -> Option<NonZeroU32> {
     found.as_ref().and_then(broker_lag::queues)
 }
 
-/// A counter; before the first of what it counts there is no sample of a group that is known.
-async fn total(source: &Source, query: String, known: bool, now: u64) -> Option<u64> {
+/// A counter; before the first of what it counts there is no sample.
+async fn total(source: &Source, query: String, now: u64) -> Result<u64, ErrorKind> {
     let question = Question {
         query,
         age_query: None,
         max_age_seconds: source.max_age_seconds,
     };
-    match source.client.count(&question, now).await {
-        Ok(total) => Some(total),
-        Err(error) => (known && error.kind == ErrorKind::Empty).then_some(0),
-    }
+    let count = source.client.count(&question, now).await;
+    count.map_err(|error| error.kind)
 }
 
 fn has_guard(scaling: &Autoscaling, type_: GuardType) -> bool {

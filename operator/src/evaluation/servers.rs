@@ -1,8 +1,9 @@
-//! The Prometheus of each group, with the Secrets that it takes. A client is kept while what it was made from stays the same.
+//! The Prometheus of each group, with the Secrets that it takes. Groups that say the same share what was read and the client,
+//! and so do all whose server comes to be the same.
 
 use crate::autoscale::{Missing, MissingKind};
 use crate::clock::Clock;
-use crate::prometheus::{Authorization, Client as Prometheus, Server, Tenant};
+use crate::prometheus::{Authorization, Client as Prometheus, Server, ServerInvalid, Tenant};
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::api::Api;
 use kube::{Client, ResourceExt as _};
@@ -14,6 +15,8 @@ use std::time::Duration;
 
 /// Secrets and ConfigMaps are read again after that.
 const FRESH_FOR: Duration = Duration::from_secs(30);
+/// What nobody has asked for so long is forgotten, with its connections.
+const UNUSED_FOR: Duration = Duration::from_secs(600);
 /// Where a Prometheus separates tenants, it finds whose series are asked for here.
 const TENANT_HEADER: &str = "X-Scope-OrgID";
 
@@ -23,14 +26,15 @@ pub struct Servers {
     clock: Clock,
     /// Where the operator's own Prometheus is, for groups that name none.
     default_url: Option<String>,
-    made: Mutex<HashMap<(String, String), Made>>,
+    made: Mutex<Made>,
 }
 
+/// Each with when it was read or used last.
+#[derive(Default)]
 struct Made {
-    spec: Spec,
-    read: Duration,
-    server: Server,
-    client: Prometheus,
+    /// By namespace and description.
+    read: HashMap<(String, Spec), (Duration, Prometheus)>,
+    clients: HashMap<Server, (Duration, Prometheus)>,
 }
 
 /// A Prometheus, and how old its samples may be.
@@ -60,45 +64,22 @@ impl Servers {
             client: client.clone(),
             max_age_seconds: u32::try_from(spec.max_sample_age_seconds).unwrap_or_default(),
         };
-        let namespace = group.namespace().unwrap_or_default();
-        let key = (namespace.clone(), group.name_any());
+        let key = (group.namespace().unwrap_or_default(), spec.clone());
         let now = self.clock.since_start();
-        if let Some(made) = self.made.lock().get(&key)
-            && made.spec == spec
-            && now < made.read + FRESH_FOR
+        if let Some((read, client)) = self.made.lock().read.get(&key)
+            && now < *read + FRESH_FOR
         {
-            return Ok(source(&made.client));
+            return Ok(source(client));
         }
-        let server = self.server(&namespace, &spec).await?;
+        let server = self.server(&key.0, &spec).await?;
         let mut made = self.made.lock();
-        if let Some(made) = made.get_mut(&key)
-            && made.server == server
-        {
-            // Its connections stay.
-            (made.read, made.spec) = (now, spec.clone());
-            return Ok(source(&made.client));
-        }
-        let client = server.client().map_err(|error| Missing {
+        made.forget_unused(now);
+        let client = made.client(server, now).map_err(|error| Missing {
             kind: MissingKind::NotConfigured,
             detail: error.to_string(),
         })?;
-        let found = source(&client);
-        let read = now;
-        made.insert(
-            key,
-            Made {
-                spec,
-                read,
-                server,
-                client,
-            },
-        );
-        Ok(found)
-    }
-
-    /// The group is gone.
-    pub fn forget(&self, namespace: &str, name: &str) {
-        self.made.lock().remove(&(namespace.to_owned(), name.to_owned()));
+        made.read.insert(key, (now, client.clone()));
+        Ok(source(&client))
     }
 
     fn spec(&self, group: &ConsumerGroup) -> Result<Spec, Missing> {
@@ -170,6 +151,24 @@ impl Servers {
     }
 }
 
+impl Made {
+    /// The server's client, with its connections.
+    fn client(&mut self, server: Server, now: Duration) -> Result<Prometheus, ServerInvalid> {
+        if let Some((used, client)) = self.clients.get_mut(&server) {
+            *used = now;
+            return Ok(client.clone());
+        }
+        let client = server.client()?;
+        self.clients.insert(server, (now, client.clone()));
+        Ok(client)
+    }
+
+    fn forget_unused(&mut self, now: Duration) {
+        self.read.retain(|_, (read, _)| now < *read + UNUSED_FOR);
+        self.clients.retain(|_, (used, _)| now < *used + UNUSED_FOR);
+    }
+}
+
 fn absent(kind: &str, name: &str, key: &str) -> Missing {
     Missing {
         kind: MissingKind::ReferenceNotFound,
@@ -183,5 +182,57 @@ fn unread(kind: &str, name: &str, error: &kube::Error) -> Missing {
     Missing {
         kind: MissingKind::ReferenceNotFound,
         detail: format!("cannot read the {kind} {name}, which autoscaling.prometheus names: {error}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::{Request, Response};
+    use kube::client::Body;
+    use std::convert::Infallible;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    fn group(namespace: &str, name: &str, secret: &str) -> ConsumerGroup {
+        let yaml = format!(
+            "{{apiVersion: sluice.dev/v1alpha1, kind: ConsumerGroup, metadata: {{name: {name}, namespace: {namespace}}}, \
+             spec: {{clusterRef: {{name: main}}, autoscaling: {{maxReplicas: 4, scaleTargetRef: {{name: {name}}}, \
+             prometheus: {{url: 'http://prometheus:9090', bearerTokenSecretRef: {{name: {secret}, key: token}}}}}}}}}}"
+        );
+        serde_yaml::from_str(&yaml).unwrap()
+    }
+
+    #[tokio::test]
+    async fn groups_that_name_one_server_share_its_client_and_what_was_read_for_it() {
+        let read = Arc::new(AtomicUsize::new(0));
+        let counting = Arc::clone(&read);
+        let service = tower::service_fn(move |request: Request<Body>| {
+            counting.fetch_add(1, Ordering::Relaxed);
+            let token = if request.uri().path().ends_with("/theirs") {
+                "b3RoZXI="
+            } else {
+                "czNjcmV0"
+            };
+            let secret = serde_json::json!({"kind": "Secret", "apiVersion": "v1", "data": {"token": token}});
+            let answer = Response::new(http_body_util::Full::new(bytes::Bytes::from(secret.to_string())));
+            std::future::ready(Ok::<_, Infallible>(answer))
+        });
+        let servers = Servers::new(Client::new(service, "shop"), Clock::start(), None);
+        for (namespace, name, secret, clients, reads) in [
+            ("shop", "billing", "ours", 1, 1),
+            ("shop", "orders", "ours", 1, 1),
+            ("other", "billing", "ours", 1, 2),
+            ("shop", "mails", "theirs", 2, 3),
+            ("shop", "billing", "ours", 2, 3),
+        ] {
+            servers.of(&group(namespace, name, secret)).await.unwrap();
+            let made = servers.made.lock().clients.len();
+            let case = format!("{namespace}/{name}, {secret}");
+            assert_eq!((made, read.load(Ordering::Relaxed)), (clients, reads), "{case}");
+        }
+        let mut made = servers.made.lock();
+        made.forget_unused(UNUSED_FOR * 2);
+        assert!(made.read.is_empty() && made.clients.is_empty());
     }
 }

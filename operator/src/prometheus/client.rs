@@ -20,6 +20,9 @@ pub(super) const BODY_BYTES_MAX: usize = 4 << 20;
 /// Connections that nobody uses are closed after this; the next query comes in half a minute or less.
 const IDLE: Duration = Duration::from_secs(60);
 
+/// Connections that are kept for the next queries: as many groups as are evaluated at one time ask one server.
+const IDLE_MAX: usize = 64;
+
 /// Asks one server. Cloning it is cheap, and clones share connections.
 #[derive(Clone, Debug)]
 pub struct Client {
@@ -51,7 +54,7 @@ impl Client {
         let mut http = legacy::Client::builder(TokioExecutor::new());
         http.pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE)
-            .pool_max_idle_per_host(4);
+            .pool_max_idle_per_host(IDLE_MAX);
         Self {
             endpoint,
             headers,
@@ -65,14 +68,17 @@ impl Client {
     /// # Errors
     /// When there is not exactly one, it is not finite, or it is too old.
     pub async fn value(&self, question: &Question, now: u64) -> Result<Sample, QueryError> {
-        let sample = self.vector(&question.query).await?;
-        let sample = answer::one(sample).map_err(|wrong| self.error(wrong))?;
-        let age = match &question.age_query {
-            None => seconds(now) - sample.time,
-            Some(query) => {
-                let ages = self.vector(query).await?;
-                answer::one(ages).map_err(|wrong| self.error(wrong))?.value
+        let age = async {
+            match &question.age_query {
+                None => Ok(None),
+                Some(query) => self.vector(query).await.map(Some),
             }
+        };
+        let (sample, ages) = tokio::join!(self.vector(&question.query), age);
+        let sample = answer::one(sample?).map_err(|wrong| self.error(wrong))?;
+        let age = match ages? {
+            None => seconds(now) - sample.time,
+            Some(ages) => answer::one(ages).map_err(|wrong| self.error(wrong))?.value,
         };
         if age > f64::from(question.max_age_seconds) {
             // Without its age: the words stand in conditions, which are not to change all the time.

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// A Prometheus, or what answers like one.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Server {
     /// Its address, such as `https://prometheus.monitoring:9090`, with the path before `/api/v1` if there is one.
     pub url: String,
@@ -31,7 +31,7 @@ pub struct Server {
 }
 
 /// What says who asks.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub enum Authorization {
     /// A token.
     Bearer(String),
@@ -45,7 +45,7 @@ pub enum Authorization {
 }
 
 /// A header that names a tenant.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Tenant {
     /// The header's name, such as `X-Scope-OrgID`.
     pub header: String,
@@ -54,7 +54,7 @@ pub struct Tenant {
 }
 
 /// A certificate with its key, as PEM.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct ClientCertificate {
     /// The certificate, and those between it and its authority.
     pub chain: Vec<u8>,

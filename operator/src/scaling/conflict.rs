@@ -20,8 +20,8 @@ pub fn of_groups(group: &ConsumerGroup, all: &[Arc<ConsumerGroup>]) -> Option<St
     };
     let scales = |other: &&Arc<ConsumerGroup>| {
         let scaling = other.spec.autoscaling.as_ref();
-        other.namespace() == group.namespace()
-            && other.uid() != group.uid()
+        other.metadata.namespace == group.metadata.namespace
+            && other.metadata.uid != group.metadata.uid
             && other.metadata.deletion_timestamp.is_none()
             && scaling.is_some_and(|scaling| {
                 let theirs = &scaling.scale_target_ref;
@@ -75,12 +75,9 @@ pub fn of_scaled_objects<'a>(
 
 /// The version is left out of it: two versions of a group are two views of one object.
 fn is_same(target: &ScaleTargetRef, api_version: Option<&str>, kind: Option<&str>, name: &str) -> bool {
-    let group = |api_version: &str| {
-        api_version
-            .split_once('/')
-            .map_or("", |(group, _)| group)
-            .to_owned()
-    };
+    fn group(api_version: &str) -> &str {
+        api_version.split_once('/').map_or("", |(group, _)| group)
+    }
     target.name == name
         && kind == Some(&target.kind)
         && api_version.is_none_or(|api_version| group(api_version) == group(&target.api_version))

@@ -22,16 +22,19 @@ impl LagQueries {
     /// # Errors
     /// When there is no number that can be believed.
     pub async fn lag(&self, server: &Client, now: u64) -> Result<Lag, Missing> {
-        let ready = server.count(&self.ready(), now).await.map_err(missing)?;
-        let inflight = match server.count(&self.inflight(), now).await {
+        let (ready, inflight, by_queue) = (self.ready(), self.inflight(), self.selection.lag_by_queue());
+        let (ready, inflight, queues) = tokio::join!(
+            server.count(&ready, now),
+            server.count(&inflight, now),
+            server.vector(&by_queue)
+        );
+        let ready = ready.map_err(missing)?;
+        let inflight = match inflight {
             // A query of one's own may be about what no broker knows of.
             Err(error) if error.kind == ErrorKind::Empty && self.own.is_some() => 0,
             answer => answer.map_err(missing)?,
         };
-        let queues = server
-            .vector(&self.selection.lag_by_queue())
-            .await
-            .map_err(missing)?;
+        let queues = queues.map_err(missing)?;
         Ok(Lag {
             ready,
             inflight,

@@ -4,11 +4,11 @@ use k8s_openapi::api::autoscaling::v1::Scale;
 use kube::api::{Api, DynamicObject, Patch, PatchParams};
 use kube::core::{ApiResource, GroupVersionKind};
 use kube::{Client, discovery};
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 use sluice_operator_api::consumer_group::ScaleTargetRef;
 use sluice_operator_api::labels::SCALE_FIELD_MANAGER;
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
 
 /// Kinds that are remembered; beyond that they are looked up anew.
 const KINDS_MAX: usize = 64;
@@ -164,12 +164,12 @@ impl Targets {
 
     async fn api(&self, namespace: &str, target: &ScaleTargetRef) -> Result<Api<DynamicObject>, TargetError> {
         let key = (target.api_version.clone(), target.kind.clone());
-        let known = self.kinds().get(&key).cloned();
+        let known = self.kinds.lock().get(&key).cloned();
         let resource = match known {
             Some(resource) => resource,
             None => {
                 let resource = self.look_up(namespace, target).await?;
-                let mut kinds = self.kinds();
+                let mut kinds = self.kinds.lock();
                 if kinds.len() >= KINDS_MAX {
                     kinds.clear();
                 }
@@ -196,10 +196,6 @@ impl Targets {
             Err(kube::Error::Api(status)) if status.code == 404 => Err(unknown()),
             Err(error) => Err(failed("find", namespace, target, error)),
         }
-    }
-
-    fn kinds(&self) -> std::sync::MutexGuard<'_, BTreeMap<(String, String), ApiResource>> {
-        self.kinds.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -106,7 +106,6 @@ impl State {
             "scale" if is_read => self.scale(),
             "scale" => self.write_scale(path, body),
             "worker" => self.workload(),
-            "horizontalpodautoscalers" => Some(list("HorizontalPodAutoscalerList", &self.autoscalers)),
             "pods" => Some(list("PodList", &[])),
             "status" => {
                 self.statuses.push((query.to_owned(), body["status"].clone()));

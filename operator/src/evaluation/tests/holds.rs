@@ -61,6 +61,8 @@ async fn recommendations_are_shown_and_not_written() {
         (&1.into(), &8.into())
     );
     assert_eq!(case.condition("ScalingActive"), "False:RecommendOnly");
+    let history = case.status().get("history").cloned();
+    assert_eq!(history, None, "there is nothing to remember");
     assert_eq!(case.api.with(|state| state.events.clone()), [""; 0]);
 }
 
@@ -106,6 +108,29 @@ async fn another_autoscaler_of_the_workload_is_named_and_not_fought() {
     case.api.with(|state| state.autoscalers.push(autoscaler("other")));
     case.evaluate().await.unwrap();
     assert_eq!(case.scaled(), [8], "one of another namespace's workload");
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_it_cannot_be_told_who_else_scales_it_the_workload_is_left_alone() {
+    let case = Case::new("60000", "").await;
+    assert_eq!(case.evaluate_unlisted().await.unwrap(), Next::Usual);
+    assert_eq!(case.scaled(), [0_u64; 0]);
+    assert_eq!(case.condition("ScalingActive"), "False:Failed");
+    let message = case.status()["conditions"].to_string();
+    assert!(message.contains("cannot tell who else scales"), "{message}");
+}
+
+#[tokio::test]
+async fn all_guards_are_asked_at_one_time() {
+    let guard = |name: &str| {
+        format!("{{name: {name}, type: Prometheus, prometheus: {{query: together, above: '85'}}}}")
+    };
+    let names = ["a", "b", "c"].map(guard).join(", ");
+    let case = Case::new("60000", &format!("guards: [{names}]")).await;
+    // Asked one after the other, none of them would be answered.
+    case.evaluate().await.unwrap();
+    assert_eq!(case.condition("MetricsAvailable"), "True:MetricsRead");
+    assert_eq!(case.scaled(), [8]);
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ mod scales;
 
 use super::controller::Work;
 use super::evaluate::{Next, evaluate};
+use super::rivals::Rivals;
 use crate::broker::{Brokers, Caller};
 use crate::broker_object::Clusters;
 use crate::clock::Clock;
@@ -19,6 +20,10 @@ use crate::shutdown::Shutdown;
 use crate::writer::Writer;
 use api_server::ApiServer;
 use clap::Parser;
+use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
+use kube::runtime::reflector::store;
+use kube::runtime::watcher;
+use parking_lot::Mutex;
 use prometheus::Prometheus;
 use serde_json::Value;
 use sluice_operator_api::ConsumerGroup;
@@ -38,7 +43,11 @@ struct Case {
     api: ApiServer,
     work: Work,
     leadership: Arc<Leadership>,
+    autoscalers: Autoscalers,
 }
+
+/// What the watch of Kubernetes' autoscalers has brought.
+type Autoscalers = Mutex<store::Writer<HorizontalPodAutoscaler>>;
 
 impl Case {
     /// A group on 8 queues with a worker of one replica, 1,000 messages a replica, and further fields of `autoscaling`.
@@ -57,17 +66,30 @@ impl Case {
              autoscaling: {{scaleTargetRef: {{name: worker}}, maxReplicas: 20, behavior: {{cooldownSeconds: 0, scaleUp: {{stepPolicies: [{{type: Pods, value: 100, periodSeconds: 60}}]}}}}, {fields}}}}}}}"
         );
         let api = ApiServer::new(serde_yaml::from_str(&yaml).unwrap());
-        let (work, leadership) = operator(&api, &prometheus, true).await;
+        let (work, leadership, autoscalers) = operator(&api, &prometheus, true).await;
         Self {
             prometheus,
             api,
             work,
             leadership,
+            autoscalers,
         }
     }
 
-    /// Evaluates once, with the group as the API server has it.
+    /// Evaluates once, with the group and the autoscalers as the API server has them.
     async fn evaluate(&self) -> Result<Next, ReconcileError> {
+        let listed = self.api.with(|state| state.autoscalers.clone());
+        list(
+            &mut self.autoscalers.lock(),
+            listed
+                .into_iter()
+                .map(|other| serde_json::from_value(other).unwrap()),
+        );
+        self.evaluate_unlisted().await
+    }
+
+    /// Evaluates once, whatever is known of autoscalers.
+    async fn evaluate_unlisted(&self) -> Result<Next, ReconcileError> {
         let group: ConsumerGroup =
             serde_json::from_value(self.api.with(|state| state.group.clone())).unwrap();
         let mut writer = Writer::new(&self.work.context, "ConsumerGroup", &group).named(SCALE_FIELD_MANAGER);
@@ -76,7 +98,7 @@ impl Case {
 
     /// Another process takes over, which knows what the API server has.
     async fn restart(&mut self) {
-        (self.work, self.leadership) = operator(&self.api, &self.prometheus, true).await;
+        (self.work, self.leadership, self.autoscalers) = operator(&self.api, &self.prometheus, true).await;
     }
 
     fn scaled(&self) -> Vec<u64> {
@@ -102,7 +124,24 @@ impl Case {
     }
 }
 
-async fn operator(api: &ApiServer, prometheus: &Prometheus, named: bool) -> (Work, Arc<Leadership>) {
+/// Puts these into a store, as the first list of a watch does.
+fn list<K>(writer: &mut store::Writer<K>, all: impl Iterator<Item = K>)
+where
+    K: kube::Resource + Clone + 'static,
+    K::DynamicType: Eq + std::hash::Hash + Clone,
+{
+    writer.apply_watcher_event(&watcher::Event::Init);
+    for one in all {
+        writer.apply_watcher_event(&watcher::Event::InitApply(one));
+    }
+    writer.apply_watcher_event(&watcher::Event::InitDone);
+}
+
+async fn operator(
+    api: &ApiServer,
+    prometheus: &Prometheus,
+    named: bool,
+) -> (Work, Arc<Leadership>, Autoscalers) {
     let clock = Clock::start();
     let leadership = Arc::new(Leadership::new(clock));
     leadership.extend(Duration::from_secs(3_600));
@@ -137,5 +176,10 @@ async fn operator(api: &ApiServer, prometheus: &Prometheus, named: bool) -> (Wor
     shutdown.begin();
     let clusters = Clusters::watch(Arc::clone(&context), &Scope::All, &shutdown).await;
     let (store, _) = kube::runtime::reflector::store();
-    (Work::new(context, clusters, store, Scope::All), leadership)
+    let autoscalers = store::Writer::new(());
+    let mut scaled_objects = store::Writer::new(super::rivals::scaled_objects_kind());
+    list(&mut scaled_objects, std::iter::empty());
+    let rivals = Rivals::of_stores(autoscalers.as_reader(), scaled_objects.as_reader());
+    let work = Work::new(context, clusters, store, rivals);
+    (work, leadership, Mutex::new(autoscalers))
 }

@@ -9,6 +9,7 @@ use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
 use std::sync::Arc;
 use tokio::net::TcpListener;
+use tokio::sync::Barrier;
 
 /// What it has scraped.
 #[derive(Clone)]
@@ -21,6 +22,8 @@ pub struct Scraped {
     pub load: Option<u64>,
     /// Who may ask; anybody if none.
     pub token: Option<&'static str>,
+    /// Where queries wait for each other that are answered only together.
+    together: Arc<Barrier>,
 }
 
 /// The server.
@@ -41,6 +44,7 @@ impl Prometheus {
             age: 1,
             load: Some(10),
             token: None,
+            together: Arc::new(Barrier::new(3)),
         }));
         let answers = Arc::clone(&scraped);
         tokio::spawn(async move {
@@ -88,6 +92,9 @@ async fn answer(scraped: &Scraped, request: Request<Incoming>) -> http::Result<R
         // Other clusters may have a group of the same name, and brokers have.
         assert!(query.contains(r#"cluster="main""#), "{query}");
     }
+    if query == "together" {
+        scraped.together.wait().await;
+    }
     let value = match &*query {
         query if query.starts_with("time()") => Some(scraped.age.to_string()),
         query if query.contains("rocketmq_consumer_ready_messages") => scraped.ready.clone(),
@@ -98,6 +105,7 @@ async fn answer(scraped: &Scraped, request: Request<Incoming>) -> http::Result<R
             assert!(query.contains(r#"topic="orders""#), "{query}");
             Some("8".to_owned())
         }
+        "together" => Some("1".to_owned()),
         "db_load" => scraped.load.map(|load| load.to_string()),
         _ => None,
     };

@@ -83,7 +83,8 @@ async fn an_operator_that_starts_anew_goes_on_where_the_last_one_was() {
 async fn somebody_who_writes_the_workload_in_between_is_not_overwritten() {
     let case = Case::new("60000", "").await;
     case.api.with(|state| state.overtaken = true);
-    assert_eq!(case.evaluate().await.unwrap(), Next::Soon);
+    let changed = Next::Overtaken("Deployment worker was changed meanwhile".to_owned());
+    assert_eq!(case.evaluate().await.unwrap(), changed);
     assert_eq!(case.scaled(), [0_u64; 0]);
     assert!(case.status().get("lastScale").is_none());
     assert_eq!(case.evaluate().await.unwrap(), Next::Usual);
@@ -142,7 +143,7 @@ async fn the_operators_own_prometheus_serves_groups_that_name_none() {
         case.condition("MetricsAvailable"),
         "False:PrometheusNotConfigured"
     );
-    (case.work, case.leadership) = operator(&case.api, &case.prometheus, false).await;
+    (case.work, case.leadership, case.autoscalers) = operator(&case.api, &case.prometheus, false).await;
     case.evaluate().await.unwrap();
     assert_eq!(case.scaled(), [8]);
 }

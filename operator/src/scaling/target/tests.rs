@@ -44,7 +44,6 @@ async fn api_server(answers: Vec<Answer>) -> (Targets, Asked) {
                     let (code, answer) = found.map_or(nothing, |(_, code, answer)| (*code, answer.clone()));
                     asked
                         .lock()
-                        .unwrap()
                         .push((head.method.to_string(), head.uri.to_string(), body));
                     Response::builder()
                         .status(code)
@@ -118,7 +117,7 @@ async fn only_the_scale_is_written_under_a_name_of_its_own_and_only_as_it_was_se
         (3, "app=billing", false)
     );
     targets.write("shop", &target(), &seen, 8).await.unwrap();
-    let asked = asked.lock().unwrap().clone();
+    let asked = asked.lock().clone();
     let changing: Vec<_> = asked.iter().filter(|(method, ..)| method != "GET").collect();
     let [(method, uri, body)] = &changing[..] else {
         panic!("{changing:?}")

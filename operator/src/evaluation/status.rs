@@ -9,7 +9,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use sluice_operator_api::conditions::{self, Finding, Status};
 use sluice_operator_api::consumer_group::{
     Autoscaling, ConditionType, Decision as Told, Guard, GuardStatus, GuardType, LAST_DECISIONS_MAX,
-    LagStatus, Reason, ReplicaStatus,
+    LagStatus, Reason, ReplicaStatus, ScalingHistory,
 };
 use sluice_operator_api::{ConsumerGroup, ConsumerGroupStatus};
 
@@ -130,7 +130,8 @@ pub fn next(group: &ConsumerGroup, evaluated: &Evaluated<'_>, now: Time) -> Cons
     if let Some(change) = &applied.change {
         status.last_scale = Some(change.clone());
     }
-    status.history = Some(memory::kept(&lasting));
+    // An object without fields is none to the API server, once it had some, and that is refused.
+    status.history = Some(memory::kept(&lasting)).filter(|kept| *kept != ScalingHistory::default());
     status
 }
 
@@ -142,6 +143,13 @@ pub fn only_figures_differ(before: &ConsumerGroupStatus, next: &ConsumerGroupSta
         if let Some(replicas) = &mut status.replicas {
             replicas.recommended = replicas.recommended.map(|_| 0);
         }
+        // Consumers that keep up are idle now and then.
+        if let Some(history) = &mut status.history {
+            history.idle_since = None;
+        }
+        status.history = status
+            .history
+            .filter(|history| *history != ScalingHistory::default());
         status
     };
     bare(before) == bare(next)

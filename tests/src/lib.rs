@@ -22,5 +22,6 @@ pub mod process;
 pub mod prometheus;
 pub mod seed;
 pub mod sluicectl;
+pub mod stage;
 pub mod wait;
 pub mod workload;

@@ -14,6 +14,8 @@ use crate::{binaries, http, ports, wait};
 
 const READY_WITHIN: Duration = Duration::from_secs(30);
 const END_WITHIN: Duration = Duration::from_secs(30);
+/// What the kernel counts a process's time in, on every machine that Linux runs on today.
+const TICKS_A_SECOND: f64 = 100.0;
 const LOG: &str = "operator.log";
 
 /// A running operator; dropping it kills the process. Its log is printed when the test fails.
@@ -94,6 +96,35 @@ impl Operator {
             .iter()
             .filter(|sample| sample.name == name && taken(sample));
         Ok(samples.map(|sample| sample.value).sum())
+    }
+
+    /// The processor's time that the process has taken so far, in seconds.
+    ///
+    /// # Errors
+    /// When the kernel does not say.
+    pub fn cpu_seconds(&self) -> Result<f64> {
+        let stat = self.of_kernel("stat")?;
+        // Behind the program's name, which may have spaces: the state is the first, user and system time are the 12th and 13th.
+        let (_, fields) = stat.rsplit_once(')').context("no name")?;
+        let ticks = fields.split_whitespace().skip(11).take(2);
+        let ticks: f64 = ticks.map(|ticks| ticks.parse::<f64>()).sum::<Result<f64, _>>()?;
+        Ok(ticks / TICKS_A_SECOND)
+    }
+
+    /// The memory that the process has, in MiB.
+    ///
+    /// # Errors
+    /// When the kernel does not say.
+    pub fn memory_mib(&self) -> Result<f64> {
+        let status = self.of_kernel("status")?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.and_then(|line| line.split_whitespace().next());
+        Ok(kib.context("no VmRSS")?.parse::<f64>()? / 1024.0)
+    }
+
+    fn of_kernel(&self, file: &str) -> Result<String> {
+        let path = format!("/proc/{}/{file}", self.child.id());
+        std::fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))
     }
 
     /// Kills the process as `kill -9` does, and waits until it is gone.

@@ -4,7 +4,7 @@ use serde_json::json;
 use sluice_operator_api::{BrokerCluster, Topic};
 use sluice_tests::client::{Client, message};
 
-use crate::stage::{CLUSTER, Stage, condition, is_ready};
+use crate::stage::{CLUSTER, Stage, Topics as _, condition, is_ready};
 
 fn is_deleting(topic: &Topic) -> bool {
     topic.metadata.deletion_timestamp.is_some()

@@ -6,7 +6,7 @@ use sluice_operator_api::Topic;
 use sluice_proto::admin::FenceRequest;
 use sluice_tests::wait;
 
-use crate::stage::{SOON, Stage, is_ready};
+use crate::stage::{SOON, Stage, Topics as _, is_ready};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn another_operator_takes_over_from_one_that_was_killed_and_from_one_that_stops() {

@@ -5,7 +5,7 @@ use sluice_operator_api::Topic;
 use sluice_proto::admin::{DeleteTopicRequest, TopicSpec};
 use sluice_tests::wait;
 
-use crate::stage::{SOON, Stage, condition, is_ready};
+use crate::stage::{SOON, Stage, Topics as _, condition, is_ready};
 
 fn spec(queues: u32, closed: bool) -> TopicSpec {
     TopicSpec {

@@ -1,6 +1,7 @@
 //! `cargo xtask figures`: makes the tables of docs/benchmarks.md on the machine that it runs on.
 
 mod load;
+mod operator;
 mod scrape;
 mod sections;
 mod server;
@@ -49,6 +50,8 @@ pub enum Section {
     Paced,
     /// A look at the metrics of 1,000 topics with 3 groups each, and sends with a look a second and without
     Scrape,
+    /// The operator with 1,000 topics and 1,000 groups on a real API server
+    Operator,
     /// Starting empty, starting after kill -9 under full load, and what an idle broker needs
     Starts,
     /// Starting with ten million messages kept
@@ -78,6 +81,8 @@ pub fn figures(args: &FiguresArgs) -> Result<ExitCode> {
         "sluice-broker",
         "-p",
         "sluice-bench",
+        "-p",
+        "sluice-operator",
     ]))?;
     let target = workspace::target()?;
     let dir = args.dir.clone().unwrap_or_else(|| target.join("figures"));

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, ensure};
 use super::load::{self, number};
 use super::server::Server;
 use super::table::Table;
-use super::{Section, Setup, scrape};
+use super::{Section, Setup, operator, scrape};
 
 /// Three checkpoints and more in each run of [`Section::Sync`] and [`Section::Async`].
 const CHECKPOINT_BYTES: &str = "256MiB";
@@ -30,6 +30,7 @@ pub fn measure(section: Section, setup: &Setup) -> Result<Vec<Table>> {
         Section::Consume => Ok(vec![consume(setup)?]),
         Section::Paced => Ok(vec![paced(setup)?]),
         Section::Scrape => Ok(vec![scrape::measure(setup)?]),
+        Section::Operator => Ok(vec![operator::measure(setup)?]),
         Section::Starts => Ok(vec![starts(setup)?]),
         Section::Kept => Ok(vec![kept(setup)?]),
     }

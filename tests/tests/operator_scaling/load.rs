@@ -1,0 +1,141 @@
+//! Many topics and groups: all of them are made in bounded time, and afterwards nothing is written. With `SLUICE_OPERATOR_OBJECTS` the
+//! number is another, and what it costs the process is measured for as long as a figure takes.
+
+use std::time::{Duration, Instant};
+
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use kube::api::PostParams;
+use serde_json::json;
+use sluice_operator_api::{ConsumerGroup, Topic};
+use sluice_tests::operator::Operator;
+use sluice_tests::stage::{Kind, resource};
+use sluice_tests::wait;
+
+use crate::stage::{Stage, condition_of_group, is_ready, writes};
+
+/// Of each kind, where nobody says how many.
+const COUNT: usize = 150;
+/// How many are made at one time.
+const AT_ONCE: usize = 16;
+const WITHIN: Duration = Duration::from_secs(300);
+/// What a look at everything takes in the test: short, so that there are several.
+const RESYNC_SECONDS: u64 = 5;
+/// As long as everything is looked at once, when nobody says otherwise.
+const STEADY_FOR: Duration = Duration::from_secs(120);
+
+/// How many of each kind, and whether that is to be measured.
+fn wanted() -> (usize, bool) {
+    let said = std::env::var("SLUICE_OPERATOR_OBJECTS").ok();
+    let said = said.map(|said| said.parse().expect("SLUICE_OPERATOR_OBJECTS is a number"));
+    (said.unwrap_or(COUNT), said.is_some())
+}
+
+/// Makes so many resources.
+async fn make_all<K: Kind>(stage: &Stage, kind: &str, count: usize, fields: &serde_json::Value) {
+    let api = stage.api::<K>();
+    let made = stream::iter(0..count).map(|number| {
+        let object = resource(kind, &format!("{}-{number}", kind.to_lowercase()), fields.clone());
+        let object: K = serde_json::from_value(object).unwrap();
+        let api = api.clone();
+        async move { api.create(&PostParams::default(), &object).await }
+    });
+    made.buffer_unordered(AT_ONCE)
+        .try_collect::<Vec<_>>()
+        .await
+        .unwrap();
+}
+
+/// Every resource of a kind, and the version of the last change of any.
+async fn all<K: Kind>(stage: &Stage) -> (Vec<K>, Vec<Option<String>>) {
+    let found = stage.api::<K>().list(&Default::default()).await.unwrap();
+    let versions = found.items.iter().map(|one| one.meta().resource_version.clone());
+    (found.items.clone(), versions.collect())
+}
+
+async fn until_all<K: Kind>(stage: &Stage, count: usize, is_so: impl Fn(&K) -> bool) {
+    let probe = async || {
+        let (found, _) = all::<K>(stage).await;
+        let so = found.iter().filter(|one| is_so(one)).count();
+        if so == count {
+            return Ok(Some(()));
+        }
+        // A list of all is no small thing to ask for.
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        anyhow::bail!("{so} of {count}")
+    };
+    wait::until_async("all are as they are to be", WITHIN, probe)
+        .await
+        .unwrap();
+}
+
+fn is_up_to_date(group: &ConsumerGroup) -> bool {
+    condition_of_group(group, "Ready") == "True UpToDate"
+}
+
+/// Prints the figures, each in a line of its own that `cargo xtask figures` finds.
+async fn measure(operator: &Operator, first: Duration) {
+    let calls = |name: &str| operator.sum(name, |_| true).unwrap();
+    let requests = || {
+        let to_kubernetes = calls("sluice_operator_kubernetes_requests_total");
+        (to_kubernetes, calls("sluice_operator_broker_requests_total"))
+    };
+    let (cpu, before) = (operator.cpu_seconds().unwrap(), requests());
+    tokio::time::sleep(STEADY_FOR).await;
+    let (cpu, after) = (operator.cpu_seconds().unwrap() - cpu, requests());
+    let seconds = STEADY_FOR.as_secs_f64();
+    for (name, value) in [
+        ("first full reconcile: s", first.as_secs_f64()),
+        ("steady: percent of a core", cpu / seconds * 100.0),
+        ("steady: memory, MiB", operator.memory_mib().unwrap()),
+        (
+            "steady: requests to the API server a second",
+            (after.0 - before.0) / seconds,
+        ),
+        (
+            "steady: calls of the broker a second",
+            (after.1 - before.1) / seconds,
+        ),
+    ] {
+        println!("figure: {name} = {value:.3}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_topics_and_groups_are_made_and_afterwards_nothing_is_written() {
+    let (count, measured) = wanted();
+    let stage = Stage::new().await;
+    make_all::<Topic>(&stage, "Topic", count, &json!({"queues": 1})).await;
+    make_all::<ConsumerGroup>(&stage, "ConsumerGroup", count, &json!({})).await;
+    let started = Instant::now();
+    let resync = if measured { 120 } else { RESYNC_SECONDS }.to_string();
+    let operator = stage.leader_with(&["--resync-seconds", &resync]).await;
+    until_all::<Topic>(&stage, count, is_ready).await;
+    until_all::<ConsumerGroup>(&stage, count, is_up_to_date).await;
+    let first = started.elapsed();
+    let requests = |what: &str| operator.sum(what, |_| true).unwrap();
+    let calls = requests("sluice_operator_broker_requests_total");
+    println!(
+        "{count} topics and {count} groups: made within {:.1} s, with {} writes to the API server and {calls} calls of the broker",
+        first.as_secs_f64(),
+        writes(&operator)
+    );
+    if measured {
+        measure(&operator, first).await;
+    }
+    let runs = || requests("sluice_operator_reconcile_runs_total");
+    let versions = async || {
+        let topics = all::<Topic>(&stage).await.1;
+        (topics, all::<ConsumerGroup>(&stage).await.1)
+    };
+    // Looks that are under way may have something to tell.
+    let settled = runs();
+    let twice = f64::from(u32::try_from(count * 2).unwrap());
+    let looked = wait::until_true_async("all are looked at", WITHIN, || runs() >= settled + twice);
+    looked.await.unwrap();
+    let (before, written, looked) = (versions().await, writes(&operator), runs());
+    wait::until_true_async("and again", WITHIN, || runs() >= looked + twice)
+        .await
+        .unwrap();
+    assert_eq!(writes(&operator), written, "nothing has changed");
+    assert!(versions().await == before, "something was written");
+}

@@ -16,6 +16,12 @@ pub fn workspace() -> PathBuf {
     tests.parent().unwrap_or(tests).to_owned()
 }
 
+/// The folder with the definitions of the resources.
+#[must_use]
+pub fn definitions() -> PathBuf {
+    workspace().join("crds")
+}
+
 /// Where the suites put what they build and write.
 #[must_use]
 pub fn scratch() -> PathBuf {

@@ -1,14 +1,13 @@
 //! An operator process: started against an API server, killed, stopped, looked at.
 
-use std::fs::File;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::path::Path;
+use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
-use rustix::process::{Pid, Signal, kill_process};
+use anyhow::{Context as _, Result};
 use tempfile::TempDir;
 
+use crate::kube::Process;
 use crate::metrics::{self, Sample};
 use crate::{binaries, http, ports, wait};
 
@@ -16,40 +15,37 @@ const READY_WITHIN: Duration = Duration::from_secs(30);
 const END_WITHIN: Duration = Duration::from_secs(30);
 /// What the kernel counts a process's time in, on every machine that Linux runs on today.
 const TICKS_A_SECOND: f64 = 100.0;
-const LOG: &str = "operator.log";
 
 /// A running operator; dropping it kills the process. Its log is printed when the test fails.
 #[derive(Debug)]
 pub struct Operator {
-    child: Child,
+    process: Process,
     http_port: u16,
-    folder: TempDir,
+    _logs: TempDir,
 }
 
 impl Operator {
-    /// Starts one with these flags, on a free port, and waits until it is ready: as the leader or standing by.
+    /// Starts one with these flags, on a free port, and waits until it is ready: as the leader or standing by. Its log is
+    /// beside the kubeconfig.
     ///
     /// # Errors
     /// When it ends or does not become ready in time.
     pub fn start(kubeconfig: &Path, flags: &[&str]) -> Result<Self> {
-        let folder = tempfile::tempdir().context("cannot make a folder for the operator's log")?;
+        let folder = kubeconfig.parent().context("the kubeconfig is in no folder")?;
+        let logs = TempDir::with_prefix_in("operator-", folder)
+            .context("cannot make a folder for the operator's log")?;
         let http_port = ports::free()?;
-        let log = File::create(folder.path().join(LOG)).context("cannot make the operator's log")?;
-        let child = Command::new(binaries::operator()?)
+        let mut command = Command::new(binaries::operator()?);
+        command
             .arg("run")
             .args(["--listen", &format!("127.0.0.1:{http_port}")])
             .args(["--log-format", "text"])
             .args(flags)
-            .env("KUBECONFIG", kubeconfig)
-            .stdin(Stdio::null())
-            .stdout(log.try_clone()?)
-            .stderr(log)
-            .spawn()
-            .context("cannot start the operator")?;
+            .env("KUBECONFIG", kubeconfig);
         let mut operator = Self {
-            child,
+            process: Process::start("sluice-operator", &command, logs.path())?,
             http_port,
-            folder,
+            _logs: logs,
         };
         operator.wait_until_ready()?;
         Ok(operator)
@@ -57,9 +53,7 @@ impl Operator {
 
     fn wait_until_ready(&mut self) -> Result<()> {
         wait::until("the operator is ready", READY_WITHIN, || {
-            if let Some(status) = self.child.try_wait()? {
-                bail!("it ended with {status}");
-            }
+            self.process.check()?;
             Ok((http::get(self.http_port, "/readyz")?.status == 200).then_some(()))
         })
     }
@@ -123,18 +117,13 @@ impl Operator {
     }
 
     fn of_kernel(&self, file: &str) -> Result<String> {
-        let path = format!("/proc/{}/{file}", self.child.id());
+        let path = format!("/proc/{}/{file}", self.process.id());
         std::fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))
     }
 
     /// Kills the process as `kill -9` does, and waits until it is gone.
-    ///
-    /// # Errors
-    /// When it was not running.
-    pub fn kill(&mut self) -> Result<()> {
-        self.child.kill().context("cannot kill the operator")?;
-        self.child.wait().context("cannot wait for the killed operator")?;
-        Ok(())
+    pub fn kill(&mut self) {
+        self.process.kill();
     }
 
     /// Asks the process to stop and waits until it has.
@@ -142,9 +131,7 @@ impl Operator {
     /// # Errors
     /// When it does not in time.
     pub fn stop(&mut self) -> Result<ExitStatus> {
-        let id = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
-        kill_process(id.context("the operator has no process number")?, Signal::TERM)
-            .context("cannot signal the operator")?;
+        self.process.terminate()?;
         self.wait_for_end()
     }
 
@@ -153,29 +140,20 @@ impl Operator {
     /// # Errors
     /// When it does not in time.
     pub fn wait_for_end(&mut self) -> Result<ExitStatus> {
-        wait::until("the operator ends", END_WITHIN, || Ok(self.child.try_wait()?))
+        wait::until("the operator ends", END_WITHIN, || self.process.try_wait())
     }
 
     /// Everything the process has said.
-    ///
-    /// # Errors
-    /// When the log cannot be read.
-    pub fn log(&self) -> Result<String> {
-        std::fs::read_to_string(self.log_path()).context("cannot read the operator's log")
-    }
-
-    fn log_path(&self) -> PathBuf {
-        self.folder.path().join(LOG)
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.process.log()
     }
 }
 
 impl Drop for Operator {
     fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
         if std::thread::panicking() {
-            eprintln!("--- the operator's log\n{}", self.log().unwrap_or_default());
+            eprintln!("--- the operator's log\n{}", self.log());
         }
     }
 }

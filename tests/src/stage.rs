@@ -79,18 +79,7 @@ async fn shared() -> &'static ApiServer {
 /// Has a server know the resources.
 pub fn define(server: &ApiServer) {
     let kubectl = Kubectl::of(server.kubeconfig());
-    let folder = binaries::workspace().join("crds").display().to_string();
-    kubectl
-        .run(&["apply", "--server-side", "--filename", &folder])
-        .unwrap();
-    let established = [
-        "wait",
-        "--for=condition=Established",
-        "--timeout=30s",
-        "crd",
-        "--all",
-    ];
-    kubectl.run(&established).unwrap();
+    kubectl.define(&[binaries::definitions()]).unwrap();
 }
 
 impl Stage {

@@ -51,6 +51,34 @@ impl Kubectl {
         Ok(printed)
     }
 
+    /// Applies the definitions of resources in these files and folders, and waits until the server serves them. Definitions
+    /// are larger than what a client-side apply can note down.
+    ///
+    /// # Errors
+    /// When the server does not take them.
+    pub fn define(&self, paths: &[PathBuf]) -> Result<()> {
+        for path in paths {
+            let path = path.to_str().context("a path is not UTF-8")?;
+            self.run(&["apply", "--server-side", "--filename", path])?;
+        }
+        self.wait_for_definitions()
+    }
+
+    /// Until the server serves what it has definitions of.
+    ///
+    /// # Errors
+    /// When it does not in time.
+    pub fn wait_for_definitions(&self) -> Result<()> {
+        self.run(&[
+            "wait",
+            "--for=condition=Established",
+            "--timeout=60s",
+            "crd",
+            "--all",
+        ])?;
+        Ok(())
+    }
+
     /// Runs it with JSON for output.
     ///
     /// # Errors

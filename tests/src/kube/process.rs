@@ -7,6 +7,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::sync::{LazyLock, Mutex};
 
 use anyhow::{Context as _, Result, anyhow, bail};
+use rustix::process::{Pid, Signal, kill_process};
 
 /// Of a log, when something fails.
 const SHOWN_LINES_MAX: usize = 40;
@@ -54,10 +55,37 @@ impl Process {
     /// # Errors
     /// See above.
     pub fn check(&mut self) -> Result<()> {
-        match self.child.try_wait()? {
+        match self.try_wait()? {
             Some(status) => Err(self.ended(status)),
             None => Ok(()),
         }
+    }
+
+    /// How it has ended, once it has.
+    ///
+    /// # Errors
+    /// When the kernel does not say.
+    pub fn try_wait(&mut self) -> Result<Option<ExitStatus>> {
+        self.child
+            .try_wait()
+            .with_context(|| format!("cannot wait for {}", self.name))
+    }
+
+    /// Asks it to stop, as `kill` does.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn terminate(&self) -> Result<()> {
+        let id = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        let id = id.with_context(|| format!("{} has no number", self.name))?;
+        kill_process(id, Signal::TERM).with_context(|| format!("cannot signal {}", self.name))
+    }
+
+    /// Everything that it has said.
+    #[must_use]
+    pub fn log(&self) -> String {
+        let log = std::fs::read(&self.log).unwrap_or_default();
+        String::from_utf8_lossy(&log).into_owned()
     }
 
     fn ended(&self, status: ExitStatus) -> anyhow::Error {
@@ -67,8 +95,7 @@ impl Process {
     /// The last lines of the log.
     #[must_use]
     pub fn end_of_log(&self) -> String {
-        let log = std::fs::read(&self.log).unwrap_or_default();
-        let log = String::from_utf8_lossy(&log).into_owned();
+        let log = self.log();
         let lines: Vec<_> = log.lines().collect();
         lines[lines.len().saturating_sub(SHOWN_LINES_MAX)..].join("\n")
     }

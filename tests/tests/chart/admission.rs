@@ -10,9 +10,7 @@ use sluice_tests::kube::helm::Helm;
 use sluice_tests::kube::kubectl::Kubectl;
 use sluice_tests::kube::{ApiServer, of_prometheus_operator};
 
-use crate::stage::{
-    MONITORS, NAMESPACE, name, of_kind, render_file, the, values_file, values_files, wait_for_definitions,
-};
+use crate::stage::{MONITORS, NAMESPACE, name, of_kind, render_file, the, values_file, values_files};
 
 /// A server that knows the monitors' kinds and ours, and has the namespaces; in that of the release Pod Security refuses
 /// whatever is not Restricted.
@@ -23,7 +21,7 @@ async fn server() -> Result<(&'static ApiServer, Kubectl)> {
     for file in [of_prometheus_operator()?, vec![own]].concat() {
         kubectl.run(&["apply", "--server-side", "--filename", file.to_str().unwrap()])?;
     }
-    wait_for_definitions(&kubectl)?;
+    kubectl.wait_for_definitions()?;
     for namespace in [NAMESPACE, "shop", "billing", "monitoring"] {
         let object = json!({
             "apiVersion": "v1",

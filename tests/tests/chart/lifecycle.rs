@@ -4,7 +4,7 @@ use sluice_tests::kube::ApiServer;
 use sluice_tests::kube::helm::{Helm, chart};
 use sluice_tests::kube::kubectl::Kubectl;
 
-use crate::stage::{NAMESPACE, values_file, wait_for_definitions};
+use crate::stage::{NAMESPACE, values_file};
 
 const TOPIC: &str = r#"{"apiVersion":"sluice.dev/v1alpha1","kind":"Topic","metadata":{"name":"orders"},"spec":{"clusterRef":{"name":"main"}}}"#;
 
@@ -48,7 +48,7 @@ async fn a_release_is_installed_upgraded_and_uninstalled_and_keeps_the_resources
         );
     }
     assert_eq!(definitions(&kubectl).len(), 3);
-    wait_for_definitions(&kubectl).unwrap();
+    kubectl.wait_for_definitions().unwrap();
     let file = server.folder().join("topic.json");
     std::fs::write(&file, TOPIC).unwrap();
     kubectl
@@ -109,7 +109,7 @@ async fn what_helm_prints_is_a_cluster_that_the_server_takes() {
             "--create-namespace",
         ])
         .unwrap();
-    wait_for_definitions(&kubectl).unwrap();
+    kubectl.wait_for_definitions().unwrap();
     let (_, rest) = said.split_once("<<'END'\n").expect("a command with a resource");
     let (resource, _) = rest.split_once("END").unwrap();
     let file = server.folder().join("cluster.yaml");

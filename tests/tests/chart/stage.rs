@@ -2,10 +2,8 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
 use serde_json::Value;
 use sluice_tests::kube::helm::{Helm, chart};
-use sluice_tests::kube::kubectl::Kubectl;
 
 pub const RELEASE: &str = "sluice";
 pub const NAMESPACE: &str = "sluice-system";
@@ -79,11 +77,4 @@ pub fn name(object: &Value) -> String {
 pub fn texts(list: &Value) -> Vec<&str> {
     let values = list.as_array().into_iter().flatten();
     values.map(|value| value.as_str().unwrap()).collect()
-}
-
-/// Until the server serves what it has definitions of.
-pub fn wait_for_definitions(kubectl: &Kubectl) -> Result<()> {
-    let all = ["customresourcedefinitions", "--all", "--timeout", "60s"];
-    kubectl.run(&[&["wait", "--for", "condition=Established"], &all[..]].concat())?;
-    Ok(())
 }

@@ -120,21 +120,7 @@ async fn two_servers_at_one_time_know_nothing_of_each_other() {
 async fn definitions_of_the_prometheus_operator_are_served() {
     let server = ApiServer::shared().await.unwrap();
     let kubectl = Kubectl::of(server.kubeconfig());
-    for file in of_prometheus_operator().unwrap() {
-        // They are larger than what a client-side apply can note down.
-        let file = file.display().to_string();
-        kubectl
-            .run(&["apply", "--server-side", "--filename", &file])
-            .unwrap();
-    }
-    let established = [
-        "wait",
-        "--for=condition=Established",
-        "--timeout=30s",
-        "crd",
-        "--all",
-    ];
-    kubectl.run(&established).unwrap();
+    kubectl.define(&of_prometheus_operator().unwrap()).unwrap();
     let kinds = kubectl.run(&[
         "api-resources",
         "--api-group=monitoring.coreos.com",

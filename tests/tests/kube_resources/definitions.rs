@@ -23,14 +23,7 @@ async fn the_server_takes_the_definitions_without_a_warning_and_without_a_condit
             kind.name()
         );
     }
-    let wait = [
-        "wait",
-        "--for=condition=Established",
-        "--timeout=30s",
-        "crd",
-        "--all",
-    ];
-    kubectl.run(&wait).unwrap();
+    kubectl.wait_for_definitions().unwrap();
     let definitions = kubectl.json(&["get", "crd"]).unwrap();
     let definitions = definitions["items"].as_array().unwrap();
     assert_eq!(definitions.len(), KINDS.len());

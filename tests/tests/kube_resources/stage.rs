@@ -52,20 +52,7 @@ pub async fn server() -> &'static ApiServer {
     DEFINED
         .get_or_init(async || {
             let kubectl = Kubectl::of(server.kubeconfig());
-            for kind in KINDS {
-                let file = definition(kind).display().to_string();
-                let apply = ["apply", "--server-side", "--filename", &file];
-                kubectl.run(&apply).unwrap();
-            }
-            kubectl
-                .run(&[
-                    "wait",
-                    "--for=condition=Established",
-                    "--timeout=30s",
-                    "crd",
-                    "--all",
-                ])
-                .unwrap();
+            kubectl.define(&[binaries::definitions()]).unwrap();
         })
         .await;
     server

@@ -1,6 +1,5 @@
 //! An API server with the resources, an operator that runs against it, and a namespace for each test.
 
-use std::process::Command;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -9,18 +8,14 @@ use kube::api::{DynamicObject, Patch, PatchParams, PostParams};
 use kube::core::{ApiResource, GroupVersionKind, ObjectMeta};
 use kube::{Api, Client};
 use serde_json::{Value, json};
+use sluice_tests::kube::ApiServer;
 use sluice_tests::kube::kubectl::Kubectl;
-use sluice_tests::kube::{ApiServer, Process};
-use sluice_tests::{binaries, http, metrics, ports, wait};
+use sluice_tests::metrics::Sample;
+use sluice_tests::operator::Operator;
+use sluice_tests::{binaries, wait};
 use tokio::sync::OnceCell;
 
 pub const WITHIN: Duration = Duration::from_secs(30);
-
-/// The operator that all tests share; it is killed with the process.
-struct Operator {
-    _process: Process,
-    http_port: u16,
-}
 
 /// A namespace of its own, with everything that a test asks for.
 pub struct Stage {
@@ -157,6 +152,7 @@ fn of_type(cluster: &Value, type_: &str) -> (String, String) {
     (format!("{} {}", text("status"), text("reason")), text("message"))
 }
 
+/// The one that all tests share; it is killed with the process.
 static OPERATOR: Mutex<Option<Operator>> = Mutex::new(None);
 
 /// Starts the server and the operator once.
@@ -165,52 +161,17 @@ async fn running() -> Client {
     let server = ApiServer::shared().await.unwrap();
     STARTED
         .get_or_init(async || {
-            let folder = binaries::workspace().join("crds").display().to_string();
             let kubectl = Kubectl::of(server.kubeconfig());
-            kubectl
-                .run(&["apply", "--server-side", "--filename", &folder])
+            kubectl.define(&[binaries::definitions()]).unwrap();
+            let flags = ["--lease-namespace", "default", "--resync-seconds", "1"];
+            let operator = Operator::start(server.kubeconfig(), &flags).unwrap();
+            wait::until_true_async("the operator leads", WITHIN, || operator.leads())
+                .await
                 .unwrap();
-            kubectl
-                .run(&[
-                    "wait",
-                    "--for=condition=Established",
-                    "--timeout=30s",
-                    "crd",
-                    "--all",
-                ])
-                .unwrap();
-            let operator = start(server);
-            let ready = operator.http_port;
             *OPERATOR.lock().unwrap() = Some(operator);
-            wait::until("the operator leads", WITHIN, || {
-                let page = http::get(ready, "/metrics")?.body;
-                Ok(page.contains("sluice_operator_leader 1").then_some(()))
-            })
-            .unwrap();
         })
         .await;
     server.client().await.unwrap()
-}
-
-fn start(server: &ApiServer) -> Operator {
-    let http_port = ports::free().unwrap();
-    let mut command = Command::new(binaries::operator().unwrap());
-    command
-        .args([
-            "run",
-            "--lease-namespace",
-            "default",
-            "--resync-seconds",
-            "1",
-            "--log-format",
-            "text",
-        ])
-        .args(["--listen", &format!("127.0.0.1:{http_port}")])
-        .env("KUBECONFIG", server.kubeconfig());
-    Operator {
-        _process: Process::start("sluice-operator", &command, server.folder()).unwrap(),
-        http_port,
-    }
 }
 
 /// How often the operator has looked at a cluster.
@@ -223,14 +184,12 @@ pub fn reconciles() -> f64 {
 
 /// The sum of a metric's series that have these labels.
 pub fn sum(name: &str, labels: &[(&str, &str)]) -> f64 {
-    let port = OPERATOR.lock().unwrap().as_ref().unwrap().http_port;
-    let page = http::get(port, "/metrics").unwrap().body;
-    let samples = metrics::parse(&page).unwrap();
-    let has = |sample: &metrics::Sample, label: &(&str, &str)| {
+    let has = |sample: &Sample, label: &(&str, &str)| {
         sample.labels.get(label.0).map(String::as_str) == Some(label.1)
     };
-    let fitting = samples
-        .iter()
-        .filter(|sample| sample.name == name && labels.iter().all(|label| has(sample, label)));
-    fitting.map(|sample| sample.value).sum()
+    let operator = OPERATOR.lock().unwrap();
+    let operator = operator.as_ref().expect("the operator runs");
+    operator
+        .sum(name, |sample| labels.iter().all(|label| has(sample, label)))
+        .unwrap()
 }

@@ -29,7 +29,7 @@ async fn a_new_operator_keeps_to_the_cooldown_of_the_last_ones_change() {
     };
     let group = stage.until::<ConsumerGroup>("it is told", "billing", told).await;
     let reached = group.status.unwrap().last_scale.unwrap().to;
-    first.kill().unwrap();
+    first.kill();
     stage.send(9).await;
 
     let second = stage.leader_with(&BRISK).await;
@@ -63,7 +63,7 @@ async fn the_fallback_counts_from_when_the_lag_was_known_last_whoever_has_seen_t
     stage
         .until_condition("billing", "FallbackActive", "False NoFallback")
         .await;
-    first.kill().unwrap();
+    first.kill();
     assert_eq!(stage.replicas::<Deployment>("worker").await, 2);
     // When: that was long ago.
     let ago = json!({"status": {"history": {"missingSince": "2026-01-01T00:00:00Z"}}});

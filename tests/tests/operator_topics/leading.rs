@@ -20,7 +20,7 @@ async fn another_operator_takes_over_from_one_that_was_killed_and_from_one_that_
     stage.make_topic("before", json!({})).await;
     stage.until::<Topic>("ready", "before", is_ready).await;
 
-    first.kill().unwrap();
+    first.kill();
     wait::until_true_async("the second leads", SOON, || second.leads())
         .await
         .unwrap();
@@ -28,7 +28,7 @@ async fn another_operator_takes_over_from_one_that_was_killed_and_from_one_that_
     stage.until::<Topic>("ready", "between", is_ready).await;
 
     assert!(second.stop().unwrap().success());
-    assert!(second.log().unwrap().contains("gave the lease back"));
+    assert!(second.log().contains("gave the lease back"));
     let lease = stage.api::<Lease>().get("sluice-operator").await.unwrap();
     let holder = lease.spec.unwrap().holder_identity.unwrap_or_default();
     assert_eq!(holder, "", "nobody has it");
@@ -47,7 +47,7 @@ async fn an_operator_whose_lease_was_taken_ends() {
     let stolen = json!({"spec": {"holderIdentity": "thief"}});
     stage.patch::<Lease>("sluice-operator", stolen).await;
     let status = operator.wait_for_end().unwrap();
-    let log = operator.log().unwrap();
+    let log = operator.log();
     assert_eq!(status.code(), Some(1), "{log}");
     assert!(
         log.contains("lost the lease 'sluice-operator': thief holds it now"),
@@ -69,7 +69,7 @@ async fn an_operator_that_a_broker_refuses_as_stale_ends_and_its_successor_goes_
         .patch::<Topic>("orders", json!({"spec": {"queues": 2}}))
         .await;
     let status = operator.wait_for_end().unwrap();
-    let log = operator.log().unwrap();
+    let log = operator.log();
     assert_eq!(status.code(), Some(1), "{log}");
     assert!(log.contains("'successor' has fenced the broker"), "{log}");
     let found = stage.topic("orders").await.unwrap().topic.unwrap();

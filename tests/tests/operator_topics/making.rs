@@ -63,7 +63,7 @@ async fn what_others_change_is_put_right() {
     stage.until_event("orders", "Reverted").await;
 
     // While no operator looks.
-    operator.kill().unwrap();
+    operator.kill();
     let delete = DeleteTopicRequest {
         name: "orders".to_owned(),
         ..DeleteTopicRequest::default()

@@ -1,7 +1,7 @@
 //! One run: arguments, command, exit code.
 
 use crate::args::{Cli, Command};
-use crate::commands;
+use crate::commands::{self, Outcome};
 use crate::failure::{Failure, Kind};
 use crate::output::{Format, Printer, Report, print_failure, taken};
 use crate::session::Session;
@@ -87,13 +87,22 @@ fn run(cli: &Cli, environment: &Environment) -> Result<(), Failure> {
             commands::context(command, &cli.global, contexts)?
         }
         Command::Log(command) => return commands::log(command, &printer),
-        command => return online(command, cli, environment, printer),
+        Command::Autoscale(command) => {
+            let ask = async || commands::autoscale(command, cli.global.timeout).await;
+            return online(ask, cli.global.watch, printer);
+        }
+        command => return with_broker(command, cli, environment, printer),
     };
     report.map_or(Ok(()), |report| printer.show(&*report))
 }
 
 /// A command that needs a broker.
-fn online(command: &Command, cli: &Cli, environment: &Environment, printer: Printer) -> Result<(), Failure> {
+fn with_broker(
+    command: &Command,
+    cli: &Cli,
+    environment: &Environment,
+    printer: Printer,
+) -> Result<(), Failure> {
     let contexts = if Settings::uses_contexts(&cli.global, environment) {
         Contexts::load(environment.config.as_deref())?
     } else {
@@ -101,32 +110,39 @@ fn online(command: &Command, cli: &Cli, environment: &Environment, printer: Prin
     };
     let settings = Settings::resolve(&cli.global, environment, &contexts)?;
     let session = Session::new(settings, printer);
+    online(
+        async || Box::pin(commands::run(command, &session)).await,
+        cli.global.watch,
+        printer,
+    )
+}
+
+/// Asks once, or again and again, and shows the answers.
+fn online(ask: impl AsyncFn() -> Outcome, every: Option<Duration>, printer: Printer) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::new(Kind::Failed, format!("the runtime cannot be started: {error}")))?;
     runtime.block_on(async {
-        let first = Box::pin(commands::run(command, &session)).await?;
-        match (cli.global.watch, first) {
+        match (every, ask().await?) {
             (_, None) => Ok(()),
             (None, Some(report)) => printer.show(&*report),
-            (Some(every), Some(report)) => watch(command, &session, every.max(WATCH_MIN), report).await,
+            (Some(every), Some(report)) => watch(ask, every.max(WATCH_MIN), report, printer).await,
         }
     })
 }
 
-/// Shows it again and again. That a broker is away for a while is shown too, and waited out.
+/// Shows it again and again. That a broker or an API server is away for a while is shown too, and waited out.
 async fn watch(
-    command: &Command,
-    session: &Session,
+    ask: impl AsyncFn() -> Outcome,
     every: Duration,
     first: Box<dyn Report>,
+    printer: Printer,
 ) -> Result<(), Failure> {
-    let printer = session.printer();
     printer.show_again(&*first)?;
     loop {
         tokio::time::sleep(every).await;
-        match Box::pin(commands::run(command, session)).await {
+        match ask().await {
             Ok(Some(report)) => printer.show_again(&*report)?,
             Ok(None) => return Ok(()),
             Err(failure) if failure.kind == Kind::Unreachable => print_failure(&failure, printer.format()),

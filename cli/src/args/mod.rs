@@ -1,5 +1,6 @@
 //! The command line; its help is the manual of this tool.
 
+mod autoscale;
 mod client;
 mod context;
 mod group;
@@ -15,6 +16,7 @@ use clap_complete::Shell;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use autoscale::{AutoscaleCommand, KubernetesArgs};
 pub use client::{ClientCommand, Role};
 pub use context::ContextCommand;
 pub use group::{
@@ -45,7 +47,7 @@ Exit codes:
   2 not said in a way that can be followed: flags, names, values
   3 not found
   4 something stands against it: exists already, changed since, not empty, --yes is missing, in use
-  5 no broker answers
+  5 no broker answers, or no API server
   6 not allowed: the token or certificate is missing or wrong";
 
 /// Makes, shows, changes and repairs what a Sluice broker has: topics, groups, clients, messages, configuration.
@@ -137,6 +139,9 @@ pub enum Command {
     /// The broker's configuration
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// The scaling of consumers on Kubernetes: what was decided, and why
+    #[command(subcommand)]
+    Autoscale(AutoscaleCommand),
     /// The files of a stopped broker: look at them, check them
     #[command(subcommand)]
     Log(LogCommand),
@@ -213,7 +218,7 @@ impl Command {
                     | GroupCommand::Members { .. }
                     | GroupCommand::Offsets { .. }
             ),
-            Self::Client(_) | Self::Broker(_) => true,
+            Self::Client(_) | Self::Broker(_) | Self::Autoscale(_) => true,
             Self::Message(command) => matches!(command, MessageCommand::Find(_)),
             Self::Config(command) => matches!(command, ConfigCommand::Get { .. }),
             Self::Log(_) | Self::Context(_) | Self::Completion { .. } => false,

@@ -1,5 +1,6 @@
 //! The commands: each asks the broker, or looks at files, and comes back with a report.
 
+mod autoscale;
 mod broker;
 mod client;
 mod config;
@@ -14,6 +15,7 @@ use crate::failure::Failure;
 use crate::output::Report;
 use crate::session::Session;
 
+pub use autoscale::run as autoscale;
 pub use context::run as context;
 pub use log::run as log;
 
@@ -32,7 +34,9 @@ pub async fn run(command: &Command, session: &Session) -> Outcome {
         Command::Message(command) => message::run(command, session).await,
         Command::Broker(BrokerCommand::Status) => broker::status(session).await,
         Command::Config(command) => config::run(command, session).await,
-        Command::Log(_) | Command::Context(_) | Command::Completion { .. } => Ok(None),
+        Command::Autoscale(_) | Command::Log(_) | Command::Context(_) | Command::Completion { .. } => {
+            Ok(None)
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! What the admin API answers, as it is shown: one value for tables and for JSON. These are functions of values.
 
+pub mod autoscaling;
 pub mod broker;
 pub mod client;
 pub mod group;

@@ -3,6 +3,7 @@
 
 mod changes;
 mod definitions;
+mod explained;
 mod manual;
 mod refusals;
 mod stage;

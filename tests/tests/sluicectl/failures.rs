@@ -40,7 +40,7 @@ const TO_A_BROKER: [&[&str]; 31] = [
     &["message", "send", "orders", "hello", "--count", "3"],
 ];
 /// Commands that need none.
-const WITHOUT_A_BROKER: [&str; 3] = ["context", "log", "completion"];
+const WITHOUT_A_BROKER: [&str; 4] = ["autoscale", "context", "log", "completion"];
 
 /// All commands that do something, as the help has them.
 fn commands(sluicectl: &Sluicectl, of: &[&str], all: &mut Vec<Vec<String>>) {

@@ -8,6 +8,17 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Layer as _, fmt};
 
+/// What carries connections, and logs every frame: headers with tokens are among them.
+const TRANSPORT: [&str; 7] = [
+    "h2",
+    "hyper",
+    "hyper_util",
+    "kube_client",
+    "rustls",
+    "tonic",
+    "tower",
+];
+
 /// How lines are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Format {
@@ -24,9 +35,11 @@ pub struct Levels(Targets);
 impl FromStr for Levels {
     type Err = String;
 
-    /// Packages that no directive names are logged at the level that stands alone, or at `info`.
+    /// Packages that no directive names are logged at the level that stands alone, or at `info`; what carries connections
+    /// at `info` at most.
     fn from_str(text: &str) -> Result<Self, String> {
-        let mut targets = Targets::new().with_default(LevelFilter::INFO);
+        let mut targets = Targets::new();
+        let mut rest = LevelFilter::INFO;
         for directive in text.split(',').map(str::trim).filter(|text| !text.is_empty()) {
             let (package, level) = match directive.split_once('=') {
                 Some((package, level)) => (Some(package), level),
@@ -35,17 +48,23 @@ impl FromStr for Levels {
             // It also takes numbers, and nothing.
             let level = Some(level).filter(|level| level.starts_with(|c: char| c.is_ascii_alphabetic()));
             let level = level.and_then(|level| LevelFilter::from_str(level).ok());
-            targets = match (package, level) {
-                (None, Some(level)) => targets.with_default(level),
-                (Some(package), Some(level)) if !package.is_empty() => targets.with_target(package, level),
+            match (package, level) {
+                (None, Some(level)) => rest = level,
+                (Some(package), Some(level)) if !package.is_empty() => {
+                    targets = targets.with_target(package, level);
+                }
                 _ => {
                     return Err(format!(
                         "'{directive}' is neither a level nor PACKAGE=LEVEL; write error, warn, info, debug, trace or off, or several with commas between, such as 'info,kube=debug'"
                     ));
                 }
-            };
+            }
         }
-        Ok(Self(targets))
+        let floor = rest.min(LevelFilter::INFO);
+        let quiet = TRANSPORT.iter().map(|package| (*package, floor));
+        // What was named goes before what is quiet, which goes before the rest.
+        let targets = Targets::new().with_targets(quiet).with_targets(targets);
+        Ok(Self(targets.with_default(rest)))
     }
 }
 
@@ -94,6 +113,22 @@ mod tests {
                     "{asked} {target}"
                 );
             }
+        }
+    }
+
+    #[test]
+    fn what_carries_connections_is_quiet_unless_it_is_named() {
+        for (asked, level) in [
+            ("debug", Level::INFO),
+            ("trace,sluice_operator=debug", Level::INFO),
+            ("warn", Level::WARN),
+            ("debug,h2=debug", Level::DEBUG),
+        ] {
+            let Levels(targets) = asked.parse().unwrap();
+            let enabled = [Level::TRACE, Level::DEBUG, Level::INFO, Level::WARN]
+                .into_iter()
+                .find(|level| targets.would_enable("h2::codec::framed_read", level));
+            assert_eq!(enabled, Some(level), "{asked}");
         }
     }
 

@@ -9,12 +9,12 @@ use crate::evaluation::Pushes;
 use crate::http::{self, Probes, Stage};
 use crate::kubernetes;
 use crate::leadership::Leadership;
-use crate::lease::{Campaign, End};
+use crate::lease::{Campaign, End, Loss};
 use crate::logging;
 use crate::metrics::Metrics;
 use crate::settings::Settings;
 use crate::shutdown::{Shutdown, Signals};
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use kube::Api;
 use std::sync::Arc;
 use std::time::Duration;
@@ -137,16 +137,16 @@ async fn lead(
     };
     probes.reach(Stage::Stopping);
     if let End::Lost(loss) = end {
-        bail!(
-            "lost the lease '{}': {loss}; this replica ends, so that only one leads, and can be started again",
-            settings.lease_name
-        );
+        return Err(lost(&loss, settings));
     }
     // Renewed meanwhile: what runs may write until it has ended.
     if !controllers.is_finished() {
         tokio::select! {
             _ = controllers => {}
-            () = renew_for(campaign, settings, DRAIN_WITHIN) => {
+            loss = renew_for(campaign, settings, DRAIN_WITHIN) => {
+                if let Some(loss) = loss {
+                    return Err(lost(&loss, settings));
+                }
                 tracing::warn!("some reconciliations have not ended in time, and are given up");
             }
         }
@@ -155,12 +155,21 @@ async fn lead(
     Ok(())
 }
 
-async fn renew_for(campaign: &mut Campaign, settings: &Settings, time: Duration) {
+fn lost(loss: &Loss, settings: &Settings) -> anyhow::Error {
+    anyhow!(
+        "lost the lease '{}': {loss}; this replica ends, so that only one leads, and can be started again",
+        settings.lease_name
+    )
+}
+
+/// Renews the lease for so long, or until it is lost.
+async fn renew_for(campaign: &mut Campaign, settings: &Settings, time: Duration) -> Option<Loss> {
     let end = tokio::time::Instant::now() + time;
     while tokio::time::Instant::now() < end {
         tokio::time::sleep(settings.lease_terms.retry.min(time)).await;
-        if campaign.renew().await.is_some() {
-            return;
+        if let Some(loss) = campaign.renew().await {
+            return Some(loss);
         }
     }
+    None
 }

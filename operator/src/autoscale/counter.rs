@@ -1,17 +1,15 @@
 //! A counter that was read now and then, and how fast it grew.
 
 use super::time::Time;
-use serde::{Deserialize, Serialize};
 
 /// What is kept is cut into so many slices of time, and each slice keeps its first reading.
 const SLICES: u64 = 32;
 
 /// Readings of a counter, oldest first.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counter(Vec<Reading>);
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Reading {
     at: Time,
     total: u64,

@@ -9,7 +9,6 @@ use super::policy::{GuardRule, Policy};
 use super::stuck::Standstills;
 use super::time::Time;
 use super::window::Window;
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Steps that are kept; when there would be more, the two oldest become one.
@@ -27,8 +26,7 @@ const CONTENDED_FOR_SECONDS: u64 = 1800;
 const BACK_OFF_SECONDS_MAX: u64 = 3600;
 
 /// What was the case before.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct History {
     /// When the last decision was made.
     pub(super) known_at: Option<Time>,
@@ -80,7 +78,7 @@ pub struct Lasting {
 }
 
 /// A change that was written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Step {
     /// When.
     pub at: Time,
@@ -93,12 +91,11 @@ pub struct Step {
     /// Why.
     pub reason: Reason,
     /// Whether what came of it was looked at.
-    #[serde(default)]
     pub judged: bool,
 }
 
 /// Until when no replica is added, and after how many steps in a row that were taken back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BackOff {
     /// Until when.
     pub until: Time,

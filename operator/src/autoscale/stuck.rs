@@ -3,7 +3,6 @@
 
 use super::observed::{Lag, QueueLag};
 use super::time::Time;
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// So many queues are followed; lag in further ones counts as any other.
@@ -13,11 +12,10 @@ const QUEUES: usize = 256;
 const LASTING_SECONDS: u64 = 60;
 
 /// Since when nothing got done, by queue. Queues without lag are not in it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Standstills(BTreeMap<String, Standstill>);
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Standstill {
     done: u64,
     since: Time,

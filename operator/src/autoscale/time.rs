@@ -1,10 +1,7 @@
 //! The time of a decision, which is handed in.
 
-use serde::{Deserialize, Serialize};
-
 /// Seconds since 1970.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Time(pub u64);
 
 impl Time {

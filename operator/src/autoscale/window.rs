@@ -1,18 +1,16 @@
 //! What was asked for within a window: only its extreme counts, so that a few marks are enough.
 
 use super::time::Time;
-use serde::{Deserialize, Serialize};
 
 /// A window is cut into so many slices, and each slice keeps one mark.
 const SLICES: u64 = 30;
 
 /// The extremes of the slices of a window, oldest first.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Window(Vec<Mark>);
 
 /// The extreme of a slice, and when the slice was last added to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Mark {
     at: Time,
     replicas: u32,

@@ -8,4 +8,4 @@ mod elector;
 mod record;
 
 pub use campaign::{Campaign, End};
-pub use elector::Terms;
+pub use elector::{Loss, Terms};

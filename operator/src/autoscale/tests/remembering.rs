@@ -62,22 +62,6 @@ fn busy(second: u64) -> Observed {
 }
 
 #[test]
-fn a_history_that_was_written_down_and_read_again_decides_the_same() {
-    let mut run = Run::new(busy_policy(), 3);
-    for second in 0..600 {
-        run.at(second, busy(second));
-    }
-    let written = serde_json::to_string(&run.history).unwrap();
-    let read: History = serde_json::from_str(&written).unwrap();
-    assert_eq!(read, run.history);
-    let now = Time(NOW.0 + 600);
-    assert_eq!(
-        decide(&run.policy, &busy(600), &read, now),
-        decide(&run.policy, &busy(600), &run.history, now)
-    );
-}
-
-#[test]
 fn what_lasts_of_a_history_changes_only_when_something_happens() {
     let mut policy = busy_policy();
     policy.guards.truncate(2);
@@ -146,17 +130,8 @@ fn a_history_stays_small_however_long_and_busy_the_time() {
         // Somebody sets it back each second, so that each decision may write.
         run.replicas = 3 + u32::try_from(second % 2).unwrap();
     }
-    let written = serde_json::to_string(&run.history).unwrap();
-    assert!(written.len() < 32 << 10, "{} bytes", written.len());
-}
-
-#[test]
-fn what_an_older_or_newer_operator_wrote_is_read() {
-    for written in ["{}", r#"{"decidedAt": 5, "somethingNew": [1]}"#] {
-        let history: History = serde_json::from_str(written).unwrap();
-        let decision = decide(&policy(), &observed(1, 8000), &history, NOW);
-        assert_eq!(decision.replicas, 8, "{written}");
-    }
+    let written = format!("{:?}", run.history);
+    assert!(written.len() < 64 << 10, "{} characters", written.len());
 }
 
 #[test]

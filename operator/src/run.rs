@@ -1,6 +1,6 @@
 //! The operator as a process: it waits until it leads, runs the controllers while it does, and ends in order.
 
-use crate::alerts::{self, Receiver, Seen};
+use crate::alerts::{self, Listing, Receiver, Seen};
 use crate::broker::{Brokers, Caller};
 use crate::clock::Clock;
 use crate::context::Context;
@@ -68,7 +68,7 @@ async fn operate(settings: Settings) -> Result<()> {
     if let Some(port) = alerts {
         tokio::spawn(port.serve(Receiver {
             client: client.clone(),
-            scopes: settings.scopes.clone(),
+            listing: Listing::of(settings.scopes.clone()),
             leadership: Arc::clone(&leadership),
             pushes: pushes.clone(),
             shutdown: shutdown.clone(),

@@ -4,6 +4,7 @@
 //! that leads evaluates them. Another one asks it to, by an annotation that the leader sees: alerts reach any replica.
 
 mod args;
+mod listing;
 mod matching;
 mod notification;
 mod port;
@@ -14,6 +15,7 @@ mod seen;
 mod tests;
 
 pub use args::{Guarding, WebhookArgs};
+pub use listing::Listing;
 pub use port::Port;
 pub use receiver::Receiver;
 pub use seen::Seen;

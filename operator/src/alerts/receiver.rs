@@ -1,5 +1,6 @@
 //! What becomes of a notification: the groups that its new alerts name are evaluated, here or by the replica that leads.
 
+use super::listing::Listing;
 use super::matching::{Name, matches};
 use super::notification::{Mark, Notification};
 use super::seen::Seen;
@@ -8,11 +9,10 @@ use crate::clock::Clock;
 use crate::evaluation::Pushes;
 use crate::leadership::Leadership;
 use crate::metrics::Metrics;
-use crate::settings::Scope;
 use crate::shutdown::Shutdown;
 use futures::{StreamExt as _, TryStreamExt as _};
 use kube::Client;
-use kube::api::{Api, ListParams, Patch, PatchParams};
+use kube::api::{Api, Patch, PatchParams};
 use serde_json::json;
 use sluice_operator_api::{ConsumerGroup, labels};
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,10 +23,6 @@ use thiserror::Error;
 
 /// Groups that one notification has evaluated; further ones are at their usual turn.
 const GROUPS_MAX: usize = 500;
-/// Groups in one answer of the API server.
-const PAGE: u32 = 500;
-/// Of these answers.
-const PAGES_MAX: usize = 40;
 /// Annotations that are written at one time.
 const WRITES_AT_ONCE: usize = 8;
 /// Whoever sends a notification waits for ten seconds as a rule.
@@ -38,8 +34,6 @@ const SHOWN_BYTES: usize = 8;
 pub struct Receiver {
     /// The API server.
     pub client: Client,
-    /// Where groups are watched.
-    pub scopes: Vec<Scope>,
     /// Whether this replica leads.
     pub leadership: Arc<Leadership>,
     /// By which evaluations are asked for where it does.
@@ -52,6 +46,8 @@ pub struct Receiver {
     pub metrics: Arc<Metrics>,
     /// What has come already.
     pub seen: Seen,
+    /// Where groups are looked for that the controllers of this process do not know.
+    pub listing: Listing,
 }
 
 /// What has become of the alerts of a notification.
@@ -146,31 +142,13 @@ impl Receiver {
         notification: &Notification,
         way: &Way,
     ) -> Result<BTreeMap<Name, Vec<usize>>, Unavailable> {
-        if let Way::Here(groups) = way {
-            return Ok(matches(&notification.alerts, groups.iter().map(|group| &**group)));
-        }
-        let mut named = BTreeMap::new();
-        if notification
-            .alerts
-            .iter()
-            .all(|alert| alert.labels.consumer_group.is_none())
-        {
-            return Ok(named);
-        }
-        for scope in &self.scopes {
-            let api: Api<ConsumerGroup> = scope.api(self.client.clone());
-            let mut parameters = ListParams::default().limit(PAGE);
-            for _ in 0..PAGES_MAX {
-                let page = api.list(&parameters).await;
-                let page = page.map_err(|error| refused("list ConsumerGroups".to_owned(), &error))?;
-                named.extend(matches(&notification.alerts, &page.items));
-                match page.metadata.continue_.filter(|token| !token.is_empty()) {
-                    Some(token) => parameters = parameters.continue_token(&token),
-                    None => break,
-                }
+        match way {
+            Way::Here(groups) => Ok(matches(&notification.alerts, groups.iter().map(|group| &**group))),
+            Way::Elsewhere => {
+                let listed = self.listing.named(&self.client, &notification.alerts).await;
+                listed.map_err(|error| refused("list ConsumerGroups".to_owned(), &error))
             }
         }
-        Ok(named)
     }
 
     /// Starts the evaluations, and says how many.

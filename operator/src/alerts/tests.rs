@@ -1,5 +1,6 @@
 //! Requests from end to end, on an API server that keeps ConsumerGroups and can fail.
 
+use super::listing::Listing;
 use super::notification::Notification;
 use super::receiver::{Receiver, Taken, Unavailable};
 use super::request::{BODY_BYTES_MAX, PATH, answer};
@@ -72,7 +73,15 @@ fn body(alerts: &Value) -> String {
 fn serve(state: &Mutex<State>, request: &Request<Body>) -> (u16, Value) {
     let (method, uri) = (request.method().as_str(), request.uri());
     let mut state = state.lock();
-    state.asked.push(format!("{method} {}", uri.path()));
+    let selector = uri
+        .query()
+        .and_then(|query| query.split_once("fieldSelector="))
+        .map(|(_, rest)| rest);
+    let selector = selector.map(|rest| rest.split('&').next().unwrap_or_default());
+    let selector = selector
+        .map(|selector| format!(" of {selector}"))
+        .unwrap_or_default();
+    state.asked.push(format!("{method} {}{selector}", uri.path()));
     if let Some(code) = state.failing {
         return (
             code,
@@ -124,7 +133,7 @@ impl Case {
             receiver: Receiver {
                 client: Client::new(service, "default"),
                 pushes: Pushes::new(scopes.len()),
-                scopes,
+                listing: Listing::of(scopes),
                 leadership: Arc::new(Leadership::new(clock)),
                 shutdown: Shutdown::default(),
                 clock,
@@ -242,8 +251,11 @@ async fn a_replica_that_stands_by_asks_through_an_annotation_that_comes_from_the
     );
     let alerts = json!([alert("billing", "a")]);
     assert_eq!(case.take(&alerts).await.unwrap(), taken(1, 0, 0, 1));
-    let list =
-        |namespace: &str| format!("GET /apis/sluice.dev/v1alpha1/namespaces/{namespace}/consumergroups");
+    let list = |namespace: &str| {
+        format!(
+            "GET /apis/sluice.dev/v1alpha1/namespaces/{namespace}/consumergroups of spec.clusterRef.name%3Dmain"
+        )
+    };
     let expected = [
         list("shop"),
         list("shop"),

@@ -1,4 +1,4 @@
-//! The least of HTTP that `/livez`, `/readyz` and `/metrics` need.
+//! The least of HTTP that `/livez`, `/readyz`, `/metrics` and webhooks need.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -22,19 +22,37 @@ pub struct Answer {
 /// # Errors
 /// When nothing listens there, or the answer is no HTTP.
 pub fn get(port: u16, path: &str) -> Result<Answer> {
+    send(port, "GET", path, &[], b"")
+}
+
+/// Sends a request with a body to a server on the loopback interface.
+///
+/// # Errors
+/// As [`get`].
+pub fn send(port: u16, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Result<Answer> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let mut stream = TcpStream::connect_timeout(&address, TIMEOUT).context("cannot connect")?;
     stream.set_read_timeout(Some(TIMEOUT))?;
     stream.set_write_timeout(Some(TIMEOUT))?;
-    write!(
-        stream,
-        "GET {path} HTTP/1.0\r\nHost: {address}\r\nConnection: close\r\n\r\n"
-    )?;
-    let mut answer = String::new();
-    stream
-        .read_to_string(&mut answer)
-        .with_context(|| format!("no answer to GET {path}"))?;
-    parse(&answer).with_context(|| format!("the answer to GET {path} is no HTTP: {answer:?}"))
+    let mut request = format!("{method} {path} HTTP/1.0\r\nHost: {address}\r\nConnection: close\r\n");
+    for (name, value) in headers {
+        request += &format!("{name}: {value}\r\n");
+    }
+    if !body.is_empty() {
+        request += &format!("Content-Length: {}\r\n", body.len());
+    }
+    stream.write_all(format!("{request}\r\n").as_bytes())?;
+    // A server that has answered already need not read it to its end.
+    let written = stream.write_all(body);
+    let mut answer = Vec::new();
+    let read = stream.read_to_end(&mut answer);
+    if answer.is_empty() {
+        written
+            .and_then(|()| read.map(drop))
+            .with_context(|| format!("no answer to {method} {path}"))?;
+    }
+    let answer = String::from_utf8_lossy(&answer);
+    parse(&answer).with_context(|| format!("the answer to {method} {path} is no HTTP: {answer:?}"))
 }
 
 fn parse(answer: &str) -> Option<Answer> {

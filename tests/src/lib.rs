@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 pub mod admin;
+pub mod alertmanager;
 pub mod binaries;
 pub mod client;
 pub mod container;

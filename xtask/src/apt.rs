@@ -28,6 +28,12 @@ pub const PROMETHEUS: Packaged = Packaged {
     package: "prometheus",
 };
 
+/// Sends alerts to the operator in its suite.
+pub const ALERTMANAGER: Packaged = Packaged {
+    program: "prometheus-alertmanager",
+    package: "prometheus-alertmanager",
+};
+
 /// Builds the image for the suite of that name.
 pub const BUILDAH: Packaged = Packaged {
     program: "buildah",

@@ -105,6 +105,7 @@ const PACKAGED: &[(&str, &[apt::Packaged])] = &[
     ("image", &[apt::BUILDAH, apt::RUNC]),
     ("kube_harness", &apt::OF_NODES),
     ("autoscale_prometheus", &[apt::PROMETHEUS]),
+    ("operator_alerts", &[apt::ALERTMANAGER]),
     ("operator_scaling", &[apt::PROMETHEUS]),
     ("prometheus", &[apt::PROMETHEUS]),
 ];
@@ -114,6 +115,7 @@ const KUBERNETES: &[&str] = &[
     "chart",
     "kube_harness",
     "kube_resources",
+    "operator_alerts",
     "operator_cluster",
     "operator_scaling",
     "operator_topics",

@@ -64,6 +64,16 @@ impl Authority {
         self.signed(named(name)?)
     }
 
+    /// A certificate of the host `name`, signed.
+    ///
+    /// # Errors
+    /// When no key can be made.
+    pub fn sign_host(&self, name: &str) -> Result<Certificate> {
+        let mut params = named(name)?;
+        params.subject_alt_names = vec![SanType::DnsName(name.try_into()?)];
+        self.signed(params)
+    }
+
     /// A certificate of the host `name` that has expired years ago, signed.
     ///
     /// # Errors

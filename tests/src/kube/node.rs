@@ -94,6 +94,8 @@ clusterDomain: cluster.local
 resolvConf: ""
 podPidsLimit: -1
 enforceNodeAllocatable: [pods]
+# Images that are removed to make room cannot be pulled again.
+imageGCHighThresholdPercent: 100
 evictionHard: {{memory.available: 100Mi, nodefs.available: 1%, imagefs.available: 1%}}
 "#,
             group = cgroups::path(folder.path()),

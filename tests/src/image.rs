@@ -65,18 +65,35 @@ impl Image {
     /// An image of one executable and what it needs to run, made in this folder, which is the caller's.
     ///
     /// # Errors
-    /// When buildah is missing or fails; the error has what it wrote.
+    /// When buildah is missing or fails.
     pub fn of_executable(folder: &Path, name: &str, executable: &Path) -> Result<Self> {
+        let program = executable.file_name().and_then(|name| name.to_str());
+        let program = program.context("an executable has no name")?;
+        let entry = format!("ENTRYPOINT [\"/usr/local/bin/{program}\"]\n");
+        Self::of_files(folder, name, &entry, |root| {
+            copy_into(executable, &root.join("usr/local/bin"))?;
+            Ok(vec![executable.to_owned()])
+        })
+    }
+
+    /// An image of files that are laid out under the root that is given, made in this folder, which is the caller's. What the
+    /// programs and libraries that `lay_out` returns are linked to is added; `instructions` are a Dockerfile's.
+    ///
+    /// # Errors
+    /// When buildah is missing or fails, or the files cannot be laid out.
+    pub fn of_files(
+        folder: &Path,
+        name: &str,
+        instructions: &str,
+        lay_out: impl FnOnce(&Path) -> Result<Vec<PathBuf>>,
+    ) -> Result<Self> {
         let image = Self {
             storage: folder.to_owned(),
             name: name.to_owned(),
             root: OnceLock::new(),
         };
-        let program = executable.file_name().and_then(|name| name.to_str());
-        let program = program.context("an executable has no name")?;
-        copy_into(executable, &image.folder("base")?.join("root/usr/local/bin"))?;
-        let entry = format!("ENTRYPOINT [\"/usr/local/bin/{program}\"]\n");
-        image.build_base(name, &[executable.to_owned()], &entry)?;
+        let linked = lay_out(&image.folder("base/root")?)?;
+        image.build_base(name, &linked, instructions)?;
         Ok(image)
     }
 
@@ -186,6 +203,9 @@ fn lay_out_base(folder: &Path, executables: &[PathBuf]) -> Result<()> {
     }
     for executable in executables {
         for library in libraries(executable)? {
+            if library.starts_with(&root) {
+                continue;
+            }
             let at = library.strip_prefix("/").unwrap_or(&library);
             if let Some(folder) = at.parent() {
                 copy_into(&library, &root.join(folder))?;

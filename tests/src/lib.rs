@@ -21,6 +21,7 @@ pub mod oracle;
 pub mod ports;
 pub mod process;
 pub mod prometheus;
+pub mod python;
 pub mod seed;
 pub mod sluicectl;
 pub mod stage;

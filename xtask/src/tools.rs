@@ -47,6 +47,14 @@ pub const TOOLS: &[Tool] = &[
         before_version: "go version go",
         get: "unpack Go's own distribution, and put its `bin` folder into the path",
     },
+    Tool {
+        name: "Python",
+        at_least: Version(3, 11),
+        // With pip, which tells whose it is.
+        command: &["python3", "-m", "pip", "--version"],
+        before_version: "(python ",
+        get: "install Python with pip, for example `apt-get install python3-pip`",
+    },
 ];
 
 /// What is missing or too old, one sentence each; empty if all is there. Prints what it found.
@@ -135,6 +143,11 @@ mod tests {
                 Version(3, 8),
             ),
             ("Go", "go version go1.26.8 linux/amd64", Version(1, 26)),
+            (
+                "Python",
+                "pip 23.2.1 from /usr/lib/python3.11/site-packages/pip (python 3.11)",
+                Version(3, 11),
+            ),
         ] {
             let tool = TOOLS.iter().find(|tool| tool.name == name).unwrap();
             assert_eq!(

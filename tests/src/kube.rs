@@ -19,6 +19,7 @@ mod namespaces;
 mod node;
 mod node_images;
 mod process;
+pub mod processes;
 mod programs;
 mod volumes;
 

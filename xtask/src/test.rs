@@ -14,12 +14,17 @@ use crate::{apt, deny, kube, suites, tools, verify, workspace};
 
 /// Tells the suites where the executables under test are.
 const BINARIES: &str = "SLUICE_BIN_DIR";
+/// Tells the suites to take their long form.
+const LONG: &str = "SLUICE_LONG";
 
 #[derive(clap::Args)]
 pub struct TestArgs {
     /// Run only this system suite (may be repeated)
     #[arg(long, value_name = "NAME")]
     suite: Vec<String>,
+    /// Let suites that have a long form take it: some of them run for an hour then
+    #[arg(long, conflicts_with = "list")]
+    long: bool,
     /// List the system suites and run nothing
     #[arg(long, conflicts_with = "suite")]
     list: bool,
@@ -35,16 +40,23 @@ pub fn test(args: &TestArgs) -> Result<ExitCode> {
     }
     let chosen = suites::choose(&all, &args.suite)?;
     let mut run = Run::start();
+    let long = [(LONG, "1".to_owned())];
+    let environment = if args.long { &long[..] } else { &[] };
     if args.suite.is_empty() {
-        everything(&mut run, &metadata, &chosen)?;
+        everything(&mut run, &metadata, &chosen, environment)?;
     } else {
-        chosen_by_name(&mut run, &metadata, &chosen, &[])?;
+        chosen_by_name(&mut run, &metadata, &chosen, environment)?;
     }
     Ok(run.finish())
 }
 
 /// All there is. The programs of Kubernetes are built beside what is built with cargo.
-fn everything(run: &mut Run, metadata: &Metadata, chosen: &[String]) -> Result<()> {
+fn everything(
+    run: &mut Run,
+    metadata: &Metadata,
+    chosen: &[String],
+    environment: &[(&str, String)],
+) -> Result<()> {
     if !prepare(run, false) {
         return Ok(());
     }
@@ -53,7 +65,7 @@ fn everything(run: &mut Run, metadata: &Metadata, chosen: &[String]) -> Result<(
     verify::steps(run);
     deny::step(run);
     integration_tests(run, metadata);
-    system_suites(run, metadata, chosen, Some(programs), &[]);
+    system_suites(run, metadata, chosen, Some(programs), environment);
     Ok(())
 }
 
@@ -104,6 +116,8 @@ const PACKAGED: &[(&str, &[apt::Packaged])] = &[
     ("docs_commands", &apt::OF_PAGES),
     ("image", &[apt::BUILDAH, apt::RUNC]),
     ("kube_harness", &apt::OF_NODES),
+    ("operator_end_to_end", &apt::OF_NODES),
+    ("operator_end_to_end", &[apt::PROMETHEUS]),
     ("autoscale_prometheus", &[apt::PROMETHEUS]),
     ("operator_alerts", &[apt::ALERTMANAGER]),
     ("operator_scaling", &[apt::PROMETHEUS]),
@@ -117,6 +131,7 @@ const KUBERNETES: &[&str] = &[
     "kube_resources",
     "operator_alerts",
     "operator_cluster",
+    "operator_end_to_end",
     "operator_scaling",
     "operator_topics",
 ];

@@ -11,6 +11,7 @@ use kube::Client;
 use tokio::sync::OnceCell;
 
 use super::forward::Forward;
+use super::helm::Helm;
 use super::kubectl::Kubectl;
 use crate::binaries;
 use crate::image::Image;
@@ -65,6 +66,15 @@ impl Cluster {
         match self {
             Self::Own(own) => Kubectl::of(own.kubeconfig()),
             Self::Foreign(foreign) => foreign.kubectl(),
+        }
+    }
+
+    /// Helm, for it.
+    #[must_use]
+    pub fn helm(&self) -> Helm {
+        match self {
+            Self::Own(own) => Helm::of(own.kubeconfig()),
+            Self::Foreign(foreign) => foreign.helm(),
         }
     }
 

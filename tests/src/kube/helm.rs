@@ -20,6 +20,7 @@ pub fn chart() -> PathBuf {
 #[derive(Debug, Clone, Default)]
 pub struct Helm {
     kubeconfig: Option<PathBuf>,
+    context: Option<String>,
 }
 
 impl Helm {
@@ -28,6 +29,16 @@ impl Helm {
     pub fn of(kubeconfig: &Path) -> Self {
         Self {
             kubeconfig: Some(kubeconfig.to_owned()),
+            context: None,
+        }
+    }
+
+    /// For a context of the kubeconfig that the machine's own Helm uses.
+    #[must_use]
+    pub fn of_context(context: &str) -> Self {
+        Self {
+            kubeconfig: None,
+            context: Some(context.to_owned()),
         }
     }
 
@@ -62,6 +73,9 @@ impl Helm {
         }
         if let Some(kubeconfig) = &self.kubeconfig {
             command.arg("--kubeconfig").arg(kubeconfig);
+        }
+        if let Some(context) = &self.context {
+            command.args(["--kube-context", context]);
         }
         command.output().context("cannot start helm")
     }

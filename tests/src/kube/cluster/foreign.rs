@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, Result, ensure};
 use kube::Client;
 
+use crate::kube::helm::Helm;
 use crate::kube::kubeconfig;
 use crate::kube::kubectl::Kubectl;
 
@@ -51,6 +52,12 @@ impl Foreign {
     #[must_use]
     pub fn kubectl(&self) -> Kubectl {
         Kubectl::of_context(&self.context)
+    }
+
+    /// Helm.
+    #[must_use]
+    pub fn helm(&self) -> Helm {
+        Helm::of_context(&self.context)
     }
 
     /// Loads an archive with the command that was given for it.

@@ -1,8 +1,9 @@
 //! The workload, as its `scale` subresource shows it, and the one write there is to it.
 
 use k8s_openapi::api::autoscaling::v1::Scale;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::api::{Api, DynamicObject, Patch, PatchParams};
-use kube::core::{ApiResource, GroupVersionKind};
+use kube::core::{ApiResource, GroupVersionKind, Selector};
 use kube::{Client, discovery};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
@@ -115,6 +116,10 @@ impl Targets {
     pub async fn read(&self, namespace: &str, target: &ScaleTargetRef) -> Result<Seen, TargetError> {
         let api = self.api(namespace, target).await?;
         let failed = |error| failed("read", namespace, target, error);
+        if tells_its_scale(target) {
+            let workload = api.get(&target.name).await.map_err(failed)?;
+            return Ok(seen(workload));
+        }
         let scale = api.get_scale(&target.name).await.map_err(failed)?;
         let workload = api.get(&target.name).await.map_err(failed)?;
         let replicas = scale
@@ -196,6 +201,31 @@ impl Targets {
             Err(kube::Error::Api(status)) if status.code == 404 => Err(unknown()),
             Err(error) => Err(failed("find", namespace, target, error)),
         }
+    }
+}
+
+/// Whether the workload itself says what its scale does: then one request is enough, and there is one for each evaluation.
+fn tells_its_scale(target: &ScaleTargetRef) -> bool {
+    target.api_version == "apps/v1" && matches!(&*target.kind, "Deployment" | "StatefulSet")
+}
+
+/// Such a workload.
+fn seen(workload: DynamicObject) -> Seen {
+    let replicas = workload.data.pointer("/spec/replicas").and_then(Value::as_u64);
+    let selector = workload
+        .data
+        .pointer("/spec/selector")
+        .cloned()
+        .unwrap_or_default();
+    let selector = serde_json::from_value::<LabelSelector>(selector).ok();
+    let selector = selector.and_then(|selector| Selector::try_from(selector).ok());
+    Seen {
+        // What the API server makes of a number that is left out.
+        replicas: u32::try_from(replicas.unwrap_or(1)).unwrap_or(u32::MAX),
+        selector: selector.map(|selector| selector.to_string()).unwrap_or_default(),
+        ready: ready(&workload.data),
+        rolling_out: is_rolling_out(&workload.data),
+        version: workload.metadata.resource_version.unwrap_or_default(),
     }
 }
 

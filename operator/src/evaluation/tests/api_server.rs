@@ -149,8 +149,12 @@ impl State {
         let replicas = self.replicas?;
         let workload = json!({
             "kind": "Deployment", "apiVersion": "apps/v1",
-            "metadata": { "name": "worker", "namespace": "shop" },
-            "spec": { "strategy": { "type": "RollingUpdate" } },
+            "metadata": { "name": "worker", "namespace": "shop", "resourceVersion": self.version.to_string() },
+            "spec": {
+                "replicas": replicas,
+                "selector": { "matchLabels": { "app": "worker" } },
+                "strategy": { "type": "RollingUpdate" },
+            },
             "status": { "replicas": replicas, "updatedReplicas": replicas, "readyReplicas": replicas },
         });
         Some((200, workload))

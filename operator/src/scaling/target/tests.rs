@@ -11,8 +11,8 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 
 const KINDS: &str = "/apis/apps/v1";
-const SCALE: &str = "/apis/apps/v1/namespaces/shop/deployments/billing/scale";
-const WORKLOAD: &str = "/apis/apps/v1/namespaces/shop/deployments/billing";
+const SCALE: &str = "/apis/apps/v1/namespaces/shop/replicasets/billing/scale";
+const WORKLOAD: &str = "/apis/apps/v1/namespaces/shop/replicasets/billing";
 
 /// A path, and the status and the body that it is answered with.
 type Answer = (&'static str, u16, Value);
@@ -71,10 +71,10 @@ fn refusal(code: u16, message: &str, name: &str) -> Value {
 }
 
 fn kinds() -> Answer {
-    let resource = |name: &str| json!({ "name": name, "singularName": "", "namespaced": true, "kind": "Deployment", "verbs": ["get", "patch"] });
+    let resource = |name: &str| json!({ "name": name, "singularName": "", "namespaced": true, "kind": "ReplicaSet", "verbs": ["get", "patch"] });
     let list = json!({
         "kind": "APIResourceList", "apiVersion": "v1", "groupVersion": "apps/v1",
-        "resources": [resource("deployments"), resource("deployments/scale")],
+        "resources": [resource("replicasets"), resource("replicasets/scale")],
     });
     (KINDS, 200, list)
 }
@@ -91,7 +91,7 @@ fn scale(replicas: i32) -> Answer {
 
 fn workload(status: Value) -> Answer {
     let workload = json!({
-        "kind": "Deployment", "apiVersion": "apps/v1",
+        "kind": "ReplicaSet", "apiVersion": "apps/v1",
         "metadata": { "name": "billing", "namespace": "shop" },
         "spec": { "strategy": { "type": "RollingUpdate" } },
         "status": status,
@@ -102,7 +102,7 @@ fn workload(status: Value) -> Answer {
 fn target() -> ScaleTargetRef {
     ScaleTargetRef {
         api_version: "apps/v1".to_owned(),
-        kind: "Deployment".to_owned(),
+        kind: "ReplicaSet".to_owned(),
         name: "billing".to_owned(),
     }
 }
@@ -139,23 +139,23 @@ async fn what_is_wrong_with_a_target_is_told_apart() {
     let gone = (
         SCALE,
         404,
-        refusal(404, "deployments.apps \"billing\" not found", "billing"),
+        refusal(404, "replicasets.apps \"billing\" not found", "billing"),
     );
     let forbidden = (SCALE, 403, refusal(403, "no role", "billing"));
     let rows: Vec<(Vec<Answer>, &str)> = vec![
-        (vec![], "the API server knows no Deployment of apps/v1"),
+        (vec![], "the API server knows no ReplicaSet of apps/v1"),
         (
             vec![kinds(), gone],
-            "there is no Deployment billing in the namespace shop",
+            "there is no ReplicaSet billing in the namespace shop",
         ),
-        (vec![kinds()], "Deployment billing has no scale subresource"),
+        (vec![kinds()], "ReplicaSet billing has no scale subresource"),
         (
             vec![kinds(), forbidden],
-            "the operator may not read the scale of Deployment billing: no role",
+            "the operator may not read the scale of ReplicaSet billing: no role",
         ),
         (
             vec![kinds(), (SCALE, 500, refusal(500, "broken", ""))],
-            "cannot read the scale of Deployment billing",
+            "cannot read the scale of ReplicaSet billing",
         ),
     ];
     for (answers, words) in rows {
@@ -177,6 +177,43 @@ async fn a_target_that_was_changed_meanwhile_is_not_written() {
     };
     let error = targets.write("shop", &target(), &seen, 8).await.unwrap_err();
     assert!(matches!(error, TargetError::Changed { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_deployment_is_read_at_one_go() {
+    const KINDS_OF_APPS: &str = "/apis/apps/v1";
+    let resource = json!({ "name": "deployments", "singularName": "", "namespaced": true, "kind": "Deployment", "verbs": ["get"] });
+    let list = json!({
+        "kind": "APIResourceList", "apiVersion": "v1", "groupVersion": "apps/v1", "resources": [resource],
+    });
+    let workload = json!({
+        "kind": "Deployment", "apiVersion": "apps/v1",
+        "metadata": { "name": "billing", "namespace": "shop", "resourceVersion": "41" },
+        "spec": {
+            "replicas": 3,
+            "selector": { "matchLabels": { "app": "billing" }, "matchExpressions": [{ "key": "old", "operator": "DoesNotExist" }] },
+            "strategy": { "type": "RollingUpdate" },
+        },
+        "status": { "replicas": 3, "updatedReplicas": 3, "readyReplicas": 2 },
+    });
+    let path = "/apis/apps/v1/namespaces/shop/deployments/billing";
+    let (targets, asked) = api_server(vec![(KINDS_OF_APPS, 200, list), (path, 200, workload)]).await;
+    let target = ScaleTargetRef {
+        kind: "Deployment".to_owned(),
+        ..target()
+    };
+    let seen = targets.read("shop", &target).await.unwrap();
+    let wanted = Seen {
+        replicas: 3,
+        selector: "app=billing,!old".to_owned(),
+        ready: Some(2),
+        rolling_out: false,
+        version: "41".to_owned(),
+    };
+    assert_eq!(seen, wanted);
+    let asked = asked.lock().clone();
+    let paths: Vec<_> = asked.iter().map(|(_, uri, _)| &**uri).collect();
+    assert_eq!(paths, [KINDS_OF_APPS, path]);
 }
 
 #[test]

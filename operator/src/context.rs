@@ -16,9 +16,13 @@ use parking_lot::Mutex;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// Of a note; the API server refuses longer ones.
 const NOTE_CHARS_MAX: usize = 1_000;
+/// Statuses and events that are written at one time. More would only wait in the API server, and the renewal of the lease behind
+/// them.
+const WRITES_AT_ONCE: usize = 16;
 /// Of each pause between two looks, at most this part is left out, so that resources do not come in step.
 const RESYNC_JITTER: f64 = 0.2;
 
@@ -50,6 +54,7 @@ pub struct Context {
     pub prometheus_url: Option<String>,
     resync: Duration,
     recorder: Recorder,
+    writes: Semaphore,
     /// Failures in a row, by kind, namespace and name; only of what fails.
     failures: Mutex<HashMap<(&'static str, String, String), u32>>,
 }
@@ -82,6 +87,7 @@ impl Context {
         };
         let own_namespace = || client.default_namespace().to_owned();
         Self {
+            writes: Semaphore::new(WRITES_AT_ONCE),
             recorder: Recorder::new(client.clone(), reporter),
             operator_namespace: settings.lease_namespace.clone().unwrap_or_else(own_namespace),
             broker_image: settings.broker_image.clone(),
@@ -144,6 +150,12 @@ impl Context {
         self.failures.lock().remove(&failing(kind, resource));
     }
 
+    /// Waits until one more may write to the API server, for as long as what is returned is kept.
+    pub async fn turn(&self) -> Option<SemaphorePermit<'_>> {
+        // It is never closed.
+        self.writes.acquire().await.ok()
+    }
+
     /// Writes an event. That it cannot be written stops nothing.
     pub async fn tell(&self, about: &ObjectReference, note: &Note) {
         let event = Event {
@@ -157,6 +169,7 @@ impl Context {
             action: "Reconcile".to_owned(),
             secondary: None,
         };
+        let _turn = self.turn().await;
         if let Err(error) = self.recorder.publish(&event, about).await {
             let name = about.name.as_deref().unwrap_or_default();
             tracing::warn!(%error, name, reason = note.reason, "cannot write an event");

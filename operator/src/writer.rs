@@ -85,6 +85,7 @@ where
     /// Writes the part of a status that is ours. To be called only where it has changed: each call is a write, and wakes
     /// everybody who watches the resource.
     pub async fn write_status(&mut self, status: &impl Serialize) -> Result<(), ReconcileError> {
+        let _turn = self.context.turn().await;
         self.context.leading()?;
         let patch = json!({
             "apiVersion": K::api_version(&()),

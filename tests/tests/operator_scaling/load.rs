@@ -4,14 +4,18 @@
 use std::time::{Duration, Instant};
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
+use k8s_openapi::api::apps::v1::Deployment;
 use kube::api::PostParams;
 use serde_json::json;
 use sluice_operator_api::{ConsumerGroup, Topic};
+use sluice_tests::metrics::Sample;
 use sluice_tests::operator::Operator;
 use sluice_tests::stage::{Kind, resource};
 use sluice_tests::wait;
 
-use crate::stage::{Stage, condition_of_group, is_ready, writes};
+use crate::stage::{
+    Scaling as _, Stage, condition_of_group, evaluations, is_ready, scaled, until_evaluated, writes,
+};
 
 /// Of each kind, where nobody says how many.
 const COUNT: usize = 150;
@@ -20,6 +24,10 @@ const AT_ONCE: usize = 16;
 const WITHIN: Duration = Duration::from_secs(300);
 /// What a look at everything takes in the test: short, so that there are several.
 const RESYNC_SECONDS: u64 = 5;
+/// Groups that are scaled, where nobody says how many.
+const SCALED_COUNT: usize = 40;
+/// What came of the first looks may take a further one.
+const SETTLED_AFTER: Duration = Duration::from_secs(30);
 /// As long as everything is looked at once, when nobody says otherwise.
 const STEADY_FOR: Duration = Duration::from_secs(120);
 
@@ -68,35 +76,65 @@ async fn until_all<K: Kind>(stage: &Stage, count: usize, is_so: impl Fn(&K) -> b
         .unwrap();
 }
 
+/// Until so many statuses were written: to list all of them time and again would be most of the load.
+async fn until_told(operator: &Operator, count: usize) {
+    let count = f64::from(u32::try_from(count).unwrap());
+    let told = || {
+        operator
+            .sum("sluice_operator_status_writes_total", |_| true)
+            .unwrap()
+    };
+    wait::until_true_async("all are told of", WITHIN, || told() >= count)
+        .await
+        .unwrap();
+}
+
 fn is_up_to_date(group: &ConsumerGroup) -> bool {
     condition_of_group(group, "Ready") == "True UpToDate"
 }
 
-/// Prints the figures, each in a line of its own that `cargo xtask figures` finds.
-async fn measure(operator: &Operator, first: Duration) {
+/// An operator with the times of its lease that it has where nobody says otherwise: load is no reason to lose it.
+async fn leader(stage: &Stage, further: &[&str]) -> Operator {
+    let address = stage.admin_address();
+    let flags = [
+        "--namespaces",
+        &stage.namespace,
+        "--admin-addresses",
+        &address,
+        "--lease-namespace",
+        &stage.namespace,
+    ];
+    let operator = Operator::start(stage.kubeconfig(), &[&flags, further].concat()).unwrap();
+    wait::until_true_async("the operator leads", WITHIN, || operator.leads())
+        .await
+        .unwrap();
+    operator
+}
+
+/// Sees to it that nothing is written while nothing happens, and prints the figures, each in a line of its own that
+/// `cargo xtask figures` finds.
+async fn measure(operator: &Operator, of: &str) {
     let calls = |name: &str| operator.sum(name, |_| true).unwrap();
     let requests = || {
         let to_kubernetes = calls("sluice_operator_kubernetes_requests_total");
         (to_kubernetes, calls("sluice_operator_broker_requests_total"))
     };
-    let (cpu, before) = (operator.cpu_seconds().unwrap(), requests());
+    tokio::time::sleep(SETTLED_AFTER).await;
+    let (cpu, before, written) = (operator.cpu_seconds().unwrap(), requests(), writes(operator));
     tokio::time::sleep(STEADY_FOR).await;
     let (cpu, after) = (operator.cpu_seconds().unwrap() - cpu, requests());
+    assert_eq!(writes(operator), written, "nothing has changed");
     let seconds = STEADY_FOR.as_secs_f64();
     for (name, value) in [
-        ("first full reconcile: s", first.as_secs_f64()),
-        ("steady: percent of a core", cpu / seconds * 100.0),
-        ("steady: memory, MiB", operator.memory_mib().unwrap()),
+        ("percent of a core", cpu / seconds * 100.0),
+        ("memory, MiB", operator.memory_mib().unwrap()),
         (
-            "steady: requests to the API server a second",
+            "requests to the API server a second",
             (after.0 - before.0) / seconds,
         ),
-        (
-            "steady: calls of the broker a second",
-            (after.1 - before.1) / seconds,
-        ),
+        ("calls of the broker a second", (after.1 - before.1) / seconds),
     ] {
-        println!("figure: {name} = {value:.3}");
+        println!("figure: {of}: {name} = {value:.3}");
     }
 }
 
@@ -108,19 +146,21 @@ async fn many_topics_and_groups_are_made_and_afterwards_nothing_is_written() {
     make_all::<ConsumerGroup>(&stage, "ConsumerGroup", count, &json!({})).await;
     let started = Instant::now();
     let resync = if measured { 120 } else { RESYNC_SECONDS }.to_string();
-    let operator = stage.leader_with(&["--resync-seconds", &resync]).await;
+    let operator = leader(&stage, &["--resync-seconds", &resync]).await;
+    until_told(&operator, count * 2).await;
     until_all::<Topic>(&stage, count, is_ready).await;
     until_all::<ConsumerGroup>(&stage, count, is_up_to_date).await;
-    let first = started.elapsed();
+    let first = started.elapsed().as_secs_f64();
     let requests = |what: &str| operator.sum(what, |_| true).unwrap();
-    let calls = requests("sluice_operator_broker_requests_total");
     println!(
-        "{count} topics and {count} groups: made within {:.1} s, with {} writes to the API server and {calls} calls of the broker",
-        first.as_secs_f64(),
-        writes(&operator)
+        "{count} topics and {count} groups: {} writes to the API server and {} calls of the broker",
+        writes(&operator),
+        requests("sluice_operator_broker_requests_total")
     );
     if measured {
-        measure(&operator, first).await;
+        println!("figure: all are made: s = {first:.3}");
+        measure(&operator, "steady").await;
+        return;
     }
     let runs = || requests("sluice_operator_reconcile_runs_total");
     let versions = async || {
@@ -138,4 +178,41 @@ async fn many_topics_and_groups_are_made_and_afterwards_nothing_is_written() {
         .unwrap();
     assert_eq!(writes(&operator), written, "nothing has changed");
     assert!(versions().await == before, "something was written");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_groups_are_scaled_with_few_requests_and_no_writes_while_nothing_happens() {
+    let (count, measured) = wanted();
+    let count = if measured { count } else { SCALED_COUNT };
+    let stage = Stage::new().await;
+    stage.make_workload::<Deployment>("worker", 1).await;
+    let broker = json!({"source": "Broker"});
+    let fields = scaled("worker", json!({"lag": broker, "mode": "Recommend"}));
+    make_all::<ConsumerGroup>(&stage, "ConsumerGroup", count, &fields).await;
+    let every = if measured { "15" } else { "1" };
+    let operator = leader(&stage, &["--resync-seconds", "120", "--evaluate-seconds", every]).await;
+    stage.make_orders(4).await;
+    let shown = |group: &ConsumerGroup| condition_of_group(group, "MetricsAvailable") == "True MetricsRead";
+    until_all::<ConsumerGroup>(&stage, count, shown).await;
+    if measured {
+        measure(&operator, "all scaled").await;
+        return;
+    }
+    let all_of = u32::try_from(count).unwrap();
+    until_evaluated(&operator, all_of * 2).await;
+    let reads = || {
+        let of_workloads = |sample: &Sample| sample.labels["resource"].starts_with("deployments");
+        operator
+            .sum("sluice_operator_kubernetes_requests_total", of_workloads)
+            .unwrap()
+    };
+    let (written, read, looks) = (writes(&operator), reads(), evaluations(&operator));
+    until_evaluated(&operator, all_of * 5).await;
+    assert_eq!(writes(&operator), written, "nothing has changed");
+    let (read, looks) = (reads() - read, evaluations(&operator) - looks);
+    // Some are under way at either end.
+    assert!(
+        read <= looks + f64::from(all_of),
+        "{read} for {looks} evaluations"
+    );
 }

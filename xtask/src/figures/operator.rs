@@ -10,7 +10,8 @@ use crate::process::shown;
 use crate::test::of_workspace;
 
 const SUITE: &str = "operator_scaling";
-const TEST: &str = "many_topics_and_groups_are_made";
+/// All of its tests with so many.
+const TESTS: &str = "load::";
 /// Of each kind.
 const COUNT: &str = "1000";
 /// What stands before each figure in what the suite prints.
@@ -22,7 +23,7 @@ pub fn measure(setup: &Setup) -> Result<Table> {
     for _ in 0..setup.runs {
         let mut command = of_workspace(&[SUITE.to_owned()]);
         command
-            .args(["--", "--nocapture", TEST])
+            .args(["--", "--nocapture", "--test-threads=1", TESTS])
             .env("SLUICE_BIN_DIR", &setup.programs)
             .env("SLUICE_OPERATOR_OBJECTS", COUNT);
         let output = command.stderr(Stdio::inherit()).output();

@@ -7,6 +7,7 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::api::PostParams;
 use serde_json::json;
+use sluice_operator_api::labels::FORCE_SYNC;
 use sluice_operator_api::{ConsumerGroup, Topic};
 use sluice_tests::metrics::Sample;
 use sluice_tests::operator::Operator;
@@ -14,7 +15,7 @@ use sluice_tests::stage::{Kind, resource};
 use sluice_tests::wait;
 
 use crate::stage::{
-    Scaling as _, Stage, condition_of_group, evaluations, is_ready, scaled, until_evaluated, writes,
+    Scaling as _, Stage, TOPIC, condition_of_group, evaluations, is_ready, scaled, until_evaluated, writes,
 };
 
 /// Of each kind, where nobody says how many.
@@ -194,6 +195,14 @@ async fn many_groups_are_scaled_with_few_requests_and_no_writes_while_nothing_ha
     stage.make_orders(4).await;
     let shown = |group: &ConsumerGroup| condition_of_group(group, "MetricsAvailable") == "True MetricsRead";
     until_all::<ConsumerGroup>(&stage, count, shown).await;
+    // How many groups read the topic is told with its next look, which is to come now and not amid what is counted.
+    let again = json!({"metadata": {"annotations": {FORCE_SYNC: "now"}}});
+    stage.patch::<Topic>(TOPIC, again).await;
+    let all_read = |topic: &Topic| {
+        let groups = topic.status.as_ref().and_then(|status| status.consumer_groups);
+        groups == i32::try_from(count).ok()
+    };
+    stage.until::<Topic>("all groups read it", TOPIC, all_read).await;
     if measured {
         measure(&operator, "all scaled").await;
         return;

@@ -20,6 +20,7 @@ at messages without a group, use `sluicectl message tail` or `find`.
 Examples:
   sluicectl message receive readers orders
   sluicectl message receive readers orders --ack --max 10 --wait 30s
+  sluicectl message receive readers orders --ack --follow
   sluicectl message receive readers orders --tags 'created || paid' -o json";
 
 const TAIL: &str = "\
@@ -118,6 +119,9 @@ pub struct ReceiveMessages {
     /// Acknowledge what was received and shown: it is done, and does not come again
     #[arg(long)]
     pub ack: bool,
+    /// Go on until interrupted. With -o json each batch is a document on a line
+    #[arg(long, conflicts_with_all = ["max", "wait"])]
+    pub follow: bool,
     /// How many messages at most
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..))]
     pub max: u32,

@@ -124,24 +124,52 @@ fn now() -> prost_types::Timestamp {
 
 async fn receive(args: &ReceiveMessages, session: &Session) -> Outcome {
     let mut client = session.client().await?;
+    if args.follow {
+        loop {
+            let received = receive_up_to(args, &mut client).await?;
+            if !received.is_empty() {
+                let report = report(args, &received);
+                let shown = session.printer().show_one_of_many(&report);
+                settle(args, &received, shown, &mut client).await?;
+            }
+        }
+    }
     let received = receive_up_to(args, &mut client).await?;
-    let report = ReceivedMessages {
+    let report = report(args, &received);
+    if args.ack {
+        let shown = session.printer().show(&report);
+        settle(args, &received, shown, &mut client).await?;
+        return Ok(None);
+    }
+    if !received.is_empty() {
+        session.printer().note(&format!(
+            "not acknowledged: they come again to group {} after {:?}; with --ack they are done",
+            args.group, args.invisible
+        ));
+    }
+    shown(report)
+}
+
+fn report(args: &ReceiveMessages, received: &[v2::Message]) -> ReceivedMessages {
+    ReceivedMessages {
         group: args.group.clone(),
         topic: args.topic.clone(),
         acknowledged: args.ack,
         messages: received.iter().cloned().map(Message::received).collect(),
-    };
-    if !args.ack {
-        if !received.is_empty() {
-            session.printer().note(&format!(
-                "not acknowledged: they come again to group {} after {:?}; with --ack they are done",
-                args.group, args.invisible
-            ));
-        }
-        return shown(report);
     }
-    // First they are shown: what nobody has seen must come again.
-    session.printer().show(&report).map_err(|failure| {
+}
+
+/// Acknowledges them, if that was asked for. First they are shown: what nobody has seen must come again.
+async fn settle(
+    args: &ReceiveMessages,
+    received: &[v2::Message],
+    shown: Result<(), Failure>,
+    client: &mut Client,
+) -> Result<(), Failure> {
+    if !args.ack {
+        return shown;
+    }
+    shown.map_err(|failure| {
         if failure.is_closed_output() && !received.is_empty() {
             Failure::new(
                 Kind::Failed,
@@ -156,7 +184,7 @@ async fn receive(args: &ReceiveMessages, session: &Session) -> Outcome {
     for some in received.chunks(RECEIVE_AT_ONCE as usize) {
         client.acknowledge(&args.group, &args.topic, some).await?;
     }
-    Ok(None)
+    Ok(())
 }
 
 /// Waits for the first message as long as was asked for, however short the broker's longest wait is; then takes what is

@@ -14,6 +14,27 @@ fn stage() -> (Broker, Sluicectl) {
 }
 
 #[test]
+fn a_consumer_goes_on_until_it_is_interrupted() {
+    let (_broker, sluicectl) = stage();
+    let arguments = [
+        "message", "receive", "readers", "orders", "--ack", "--follow", "-o", "json",
+    ];
+    let following = sluicectl.follow(&arguments).unwrap();
+    for body in ["one", "two"] {
+        sluicectl.ok(&["message", "send", "orders", body]).unwrap();
+        let document: serde_json::Value = serde_json::from_str(&following.line().unwrap()).unwrap();
+        assert_eq!(document["messages"][0]["body"], json!(body));
+        assert_eq!(document["acknowledged"], json!(true));
+    }
+    let said = sluicectl
+        .run(&[
+            "message", "receive", "readers", "orders", "--follow", "--max", "3",
+        ])
+        .unwrap();
+    assert_eq!(said.code, 2, "{said:?}");
+}
+
+#[test]
 fn a_message_is_sent_received_with_all_it_has_and_acknowledged() {
     let (_broker, sluicectl) = stage();
     let details = [

@@ -28,3 +28,4 @@ pub use cluster::Cluster;
 pub use definitions::of_prometheus_operator;
 pub use folder::remove_abandoned;
 pub use process::Process;
+pub use programs::folder as programs_folder;

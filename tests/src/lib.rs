@@ -18,6 +18,7 @@ pub mod kube;
 pub mod metrics;
 pub mod operator;
 pub mod oracle;
+pub mod pages;
 pub mod ports;
 pub mod process;
 pub mod prometheus;

@@ -13,7 +13,7 @@ use crate::workspace::SYSTEM_TESTS;
 use crate::{apt, deny, kube, suites, tools, verify, workspace};
 
 /// Tells the suites where the executables under test are.
-const BINARIES: &str = "SLUICE_BIN_DIR";
+pub const BINARIES: &str = "SLUICE_BIN_DIR";
 /// Tells the suites to take their long form.
 const LONG: &str = "SLUICE_LONG";
 
@@ -114,6 +114,7 @@ fn prepare(run: &mut Run, chosen_by_name: bool) -> bool {
 /// Programs that single suites need, from Debian's packages.
 const PACKAGED: &[(&str, &[apt::Packaged])] = &[
     ("docs_commands", &apt::OF_PAGES),
+    ("docs_on_kubernetes", &apt::OF_NODES),
     ("image", &[apt::BUILDAH, apt::RUNC]),
     ("kube_harness", &apt::OF_NODES),
     ("operator_end_to_end", &apt::OF_NODES),
@@ -127,6 +128,7 @@ const PACKAGED: &[(&str, &[apt::Packaged])] = &[
 /// The suites that start a Kubernetes, or only its API server.
 const KUBERNETES: &[&str] = &[
     "chart",
+    "docs_on_kubernetes",
     "kube_harness",
     "kube_resources",
     "operator_alerts",
@@ -203,8 +205,24 @@ fn build_suites(chosen: &[String]) -> Result<()> {
         .try_for_each(|suite| check(of_suite(suite).arg("--no-run")))
 }
 
-/// Builds what is tested the way it is shipped (these packages alone, so that no feature of the tests leaks
-/// into it), then runs suite after suite, each test of it alone: they start processes, measure and share two
+/// Builds what is tested the way it is shipped: these packages alone, so that no feature of the tests leaks into it.
+pub fn build_executables() -> Result<()> {
+    check(&mut cargo(&[
+        "build",
+        "--locked",
+        "--release",
+        "-p",
+        "sluice-broker",
+        "-p",
+        "sluice-bench",
+        "-p",
+        "sluice-cli",
+        "-p",
+        "sluice-operator",
+    ]))
+}
+
+/// Builds what is tested, then runs suite after suite, each test of it alone: they start processes, measure and share two
 /// cores. Most suites are not optimised: what counts runs in the executables.
 ///
 /// The programs of Kubernetes are waited for before the first of them, so that no suite measures beside a build.
@@ -215,21 +233,7 @@ fn system_suites(
     programs: Option<kube::Building>,
     environment: &[(&str, String)],
 ) {
-    let built = run.step("build the executables", || {
-        check(&mut cargo(&[
-            "build",
-            "--locked",
-            "--release",
-            "-p",
-            "sluice-broker",
-            "-p",
-            "sluice-bench",
-            "-p",
-            "sluice-cli",
-            "-p",
-            "sluice-operator",
-        ]))
-    });
+    let built = run.step("build the executables", build_executables);
     let compiled = run.step("build the suites", || build_suites(chosen));
     let programs: Option<PathBuf> = programs.and_then(|building| building.finish(run));
     if !(built && compiled) {

@@ -13,7 +13,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use sluice_tests::{binaries, wait};
 use tempfile::TempDir;
 
-use crate::pages::Block;
+use sluice_tests::pages::Block;
 
 const WITHIN: Duration = Duration::from_secs(60);
 /// Ends the output of a block.

@@ -4,4 +4,3 @@
 mod machine;
 mod newcomer;
 mod operations;
-mod pages;

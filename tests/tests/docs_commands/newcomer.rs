@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::machine::Machine;
-use crate::pages;
+use sluice_tests::pages;
 
 const HEADING: &str = "Run it";
 /// What a newcomer is promised, from when it is built.

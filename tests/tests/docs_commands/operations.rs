@@ -6,7 +6,7 @@ use serde_json::json;
 use sluice_tests::java::{Driver, Event};
 
 use crate::machine::Machine;
-use crate::pages;
+use sluice_tests::pages;
 
 const PAGE: &str = "docs/operations.md";
 /// Where somebody is to be slow.

@@ -100,6 +100,27 @@ fn a_cluster_that_is_killed_leaves_nothing_and_another_starts_in_its_place() {
         !control_groups(&folder).is_empty(),
         "pods run in a group of the cluster"
     );
+    // As a newcomer has them after `cargo xtask kube images`.
+    let images = succeeds(&["images"], &folder);
+    let operator = images.lines().find(|name| name.starts_with("sluice-operator:"));
+    let operator = format!("--image={}", operator.unwrap());
+    let run = [
+        "run",
+        "operator",
+        &operator,
+        "--image-pull-policy=Never",
+        "--restart=Never",
+        "--",
+        "--version",
+    ];
+    Kubectl::of(&kubeconfig).run(&run).unwrap();
+    let done = [
+        "wait",
+        "--for=jsonpath={.status.phase}=Succeeded",
+        "--timeout=60s",
+        "pod/operator",
+    ];
+    Kubectl::of(&kubeconfig).run(&done).unwrap();
     let again = harness(&["up"], &folder);
     let error = String::from_utf8_lossy(&again.stderr).into_owned();
     assert!(!again.status.success() && error.contains("is running"), "{error}");

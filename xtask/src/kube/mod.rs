@@ -31,6 +31,8 @@ const SUITE_OF_HARNESS: &str = "kube_harness";
 pub enum KubeCommand {
     /// Start a cluster of one node, and tell how to use it (needs root)
     Up(Place),
+    /// Build the images of the broker and the operator, and hand them to the running cluster (needs root)
+    Images(Place),
     /// End the cluster and remove everything of it
     Down(Place),
     /// Run the suites that need Kubernetes
@@ -64,6 +66,7 @@ pub fn kube(command: &KubeCommand) -> Result<ExitCode> {
             let programs = programs::built(&Mutex::new(std::io::stderr()))?;
             harness("up", place, Some(&programs))
         }
+        KubeCommand::Images(place) => images(place),
         KubeCommand::Down(place) => harness("down", place, None),
         KubeCommand::Test(args) => run_suites(args),
         KubeCommand::Programs => {
@@ -72,6 +75,15 @@ pub fn kube(command: &KubeCommand) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
     }
+}
+
+/// The executables are built as they are released.
+fn images(place: &Place) -> Result<ExitCode> {
+    [apt::BUILDAH, apt::RUNC]
+        .iter()
+        .try_for_each(|packaged| packaged.install())?;
+    test::build_executables()?;
+    harness("images", place, None)
 }
 
 /// Runs the suites by name, with the cluster that was named for them.
@@ -102,6 +114,7 @@ fn harness(command: &str, place: &Place, programs: Option<&Path>) -> Result<Exit
     };
     let mut harness = Command::new(target.join("debug").join(HARNESS));
     harness.arg(command).arg(folder);
+    harness.env(test::BINARIES, target.join("release"));
     if let Some(programs) = programs {
         harness.env(PROGRAMS, programs);
     }

@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use anyhow::Result;
 use sluice_tests::kube::cluster::Own;
+use sluice_tests::kube::programs_folder;
 use tokio::signal::unix::{SignalKind, signal};
+
+use crate::images;
 
 /// In the cluster's folder, once it is ready: what to tell about it.
 pub const READY: &str = "ready";
@@ -29,21 +32,23 @@ pub fn hold(folder: &Path) -> Result<()> {
 async fn run(folder: &Path) -> Result<()> {
     let mut cluster = Own::at(folder).await?;
     // Complete when it has its name.
-    fs::write(folder.join("ready.new"), told(&cluster))?;
+    fs::write(folder.join("ready.new"), told(&cluster, programs_folder()?))?;
     fs::rename(folder.join("ready.new"), folder.join(READY))?;
     loop {
         cluster.check()?;
+        images::take(&cluster)?;
         tokio::time::sleep(LOOK_EVERY).await;
     }
 }
 
-fn told(cluster: &Own) -> String {
+fn told(cluster: &Own, programs: &Path) -> String {
     format!(
-        "the node is ready, after {:.1} s\n\n  export KUBECONFIG={}\n  kubectl get nodes\n\n\
+        "the node is ready, after {:.1} s\n\n  export KUBECONFIG={}\n  export PATH=\"{}:$PATH\"\n  kubectl get nodes\n\n\
          Services and pods have addresses in the node's own network:\n\n  {} curl http://ADDRESS:PORT\n\n\
          logs of its parts: {}\n",
         cluster.took().as_secs_f64(),
         cluster.kubeconfig().display(),
+        programs.display(),
         cluster.network_prefix(),
         cluster.folder().join("logs").display(),
     )

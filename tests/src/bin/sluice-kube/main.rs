@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod hold;
+mod images;
 mod up;
 
 use std::path::PathBuf;
@@ -22,6 +23,8 @@ struct Args {
 enum Command {
     /// Start it, wait until it is ready, and tell how to use it
     Up(Place),
+    /// Make the images of the broker and the operator, and hand them to it
+    Images(Place),
     /// End it and remove everything of it
     Down(Place),
     /// Run it until a signal comes (what up starts)
@@ -38,6 +41,7 @@ struct Place {
 fn main() -> Result<()> {
     match Args::parse().command {
         Command::Up(place) => up::up(&place.folder),
+        Command::Images(place) => images::hand_over(&place.folder),
         Command::Down(place) => up::down(&place.folder),
         Command::Hold(place) => hold::hold(&place.folder),
     }

@@ -91,7 +91,7 @@ fn number(folder: &Path) -> PathBuf {
 }
 
 /// The process that holds it, if it lives: numbers are used again, and by others.
-fn owner(folder: &Path) -> Option<Pid> {
+pub fn owner(folder: &Path) -> Option<Pid> {
     let number: i32 = fs::read_to_string(number(folder)).ok()?.parse().ok()?;
     let arguments = fs::read(format!("/proc/{number}/cmdline")).ok()?;
     let holds = String::from_utf8_lossy(&arguments).contains("\0hold\0");

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
+use crate::binaries;
 use anyhow::{Context as _, Result};
-use sluice_tests::binaries;
 
 /// Stands for anything in a line of what is printed.
 const ANYTHING: &str = "…";
@@ -23,6 +23,7 @@ pub struct Block {
 
 impl Block {
     /// The first line of what is to be printed that is not.
+    #[must_use]
     pub fn missing_in(&self, output: &str) -> Option<&str> {
         let mut printed = output.lines();
         self.prints
@@ -33,6 +34,9 @@ impl Block {
 }
 
 /// The blocks of a page of this repository.
+///
+/// # Errors
+/// When it cannot be read.
 pub fn of(page: &str) -> Result<Vec<Block>> {
     let path = binaries::workspace().join(Path::new(page));
     let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;

@@ -9,9 +9,10 @@ use sluice_tests::kube::{Cluster, programs_folder};
 use sluice_tests::pages::Block;
 use tempfile::TempDir;
 
+const KUBECONFIG: &str = "kubeconfig";
+
 /// The shell; each block has one of its own.
 pub struct Terminal {
-    kubeconfig: Option<String>,
     home: TempDir,
 }
 
@@ -23,29 +24,27 @@ impl Terminal {
             symlink(programs_folder()?.join(name), home.path().join(name))?;
         }
         symlink(binaries::sluicectl()?, home.path().join("sluicectl"))?;
-        let kubeconfig = match cluster {
-            Cluster::Own(own) => Some(own.kubeconfig().display().to_string()),
-            // The one that its context was found in.
-            Cluster::Foreign(_) => std::env::var("KUBECONFIG").ok(),
-        };
-        Ok(Self { kubeconfig, home })
+        // Of one context: what somebody else's kubeconfig has besides is not to be touched.
+        let only = cluster
+            .kubectl()
+            .run(&["config", "view", "--minify", "--flatten", "--raw"])?;
+        std::fs::write(home.path().join(KUBECONFIG), only)?;
+        Ok(Self { home })
     }
 
     /// Runs the commands of a block, of which none may fail, and which print what stands behind them.
     pub fn run(&self, page: &str, block: &Block) -> Result<()> {
         let place = format!("{page}:{} ({})", block.line, block.heading);
         println!("{place}\n{}", block.commands);
-        let mut shell = Command::new("bash");
-        shell
+        let output = Command::new("bash")
             .args(["-c", &format!("set -eo pipefail\n{}", block.commands)])
             .current_dir(binaries::workspace())
             .env("PATH", format!("{}:/usr/bin:/bin", self.home.path().display()))
             .env("HOME", self.home.path())
-            .stdin(Stdio::null());
-        if let Some(kubeconfig) = &self.kubeconfig {
-            shell.env("KUBECONFIG", kubeconfig);
-        }
-        let output = shell.output().context("cannot start bash")?;
+            .env("KUBECONFIG", self.home.path().join(KUBECONFIG))
+            .stdin(Stdio::null())
+            .output()
+            .context("cannot start bash")?;
         let printed = String::from_utf8_lossy(&output.stdout).into_owned();
         let said = String::from_utf8_lossy(&output.stderr);
         println!("{printed}{said}");

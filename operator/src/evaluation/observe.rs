@@ -7,7 +7,7 @@ use crate::autoscale::{Lag, Missing, MissingKind, Observed, Pauses, Target};
 use crate::broker::{BrokerAdmin as _, Remote};
 use crate::broker_object::ClusterState;
 use crate::error::ReconcileError;
-use crate::prometheus::{ErrorKind, Question, Selection};
+use crate::prometheus::{ErrorKind, Question, Selection, SelectionInvalid};
 use crate::scaling::{LagQueries, Seen, pods};
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::jiff::Timestamp;
@@ -170,13 +170,14 @@ async fn of_prometheus(
         .iter()
         .map(|subscription| &*subscription.topic)
         .collect();
-    // Brokers of all clusters have the same names.
+    // Brokers of all clusters have the same names, and clusters of other namespaces may.
     let cluster = [("cluster", &*group.spec.cluster_ref.name)];
-    let selected = (
-        Selection::new(&name, &[], &cluster),
-        Selection::new(&name, &topics, &cluster),
-    );
-    let (Ok(whole), Ok(subscribed)) = selected else {
+    let namespace = group.namespace().unwrap_or_default();
+    let selected = |topics: &[&str]| {
+        let selection = Selection::new(&name, topics, &cluster)?;
+        Ok::<_, SelectionInvalid>(selection.of_namespace(&namespace))
+    };
+    let (Ok(whole), Ok(subscribed)) = (selected(&[]), selected(&topics)) else {
         return Readings::none(Missing {
             kind: MissingKind::Refused,
             detail: "the consumer group has no name".to_owned(),

@@ -58,6 +58,16 @@ impl Selection {
         })
     }
 
+    /// Of these series those of a namespace's brokers, where the label says which. Clusters of one name are told apart by
+    /// it; a Prometheus that scrapes one namespace need not give the label.
+    #[must_use]
+    pub fn of_namespace(mut self, namespace: &str) -> Self {
+        let either = quoted(&format!("|{}", literal(namespace)));
+        // Writing to a string cannot fail.
+        let _ = write!(self.matchers, "namespace=~{either},");
+        self
+    }
+
     /// Messages that nobody holds.
     pub fn ready(&self) -> String {
         self.total("rocketmq_consumer_ready_messages", r#"is_retry="false","#)
@@ -225,6 +235,15 @@ mod tests {
         for (query, wanted) in rows {
             assert_eq!(query, wanted);
         }
+    }
+
+    #[test]
+    fn series_without_a_namespace_are_any_namespaces() {
+        let selection = Selection::new("billing", &[], &[("cluster", "prod")]).unwrap();
+        assert_eq!(
+            selection.of_namespace("shop").dead_letters(),
+            r#"sum(max by (node_id) (rocketmq_send_to_dlq_messages_total{cluster="prod",namespace=~"|shop",consumer_group="billing"}))"#
+        );
     }
 
     #[test]

@@ -2,10 +2,34 @@
 
 use sluice_operator::prometheus::{Question, Selection};
 use sluice_operator::scaling::LagQueries;
-use sluice_tests::process::Setup;
+use sluice_tests::process::{Broker, Setup};
 use sluice_tests::prometheus::Prometheus;
 
 use crate::scraped::{backlog, becomes, count, lag, now, queries, question, twice};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clusters_of_one_name_in_two_namespaces_are_told_apart_where_their_series_say_which() {
+    let [shop, other] = [(); 2].map(|()| Setup::new().start().unwrap());
+    let job = |name: &str, broker: &Broker, labels: &str| {
+        format!(
+            "- job_name: {name}\n  static_configs:\n  - targets: ['127.0.0.1:{}']\n    labels: {{{labels}}}\n",
+            broker.http_port()
+        )
+    };
+    let configuration = |labels: [&str; 2]| {
+        let jobs = [job("shop", &shop, labels[0]), job("other", &other, labels[1])];
+        format!("global: {{scrape_interval: 1s}}\nscrape_configs:\n{}", jobs.concat())
+    };
+    backlog(&shop).await;
+    let selection = || Selection::new("billing", &[], &[]).unwrap();
+    let labelled = Prometheus::start(&configuration(["namespace: shop", "namespace: other"])).unwrap();
+    let labelled = queries(&labelled);
+    becomes(&labelled, &selection().of_namespace("shop").ready(), 10).await;
+    let elsewhere = count(&labelled, selection().of_namespace("other").ready()).await;
+    assert_eq!(elsewhere, None, "that cluster has no such group");
+    let plain = Prometheus::start(&configuration(["", ""])).unwrap();
+    becomes(&queries(&plain), &selection().of_namespace("other").ready(), 10).await;
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_default_queries_agree_with_the_broker_although_each_series_is_there_twice() {

@@ -234,9 +234,17 @@ fn ready(workload: &Value) -> Option<u32> {
     ready.and_then(|ready| u32::try_from(ready).ok())
 }
 
-/// Whether pods of another kind than the wanted one are left, by what Deployments and StatefulSets tell. Other workloads tell
-/// nothing of the sort.
+/// Whether pods are being exchanged for others, by what Deployments and StatefulSets tell. Other workloads tell nothing of the
+/// sort. An exchange that somebody has paused, or that the Deployment says does not get on, is none that will be over soon.
 fn is_rolling_out(workload: &Value) -> bool {
+    let is_paused = workload.pointer("/spec/paused").and_then(Value::as_bool) == Some(true);
+    let conditions = workload.pointer("/status/conditions").and_then(Value::as_array);
+    let is_stuck = conditions.into_iter().flatten().any(|condition| {
+        condition["type"] == "Progressing" && condition["reason"] == "ProgressDeadlineExceeded"
+    });
+    if is_paused || is_stuck {
+        return false;
+    }
     let number = |path: &str| workload.pointer(path).and_then(Value::as_i64);
     let text = |path: &str| workload.pointer(path).and_then(Value::as_str);
     let is_old = match (number("/status/updatedReplicas"), number("/status/replicas")) {

@@ -223,6 +223,16 @@ fn a_rollout_is_seen_by_pods_of_an_older_revision() {
         (deployment(json!({ "replicas": 3, "updatedReplicas": 3 })), false),
         (deployment(json!({ "replicas": 4, "updatedReplicas": 1 })), true),
         (deployment(json!({ "replicas": 4 })), true),
+        (
+            deployment(json!({ "replicas": 4, "updatedReplicas": 1, "conditions": [
+                { "type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded" },
+            ] })),
+            false,
+        ),
+        (
+            json!({ "spec": { "strategy": {}, "paused": true }, "status": { "replicas": 4, "updatedReplicas": 1 } }),
+            false,
+        ),
         (deployment(json!({})), false),
         (
             json!({ "status": { "replicas": 2, "updatedReplicas": 2, "currentRevision": "a", "updateRevision": "a" } }),

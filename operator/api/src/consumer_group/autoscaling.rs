@@ -98,7 +98,8 @@ fn deployment() -> String {
 #[serde(rename_all = "camelCase")]
 pub struct Cap {
     /// `QueueCount`, the default: as many consumers as the group's topics have queues. `QueuesWithLag`: as many as have something
-    /// to do, so that one hot queue does not start many consumers. `None`: no bound but `maxReplicas`, for groups whose consumers
+    /// to do, so that one hot queue does not start many consumers; where the lag is read from Prometheus this takes the brokers'
+    /// `queueMetrics`, and is as `QueueCount` without. `None`: no bound but `maxReplicas`, for groups whose consumers
     /// share queues.
     #[serde(default)]
     pub policy: CapPolicy,
@@ -174,7 +175,7 @@ pub struct Lag {
     pub activation_messages: i32,
     /// Leave queues out whose first message has not moved for this long while others go on, in seconds, 60 to 86400: more
     /// consumers do not help a message that always fails. They still count as work, so that nothing is scaled to zero because of
-    /// them. None are left out unless this is given.
+    /// them. None are left out unless this is given, nor where `source` is `Prometheus`, which does not tell what is done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 60, max = 86_400))]
     pub exclude_stuck_queues_after_seconds: Option<i32>,

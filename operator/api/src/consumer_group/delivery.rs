@@ -112,7 +112,7 @@ pub struct Retry {
     #[serde(default = "max_attempts")]
     #[schemars(range(min = 1, max = 1000))]
     pub max_attempts: i32,
-    /// How long a message waits between its deliveries; RocketMQ's steps, from 10 seconds to 2 hours, unless given.
+    /// How long a message waits between its deliveries; RocketMQ's 18 steps, from 1 second to 2 hours, unless given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backoff: Option<Backoff>,
 }

@@ -98,7 +98,8 @@ pub enum GuardAction {
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("has(self.above) || has(self.below)").message("give above, below, or both"))]
 pub struct PrometheusGuard {
-    /// PromQL with one number as its result. If it has none, the guard keeps its state and MetricsAvailable says so.
+    /// PromQL with one number as its result. If it has none, no replica is added, whatever the guard's action, and
+    /// MetricsAvailable says so.
     #[schemars(length(min = 1, max = 4096))]
     pub query: String,
     /// The guard is active while the result is more than this decimal number, such as `"85"` or `"0.8"`.

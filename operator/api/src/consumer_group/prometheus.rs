@@ -38,7 +38,9 @@ pub struct Prometheus {
     #[serde(default = "timeout_seconds")]
     #[schemars(range(min = 1, max = 60))]
     pub timeout_seconds: i32,
-    /// How old a sample may be, in seconds, 5 to 3600; 120 unless given. Older ones count as missing.
+    /// How old a sample may be, in seconds, 5 to 3600; 120 unless given. Older ones count as missing. Of a query
+    /// of your own the age is that of its result, which Prometheus makes anew each time: it itself leaves out samples that are
+    /// older than its look-back, five minutes as a rule.
     #[serde(default = "max_sample_age_seconds")]
     #[schemars(range(min = 5, max = 3600))]
     pub max_sample_age_seconds: i32,

@@ -77,7 +77,7 @@ pub struct LagStatus {
     /// Messages that are delivered and not acknowledged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inflight: Option<i64>,
-    /// The age of the oldest message that is not done, in seconds.
+    /// The age of the oldest message that is not done, in seconds; absent where the lag is read from Prometheus.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub age_seconds: Option<i64>,
     /// Queues with messages that are not done.
@@ -98,7 +98,7 @@ pub struct ReplicaStatus {
     /// What it is to have now, after windows, steps and guards.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub desired: Option<i32>,
-    /// What the lag asks for, within `minReplicas` and the cap.
+    /// What the lag asks for, before any bound.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recommended: Option<i32>,
     /// The most that it may have.
@@ -135,7 +135,7 @@ pub struct Decision {
     pub from: i32,
     /// The replicas that were decided on.
     pub to: i32,
-    /// What the lag asked for, within `minReplicas` and the cap; absent if the lag could not be told.
+    /// What the lag asked for, before any bound; absent if the lag could not be told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recommended: Option<i32>,
     /// Why.

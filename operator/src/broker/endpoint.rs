@@ -2,9 +2,11 @@
 
 use http::uri::Authority;
 use std::fmt;
-use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint as Transport};
+use tonic::transport::{Channel, ClientTlsConfig, Endpoint as Transport};
 
+use super::certificate::Pinned;
 use super::error::{BrokerError, causes};
+use std::sync::Arc;
 use std::time::Duration;
 
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
@@ -16,8 +18,8 @@ const KEEPALIVE: Duration = Duration::from_secs(20);
 pub struct Endpoint {
     /// HOST:PORT.
     pub address: String,
-    /// TLS, with the CA in PEM that has signed the broker's certificate; plaintext without.
-    pub ca: Option<Vec<u8>>,
+    /// TLS with a broker that shows this certificate, in PEM; plaintext without.
+    pub certificate: Option<Vec<u8>>,
     /// What the broker lets in.
     pub token: Option<String>,
 }
@@ -27,7 +29,7 @@ impl fmt::Debug for Endpoint {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.debug_struct("Endpoint")
             .field("address", &self.address)
-            .field("tls", &self.ca.is_some())
+            .field("tls", &self.certificate.is_some())
             .field("token", &self.token.is_some())
             .finish()
     }
@@ -36,7 +38,11 @@ impl fmt::Debug for Endpoint {
 impl Endpoint {
     /// A channel that connects when it is first used, and again whenever it has to.
     pub(super) fn channel(&self) -> Result<Channel, BrokerError> {
-        let scheme = if self.ca.is_some() { "https" } else { "http" };
+        let scheme = if self.certificate.is_some() {
+            "https"
+        } else {
+            "http"
+        };
         let invalid =
             |why: String| BrokerError::Invalid(format!("{} is no admin address: {why}", self.address));
         let authority = self.address.parse::<Authority>().ok();
@@ -51,17 +57,16 @@ impl Endpoint {
             .http2_keep_alive_interval(KEEPALIVE)
             .keep_alive_timeout(CONNECT_WITHIN)
             .tcp_nodelay(true);
-        let Some(ca) = &self.ca else {
+        let Some(certificate) = &self.certificate else {
             return Ok(transport.connect_lazy());
         };
-        let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(ca));
-        let transport = transport.tls_config(tls).map_err(|error| {
-            BrokerError::Invalid(format!(
-                "TLS to {} cannot be used: {}; its CA has to be certificates in PEM",
-                self.address,
-                causes(&error)
-            ))
-        })?;
+        let pinned = Arc::new(Pinned::new(certificate)?);
+        let transport = transport
+            .tls_config_with_verifier(ClientTlsConfig::new(), pinned)
+            .map_err(|error| {
+                let why = causes(&error);
+                BrokerError::Invalid(format!("TLS to {} cannot be used: {why}", self.address))
+            })?;
         Ok(transport.connect_lazy())
     }
 }
@@ -74,7 +79,7 @@ mod tests {
     fn what_is_printed_of_an_endpoint_has_no_secret() {
         let endpoint = Endpoint {
             address: "orders-admin.shop.svc:8082".to_owned(),
-            ca: None,
+            certificate: None,
             token: Some("tr0ub4dor".to_owned()),
         };
         let printed = format!("{endpoint:?}");
@@ -89,7 +94,7 @@ mod tests {
         for address in ["", "a b:1", "host:port:more", "http://x"] {
             let endpoint = Endpoint {
                 address: address.to_owned(),
-                ca: None,
+                certificate: None,
                 token: None,
             };
             assert!(

@@ -3,6 +3,7 @@
 //! Every write carries the epoch that the broker has given to this leadership, and none is begun by a process that does
 //! not lead: what another replica has taken over cannot be undone from here.
 
+mod certificate;
 mod endpoint;
 mod error;
 #[cfg(test)]

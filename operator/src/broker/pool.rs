@@ -123,7 +123,7 @@ mod tests {
     fn endpoint(token: &str) -> Endpoint {
         Endpoint {
             address: "127.0.0.1:1".to_owned(),
-            ca: None,
+            certificate: None,
             token: Some(token.to_owned()),
         }
     }

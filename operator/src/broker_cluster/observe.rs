@@ -165,16 +165,21 @@ where
     Ok(api.list(parameters).await?.items)
 }
 
-/// How to reach the admin API; none without a token.
+/// How to reach the admin API; none without a token, or without the certificate that the brokers are given.
 pub fn endpoint(cluster: &BrokerCluster, context: &Context, observed: &Observed) -> Option<Endpoint> {
     let (namespace, name) = (cluster.namespace().unwrap_or_default(), cluster.name_any());
     let token = rotation::first(&observed.token_file(cluster)?)?;
+    let certificate = observed.tls(cluster, "tls.crt").map(<[u8]>::to_vec);
+    // Rather not at all than with a token that anybody on the way can read.
+    if cluster.spec.tls.is_some() && certificate.is_none() {
+        return None;
+    }
     let elsewhere = context.admin_addresses.get(&format!("{namespace}/{name}"));
     Some(Endpoint {
         address: elsewhere
             .cloned()
             .unwrap_or_else(|| names::admin_address(&name, &namespace)),
-        ca: observed.tls(cluster, "ca.crt").map(<[u8]>::to_vec),
+        certificate,
         token: Some(token),
     })
 }
@@ -195,7 +200,12 @@ async fn ask(cluster: &BrokerCluster, context: &Context, namespace: &str, observ
     }
     let Some(endpoint) = endpoint(cluster, context, observed) else {
         let secret = token_place(cluster).name;
-        return Broker::Silent(format!("the Secret '{secret}' in {namespace} has no admin token"));
+        let tls = cluster.spec.tls.as_ref();
+        let certificate = tls.map(|tls| format!(", or '{}' no certificate", tls.secret_ref.name));
+        return Broker::Silent(format!(
+            "the Secret '{secret}' in {namespace} has no admin token{}",
+            certificate.unwrap_or_default()
+        ));
     };
     let asked = async {
         let remote = context.brokers.connect(&key(cluster), &endpoint)?;

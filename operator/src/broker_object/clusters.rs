@@ -191,11 +191,19 @@ impl Clusters {
                 "the Secret '{secret}' has no admin token in its key '{field}'"
             )));
         };
-        let ca = match &cluster.spec.tls {
+        let certificate = match &cluster.spec.tls {
             None => None,
             Some(tls) => {
-                let certificate = secrets.get_opt(&tls.secret_ref.name).await?;
-                certificate.and_then(|secret| Some(secret.data?.get("ca.crt")?.0.clone()))
+                let name = &tls.secret_ref.name;
+                let found = secrets.get_opt(name).await?;
+                let certificate = found.and_then(|secret| Some(secret.data?.get("tls.crt")?.0.clone()));
+                if certificate.is_none() {
+                    // Rather not at all than with a token that anybody on the way can read.
+                    return Ok(Err(format!(
+                        "the Secret '{name}' with the brokers' certificate is not there yet, or has no key 'tls.crt'"
+                    )));
+                }
+                certificate
             }
         };
         let address = self
@@ -206,7 +214,7 @@ impl Clusters {
             .unwrap_or_else(|| names::admin_address(&key.name, &key.namespace));
         let endpoint = Endpoint {
             address,
-            ca,
+            certificate,
             token: Some(token),
         };
         let mut endpoints = self.endpoints.lock();

@@ -18,7 +18,10 @@ async fn clusters_of_one_name_in_two_namespaces_are_told_apart_where_their_serie
     };
     let configuration = |labels: [&str; 2]| {
         let jobs = [job("shop", &shop, labels[0]), job("other", &other, labels[1])];
-        format!("global: {{scrape_interval: 1s}}\nscrape_configs:\n{}", jobs.concat())
+        format!(
+            "global: {{scrape_interval: 1s}}\nscrape_configs:\n{}",
+            jobs.concat()
+        )
     };
     backlog(&shop).await;
     let selection = || Selection::new("billing", &[], &[]).unwrap();

@@ -7,3 +7,4 @@ mod groups;
 mod leading;
 mod making;
 mod stage;
+mod tls;

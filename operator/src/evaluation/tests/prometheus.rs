@@ -90,10 +90,7 @@ async fn answer(scraped: &Scraped, request: Request<Incoming>) -> http::Result<R
         .into_owned();
     if query.contains("rocketmq_") {
         // Other clusters may have a group of the same name, and brokers have.
-        assert!(
-            query.contains(r#"cluster="main",namespace=~"|shop""#),
-            "{query}"
-        );
+        assert!(query.contains(r#"cluster="main",namespace=~"|shop""#), "{query}");
     }
     if query == "together" {
         scraped.together.wait().await;

@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result};
 use clap::{Args, ValueEnum};
 
-use crate::{apt, process, workspace};
+use crate::{apt, test, workspace};
 
 /// What to measure, and how often.
 #[derive(Args)]
@@ -73,17 +73,7 @@ pub struct Setup {
 /// Measures, and prints the tables as Markdown.
 pub fn figures(args: &FiguresArgs) -> Result<ExitCode> {
     apt::H2LOAD.install()?;
-    process::check(&mut process::cargo(&[
-        "build",
-        "--locked",
-        "--release",
-        "-p",
-        "sluice-broker",
-        "-p",
-        "sluice-bench",
-        "-p",
-        "sluice-operator",
-    ]))?;
+    test::build_executables()?;
     let target = workspace::target()?;
     let dir = args.dir.clone().unwrap_or_else(|| target.join("figures"));
     std::fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;

@@ -27,6 +27,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .bytes(".")
         // Constructors over a network would pull tonic's transport into every user of the types.
         .build_transport(false)
+        .codec_path("crate::codec::BoundedCodec")
         .compile_fds(descriptors)?;
     Ok(())
 }

@@ -60,6 +60,8 @@ pub enum Command {
     /// Send a few messages to each of many topics, and receive one of each for many groups: metrics have much to tell then
     #[command(after_help = UNITS)]
     Spread(SpreadArgs),
+    /// Open --connections, call nothing on them, and hold them until standard input ends
+    Idle(IdleArgs),
     /// Serve SendMessage with nothing but decoding, framing, writing and syncing: the ceiling
     #[command(after_help = UNITS)]
     Bare(BareArgs),
@@ -164,6 +166,14 @@ pub struct SpreadArgs {
     /// Messages sent to each topic
     #[arg(long, default_value_t = 8, value_name = "N")]
     pub each: u64,
+}
+
+/// Options of `idle`.
+#[derive(Debug, Clone, Args)]
+pub struct IdleArgs {
+    /// Which server, and how many connections
+    #[command(flatten)]
+    pub target: Target,
 }
 
 /// How a consumer asks for messages.

@@ -82,7 +82,9 @@ impl Sender {
                 }
                 Err(failure) => {
                     self.live.fail("send", &failure);
-                    recorder.lock().fail(failure.key);
+                    if slot.measured {
+                        recorder.lock().fail(failure.key);
+                    }
                     tokio::time::sleep(AFTER_FAILURE).await;
                 }
             }

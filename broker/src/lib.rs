@@ -8,6 +8,8 @@ pub mod config;
 pub mod engine;
 #[cfg(feature = "planted-faults")]
 mod faults;
+#[cfg(test)]
+mod fuzz;
 mod http;
 mod init;
 mod listener;

@@ -4,8 +4,6 @@
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use thiserror::Error;
 
-/// Clients' connections at one time, however many files may be open.
-const CONNECTIONS_MAX: u64 = 16_384;
 /// HTTP connections at one time: probes and a few scrapers.
 const HTTP_MAX: u64 = 64;
 /// Connections to the admin port at one time: an operator, a few people and their tools.
@@ -37,8 +35,8 @@ pub struct Shares {
 
 impl Shares {
     /// Raises the limit as far as the system allows, since many grant 1,024 until they are asked, and shares it out.
-    /// Where many clients are `expected`, a low limit is a warning.
-    pub fn of_this_process(expected: bool) -> Result<Self, TooFew> {
+    /// Clients are to have as many `connections` if that allows it; where many are `expected`, a low limit is a warning.
+    pub fn of_this_process(connections: u64, expected: bool) -> Result<Self, TooFew> {
         let granted = getrlimit(Resource::Nofile);
         let wanted = Rlimit {
             current: granted.maximum,
@@ -52,32 +50,32 @@ impl Shares {
             }
         };
         // None is no limit at all.
-        let shares = Self::of(limit.unwrap_or(u64::MAX))?;
-        shares.say_if_low(expected);
+        let shares = Self::of(limit.unwrap_or(u64::MAX), connections)?;
+        shares.say_if_below(connections, expected);
         Ok(shares)
     }
 
-    fn of(limit: u64) -> Result<Self, TooFew> {
+    fn of(limit: u64, connections: u64) -> Result<Self, TooFew> {
         if limit < LIMIT_MIN {
             return Err(TooFew { limit });
         }
         Ok(Self {
             limit,
-            connections: CONNECTIONS_MAX.min(limit / 2) as u32,
+            connections: u32::try_from(connections.min(limit / 2)).unwrap_or(u32::MAX),
             http: HTTP_MAX.min(limit / 16) as usize,
             admin: ADMIN_MAX.min(limit / 16) as u32,
         })
     }
 
-    fn say_if_low(self, expected: bool) {
-        if u64::from(self.connections) >= CONNECTIONS_MAX {
+    fn say_if_below(self, wanted: u64, expected: bool) {
+        if u64::from(self.connections) >= wanted {
             return;
         }
         let text = format!(
-            "clients may have {} connections at a time, half of the limit on open files, which is {}: raise it to {} for {CONNECTIONS_MAX} connections",
+            "clients may have {} connections at a time, half of the limit on open files, which is {}: raise it to {} for {wanted} connections",
             self.connections,
             self.limit,
-            2 * CONNECTIONS_MAX
+            2 * wanted
         );
         if expected {
             tracing::warn!("{text}");
@@ -93,15 +91,18 @@ mod tests {
 
     #[test]
     fn connections_leave_the_store_its_share_of_any_limit() {
-        for (limit, connections, few) in [
-            (128, 64, 8),
-            (200, 100, 12),
-            (1024, 512, 64),
-            (32_767, 16_383, 64),
-            (32_768, 16_384, 64),
-            (u64::MAX, 16_384, 64),
+        for (limit, wanted, connections, few) in [
+            (128, 16_384, 64, 8),
+            (200, 16_384, 100, 12),
+            (1024, 16_384, 512, 64),
+            (1024, 10, 10, 64),
+            (32_767, 16_384, 16_383, 64),
+            (32_768, 16_384, 16_384, 64),
+            (32_768, 50_000, 16_384, 64),
+            (u64::MAX, 16_384, 16_384, 64),
+            (u64::MAX, 1 << 20, 1 << 20, 64),
         ] {
-            let shares = Shares::of(limit).unwrap();
+            let shares = Shares::of(limit, wanted).unwrap();
             let given = (shares.connections, shares.http, shares.admin);
             assert_eq!(given, (connections, few as usize, few), "{limit}");
             let taken = u64::from(connections) + 2 * u64::from(few);
@@ -111,7 +112,7 @@ mod tests {
 
     #[test]
     fn too_few_open_files_are_refused() {
-        let error = Shares::of(127).unwrap_err().to_string();
+        let error = Shares::of(127, 16_384).unwrap_err().to_string();
         assert!(
             error.contains("is 127") && error.contains("at least 128"),
             "{error}"

@@ -1,6 +1,7 @@
 //! The broker from start to end: what is opened in which order, and closed in the reverse one.
 
 mod ports;
+mod sockets;
 
 use crate::admin::{self, Admin};
 use crate::clients::{self, Clients};
@@ -22,6 +23,7 @@ use sluice_proto::v2::{self, messaging_service_server::MessagingServiceServer};
 use sluice_store::io::RealIo;
 use sluice_store::log::{Flush, Identity, LogOptions, random_uuid};
 use sluice_store::{Store, StoreOptions};
+pub use sockets::Sockets;
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -36,8 +38,6 @@ const EXIT_USAGE: u8 = 2;
 const EXIT_STORE: u8 = 3;
 /// Running calls may take so long to end when the broker stops.
 const DRAIN_MAX: Duration = Duration::from_secs(10);
-/// Long polls at one time, over all clients.
-const POLLS_MAX: usize = 100_000;
 /// A node's number in its log: the only one there is.
 const NODE: u64 = 1;
 /// What a request may have besides a body of the largest size.
@@ -57,12 +57,17 @@ pub struct Broker {
 }
 
 impl Broker {
-    /// Starts a broker; it is ready when this returns. `failed` hears of what the process must not outlive.
-    pub async fn start(config: Config, failed: sluice_store::Failed) -> anyhow::Result<Self> {
-        let shares = Shares::of_this_process(config.container)?;
+    /// Starts a broker, on `sockets` where they are at its addresses; it is ready when this returns. `failed` hears of
+    /// what the process must not outlive.
+    pub async fn start(
+        config: Config,
+        sockets: Sockets,
+        failed: sluice_store::Failed,
+    ) -> anyhow::Result<Self> {
+        let shares = Shares::of_this_process(config.limits.connections, config.container)?;
         let (health, shutdown) = (Arc::new(Health::default()), Shutdown::default());
         let mut background = Vec::new();
-        let ports = Ports::take(&config, &shares, &health, &mut background).await?;
+        let ports = Ports::take(&config, sockets, &shares, &health, &mut background).await?;
         let grpc = ports.clients.address();
 
         let engine = open_engine(&config, grpc, failed).await?;
@@ -70,10 +75,10 @@ impl Broker {
             engine.close().await?;
             return Err(error);
         }
-        let clients = Arc::new(Clients::default());
+        let clients = Arc::new(Clients::at_most(config.limits.clients));
         let metrics = Metrics::new(&config.cluster_name, &config.broker_name, &config.data_dir)?;
         let metrics = Arc::new(metrics);
-        let admission = Arc::<Admission>::default();
+        let admission = Arc::new(Admission::at_most(config.limits.unanswered_bytes));
         let sources = Sources {
             engine: Arc::clone(&engine),
             clients: Arc::clone(&clients),
@@ -92,7 +97,7 @@ impl Broker {
         let spans = spans.transpose().context("cannot send spans")?;
         let service = Service::new(Parts {
             spans: spans.clone(),
-            body_max: body_max(&engine),
+            body_max: body_max(&engine, config.limits.body_bytes),
             engine: Arc::clone(&engine),
             clients: Arc::clone(&clients),
             metrics,
@@ -175,15 +180,15 @@ fn client_port(
     Ok(First::new(service, others))
 }
 
-/// The largest body whose command fits the log: smaller than usual where segments are.
-fn body_max(engine: &Engine) -> usize {
+/// The largest body that is taken: its command has to fit the log, which takes less where segments are small.
+fn body_max(engine: &Engine, configured: usize) -> usize {
     const COMMAND_EXTRA: usize = 64 << 10;
     engine
         .store()
         .log()
         .command_bytes_max()
         .saturating_sub(COMMAND_EXTRA)
-        .min(limits::BODY_BYTES_MAX)
+        .min(configured)
 }
 
 /// Opens the store, which reads what the last run left, and the engine over it.
@@ -209,6 +214,7 @@ async fn open_engine(
     let options = StoreOptions {
         log: LogOptions {
             flush,
+            inbox_wait: Some(config.limits.send_wait),
             ..LogOptions::new(dir.clone(), identity)
         },
         checkpoints: checkpoint_policy(&config.live.values()),
@@ -229,7 +235,7 @@ async fn open_engine(
     let options = EngineOptions {
         live: Arc::clone(&config.live),
         store_host: store_host(config, grpc),
-        polls_max: POLLS_MAX,
+        polls_max: config.limits.receives,
     };
     Ok(Engine::new(store, Clock::new(Box::new(time)), &wakes, options))
 }
@@ -305,14 +311,14 @@ pub fn from_command_line() -> ExitCode {
 
 /// Runs a broker until it is told to stop.
 fn to_the_end(config: Config, logging: Logging) -> ExitCode {
-    let runtime = Builder::new_multi_thread()
-        .enable_all()
-        .thread_name("serve")
-        .build();
-    let ended = match runtime {
-        Ok(runtime) => runtime.block_on(Box::pin(until_told(config, logging))),
-        Err(error) => Err(error.into()),
-    };
+    // Before there are other threads.
+    let ended = Sockets::of_this_process().and_then(|sockets| {
+        let runtime = Builder::new_multi_thread()
+            .enable_all()
+            .thread_name("serve")
+            .build()?;
+        runtime.block_on(Box::pin(until_told(config, sockets, logging)))
+    });
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -322,7 +328,7 @@ fn to_the_end(config: Config, logging: Logging) -> ExitCode {
     }
 }
 
-async fn until_told(config: Config, logging: Logging) -> anyhow::Result<()> {
+async fn until_told(config: Config, sockets: Sockets, logging: Logging) -> anyhow::Result<()> {
     tokio::spawn(logging.follow(Arc::clone(&config.live)));
     let mut told = std::pin::pin!(shutdown::requested());
     let begun = Instant::now();
@@ -334,7 +340,7 @@ async fn until_told(config: Config, logging: Logging) -> anyhow::Result<()> {
             tracing::info!(signal = signal?, "told to stop before it was ready");
             return Ok(());
         }
-        started = Broker::start(config, Arc::new(die)) => started?,
+        started = Broker::start(config, sockets, Arc::new(die)) => started?,
     };
     tracing::info!(
         "ready after {} ms: clients connect to {} with TLS or in plaintext; the admin API is at {}; health and metrics are at http://{}; data is in {}",

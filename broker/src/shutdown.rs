@@ -1,6 +1,7 @@
 //! Stopping: one switch that everything long-lived watches, and the signals that turn it.
 
 use std::io;
+use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
@@ -29,6 +30,12 @@ impl Shutdown {
     pub async fn begun(&self) {
         // An error would mean that the sender is gone, and this holds it.
         let _ = self.0.subscribe().wait_for(|begun| *begun).await;
+    }
+
+    /// Waits until stopping has begun so long ago.
+    pub async fn begun_since(&self, time: Duration) {
+        self.begun().await;
+        tokio::time::sleep(time).await;
     }
 }
 

@@ -48,6 +48,15 @@ pub fn write(duration: Duration) -> String {
     }
 }
 
+/// Writes a size so that [`size`] reads it: as a whole number of the largest unit that fits.
+pub fn write_size(bytes: u64) -> String {
+    let mut units = SIZES.iter().rev().filter(|(name, _)| name.ends_with("iB"));
+    match units.find(|(_, factor)| bytes > 0 && bytes.is_multiple_of(*factor)) {
+        Some((name, factor)) => format!("{}{name}", bytes / factor),
+        None => format!("{bytes}B"),
+    }
+}
+
 fn read(text: &str, units: &[(&str, u64)]) -> Option<u64> {
     let text = text.trim();
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();

@@ -1,11 +1,13 @@
 //! The operator's command line.
 
+use crate::broker::causes;
 use crate::check::{self, CheckArgs};
 use crate::crds::{self, CrdsArgs};
 use crate::run;
 use crate::settings::RunArgs;
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser, Subcommand};
+use std::io::Write as _;
 use std::process::ExitCode;
 
 /// Runs Sluice's brokers, topics and consumer groups on Kubernetes
@@ -40,10 +42,17 @@ pub fn from_command_line() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            complain(&error);
             ExitCode::FAILURE
         }
     }
+}
+
+/// Says what went wrong, each cause once: libraries repeat theirs in their own sentences.
+fn complain(error: &anyhow::Error) {
+    let line = format!("error: {}\n", causes(error.as_ref()));
+    // There is nowhere left to say that standard error is closed; the exit code says the rest.
+    let _ = std::io::stderr().write_all(line.as_bytes());
 }
 
 /// What the machine is called; in a pod, the pod's name.

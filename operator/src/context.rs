@@ -4,13 +4,13 @@ use crate::broker::{BrokerError, Brokers};
 use crate::clock::Clock;
 use crate::error::ReconcileError;
 use crate::evaluation::Pushes;
+use crate::events::{Events, Note};
 use crate::leadership::Leadership;
 use crate::metrics::Metrics;
 use crate::settings::Settings;
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::runtime::controller::Action;
-use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use kube::{Client, ResourceExt};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, HashMap};
@@ -18,8 +18,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-/// Of a note; the API server refuses longer ones.
-const NOTE_CHARS_MAX: usize = 1_000;
 /// Statuses and events that are written at one time. More would only wait in the API server, and the renewal of the lease behind
 /// them.
 const WRITES_AT_ONCE: usize = 16;
@@ -53,21 +51,10 @@ pub struct Context {
     /// The Prometheus of groups that name none.
     pub prometheus_url: Option<String>,
     resync: Duration,
-    recorder: Recorder,
+    events: Events,
     writes: Semaphore,
     /// Failures in a row, by kind, namespace and name; only of what fails.
     failures: Mutex<HashMap<(&'static str, String, String), u32>>,
-}
-
-/// Something that happened to a resource, for people who look at it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Note {
-    /// Whether somebody should have a look.
-    pub warning: bool,
-    /// A word of the resource's reasons.
-    pub reason: &'static str,
-    /// A sentence.
-    pub text: String,
 }
 
 impl Context {
@@ -81,14 +68,10 @@ impl Context {
         settings: &Settings,
         identity: String,
     ) -> Self {
-        let reporter = Reporter {
-            controller: "sluice-operator".to_owned(),
-            instance: Some(identity),
-        };
         let own_namespace = || client.default_namespace().to_owned();
         Self {
             writes: Semaphore::new(WRITES_AT_ONCE),
-            recorder: Recorder::new(client.clone(), reporter),
+            events: Events::new(client.clone(), identity, clock),
             operator_namespace: settings.lease_namespace.clone().unwrap_or_else(own_namespace),
             broker_image: settings.broker_image.clone(),
             client,
@@ -158,19 +141,8 @@ impl Context {
 
     /// Writes an event. That it cannot be written stops nothing.
     pub async fn tell(&self, about: &ObjectReference, note: &Note) {
-        let event = Event {
-            type_: if note.warning {
-                EventType::Warning
-            } else {
-                EventType::Normal
-            },
-            reason: note.reason.to_owned(),
-            note: Some(note.text.chars().take(NOTE_CHARS_MAX).collect()),
-            action: "Reconcile".to_owned(),
-            secondary: None,
-        };
         let _turn = self.turn().await;
-        if let Err(error) = self.recorder.publish(&event, about).await {
+        if let Err(error) = self.events.publish(about, note).await {
             let name = about.name.as_deref().unwrap_or_default();
             tracing::warn!(%error, name, reason = note.reason, "cannot write an event");
         }

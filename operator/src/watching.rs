@@ -1,4 +1,4 @@
-//! Watching resources: only what is needed of them stays in memory, and what is gone is told of.
+//! Watching resources: only what is needed of them stays in memory.
 
 use futures::{Stream, TryStreamExt as _};
 use kube::runtime::reflector::store::Writer;
@@ -10,11 +10,11 @@ use std::fmt::Debug;
 /// A copy of the whole resource that kubectl leaves in it.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
-/// Keeps the store of the writer up to date for as long as it is polled, and calls `gone` with each resource that was deleted.
+/// Keeps the store of the writer up to date for as long as it is polled, and calls `happens` with each event before the store has it.
 pub fn watched<K>(
     api: Api<K>,
     writer: Writer<K>,
-    gone: impl Fn(&K) + Send,
+    happens: impl Fn(&watcher::Event<K>) + Send,
 ) -> impl Stream<Item = watcher::Result<watcher::Event<K>>> + Send
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
@@ -22,11 +22,7 @@ where
     watcher(api, watcher::Config::default())
         .default_backoff()
         .modify(slim)
-        .inspect_ok(move |event| {
-            if let watcher::Event::Delete(resource) = event {
-                gone(resource);
-            }
-        })
+        .inspect_ok(happens)
         .reflect(writer)
 }
 

@@ -1,7 +1,8 @@
 //! Writing to a resource: its finalizer, its status, events about it.
 
-use crate::context::{Context, Note};
+use crate::context::Context;
 use crate::error::ReconcileError;
+use crate::events::Note;
 use crate::watching::slim;
 use kube::api::{Api, Patch, PatchParams};
 use kube::core::NamespaceResourceScope;

@@ -1,8 +1,11 @@
-//! Generated types, clients and servers of RocketMQ 5's gRPC API and of the broker's admin API: no logic.
+//! Generated types, clients and servers of RocketMQ 5's gRPC API and of the broker's admin API: no logic, but for the bound on a
+//! message's parts in [`codec`].
 //!
 //! The sources are `proto/apache/rocketmq/v2/*.proto` and `proto/sluice/admin/v1/*.proto`. Enum constants lose their type's name as a prefix
 //! where they carry it: `CODE_UNSPECIFIED` is [`v2::Code::Unspecified`], `SOURCE_CLIENT` stays
 //! [`v2::TransactionSource::SourceClient`]. Bodies are [`bytes::Bytes`].
+
+pub mod codec;
 
 /// Package `apache.rocketmq.v2`.
 #[allow(

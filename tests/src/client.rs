@@ -2,6 +2,7 @@
 
 mod calls;
 mod held;
+mod pulls;
 mod session;
 mod tls;
 
@@ -19,7 +20,9 @@ use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
 
 pub use calls::{Receive, Received, attempt, message_id};
 pub use held::HeldSend;
+pub use pulls::{Pull, Pulled};
 pub use session::{Session, producer_settings, push_consumer_settings, simple_consumer_settings};
+pub use tls::shown_certificate;
 
 pub(crate) use tls::AnyCertificate;
 

@@ -10,6 +10,7 @@ use tokio::time::sleep;
 
 pub use aim::Aim;
 
+use self::aim::Evidence;
 use crate::oracle::Verdict;
 use crate::process::{Broker, Setup};
 use crate::seed::Chance;
@@ -33,7 +34,7 @@ pub struct Campaign {
     pub seed: u64,
     /// How long it may take at the end until everything is delivered.
     pub deliver_within: Duration,
-    /// Whether the first violation ends it.
+    /// Whether the first violation ends it, and a broker that finds its files damaged and does not start again.
     pub until_violation: bool,
 }
 
@@ -57,6 +58,8 @@ pub struct Round {
 pub struct Report {
     /// All kills.
     pub rounds: Vec<Round>,
+    /// Why the broker did not start again, which ends a campaign that goes on until a violation.
+    pub refused: Option<String>,
     /// What the checker says.
     pub verdict: Verdict,
     /// How long it took.
@@ -67,68 +70,80 @@ impl Campaign {
     /// Runs it. Needs a multi-threaded tokio runtime around it, whose workers carry the load.
     ///
     /// # Errors
-    /// When the broker does not start again, or the load does not reach its rate.
+    /// When the broker does not start again and `until_violation` is not set, or the load does not reach its rate.
     pub async fn run(self) -> Result<Report> {
         let started = Instant::now();
         let mut chance = Chance::new(self.seed);
         let mut broker = self.setup.start()?;
         let workload = Workload::start(&broker.endpoint(), &self.shape, self.seed)?;
         let mut rounds = Vec::new();
+        let mut refused = None;
         for kill in 0..self.kills {
-            let round = one_kill(&mut broker, &workload, self.at_least, kill, &mut chance)
+            let so_far = || format!("kill {kill}, so far {}", workload.verdict());
+            let rates = up_to_speed(&workload, self.at_least, &mut chance)
                 .await
-                .with_context(|| format!("kill {kill}, so far {}", workload.verdict()))?;
-            rounds.push(round);
+                .with_context(so_far)?;
             if self.until_violation && !workload.verdict().is_clean() {
                 break;
+            }
+            let seen = kill_at(&mut broker, &workload, Aim::of(kill), &mut chance).await;
+            let (aim, evidence) = seen.with_context(so_far)?;
+            match broker.restart() {
+                Ok(ready_after) => rounds.push(Round {
+                    aim,
+                    rates,
+                    during_checkpoint: evidence.unfinished_checkpoint,
+                    during_roll: evidence.fresh_segment,
+                    ready_after,
+                }),
+                Err(error) if self.until_violation => {
+                    refused = Some(format!("{error:#}"));
+                    break;
+                }
+                Err(error) => return Err(error).with_context(so_far),
             }
         }
         workload.gate().open();
         let verdict = workload.finish(self.deliver_within).await?;
         Ok(Report {
             rounds,
+            refused,
             verdict,
             took: started.elapsed(),
         })
     }
 }
 
-async fn one_kill(
-    broker: &mut Broker,
-    workload: &Workload,
-    at_least: f64,
-    kill: u32,
-    chance: &mut Chance,
-) -> Result<Round> {
-    let aim = Aim::of(kill);
+/// Waits until the load has its rate for a moment; gives it.
+async fn up_to_speed(workload: &Workload, at_least: f64, chance: &mut Chance) -> Result<Counted> {
     workload.gate().open();
     let mut window = workload
         .meter()
         .window(Duration::from_millis(chance.between(600, 1000)));
     let deadline = Instant::now() + UP_TO_SPEED_WITHIN;
     let mut last = None;
-    let rates = loop {
+    loop {
         last = window.read().or(last);
         match last {
-            Some(rates) if rates.least() >= at_least => break rates,
+            Some(rates) if rates.least() >= at_least => return Ok(rates),
             _ if Instant::now() >= deadline => {
                 bail!("the load is below {at_least} a second: {last:?}")
             }
             _ => sleep(LOOK_EVERY).await,
         }
-    };
+    }
+}
+
+async fn kill_at(
+    broker: &mut Broker,
+    workload: &Workload,
+    aim: Aim,
+    chance: &mut Chance,
+) -> Result<(Aim, Evidence)> {
     let moment = aim.wait(&broker.shard_dir(), chance).await?;
     broker.kill()?;
     workload.gate().close();
-    let seen = aim::evidence(&broker.shard_dir(), &moment)?;
-    let ready_after = broker.restart()?;
-    Ok(Round {
-        aim,
-        rates,
-        during_checkpoint: seen.unfinished_checkpoint,
-        during_roll: seen.fresh_segment,
-        ready_after,
-    })
+    Ok((aim, aim::evidence(&broker.shard_dir(), &moment)?))
 }
 
 impl Report {

@@ -3,16 +3,17 @@
 
 #![forbid(unsafe_code)]
 
+pub mod account;
 pub mod admin;
 pub mod alertmanager;
 pub mod binaries;
 pub mod client;
 pub mod container;
 pub mod dashboards;
+pub mod driver;
 pub mod fixture;
 pub mod http;
 pub mod image;
-pub mod java;
 pub mod kills;
 pub mod kube;
 pub mod metrics;

@@ -16,6 +16,16 @@ const END_WITHIN: Duration = Duration::from_secs(30);
 /// What the kernel counts a process's time in, on every machine that Linux runs on today.
 const TICKS_A_SECOND: f64 = 100.0;
 
+/// A Lease with such times that another operator takes over within seconds.
+pub const SHORT_LEASE: [&str; 6] = [
+    "--lease-duration-seconds",
+    "4",
+    "--lease-renew-within-seconds",
+    "3",
+    "--lease-retry-seconds",
+    "1",
+];
+
 /// A running operator; dropping it kills the process. Its log is printed when the test fails.
 #[derive(Debug)]
 pub struct Operator {
@@ -90,6 +100,16 @@ impl Operator {
             .iter()
             .filter(|sample| sample.name == name && taken(sample));
         Ok(samples.map(|sample| sample.value).sum())
+    }
+
+    /// How often consumer groups were evaluated.
+    ///
+    /// # Errors
+    /// When the metrics cannot be read.
+    pub fn evaluations(&self) -> Result<f64> {
+        let of_scaling =
+            |sample: &Sample| sample.labels.get("kind").map(String::as_str) == Some("Autoscaling");
+        self.sum("sluice_operator_reconcile_runs_total", of_scaling)
     }
 
     /// The processor's time that the process has taken so far, in seconds.

@@ -4,11 +4,14 @@ mod setup;
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Seek as _, SeekFrom};
+use std::net::TcpListener;
+use std::os::fd::AsRawFd as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
+use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
@@ -39,6 +42,8 @@ pub struct Broker {
     admin_port: u16,
     http_port: u16,
     data_dir: PathBuf,
+    /// The socket for clients, where it outlives the process.
+    socket: Option<TcpListener>,
     folder: Option<TempDir>,
     child: Option<Child>,
 }
@@ -139,14 +144,31 @@ impl Broker {
             .arg(&self.data_dir)
             .args(&self.flags)
             .envs(self.environment.iter().cloned())
+            .envs(self.handed_over()?)
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log);
-        let child = command
-            .spawn()
-            .with_context(|| format!("cannot start {}", self.binary.display()))?;
+        let child = command.spawn();
+        if let Some(socket) = &self.socket {
+            // Nobody else is to inherit it: a client would wait in its queue for ever.
+            fcntl_setfd(socket, FdFlags::CLOEXEC).context("cannot keep a socket")?;
+        }
+        let child = child.with_context(|| format!("cannot start {}", self.binary.display()))?;
         self.child = Some(child);
         Ok(())
+    }
+
+    /// The variables that hand the socket over: a descriptor that the process inherits. Systemd gives it the number 3.
+    fn handed_over(&self) -> Result<Vec<(&'static str, String)>> {
+        let Some(socket) = &self.socket else {
+            return Ok(Vec::new());
+        };
+        fcntl_setfd(socket, FdFlags::empty()).context("cannot hand a socket over")?;
+        let descriptor = socket.as_raw_fd().to_string();
+        Ok(vec![
+            ("LISTEN_FDS", "1".to_owned()),
+            ("LISTEN_FDS_FIRST_FD", descriptor),
+        ])
     }
 
     /// The shell lowers the limit and becomes the broker, with the same number.

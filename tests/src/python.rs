@@ -112,7 +112,7 @@ impl Interpreter {
 }
 
 /// Fetched by pip, or taken from its cache.
-fn install_packages(to: &Path) -> Result<()> {
+pub(crate) fn install_packages(to: &Path) -> Result<()> {
     let mut pip = Command::new("python3");
     pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
         .args([

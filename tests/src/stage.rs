@@ -24,7 +24,7 @@ use tokio::sync::OnceCell;
 use crate::admin::Admin;
 use crate::kube::ApiServer;
 use crate::kube::kubectl::Kubectl;
-use crate::operator::Operator;
+use crate::operator::{Operator, SHORT_LEASE};
 use crate::process::{Broker, Setup};
 use crate::{binaries, wait};
 
@@ -160,14 +160,8 @@ impl Stage {
             &address,
             "--lease-namespace",
             &self.namespace,
-            "--lease-duration-seconds",
-            "4",
-            "--lease-renew-within-seconds",
-            "3",
-            "--lease-retry-seconds",
-            "1",
         ];
-        Operator::start(kubeconfig, &[&flags, further].concat()).unwrap()
+        Operator::start(kubeconfig, &[&flags, &SHORT_LEASE, further].concat()).unwrap()
     }
 
     /// Where an operator finds the broker, for `--admin-addresses`.
@@ -257,19 +251,35 @@ impl Stage {
 
     /// Until there is an event about a resource.
     pub async fn until_event(&self, name: &str, reason: &str) {
+        self.until_told(name, reason, |event| event.reason.as_deref() == Some(reason))
+            .await;
+    }
+
+    /// Until an event about the resource begins with these words.
+    pub async fn until_event_says(&self, name: &str, words: &str) {
+        let says = |event: &Event| {
+            let message = event.message.as_deref();
+            message.is_some_and(|message| message.starts_with(words))
+        };
+        self.until_told(name, words, says).await;
+    }
+
+    async fn until_told(&self, name: &str, what: &str, is_it: impl Fn(&Event) -> bool) {
         let events = self.api::<Event>();
         let probe = async || {
             let events = events.list(&Default::default()).await?.items;
-            let about = events
-                .iter()
-                .filter(|event| event.involved_object.name.as_deref() == Some(name));
-            let reasons: Vec<_> = about.filter_map(|event| event.reason.as_deref()).collect();
-            if reasons.contains(&reason) {
+            let is_about = |event: &&Event| event.involved_object.name.as_deref() == Some(name);
+            let about: Vec<_> = events.iter().filter(is_about).collect();
+            if about.iter().any(|event| is_it(event)) {
                 return Ok(Some(()));
             }
-            anyhow::bail!("only {reasons:?}")
+            let told: Vec<_> = about
+                .iter()
+                .map(|event| (&event.reason, &event.message))
+                .collect();
+            anyhow::bail!("only {told:?}")
         };
-        wait::until_async(&format!("an event {reason} about {name}"), SOON, probe)
+        wait::until_async(&format!("an event about {name}: {what}"), SOON, probe)
             .await
             .unwrap();
     }
@@ -301,6 +311,26 @@ pub fn resource(kind: &str, name: &str, fields: Value) -> Value {
         "kind": kind,
         "metadata": {"name": name},
         "spec": spec,
+    })
+}
+
+/// Something with a scale, of this kind, with so many replicas, whose pods nobody starts.
+#[must_use]
+pub fn workload(kind: &str, name: &str, replicas: i32) -> Value {
+    let labels = json!({"app": name});
+    json!({
+        "apiVersion": "apps/v1",
+        "kind": kind,
+        "metadata": {"name": name},
+        "spec": {
+            "replicas": replicas,
+            "serviceName": (kind == "StatefulSet").then_some(name),
+            "selector": {"matchLabels": labels},
+            "template": {
+                "metadata": {"labels": labels},
+                "spec": {"containers": [{"name": "consumer", "image": "consumer"}]},
+            },
+        },
     })
 }
 

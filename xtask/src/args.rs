@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
-use crate::{deny, figures, fix, kube, test, tidy, verify};
+use crate::{deny, figures, fix, fuzz, kube, test, tidy, verify};
 
 /// The project's checks and tests.
 #[derive(Parser)]
@@ -23,6 +23,8 @@ enum Command {
     Fix,
     /// Run everything: verify, dependencies, integration tests and the system suites
     Test(test::TestArgs),
+    /// Run the fuzz targets for longer than `test` does
+    Fuzz(fuzz::FuzzArgs),
     /// A real Kubernetes on this machine: up, down, test
     #[command(subcommand)]
     Kube(kube::KubeCommand),
@@ -41,6 +43,7 @@ impl Args {
             Command::Verify => verify::verify(),
             Command::Fix => fix::fix(),
             Command::Test(args) => test::test(&args),
+            Command::Fuzz(args) => fuzz::fuzz(&args),
             Command::Kube(command) => kube::kube(&command),
             Command::Figures(args) => figures::figures(&args),
             Command::Tidy => tidy::tidy(),

@@ -1,12 +1,13 @@
 //! Running other programs: their output goes through unchanged, and a failure names the command.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::process::{Command, ExitStatus, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
 use crate::tally::Tally;
-use crate::workspace;
+use crate::{silence, workspace};
 
 /// `cargo <arguments>` in the workspace's root.
 pub fn cargo(arguments: &[&str]) -> Command {
@@ -40,33 +41,57 @@ pub fn check(command: &mut Command) -> Result<()> {
 }
 
 /// Runs a command that runs libtest binaries, passes its output through and adds up what their summary lines
-/// say. The second value tells whether the command itself succeeded.
-pub fn run_tests(command: &mut Command) -> Result<(Tally, Result<()>)> {
+/// say. The second value tells whether the command itself succeeded; one that is silent for `longest` is killed.
+pub fn run_tests(command: &mut Command, longest: Duration) -> Result<(Tally, Result<()>)> {
     println!("$ {}", shown(command));
     let mut child = command
         .stdout(Stdio::piped())
         .spawn()
         .with_context(|| format!("cannot start `{}`", shown(command)))?;
     let output = child.stdout.take().context("the child's output is not piped")?;
-    let tally = pass_through(BufReader::new(output), &mut std::io::stdout())
-        .with_context(|| format!("cannot pass on the output of `{}`", shown(command)))?;
+    let mut counted = Counted::default();
+    let heard = silence::pass_on(output, longest, |piece| {
+        counted.add(piece);
+        let mut to = std::io::stdout();
+        to.write_all(piece)?;
+        Ok(to.flush()?)
+    });
+    if let Err(error) = heard {
+        silence::kill_with_descendants(child.id())?;
+        child.wait()?;
+        let last = String::from_utf8_lossy(&counted.line).into_owned();
+        let error = error.context(format!(
+            "`{}` hangs, and was killed at \"{last}\"",
+            shown(command)
+        ));
+        return Ok((counted.tally, Err(error)));
+    }
     let status = child
         .wait()
         .with_context(|| format!("cannot wait for `{}`", shown(command)))?;
-    Ok((tally, succeeded(command, status)))
+    Ok((counted.tally, succeeded(command, status)))
 }
 
-/// Copies line by line, so that a summary line is seen whole; output that is not UTF-8 is copied as it is.
-fn pass_through(mut from: impl BufRead, to: &mut impl Write) -> Result<Tally> {
-    let mut tally = Tally::default();
-    let mut line = Vec::new();
-    while from.read_until(b'\n', &mut line)? > 0 {
-        to.write_all(&line)?;
-        to.flush()?;
-        tally.add_line(&String::from_utf8_lossy(&line));
-        line.clear();
+/// Summary lines added up from output that comes in pieces.
+#[derive(Default)]
+struct Counted {
+    tally: Tally,
+    /// What came of the last line; kept whole until another one begins.
+    line: Vec<u8>,
+}
+
+impl Counted {
+    fn add(&mut self, piece: &[u8]) {
+        for &byte in piece {
+            if self.line.last() == Some(&b'\n') {
+                self.line.clear();
+            }
+            self.line.push(byte);
+            if byte == b'\n' {
+                self.tally.add_line(&String::from_utf8_lossy(&self.line));
+            }
+        }
     }
-    Ok(tally)
 }
 
 fn succeeded(command: &Command, status: ExitStatus) -> Result<()> {
@@ -92,20 +117,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn output_goes_through_unchanged_and_is_counted() {
+    fn output_is_counted_in_whatever_pieces_it_comes() {
         let output: &[u8] =
-            b"running 2 tests\n\xff\xfe\ntest result: ok. 2 passed; 0 failed; 0 ignored\nlast, no newline";
-        let mut copied = Vec::new();
-        let tally = pass_through(output, &mut copied).unwrap();
-        assert_eq!(copied, output);
-        assert_eq!(
-            tally,
-            Tally {
+            b"running 2 tests\n\xff\xfe\ntest result: ok. 2 passed; 0 failed; 0 ignored\ntest last ... ";
+        for size in [1, 7, output.len()] {
+            let mut counted = Counted::default();
+            output.chunks(size).for_each(|piece| counted.add(piece));
+            let expected = Tally {
                 passed: 2,
                 failed: 0,
-                ignored: 0
-            }
-        );
+                ignored: 0,
+            };
+            assert_eq!(counted.tally, expected);
+            assert_eq!(counted.line, b"test last ... ");
+        }
+    }
+
+    #[test]
+    fn a_command_that_hangs_is_killed_and_named_with_its_last_words() {
+        let mut command = Command::new("sh");
+        command.args(["-c", "printf 'test that waits ... '; sleep 1000"]);
+        let (_, ended) = run_tests(&mut command, Duration::from_secs(1)).unwrap();
+        let error = format!("{:#}", ended.unwrap_err());
+        assert!(error.contains("sleep 1000` hangs"), "{error}");
+        assert!(error.contains("\"test that waits ... \""), "{error}");
     }
 
     #[test]

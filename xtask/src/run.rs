@@ -9,9 +9,13 @@ use anyhow::{Result, bail};
 use crate::process;
 use crate::tally::Tally;
 
+/// Tests print a line whenever one of them ends, and a fresh build beforehand is what takes longest.
+pub const LONGEST_SILENCE: Duration = Duration::from_secs(20 * 60);
+
 /// The steps taken so far.
 pub struct Run {
     started: Instant,
+    longest_silence: Duration,
     steps: Vec<Step>,
 }
 
@@ -34,8 +38,14 @@ impl Run {
     pub fn start() -> Self {
         Self {
             started: Instant::now(),
+            longest_silence: LONGEST_SILENCE,
             steps: Vec::new(),
         }
+    }
+
+    /// Lets tests be silent for this long before they count as hanging.
+    pub fn bear_silence(&mut self, longest: Duration) {
+        self.longest_silence = longest;
     }
 
     /// Takes a step without tests in it. Tells whether it succeeded.
@@ -45,7 +55,8 @@ impl Run {
 
     /// Takes a step that runs libtest binaries. Tells whether it succeeded.
     pub fn tests(&mut self, name: &str, expected: Expected, mut command: Command) -> bool {
-        self.take(name, || match process::run_tests(&mut command) {
+        let longest = self.longest_silence;
+        self.take(name, || match process::run_tests(&mut command, longest) {
             Ok((tally, ended)) => judge(expected, tally, ended),
             Err(error) => judge(expected, Tally::default(), Err(error)),
         })

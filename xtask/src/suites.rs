@@ -26,10 +26,13 @@ pub fn elsewhere(metadata: &Metadata) -> Vec<String> {
     tests
 }
 
-/// The suites asked for, in the order of `all`; all of them if none is named.
-pub fn choose(all: &[String], asked: &[String]) -> Result<Vec<String>> {
+/// Those of `all` that are asked for, in the order of `all`; all of them if none is named.
+pub fn choose(what: &str, all: &[String], asked: &[String]) -> Result<Vec<String>> {
     if let Some(unknown) = asked.iter().find(|name| !all.contains(name)) {
-        bail!("there is no suite named {unknown}; there are: {}", all.join(", "));
+        bail!(
+            "there is no {what} named {unknown}; there are: {}",
+            all.join(", ")
+        );
     }
     Ok(all
         .iter()
@@ -60,21 +63,21 @@ mod tests {
     #[test]
     fn without_a_choice_every_suite_runs() {
         let all = names(&["crash", "java"]);
-        assert_eq!(choose(&all, &[]).unwrap(), all);
+        assert_eq!(choose("suite", &all, &[]).unwrap(), all);
     }
 
     #[test]
     fn chosen_suites_run_once_and_in_order() {
         let all = names(&["crash", "java", "load"]);
         assert_eq!(
-            choose(&all, &names(&["load", "crash", "load"])).unwrap(),
+            choose("suite", &all, &names(&["load", "crash", "load"])).unwrap(),
             names(&["crash", "load"])
         );
     }
 
     #[test]
     fn an_unknown_suite_is_refused_with_those_there_are() {
-        let error = choose(&names(&["crash", "java"]), &names(&["jawa"])).unwrap_err();
+        let error = choose("suite", &names(&["crash", "java"]), &names(&["jawa"])).unwrap_err();
         assert_eq!(
             error.to_string(),
             "there is no suite named jawa; there are: crash, java"

@@ -3,6 +3,7 @@
 use std::env;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
+use std::time::Duration;
 
 use anyhow::{Result, bail};
 use cargo_metadata::Metadata;
@@ -10,12 +11,14 @@ use cargo_metadata::Metadata;
 use crate::process::{cargo, check};
 use crate::run::{Expected, Run};
 use crate::workspace::SYSTEM_TESTS;
-use crate::{apt, deny, kube, suites, tools, verify, workspace};
+use crate::{apt, deny, fuzz, kube, suites, tools, verify, workspace};
 
 /// Tells the suites where the executables under test are.
 pub const BINARIES: &str = "SLUICE_BIN_DIR";
 /// Tells the suites to take their long form.
 const LONG: &str = "SLUICE_LONG";
+/// How long a test may say nothing in its long form.
+const LONGEST_SILENCE: Duration = Duration::from_secs(2 * 3600);
 
 #[derive(clap::Args)]
 pub struct TestArgs {
@@ -38,10 +41,13 @@ pub fn test(args: &TestArgs) -> Result<ExitCode> {
         all.iter().for_each(|suite| println!("{suite}"));
         return Ok(ExitCode::SUCCESS);
     }
-    let chosen = suites::choose(&all, &args.suite)?;
+    let chosen = suites::choose("suite", &all, &args.suite)?;
     let mut run = Run::start();
     let long = [(LONG, "1".to_owned())];
     let environment = if args.long { &long[..] } else { &[] };
+    if args.long {
+        run.bear_silence(LONGEST_SILENCE);
+    }
     if args.suite.is_empty() {
         everything(&mut run, &metadata, &chosen, environment)?;
     } else {
@@ -61,10 +67,11 @@ fn everything(
         return Ok(());
     }
     let programs = kube::Building::begin()?;
-    install_packages(run, chosen);
+    install_packages(run, chosen, &apt::OF_NODES);
     verify::steps(run);
     deny::step(run);
     integration_tests(run, metadata);
+    fuzz::step(run);
     system_suites(run, metadata, chosen, Some(programs), environment);
     Ok(())
 }
@@ -81,7 +88,14 @@ pub fn chosen_by_name(
     }
     let wanted = chosen.iter().any(|suite| needs_kubernetes(suite));
     let programs = wanted.then(kube::Building::begin).transpose()?;
-    install_packages(run, chosen);
+    let is_foreign = environment.iter().any(|(name, _)| *name == kube::CONTEXT);
+    let of_nodes = if is_foreign {
+        // Images are made here all the same.
+        &[apt::BUILDAH][..]
+    } else {
+        &apt::OF_NODES
+    };
+    install_packages(run, chosen, of_nodes);
     system_suites(run, metadata, chosen, programs, environment);
     Ok(())
 }
@@ -114,16 +128,16 @@ fn prepare(run: &mut Run, chosen_by_name: bool) -> bool {
 /// Programs that single suites need, from Debian's packages.
 const PACKAGED: &[(&str, &[apt::Packaged])] = &[
     ("docs_commands", &apt::OF_PAGES),
-    ("docs_on_kubernetes", &apt::OF_NODES),
     ("image", &[apt::BUILDAH, apt::RUNC]),
-    ("kube_harness", &apt::OF_NODES),
-    ("operator_end_to_end", &apt::OF_NODES),
     ("operator_end_to_end", &[apt::PROMETHEUS]),
     ("autoscale_prometheus", &[apt::PROMETHEUS]),
     ("operator_alerts", &[apt::ALERTMANAGER]),
     ("operator_scaling", &[apt::PROMETHEUS]),
     ("prometheus", &[apt::PROMETHEUS]),
 ];
+
+/// The suites that need a node, or a cluster of somebody's in its place.
+const ON_NODES: &[&str] = &["docs_on_kubernetes", "kube_harness", "operator_end_to_end"];
 
 /// The suites that start a Kubernetes, or only its API server.
 const KUBERNETES: &[&str] = &[
@@ -143,9 +157,11 @@ pub fn needs_kubernetes(suite: &str) -> bool {
     KUBERNETES.contains(&suite)
 }
 
-/// Installs what the chosen suites need and is missing. Whatever cannot be installed fails here and in its suite.
-fn install_packages(run: &mut Run, chosen: &[String]) {
-    for (suite, packages) in PACKAGED {
+/// Installs what the chosen suites need and is missing: what a node needs only where one is started. Whatever cannot be installed fails here and in its suite.
+fn install_packages(run: &mut Run, chosen: &[String], of_nodes: &[apt::Packaged]) {
+    let of_nodes = ON_NODES.iter().map(|suite| (suite, of_nodes));
+    let packaged = PACKAGED.iter().map(|(suite, packages)| (suite, *packages));
+    for (suite, packages) in of_nodes.chain(packaged) {
         if chosen.iter().any(|name| name == suite) {
             run.step(&format!("what the suite {suite} needs"), || {
                 packages.iter().try_for_each(|packaged| packaged.install())
@@ -176,6 +192,15 @@ pub fn of_workspace(tests: &[String]) -> Command {
 
 /// Suites that make a load of their own, which must not be what is slow: they are optimised.
 const LOADING: &[&str] = &["kill_loop"];
+
+/// Suites whose tests wait most of the time, and measure nothing: so many of them run at one time.
+const WAITING: &[(&str, u32)] = &[("official_clients", 4)];
+
+/// How many tests of a suite run at one time: one, but where they bear company.
+fn threads(suite: &str) -> u32 {
+    let waiting = WAITING.iter().find(|(name, _)| *name == suite);
+    waiting.map_or(1, |(_, threads)| *threads)
+}
 
 /// `cargo test` of one system suite.
 fn of_suite(suite: &String) -> Command {
@@ -222,7 +247,7 @@ pub fn build_executables() -> Result<()> {
     ]))
 }
 
-/// Builds what is tested, then runs suite after suite, each test of it alone: they start processes, measure and share two
+/// Builds what is tested, then runs suite after suite, most tests of it alone: they start processes, measure and share two
 /// cores. Most suites are not optimised: what counts runs in the executables.
 ///
 /// The programs of Kubernetes are waited for before the first of them, so that no suite measures beside a build.
@@ -243,7 +268,8 @@ fn system_suites(
     for (index, suite) in chosen.iter().enumerate() {
         let mut tests = of_suite(suite);
         tests
-            .args(["--", "--nocapture", "--test-threads=1"])
+            .args(["--", "--nocapture"])
+            .arg(format!("--test-threads={}", threads(suite)))
             .envs(environment.iter().map(|(name, value)| (name, value)))
             .env(BINARIES, &binaries);
         if let Some(programs) = &programs {

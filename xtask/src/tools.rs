@@ -17,7 +17,7 @@ pub struct Tool {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Version(pub u32, pub u32);
 
-/// All tools that a suite or a check uses today; the client of another language brings its own with its suite.
+/// All tools that a suite or a check uses.
 pub const TOOLS: &[Tool] = &[
     Tool {
         name: "Rust",
@@ -46,6 +46,14 @@ pub const TOOLS: &[Tool] = &[
         command: &["go", "version"],
         before_version: "go version go",
         get: "unpack Go's own distribution, and put its `bin` folder into the path",
+    },
+    Tool {
+        name: "Node.js",
+        at_least: Version(20, 0),
+        // npm, which tells whose it is.
+        command: &["npm", "version", "--json"],
+        before_version: "\"node\": \"",
+        get: "unpack the distribution of Node.js, which has npm in it",
     },
     Tool {
         name: "Python",
@@ -143,6 +151,11 @@ mod tests {
                 Version(3, 8),
             ),
             ("Go", "go version go1.26.8 linux/amd64", Version(1, 26)),
+            (
+                "Node.js",
+                "{\n  \"npm\": \"11.19.1\",\n  \"node\": \"20.20.2\",\n",
+                Version(20, 20),
+            ),
             (
                 "Python",
                 "pip 23.2.1 from /usr/lib/python3.11/site-packages/pip (python 3.11)",

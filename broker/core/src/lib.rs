@@ -11,6 +11,7 @@
 pub mod codec;
 pub mod command;
 pub mod entry;
+pub mod excerpt;
 pub mod hash;
 pub mod ids;
 pub mod limits;

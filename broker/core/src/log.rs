@@ -3,6 +3,7 @@
 use crate::command::EncodedCommand;
 use crate::state::Applied;
 use smallvec::SmallVec;
+use std::time::Duration;
 use thiserror::Error;
 
 /// Commands that are proposed together and answered together, in order.
@@ -16,6 +17,12 @@ pub enum NotProposed {
     /// The queue before the log is full; try again after a moment.
     #[error("too many commands wait for the log: try again after a moment")]
     Busy,
+    /// The messages waited for the log for as long as they may: it is given more than it can write.
+    #[error("the messages waited {max:?} for the log, and no longer than that: try again after a moment")]
+    Late {
+        /// How long messages may wait.
+        max: Duration,
+    },
     /// The command does not fit a segment.
     #[error("a command of {size} bytes does not fit the log: at most {max} bytes fit")]
     TooLarge {

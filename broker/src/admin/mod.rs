@@ -5,14 +5,14 @@ mod answered;
 mod audit;
 mod broker;
 mod clients;
-mod convert;
+pub mod convert;
 mod groups;
 mod guard;
 mod messages;
-mod page;
+pub mod page;
 mod port;
 mod reason;
-mod status;
+pub mod status;
 mod topics;
 
 pub use broker::Facts;

@@ -174,14 +174,17 @@ impl From<Invalid> for Failure {
 impl From<EngineError> for Failure {
     fn from(error: EngineError) -> Self {
         let reason = match &error {
-            EngineError::Busy | EngineError::PollsFull(_) => Reason::Busy,
+            EngineError::Busy | EngineError::Late(_) | EngineError::PollsFull(_) => Reason::Busy,
             EngineError::NoSpace => Reason::DiskFull,
             EngineError::TooLarge { .. } => Reason::TooLarge,
             EngineError::Stopping => Reason::Stopping,
             EngineError::NotLeader(_) => Reason::NotLeader,
             EngineError::Unknown => Reason::OutcomeUnknown,
-            // Nothing of this API sends.
-            EngineError::TopicClosed(_) => Reason::Internal,
+            // Nothing of this API sends or pulls.
+            EngineError::TopicClosed(_)
+            | EngineError::OffsetOutside { .. }
+            | EngineError::NoOffset { .. }
+            | EngineError::Unreadable { .. } => Reason::Internal,
             EngineError::NoTopic(_)
             | EngineError::TopicDeleted(_)
             | EngineError::TopicNotFound(_)

@@ -221,7 +221,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_answer_is_known_by_its_nonce_and_its_client() {
-        let clients = Arc::new(Clients::default());
+        let clients = Arc::new(Clients::at_most(100));
         let ((_a, mut commands), _b) = (connect(&clients, "a"), connect(&clients, "b"));
         let asking = ask(&clients, "a", LONG);
         let nonce = asked(&mut commands).await;
@@ -236,7 +236,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_client_that_cannot_be_asked_is_named() {
-        let clients = Arc::new(Clients::default());
+        let clients = Arc::new(Clients::at_most(100));
         clients.touch(call("silent")).unwrap();
         let (stream, _commands) = connect(&clients, "deaf");
         for (id, error) in [
@@ -260,7 +260,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_client_that_disconnects_or_leaves_ends_the_wait() {
-        let clients = Arc::new(Clients::default());
+        let clients = Arc::new(Clients::at_most(100));
         let (stream, mut commands) = connect(&clients, "c");
         let asking = ask(&clients, "c", LONG);
         asked(&mut commands).await;
@@ -280,7 +280,7 @@ mod tests {
 
     #[tokio::test]
     async fn nobody_is_waited_for_without_end() {
-        let clients = Arc::new(Clients::default());
+        let clients = Arc::new(Clients::at_most(100));
         let (_stream, mut commands) = connect(&clients, "c");
         let asking = ask(&clients, "c", Duration::from_millis(20));
         let nonce = asked(&mut commands).await;
@@ -295,7 +295,7 @@ mod tests {
 
     #[tokio::test]
     async fn questions_are_bounded_and_those_that_nobody_waits_for_are_taken_back() {
-        let clients = Arc::new(Clients::default());
+        let clients = Arc::new(Clients::at_most(100));
         let mut open = Vec::new();
         let mut asking = Vec::new();
         for _ in 0..ASKS_MAX {

@@ -338,7 +338,7 @@ mod tests {
 
     #[test]
     fn clients_are_shown_by_id_in_pages_as_far_as_they_are_asked_for() {
-        let clients = Arc::new(Clients::default());
+        let clients = Arc::new(Clients::at_most(100));
         let (sender, _receiver) = mpsc::channel(1);
         let mut streams = Vec::new();
         for (id, group) in [("d", "g"), ("b", "g"), ("a", "h"), ("c", "g")] {
@@ -388,7 +388,7 @@ mod tests {
 
     #[test]
     fn a_client_is_shown_as_it_announced_itself_and_called() {
-        let clients = Arc::new(Clients::default());
+        let clients = Arc::new(Clients::at_most(100));
         let (sender, _receiver) = mpsc::channel(1);
         let stream = clients.stream("c", sender);
         clients.touch(call("c")).unwrap();

@@ -8,6 +8,7 @@ mod figures;
 mod insight;
 mod registry;
 mod renew;
+mod rooms;
 mod task;
 
 pub use asks::{Answer, AskError};
@@ -46,8 +47,9 @@ mod tests {
             topics: Vec::new(),
             subscriptions: vec![("t".to_owned(), "a || b".to_owned())],
             settings: Arc::default(),
-            is_node: false,
+            node: None,
             wants_repeat: false,
+            presumed: false,
         }
     }
 }

@@ -4,8 +4,11 @@ use super::asks::Asks;
 use super::directory::Directory;
 use super::expiry::Seen;
 use super::figures::Figures;
+use super::rooms::{Room, Rooms};
 use crate::listener::Connection;
+use crate::service::quirks::node::Node;
 use parking_lot::{Mutex, MutexGuard};
+use prost::Message as _;
 use sluice_proto::v2;
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -14,8 +17,6 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
-/// Clients known at one time.
-const CLIENTS_MAX: usize = 50_000;
 /// Connections remembered of one client; of more than that, some are taken for closed too early.
 const CONNECTIONS_MAX: usize = 64;
 /// Bytes of a client's version that are kept.
@@ -24,9 +25,14 @@ const VERSION_MAX: usize = 64;
 /// How a client comes to its messages to which they are pushed; others fetch them.
 pub const PUSH: &str = "push";
 
-/// As many clients as may be.
+/// What there cannot be more of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Full(pub usize);
+pub enum Full {
+    /// As many clients as may be are known.
+    Clients(usize),
+    /// As many bytes of settings as may be are kept.
+    Settings(usize),
+}
 
 /// Where commands to a client go: one for each of its telemetry streams.
 pub type TelemetrySender = mpsc::Sender<Result<v2::TelemetryCommand, tonic::Status>>;
@@ -76,11 +82,13 @@ pub struct Announced {
     pub subscriptions: Vec<(String, String)>,
     /// The settings that it was told to use.
     pub settings: Arc<v2::Settings>,
-    /// Whether it is the client for Node.js, which reads less than others, and needs the settings again after its first
-    /// heartbeat.
-    pub is_node: bool,
-    /// Whether it is to be given the settings again at its next heartbeat.
+    /// That it is the client for Node.js, which reads less than others.
+    pub node: Option<Node>,
+    /// Whether it is to be given the settings at its next heartbeat: when they changed last it took nothing.
     pub wants_repeat: bool,
+    /// It said only so much as a heartbeat does, and not its settings: some clients send those minutes after a broker has
+    /// started again, or never.
+    pub presumed: bool,
 }
 
 /// What a heartbeat comes to.
@@ -128,20 +136,37 @@ pub(super) struct Client {
     /// The newest last.
     pub(super) streams: Vec<(u64, TelemetrySender)>,
     pub(super) last_seen: Instant,
+    /// What its settings take.
+    room: Option<Room>,
     pub(super) figures: Arc<Figures>,
 }
 
 /// All clients.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Clients {
+    max: usize,
     by_id: Mutex<HashMap<Arc<str>, Client>>,
     figures: Directory,
+    rooms: Rooms,
     next_stream: AtomicU64,
     refused: AtomicU64,
     pub(super) asks: Asks,
 }
 
 impl Clients {
+    /// As many as may be known at a time.
+    pub fn at_most(max: usize) -> Self {
+        Self {
+            max,
+            by_id: Mutex::default(),
+            figures: Directory::default(),
+            rooms: Rooms::default(),
+            next_stream: AtomicU64::default(),
+            refused: AtomicU64::default(),
+            asks: Asks::default(),
+        }
+    }
+
     /// Takes note of a call.
     pub fn touch(&self, call: Call<'_>) -> Result<Known, Full> {
         self.with(call, |id, client| Known {
@@ -162,11 +187,16 @@ impl Clients {
         mut announced: Announced,
         stream: &StreamGuard,
     ) -> Result<(), Full> {
+        let room = self.rooms.take(announced.settings.encoded_len());
+        let room = room.inspect_err(|_| {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+        })?;
         self.with(call, |_, client| {
-            announced.wants_repeat = match &client.announced {
-                Some(before) => before.wants_repeat,
-                None => announced.is_node,
-            };
+            client.room = Some(room);
+            announced.wants_repeat = client
+                .announced
+                .as_ref()
+                .is_some_and(|before| before.wants_repeat);
             client.figures.set_pushes(announced.mode == PUSH);
             client.announced = Some(announced);
             if !client.streams.iter().any(|(number, _)| *number == stream.number) {
@@ -175,10 +205,24 @@ impl Clients {
         })
     }
 
+    /// Takes a client for what its heartbeat says, until it announces itself.
+    pub fn presume(&self, call: Call<'_>, presumed: Announced) -> Result<(), Full> {
+        self.with(call, |_, client| {
+            if client.announced.is_none() {
+                client.figures.set_pushes(presumed.mode == PUSH);
+                client.announced = Some(Announced {
+                    presumed: true,
+                    ..presumed
+                });
+            }
+        })
+    }
+
     /// Takes note of a heartbeat.
     pub fn heartbeat(&self, call: Call<'_>) -> Result<Heartbeat, Full> {
         self.with(call, |_, client| match &mut client.announced {
             None => Heartbeat::Unknown,
+            Some(announced) if announced.presumed => Heartbeat::Unknown,
             Some(announced) if announced.wants_repeat => {
                 announced.wants_repeat = false;
                 let streams = client.streams.iter().map(|(_, sender)| sender.clone()).collect();
@@ -186,6 +230,11 @@ impl Clients {
             }
             Some(_) => Heartbeat::Known,
         })
+    }
+
+    /// Whether the client is there: it has called, and has neither said farewell nor been silent for too long.
+    pub fn is_known(&self, id: &str) -> bool {
+        self.by_id.lock().contains_key(id)
     }
 
     /// The request timeout that the client announced.
@@ -256,7 +305,7 @@ impl Clients {
 
     /// How many clients are known, and how many may be.
     pub fn number(&self) -> (usize, usize) {
-        (self.by_id.lock().len(), CLIENTS_MAX)
+        (self.by_id.lock().len(), self.max)
     }
 
     /// How often one client more was refused.
@@ -274,9 +323,9 @@ impl Clients {
         let mut by_id = self.by_id.lock();
         let key = match by_id.get_key_value(call.id) {
             Some((key, _)) => Arc::clone(key),
-            None if by_id.len() >= CLIENTS_MAX => {
+            None if by_id.len() >= self.max => {
                 self.refused.fetch_add(1, Ordering::Relaxed);
-                return Err(Full(CLIENTS_MAX));
+                return Err(Full::Clients(self.max));
             }
             None => Arc::from(call.id),
         };
@@ -312,6 +361,7 @@ impl Client {
             remote: call.remote,
             connections: Vec::new(),
             streams: Vec::new(),
+            room: None,
             last_seen: now,
             figures: Arc::new(Figures::new(now)),
         }
@@ -381,20 +431,17 @@ mod tests {
     use super::super::tests::call;
     use super::*;
 
-    fn announced(is_node: bool) -> Announced {
-        Announced {
-            is_node,
-            ..super::super::tests::consumer("g")
-        }
+    fn announced() -> Announced {
+        super::super::tests::consumer("g")
     }
 
     #[test]
     fn a_client_is_connected_as_long_as_it_has_a_stream() {
-        let clients = Arc::new(Clients::default());
+        let clients = Arc::new(Clients::at_most(100));
         let (sender, _receiver) = mpsc::channel(1);
         let stream = clients.stream("c", sender);
-        clients.announce(call("c"), announced(false), &stream).unwrap();
-        clients.announce(call("c"), announced(false), &stream).unwrap();
+        clients.announce(call("c"), announced(), &stream).unwrap();
+        clients.announce(call("c"), announced(), &stream).unwrap();
         assert!(clients.look()[0].connected);
         drop(stream);
         assert!(!clients.look()[0].connected);
@@ -403,30 +450,28 @@ mod tests {
     }
 
     #[test]
-    fn settings_are_repeated_once_to_clients_that_want_it() {
-        let clients = Arc::new(Clients::default());
+    fn a_client_that_only_beats_is_counted_until_it_says_more() {
+        let clients = Arc::new(Clients::at_most(100));
+        assert!(matches!(clients.heartbeat(call("c")), Ok(Heartbeat::Unknown)));
+        clients.presume(call("c"), announced()).unwrap();
+        assert_eq!(clients.kinds().len(), 1);
+        // It is told, so that it may announce itself.
         assert!(matches!(clients.heartbeat(call("c")), Ok(Heartbeat::Unknown)));
         let (sender, _receiver) = mpsc::channel(1);
         let stream = clients.stream("c", sender);
-        clients.announce(call("c"), announced(true), &stream).unwrap();
-        assert!(
-            matches!(clients.heartbeat(call("c")), Ok(Heartbeat::Repeat(_, streams)) if streams.len() == 1)
-        );
+        clients.announce(call("c"), announced(), &stream).unwrap();
+        clients.presume(call("c"), announced()).unwrap();
         assert!(matches!(clients.heartbeat(call("c")), Ok(Heartbeat::Known)));
-        clients.announce(call("c"), announced(true), &stream).unwrap();
-        assert!(
-            matches!(clients.heartbeat(call("c")), Ok(Heartbeat::Known)),
-            "not after each announcement"
-        );
+        assert_eq!(clients.kinds().len(), 1);
     }
 
     #[test]
     fn clients_are_counted_by_what_they_are() {
-        let clients = Arc::new(Clients::default());
+        let clients = Arc::new(Clients::at_most(100));
         let (sender, _receiver) = mpsc::channel(1);
         for id in ["a", "b"] {
             let stream = clients.stream(id, sender.clone());
-            clients.announce(call(id), announced(false), &stream).unwrap();
+            clients.announce(call(id), announced(), &stream).unwrap();
         }
         clients.touch(call("silent")).unwrap();
         let kind = Kind {
@@ -437,6 +482,6 @@ mod tests {
             mode: "push",
         };
         assert_eq!(clients.kinds(), [kind.clone(), kind]);
-        assert_eq!(clients.number(), (3, CLIENTS_MAX));
+        assert_eq!(clients.number(), (3, 100));
     }
 }

@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn the_consumers_of_a_group_are_told_by_each_of_their_streams_and_nobody_else_is() {
-        let clients = Arc::new(Clients::default());
+        let clients = Arc::new(Clients::at_most(100));
         let mut open = Vec::new();
         for (id, group) in [("a", "g"), ("a", "g"), ("b", "g"), ("c", "h")] {
             let (sender, commands) = mpsc::channel(4);
@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn a_consumer_that_takes_nothing_is_told_at_its_next_heartbeat() {
-        let clients = Arc::new(Clients::default());
+        let clients = Arc::new(Clients::at_most(100));
         let (sender, mut commands) = mpsc::channel(1);
         let stream = clients.stream("c", sender);
         clients.announce(call("c"), consumer("g"), &stream).unwrap();

@@ -4,6 +4,7 @@ use super::error::ConfigError;
 use super::forms::{self, ASYNC, FLUSH_MODES, HostPort, JSON, LOG_FORMATS};
 use super::keys::{self, Key};
 use super::layers::Layers;
+use super::limits::Limits;
 use super::live::Live;
 use crate::init::Init;
 use crate::logging::Format;
@@ -56,6 +57,8 @@ pub struct Config {
     pub log_format: Format,
     /// Where spans of calls are sent.
     pub otlp_endpoint: Option<String>,
+    /// How much clients can make it hold.
+    pub limits: Limits,
     /// What can change.
     pub live: Arc<Live>,
 }
@@ -89,6 +92,7 @@ impl Config {
                 _ => Format::Text,
             },
             otlp_endpoint: layers.get(&keys::OTLP_ENDPOINT, forms::url)?,
+            limits: Limits::of(&layers)?,
             live: Arc::new(Live::new(layers)?),
         };
         config.check_admin()?;

@@ -87,17 +87,20 @@ fn scalar(key: &Key, value: Value) -> Result<Option<String>, String> {
     }
     let wanted = match key.form {
         Form::Switch => "true or false, without quotes",
-        Form::Seconds => "a whole number",
-        Form::SegmentSize | Form::CheckpointBytes => "a size, such as 512MiB",
+        Form::Seconds | Form::Count(..) => "a whole number",
+        Form::SegmentSize | Form::CheckpointBytes | Form::Bytes(..) => "a size, such as 512MiB",
         _ => "text",
     };
     match (key.form, value) {
         (_, Value::Null) => Ok(None),
         (Form::Switch, Value::Bool(value)) => Ok(Some(value.to_string())),
-        (Form::Seconds | Form::SegmentSize | Form::CheckpointBytes, Value::Number(number)) => {
-            Ok(Some(number.to_string()))
+        (
+            Form::Seconds | Form::Count(..) | Form::SegmentSize | Form::CheckpointBytes | Form::Bytes(..),
+            Value::Number(number),
+        ) => Ok(Some(number.to_string())),
+        (Form::Switch | Form::Seconds | Form::Count(..), other) => {
+            Err(format!("it takes {wanted}, and not {}", shown(&other)))
         }
-        (Form::Switch | Form::Seconds, other) => Err(format!("it takes {wanted}, and not {}", shown(&other))),
         (_, Value::String(text)) => Ok(Some(text)),
         (_, other) => Err(format!("it takes {wanted}, and not {}", shown(&other))),
     }

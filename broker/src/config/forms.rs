@@ -62,6 +62,10 @@ pub enum Form {
     CheckpointBytes,
     /// Time between checkpoints.
     Seconds,
+    /// A whole number from the first to the second.
+    Count(u64, u64),
+    /// A number of bytes from the first to the second.
+    Bytes(u64, u64),
     /// What is logged.
     Directives,
     /// Where a collector of spans is.
@@ -81,8 +85,8 @@ impl Form {
             Self::Choice(choices) if choices == PROFILES => "PROFILE",
             Self::Choice(choices) if choices == FLUSH_MODES => "MODE",
             Self::Choice(_) => "FORMAT",
-            Self::SegmentSize | Self::CheckpointBytes => "SIZE",
-            Self::Seconds => "N",
+            Self::SegmentSize | Self::CheckpointBytes | Self::Bytes(..) => "SIZE",
+            Self::Seconds | Self::Count(..) => "N",
             Self::Directives => "LEVELS",
             Self::Url => "URL",
         }
@@ -109,9 +113,30 @@ impl Form {
             Self::SegmentSize => segment_size(text).map(drop),
             Self::CheckpointBytes => checkpoint_bytes(text).map(drop),
             Self::Seconds => seconds(text).map(drop),
+            Self::Count(..) | Self::Bytes(..) => self.number(text).map(drop),
             Self::Directives => directives(text).map(drop),
             Self::Url => url(text).map(drop),
         }
+    }
+
+    /// The number that the text is, of a form that takes numbers.
+    pub(super) fn number(self, text: &str) -> Result<u64, String> {
+        let (number, least, most) = match self {
+            Self::Count(least, most) => (count(text)?, least, most),
+            Self::Bytes(least, most) => (units::size(text)?, least, most),
+            other => return Err(format!("{other:?} is no number")),
+        };
+        let shown = |number| match self {
+            Self::Bytes(..) => units::write_size(number),
+            _ => number.to_string(),
+        };
+        if number < least {
+            return Err(format!("{text} is too little: take at least {}", shown(least)));
+        }
+        if number > most {
+            return Err(format!("{text} is too much: take at most {}", shown(most)));
+        }
+        Ok(number)
     }
 }
 
@@ -220,6 +245,11 @@ pub(super) fn checkpoint_bytes(text: &str) -> Result<u64, String> {
         )),
         size => Ok(size),
     }
+}
+
+fn count(text: &str) -> Result<u64, String> {
+    let number = text.parse();
+    number.map_err(|_| format!("'{text}' is no whole number"))
 }
 
 pub(super) fn seconds(text: &str) -> Result<Duration, String> {

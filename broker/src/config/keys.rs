@@ -2,6 +2,7 @@
 //! and what the admin API shows come from here; docs/configuration.md has a row for each.
 
 use super::forms::{FLUSH_MODES, Form, LOG_FORMATS, PROFILES};
+use sluice_core::limits;
 
 /// One thing that can be configured.
 #[derive(Debug)]
@@ -31,6 +32,7 @@ const BROKER: &str = "Broker";
 const CLIENTS: &str = "Clients";
 const OPERATORS: &str = "Operators";
 const LOGS: &str = "Logs";
+const LIMITS: &str = "Limits";
 const STORE: &str = "Store";
 
 /// What keys have that say nothing else.
@@ -67,6 +69,12 @@ pub static KEYS: &[&Key] = &[
     &LOG,
     &LOG_FORMAT,
     &OTLP_ENDPOINT,
+    &MAX_CONNECTIONS,
+    &MAX_CLIENTS,
+    &MAX_RECEIVES,
+    &MAX_BODY_SIZE,
+    &MAX_UNANSWERED_SENDS,
+    &MAX_SEND_WAIT,
     &FLUSH,
     &SEGMENT_SIZE,
     &CHECKPOINT_BYTES,
@@ -278,6 +286,72 @@ pub static OTLP_ENDPOINT: Key = Key {
     form: Form::Url,
     heading: LOGS,
     help: "Where a span of each call is sent, with OpenTelemetry's protocol over gRPC; without it there are none",
+    ..KEY
+};
+
+pub static MAX_CONNECTIONS: Key = Key {
+    name: "maxConnections",
+    flag: "max-connections",
+    variable: "SLUICE_MAX_CONNECTIONS",
+    form: Form::Count(1, 1 << 20),
+    default: Some("16384"),
+    heading: LIMITS,
+    help: "Clients' connections at a time, and never more than half of the limit on open files; further ones wait",
+    ..KEY
+};
+
+pub static MAX_CLIENTS: Key = Key {
+    name: "maxClients",
+    flag: "max-clients",
+    variable: "SLUICE_MAX_CLIENTS",
+    form: Form::Count(1, 1 << 20),
+    default: Some("50000"),
+    heading: LIMITS,
+    help: "Clients known at a time, by their ids; further ones are told to come again",
+    ..KEY
+};
+
+pub static MAX_RECEIVES: Key = Key {
+    name: "maxReceives",
+    flag: "max-receives",
+    variable: "SLUICE_MAX_RECEIVES",
+    form: Form::Count(1, 1 << 20),
+    default: Some("100000"),
+    heading: LIMITS,
+    help: "Receives that wait or are being served at a time; further ones are told to come again",
+    ..KEY
+};
+
+pub static MAX_BODY_SIZE: Key = Key {
+    name: "maxBodySize",
+    flag: "max-body-size",
+    variable: "SLUICE_MAX_BODY_SIZE",
+    form: Form::Bytes(1 << 10, limits::BODY_BYTES_MAX as u64),
+    default: Some("4MiB"),
+    heading: LIMITS,
+    help: "The largest body of a message that is taken; less where segments are small",
+    ..KEY
+};
+
+pub static MAX_UNANSWERED_SENDS: Key = Key {
+    name: "maxUnansweredSends",
+    flag: "max-unanswered-sends",
+    variable: "SLUICE_MAX_UNANSWERED_SENDS",
+    form: Form::Bytes(8 << 20, 1 << 40),
+    default: Some("128MiB"),
+    heading: LIMITS,
+    help: "Bodies that were sent and are not answered yet, and 4KiB a send; further sends are told to come again",
+    ..KEY
+};
+
+pub static MAX_SEND_WAIT: Key = Key {
+    name: "maxSendWaitMillis",
+    flag: "max-send-wait-millis",
+    variable: "SLUICE_MAX_SEND_WAIT_MILLIS",
+    form: Form::Count(10, 60_000),
+    default: Some("500"),
+    heading: LIMITS,
+    help: "Milliseconds that a send may wait until the log writes it; later it is told to come again",
     ..KEY
 };
 

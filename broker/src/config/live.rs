@@ -8,6 +8,7 @@ use crate::logging::Levels;
 use crate::nearest::nearest;
 use arc_swap::{ArcSwap, Guard};
 use parking_lot::Mutex;
+use sluice_core::excerpt::excerpt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -190,7 +191,7 @@ fn shown(value: &Option<String>) -> &str {
 fn named(name: &str) -> Result<&'static Key, ChangeError> {
     let found = KEYS.iter().find(|key| key.name == name);
     found.copied().ok_or_else(|| ChangeError::Unknown {
-        key: name.to_owned(),
-        nearest: nearest(name, KEYS.iter().map(|key| key.name)).map(str::to_owned),
+        key: excerpt(name).into_owned(),
+        nearest: nearest(&excerpt(name), KEYS.iter().map(|key| key.name)).map(str::to_owned),
     })
 }

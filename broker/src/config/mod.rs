@@ -9,6 +9,7 @@ mod file;
 mod forms;
 mod keys;
 mod layers;
+mod limits;
 mod live;
 mod print;
 mod watch;
@@ -19,6 +20,7 @@ pub use error::{ChangeError, ConfigError};
 pub use forms::{Form, HostPort};
 pub use keys::Key;
 pub use layers::{Entry, Source};
+pub use limits::Limits;
 pub use live::{Live, LiveValues};
 pub use watch::follow_file;
 

@@ -81,7 +81,7 @@ fn yaml(entries: &[Entry]) -> String {
 
 fn scalar(form: Form, value: &str) -> String {
     match form {
-        Form::Switch | Form::Seconds => value.to_owned(),
+        Form::Switch | Form::Seconds | Form::Count(..) => value.to_owned(),
         // In quotes where it has to be.
         _ => serde_yaml::to_string(value)
             .map_or_else(|_| format!("{value:?}"), |text| text.trim_end().to_owned()),

@@ -1,8 +1,10 @@
 //! Why a use case could not be done.
 
 use super::floors::{QueueReset, sums};
+use sluice_core::ids::QueueOffset;
 use sluice_core::log::NotProposed;
-use sluice_core::state::Refused;
+use sluice_core::state::{Group, Refused, Topic};
+use std::time::Duration;
 use thiserror::Error;
 
 /// What callers can tell apart.
@@ -11,6 +13,11 @@ pub enum EngineError {
     /// Too much waits for the log.
     #[error("the broker is busy: try again after a moment")]
     Busy,
+    /// The messages waited for the log for as long as they may.
+    #[error(
+        "more is sent than the broker's disk takes, and the message was not written within {0:?}: send it again after a moment, or send less"
+    )]
+    Late(Duration),
     /// The disk is full.
     #[error("the broker's disk is full: messages are taken again when space is free")]
     NoSpace,
@@ -77,6 +84,46 @@ pub enum EngineError {
         /// What was asked for.
         queue: u32,
     },
+    /// An offset that the queue does not have.
+    #[error(
+        "offset {offset} is outside of queue {queue} of topic '{topic}', which goes from {min} to {max}: use one of these; QueryOffset tells them"
+    )]
+    OffsetOutside {
+        /// The topic.
+        topic: String,
+        /// The queue.
+        queue: u32,
+        /// What was asked for.
+        offset: i64,
+        /// The offset of its first message.
+        min: u64,
+        /// The offset behind its last message.
+        max: u64,
+    },
+    /// A group without a place in the topic.
+    #[error(
+        "consumer group '{group}' has no offset in topic '{topic}': it has one from its first receive, or update of an offset, on"
+    )]
+    NoOffset {
+        /// The group.
+        group: String,
+        /// The topic.
+        topic: String,
+    },
+    /// A message that a pull has come to, and nobody can read.
+    #[error(
+        "message {offset} of queue {queue} of topic '{topic}' cannot be read, and those behind it can be pulled: {cause}"
+    )]
+    Unreadable {
+        /// The topic.
+        topic: String,
+        /// The queue.
+        queue: u32,
+        /// Its offset.
+        offset: u64,
+        /// Why it cannot be read.
+        cause: String,
+    },
     /// What an administrator asks for is not what it must be.
     #[error("{0}")]
     Invalid(String),
@@ -104,10 +151,36 @@ pub enum EngineError {
     PollsFull(usize),
 }
 
+impl EngineError {
+    /// Where a pull that has ended so can go on all the same.
+    pub fn goes_on_at(&self) -> Option<QueueOffset> {
+        match self {
+            Self::OffsetOutside { offset, min, max, .. } => {
+                let nearest = u64::try_from(*offset).map_or(*min, |offset| offset.clamp(*min, *max));
+                Some(QueueOffset(nearest))
+            }
+            Self::Unreadable { offset, .. } => Some(QueueOffset(offset + 1)),
+            _ => None,
+        }
+    }
+
+    /// What became of group and topic between their look-up and apply, by their names.
+    pub(super) fn named(self, group: &Group, topic: &Topic) -> Self {
+        match self {
+            Self::Refused(Refused::NoTopic(_)) => Self::TopicDeleted(topic.spec.name.clone()),
+            Self::Refused(Refused::NoGroup(_) | Refused::NotSubscribed(..)) => {
+                Self::GroupDeleted(group.spec.name.clone())
+            }
+            other => other,
+        }
+    }
+}
+
 impl From<NotProposed> for EngineError {
     fn from(why: NotProposed) -> Self {
         match why {
             NotProposed::Busy => Self::Busy,
+            NotProposed::Late { max } => Self::Late(max),
             NotProposed::TooLarge { size, max } => Self::TooLarge { size, max },
             NotProposed::NoSpace => Self::NoSpace,
             NotProposed::Stopping => Self::Stopping,

@@ -1,10 +1,11 @@
-//! The use cases between the wire and the log: send, receive, settle, make, release.
+//! The use cases between the wire and the log: send, receive, pull, settle, make, release.
 //!
 //! Whatever changes state is proposed to the log and answered after apply. What depends on connections and
 //! waiting calls (reservations, long polls) is decided here before proposing, and kept in memory only.
 
 mod administer;
 mod answers;
+mod arrivals;
 mod checkpoints;
 mod clock;
 mod dispatcher;
@@ -15,6 +16,9 @@ pub mod held;
 pub mod lag;
 mod make;
 mod observer;
+mod offsets;
+mod polls;
+mod pull;
 mod receive;
 mod records;
 mod refusals;
@@ -30,12 +34,14 @@ pub use clock::{Clock, SystemTime, TimeSource};
 pub use error::EngineError;
 pub use floors::{QueueOffsets, QueueReset, Reset, ResetTo};
 pub use observer::Wakes;
+pub use pull::{Pull, Pulled};
 pub use receive::{Receive, Received, Taken};
 pub use send::Outgoing;
 pub use settle::Settled;
 
 use crate::config::Live;
 use answers::Answers;
+use arrivals::Arrivals;
 use dispatcher::Dispatchers;
 use refusals::Refusals;
 use sluice_core::command::EncodedCommand;
@@ -56,7 +62,7 @@ pub struct EngineOptions {
     pub live: Arc<Live>,
     /// The broker's address as records carry it.
     pub store_host: SocketAddr,
-    /// Long polls that may wait at one time, over all groups.
+    /// Long polls that may wait at one time, over all groups; pulls count too.
     pub polls_max: usize,
 }
 
@@ -66,6 +72,7 @@ pub struct Engine {
     clock: Arc<Clock>,
     options: EngineOptions,
     dispatchers: Arc<Dispatchers>,
+    arrivals: Arc<Arrivals>,
     answers: Arc<Answers>,
     changes: broadcast::Sender<Changed>,
     looks: lag::Looks,
@@ -86,6 +93,7 @@ impl Engine {
             clock: Arc::new(clock),
             options,
             dispatchers,
+            arrivals: wakes.arrivals(),
             answers,
             changes: wakes.changes(),
             looks: lag::Looks::default(),
@@ -127,9 +135,9 @@ impl Engine {
         self.changes.subscribe()
     }
 
-    /// How often waiting polls were woken.
+    /// How often waiting polls were woken, pulls among them.
     pub fn poll_wakeups(&self) -> u64 {
-        self.dispatchers.wakeups()
+        self.dispatchers.wakeups() + self.arrivals.wakeups()
     }
 
     /// How many polls wait or work at the moment.

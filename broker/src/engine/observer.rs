@@ -1,6 +1,7 @@
-//! What the applier tells the dispatchers: there is something to take.
+//! What the applier tells the dispatchers, and the pulls that wait: there is something to take.
 
 use super::answers::Answers;
+use super::arrivals::Arrivals;
 use super::dispatcher::Dispatchers;
 use sluice_core::ids::{GroupId, GroupQueueId, TimeMs, TopicId, TopicQueue};
 use sluice_core::limits;
@@ -17,6 +18,7 @@ const CHANGES_MAX: usize = 1024;
 /// polls as it takes to carry them, not one a message.
 pub struct Wakes {
     dispatchers: Arc<Dispatchers>,
+    arrivals: Arc<Arrivals>,
     answers: Arc<Answers>,
     changes: broadcast::Sender<Changed>,
     appended: Vec<(TopicId, usize)>,
@@ -28,13 +30,15 @@ impl Wakes {
     pub fn new(runtime: Handle) -> Self {
         let answers = Answers::start(&runtime);
         let changes = broadcast::Sender::new(CHANGES_MAX);
-        Self::over(Arc::new(Dispatchers::new(runtime)), answers, changes)
+        let arrivals = Arc::new(Arrivals::new(runtime.clone()));
+        Self::over(Arc::new(Dispatchers::new(runtime)), arrivals, answers, changes)
     }
 
     /// A second handle on the same dispatchers: one goes to the store, the other to the engine.
     pub fn share(&self) -> Self {
         Self::over(
             Arc::clone(&self.dispatchers),
+            Arc::clone(&self.arrivals),
             Arc::clone(&self.answers),
             self.changes.clone(),
         )
@@ -42,11 +46,13 @@ impl Wakes {
 
     fn over(
         dispatchers: Arc<Dispatchers>,
+        arrivals: Arc<Arrivals>,
         answers: Arc<Answers>,
         changes: broadcast::Sender<Changed>,
     ) -> Self {
         Self {
             dispatchers,
+            arrivals,
             answers,
             changes,
             appended: Vec::new(),
@@ -64,6 +70,10 @@ impl Wakes {
 
     pub(super) fn dispatchers(&self) -> Arc<Dispatchers> {
         Arc::clone(&self.dispatchers)
+    }
+
+    pub(super) fn arrivals(&self) -> Arc<Arrivals> {
+        Arc::clone(&self.arrivals)
     }
 }
 
@@ -99,12 +109,19 @@ impl Observer for Wakes {
 
     fn changed(&mut self, what: Changed) {
         self.dispatchers.follow(what);
+        if let Changed::TopicGone(topic) = what {
+            self.arrivals.gone(topic);
+        }
         // Nobody may listen; and who listens too slowly is told that it has missed something.
         let _ = self.changes.send(what);
     }
 
     fn round_applied(&mut self) {
         self.answers.send_out();
+        if !self.appended.is_empty() {
+            self.arrivals
+                .appended(self.appended.iter().map(|(topic, _)| *topic));
+        }
         for (topic, count) in self.appended.drain(..) {
             let polls = count.div_ceil(limits::RECEIVE_MAX);
             self.dispatchers.each(topic, |dispatcher| dispatcher.wake(polls));

@@ -24,6 +24,8 @@ mod following;
 mod handing_back;
 mod holding;
 mod lags;
+mod offsets;
+mod pulling;
 mod resetting;
 mod restarts;
 mod sending;

@@ -3,6 +3,7 @@
 use super::HANDSHAKE_TIMEOUT;
 use super::activity::{self, Activities};
 use super::io::{ClientIo, Ends};
+use super::opening::Opening;
 use super::places::{Lost, OpenConnections, Place};
 use super::serve::{self, Answers};
 use crate::shutdown::Shutdown;
@@ -16,16 +17,16 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_rustls::TlsAcceptor;
 
-/// The first byte of a TLS record that begins a handshake. HTTP/2 begins with a 'P'.
-const TLS_HANDSHAKE: u8 = 0x16;
-/// How the methods of HTTP/1 begin that a look at a port is made with: GET, HEAD, OPTIONS, DELETE, CONNECT, TRACE.
-const HTTP_1_METHODS: &[u8] = b"GHODCT";
 const REQUEST_BYTES_READ: usize = 4096;
+/// The rest of a small request is there by then, if there is one.
+const REQUEST_READ_WITHIN: Duration = Duration::from_millis(200);
 const NO_HTTP_1: &str = "HTTP/1.1 505 HTTP Version Not Supported\r\n\
     Content-Type: text/plain\r\nConnection: close\r\n\r\n\
     This port speaks gRPC, over HTTP/2 alone. Health and metrics are at the broker's --http-listen.\n";
 /// After a failure to accept, such as too many open files: trying at once would fail at once.
 const RETRY_AFTER: Duration = Duration::from_millis(100);
+/// A connection that was accepted just before the broker stops is open by then.
+const OPENED_WITHIN: Duration = Duration::from_secs(1);
 /// A connection that gives way is gone by then, unless a call has begun on it.
 const DISPLACED_WITHIN: Duration = Duration::from_secs(2);
 /// While all places are taken, this is said no more often.
@@ -50,11 +51,14 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Takes the port; 0 takes any. What comes beyond `connections_max` waits in the system's queue: it is not accepted,
-    /// and so it is no open file. Where idle ones give way, one more is, and gets the place of one that is idle.
-    pub async fn bind(address: SocketAddr, connections_max: u32) -> Result<Self, ListenError> {
-        let bound = async {
-            let tcp = TcpListener::bind(address).await?;
+    /// Over a socket that was opened for `address`. What comes beyond `connections_max` waits in the system's queue: it is not
+    /// accepted, and so it is no open file. Where idle ones give way, one more is, and gets the place of one that is idle.
+    pub fn over(
+        opened: io::Result<TcpListener>,
+        address: SocketAddr,
+        connections_max: u32,
+    ) -> Result<Self, ListenError> {
+        let listener = opened.and_then(|tcp| {
             let address = tcp.local_addr()?;
             Ok(Self {
                 tcp,
@@ -63,8 +67,8 @@ impl Listener {
                 idle_give_way: false,
                 open: OpenConnections::at_most(connections_max.into()),
             })
-        };
-        bound.await.map_err(|source| ListenError { address, source })
+        });
+        listener.map_err(|source| ListenError { address, source })
     }
 
     /// From now on the connection that is idle longest is closed when all places are taken and one more comes.
@@ -89,6 +93,8 @@ impl Listener {
     pub async fn serve(self, tls: TlsAcceptor, service: impl Answers, shutdown: Shutdown) {
         let places = Arc::new(Semaphore::new(self.connections_max as usize));
         tokio::select! {
+            // What comes from then on is left to whoever listens next.
+            biased;
             () = shutdown.begun() => {}
             () = self.accept(&tls, &places, &service, &shutdown) => {}
         }
@@ -132,8 +138,8 @@ impl Listener {
                             tokio::time::timeout(HANDSHAKE_TIMEOUT, open(stream, remote, &tls, place));
                         let opened = tokio::select! {
                             opened = opened => opened,
-                            // Who has not asked anything yet is not waited for.
-                            () = shutdown.begun() => return,
+                            // Who has just come is told to go in HTTP/2's words, and comes again; who says nothing is not waited for.
+                            () = shutdown.begun_since(OPENED_WITHIN) => return,
                             () = activity::displaced(activity) => return,
                         };
                         match opened {
@@ -221,19 +227,31 @@ async fn open(
     if stream.peek(&mut first).await? == 0 {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
-    match first[0] {
-        TLS_HANDSHAKE => Ok(ClientIo::tls(tls.accept(stream).await?, ends, place)),
-        byte if HTTP_1_METHODS.contains(&byte) => Err(tell_http_1(stream).await?),
-        _ => Ok(ClientIo::plain(stream, ends, place)),
+    let opening = Opening::of(first[0]);
+    let mut client = match opening {
+        Opening::Tls => ClientIo::tls(tls.accept(stream).await?, ends, place),
+        Opening::Text | Opening::Neither => ClientIo::plain(stream, ends, place),
+    };
+    if client.speaks_http_2().await? {
+        Ok(client)
+    } else if opening == Opening::Text {
+        Err(tell_http_1(client).await?)
+    } else {
+        Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "it does not speak HTTP/2",
+        ))
     }
 }
 
 /// Whoever comes with a browser or curl is told what this port is; HTTP/2 would answer in a form that they cannot show.
-async fn tell_http_1(mut stream: TcpStream) -> io::Result<io::Error> {
+async fn tell_http_1(mut client: ClientIo) -> io::Result<io::Error> {
     // What was not read when the connection is closed would take the answer with it.
     let mut request = [0; REQUEST_BYTES_READ];
-    let _ = stream.read(&mut request).await?;
-    stream.write_all(NO_HTTP_1.as_bytes()).await?;
-    stream.shutdown().await?;
+    if let Ok(read) = tokio::time::timeout(REQUEST_READ_WITHIN, client.read(&mut request)).await {
+        read?;
+    }
+    client.write_all(NO_HTTP_1.as_bytes()).await?;
+    client.shutdown().await?;
     Ok(io::Error::new(io::ErrorKind::InvalidData, "it speaks HTTP/1"))
 }

@@ -8,9 +8,12 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
+
+/// What every client of HTTP/2 says first (RFC 9113, section 3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// Lives as long as its connection: whoever keeps a [`std::sync::Weak`] to it can tell whether that stands.
 #[derive(Debug)]
@@ -44,6 +47,8 @@ pub struct Peer {
 #[derive(Debug)]
 pub struct ClientIo {
     transport: Transport,
+    /// What was read already, and is still to be read by whoever serves the connection.
+    unread: &'static [u8],
     peer: Peer,
 }
 
@@ -57,6 +62,7 @@ impl ClientIo {
     pub(super) fn plain(stream: TcpStream, ends: Ends, place: Place) -> Self {
         Self {
             transport: Transport::Plain(stream),
+            unread: &[],
             peer: ends.peer(place, false, None),
         }
     }
@@ -65,8 +71,27 @@ impl ClientIo {
         let subject = tls::subject(stream.get_ref().1);
         Self {
             transport: Transport::Tls(Box::new(stream)),
+            unread: &[],
             peer: ends.peer(place, true, subject),
         }
+    }
+
+    /// Waits until it is certain whether the client speaks HTTP/2. What serves HTTP/2 has no bound on how long it waits for
+    /// the first words.
+    pub(super) async fn speaks_http_2(&mut self) -> io::Result<bool> {
+        let mut said = [0; PREFACE.len()];
+        let mut length = 0;
+        while length < said.len() {
+            match self.read(&mut said[length..]).await? {
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                more => length += more,
+            }
+            if said[..length] != PREFACE[..length] {
+                return Ok(false);
+            }
+        }
+        self.unread = PREFACE;
+        Ok(true)
     }
 
     /// What the connection does, where idle ones give way.
@@ -106,6 +131,12 @@ impl AsyncRead for ClientIo {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if !self.unread.is_empty() {
+            let (now, later) = self.unread.split_at(self.unread.len().min(buf.remaining()));
+            buf.put_slice(now);
+            self.unread = later;
+            return Poll::Ready(Ok(()));
+        }
         match &mut self.transport {
             Transport::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
             Transport::Tls(stream) => Pin::new(stream).poll_read(cx, buf),

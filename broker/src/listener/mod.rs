@@ -5,6 +5,7 @@ mod accept;
 mod activity;
 mod health;
 mod io;
+pub mod opening;
 mod places;
 mod reflection;
 mod routes;
@@ -17,5 +18,5 @@ pub use routes::{Answering, First, Routes, is_of, refuse};
 
 use std::time::Duration;
 
-/// From the first byte to the end of TLS's handshake.
+/// Until a connection has said that it speaks HTTP/2, TLS's handshake included.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);

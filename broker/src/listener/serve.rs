@@ -19,6 +19,9 @@ use tonic::codegen::{Service, http::Response};
 const STREAM_WINDOW_BYTES: u32 = 1 << 20;
 const CONNECTION_WINDOW_BYTES: u32 = 8 << 20;
 const STREAMS_MAX: u32 = 1024;
+/// Streams that may be reset before they were looked at. All calls of a client can time out at one moment while the broker
+/// has too much to do: were its connection closed for that, every call on it would fail. Beyond this it is an attack.
+const RESETS_MAX: usize = STREAMS_MAX as usize;
 const HEADER_BYTES_MAX: u32 = 16 << 10;
 /// Finds connections whose other end is gone without a word. Clients may ping as often as they like.
 const KEEPALIVE_EVERY: Duration = Duration::from_secs(30);
@@ -68,6 +71,7 @@ pub(super) async fn connection(client: ClientIo, service: impl Answers, shutdown
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .max_concurrent_streams(STREAMS_MAX)
+        .max_pending_accept_reset_streams(RESETS_MAX)
         .max_header_list_size(HEADER_BYTES_MAX)
         .keep_alive_interval(KEEPALIVE_EVERY)
         .keep_alive_timeout(KEEPALIVE_TIMEOUT)

@@ -12,16 +12,20 @@ static REJECTIONS: Family = Family::counter(
     &["reason"],
     "What was refused, by reason",
 );
-static POLLS: Family = Family::gauge("sluice_polls", &[], "Receives that wait or are being served");
+static POLLS: Family = Family::gauge(
+    "sluice_polls",
+    &[],
+    "Receives and pulls that wait or are being served",
+);
 static WAKEUPS: Family = Family::counter(
     "sluice_poll_wakeups_total",
     &[],
-    "Waiting receives that were woken",
+    "Waiting receives and pulls that were woken",
 );
 static UNREADABLE: Family = Family::counter(
     "sluice_unreadable_messages_total",
     &[],
-    "Messages left out of a delivery because they could not be read",
+    "Messages left out of a delivery or a pull because they could not be read",
 );
 static UNFLUSHED: Family = Family::gauge(
     "sluice_unflushed_queue_entries",

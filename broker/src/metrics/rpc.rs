@@ -74,7 +74,7 @@ impl RpcMetrics {
     pub(super) fn new(registry: &Registry) -> prometheus::Result<Self> {
         let options = HistogramOpts::new(
             "rocketmq_rpc_latency_milliseconds",
-            "Calls by the time they took, in milliseconds; a receive's includes its wait",
+            "Calls by the time they took, in milliseconds; a receive's or pull's includes its wait",
         );
         let labels = [
             "request_code",
@@ -123,10 +123,9 @@ impl RpcMetrics {
             Some(code) if is_success(code) => (code_name(code), "success"),
             Some(code) => (code_name(code), "process_request_failed"),
         };
-        let long_polling = if rpc == Rpc::ReceiveMessage {
-            "true"
-        } else {
-            "false"
+        let long_polling = match rpc {
+            Rpc::ReceiveMessage | Rpc::PullMessage => "true",
+            _ => "false",
         };
         self.latency
             .with_label_values(&[rpc.name(), name, "grpc", long_polling, result])
@@ -171,6 +170,10 @@ mod tests {
             metrics.begin(Rpc::SendMessage).finish(code.into());
         }
         drop(metrics.begin(Rpc::ReceiveMessage));
+        metrics
+            .begin(Rpc::PullMessage)
+            .finish(Code::MessageNotFound.into());
+        metrics.begin(Rpc::GetOffset).finish(Code::OffsetNotFound.into());
         for (labels, count) in [
             (["SendMessage", "OK", "grpc", "false", "success"], 2),
             (
@@ -184,6 +187,8 @@ mod tests {
                 1,
             ),
             (["ReceiveMessage", "CANCELLED", "grpc", "true", "cancelled"], 1),
+            (["PullMessage", "MESSAGE_NOT_FOUND", "grpc", "true", "success"], 1),
+            (["GetOffset", "OFFSET_NOT_FOUND", "grpc", "false", "success"], 1),
         ] {
             assert_eq!(
                 metrics.latency.with_label_values(&labels).get_sample_count(),

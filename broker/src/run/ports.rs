@@ -1,5 +1,6 @@
 //! The ports that a broker takes: for clients, for operators, and HTTP.
 
+use super::Sockets;
 use crate::admin::{self, Facts};
 use crate::config::Config;
 use crate::http::{self, Health};
@@ -12,7 +13,6 @@ use rustix::fs::{Access, access};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
@@ -30,11 +30,12 @@ impl Ports {
     /// Takes all of them. HTTP is served from now on: whoever watches hears that the broker is not ready yet.
     pub(super) async fn take(
         config: &Config,
+        mut sockets: Sockets,
         shares: &Shares,
         health: &Arc<Health>,
         background: &mut Vec<JoinHandle<()>>,
     ) -> anyhow::Result<Self> {
-        let listener = TcpListener::bind(config.http_listen).await;
+        let listener = sockets.listen(config.http_listen).await;
         let listener = listener
             .with_context(|| format!("cannot listen on {}", config.http_listen))
             .with_context(|| taken("health and metrics", "--http-listen"))?;
@@ -45,10 +46,19 @@ impl Ports {
             web.clone(),
             Arc::clone(health),
         )));
-        let clients = Listener::bind(config.grpc_listen, shares.connections).await;
+        let clients = Listener::over(
+            sockets.listen(config.grpc_listen).await,
+            config.grpc_listen,
+            shares.connections,
+        );
         let clients = clients.with_context(|| taken("clients", "--grpc-listen"))?;
-        let operators = Listener::bind(config.admin_listen, shares.admin).await;
+        let operators = Listener::over(
+            sockets.listen(config.admin_listen).await,
+            config.admin_listen,
+            shares.admin,
+        );
         let operators = operators.with_context(|| taken("the admin API", "--admin-listen"))?;
+        sockets.all_taken()?;
         // Only now is anything written: a start that finds a port taken leaves nothing behind.
         own_folder(&config.data_dir)?;
         let certificate = tls::open(config)?;

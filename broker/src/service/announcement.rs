@@ -1,28 +1,22 @@
 //! What a client says of itself by its settings, as the table of clients keeps it.
 
 use super::metadata::Caller;
+use super::quirks::node::Node;
 use super::validate::Invalid;
 use super::{counted, settings};
 use crate::clients::{Announced, Role};
-use prost::Message as _;
 use sluice_proto::v2::settings::PubSub;
-use sluice_proto::v2::{FilterExpression, Resource, Settings};
+use sluice_proto::v2::{
+    ClientType, FilterExpression, HeartbeatRequest, Publishing, Resource, Settings, Subscription,
+};
 use std::sync::Arc;
 
-/// Settings are kept with the client. A thousand topics take less.
-const SETTINGS_BYTES_MAX: usize = 256 << 10;
 /// What an empty expression means.
 const ALL: &str = "*";
 
-/// Checks settings and reads them. What the client is told is not decided yet.
+/// Checks settings and reads them. What the client is told is not decided yet. They are kept with the client: that they are
+/// short the codec sees to.
 pub fn read(caller: &Caller<'_>, announced: Settings) -> Result<Announced, Invalid> {
-    let bytes = announced.encoded_len();
-    if bytes > SETTINGS_BYTES_MAX {
-        return Err(Invalid::Settings {
-            bytes,
-            max: SETTINGS_BYTES_MAX,
-        });
-    }
     let group = settings::check(caller, &announced)?;
     let of_topic = |topic: &Resource| caller.readable_topic(Some(topic)).map(|name| name.into_owned());
     let (mut topics, mut subscriptions, mut namespace) = (Vec::new(), Vec::new(), "");
@@ -59,11 +53,30 @@ pub fn read(caller: &Caller<'_>, announced: Settings) -> Result<Announced, Inval
         version: agent.map_or_else(String::new, |agent| agent.version.clone()),
         topics,
         subscriptions,
-        is_node: settings::is_node(caller, &announced),
+        node: Node::of(caller, &announced),
         wants_repeat: false,
+        presumed: false,
         settings: Arc::new(announced),
         group,
     })
+}
+
+/// What a heartbeat says of a client, as if it were its settings; none where that is nothing.
+pub fn presumed(caller: &Caller<'_>, heartbeat: HeartbeatRequest) -> Option<Announced> {
+    let pub_sub = match ClientType::try_from(heartbeat.client_type).ok()? {
+        ClientType::Producer => PubSub::Publishing(Publishing::default()),
+        ClientType::Unspecified => return None,
+        _ => PubSub::Subscription(Subscription {
+            group: heartbeat.group,
+            ..Subscription::default()
+        }),
+    };
+    let settings = Settings {
+        client_type: Some(heartbeat.client_type),
+        pub_sub: Some(pub_sub),
+        ..Settings::default()
+    };
+    read(caller, settings).ok()
 }
 
 fn expression(expression: Option<&FilterExpression>) -> String {
@@ -75,7 +88,7 @@ fn expression(expression: Option<&FilterExpression>) -> String {
 mod tests {
     use super::*;
     use crate::clients::PUSH;
-    use sluice_proto::v2::{ClientType, Publishing, Subscription, SubscriptionEntry, Ua};
+    use sluice_proto::v2::{SubscriptionEntry, Ua};
     use tonic::Extensions;
     use tonic::metadata::MetadataMap;
 
@@ -86,11 +99,31 @@ mod tests {
         }
     }
 
-    fn announce(settings: Settings) -> Result<Announced, Invalid> {
+    fn as_caller<T>(work: impl FnOnce(&Caller<'_>) -> T) -> T {
         let (mut metadata, extensions) = (MetadataMap::new(), Extensions::new());
         metadata.insert("x-mq-client-id", "c".parse().unwrap());
         metadata.insert("x-mq-namespace", "ns".parse().unwrap());
-        read(&Caller::of(&metadata, &extensions).unwrap(), settings)
+        work(&Caller::of(&metadata, &extensions).unwrap())
+    }
+
+    fn announce(settings: Settings) -> Result<Announced, Invalid> {
+        as_caller(|caller| read(caller, settings))
+    }
+
+    #[test]
+    fn a_heartbeat_says_who_consumes_for_which_group() {
+        let beat = |client_type: ClientType, group: Option<Resource>| {
+            let client_type = client_type.into();
+            as_caller(|caller| presumed(caller, HeartbeatRequest { group, client_type }))
+        };
+        let group = || Some(resource("", "g"));
+        let pushed = beat(ClientType::PushConsumer, group()).unwrap();
+        assert_eq!((pushed.group.as_deref(), pushed.mode), (Some("ns%g"), PUSH));
+        assert_ne!(beat(ClientType::SimpleConsumer, group()).unwrap().mode, PUSH);
+        assert_eq!(beat(ClientType::Producer, None).unwrap().role, Role::Producer);
+        assert!(beat(ClientType::PushConsumer, None).is_none());
+        assert!(beat(ClientType::PushConsumer, Some(resource("", "no group!"))).is_none());
+        assert!(beat(ClientType::Unspecified, group()).is_none());
     }
 
     #[test]
@@ -147,24 +180,5 @@ mod tests {
         let announced = announce(settings).unwrap();
         assert_eq!((announced.role, announced.group), (Role::Producer, None));
         assert_eq!(announced.topics, ["ns%a", "ns%b"]);
-    }
-
-    #[test]
-    fn settings_that_are_too_long_to_keep_are_refused() {
-        let publishing = Publishing {
-            topics: (0..20_000).map(|n| resource("", &format!("topic-{n}"))).collect(),
-            ..Default::default()
-        };
-        let settings = Settings {
-            pub_sub: Some(PubSub::Publishing(publishing)),
-            ..Default::default()
-        };
-        let error = announce(settings).unwrap_err();
-        assert!(
-            error
-                .to_string()
-                .ends_with("bytes, and at most 262144 are taken: announce fewer topics"),
-            "{error}"
-        );
     }
 }

@@ -1,6 +1,7 @@
 //! The protocol's answers, as far as all of them are alike: each has a status.
 
 use super::frames::Frames;
+use super::pull_frames::PullFrames;
 use sluice_proto::v2::*;
 
 /// An answer of the protocol.
@@ -43,6 +44,16 @@ answers! {
 }
 
 impl Answer for Frames {
+    fn refused(status: Status) -> Self {
+        Self::only(status)
+    }
+
+    fn code(&self) -> i32 {
+        Self::code(self)
+    }
+}
+
+impl Answer for PullFrames {
     fn refused(status: Status) -> Self {
         Self::only(status)
     }

@@ -74,9 +74,9 @@ pub async fn verify(
     let namespace = clients.namespace(client).unwrap_or_default();
     let topic = Resource {
         name: without_namespace(&namespace, &message.topic.spec.name).to_owned(),
-        resource_namespace: namespace,
+        resource_namespace: namespace.clone(),
     };
-    let message = delivery::trial(message, topic)?;
+    let message = delivery::unsettled(message, topic, &namespace)?;
     let question = |nonce| {
         Command::VerifyMessageCommand(VerifyMessageCommand {
             nonce,

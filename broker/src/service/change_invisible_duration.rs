@@ -20,10 +20,8 @@ pub(super) async fn handle(
     let (metadata, extensions, request) = request.into_parts();
     let caller = Caller::of(&metadata, &extensions)?;
     let scope = Scope::of(shared, &caller, request.group.as_ref(), request.topic.as_ref())?;
-    let ms = request
-        .invisible_duration
-        .as_ref()
-        .and_then(convert::duration_ms)
+    let asked = request.invisible_duration.as_ref();
+    let ms = convert::duration_ms(asked.ok_or(Invalid::InvisibleMissing)?)
         .filter(|ms| *ms <= limits::INVISIBLE_MS_MAX)
         .ok_or(Invalid::Invisible { min_ms: 0 })?;
     let receipt = scope.receipt(shared, &request.receipt_handle)?;

@@ -75,9 +75,15 @@ pub fn code_name(code: i32) -> &'static str {
     v2::Code::try_from(code).map_or("UNKNOWN", |code| code.as_str_name())
 }
 
-/// Whether a call that was answered with the code did what it was to do; that there was no message is no failure.
+/// Whether a call that was answered with the code did what it was to do; that there was no message, or no offset yet, is no
+/// failure.
 pub fn is_success(code: i32) -> bool {
-    const SUCCESSES: [v2::Code; 3] = [v2::Code::Ok, v2::Code::MultipleResults, v2::Code::MessageNotFound];
+    const SUCCESSES: [v2::Code; 4] = [
+        v2::Code::Ok,
+        v2::Code::MultipleResults,
+        v2::Code::MessageNotFound,
+        v2::Code::OffsetNotFound,
+    ];
     SUCCESSES.iter().any(|success| *success as i32 == code)
 }
 

@@ -63,8 +63,8 @@ pub fn message(received: &Received, frame: &Frame, receipts: &Receipts) -> Resul
     Ok(message)
 }
 
-/// The message as a first delivery would bring it, but for what would settle it.
-pub fn trial(found: &Found, topic: v2::Resource) -> Result<v2::Message, Malformed> {
+/// The message as a first delivery would bring it, but for what would settle it: for a trial, or for a client that pulls.
+pub fn unsettled(found: &Found, topic: v2::Resource, namespace: &str) -> Result<v2::Message, Malformed> {
     let stored = Stored {
         record: found.record()?,
         command: found.command(),
@@ -72,8 +72,7 @@ pub fn trial(found: &Found, topic: v2::Resource) -> Result<v2::Message, Malforme
         offset: found.offset,
         flags: found.entry.flags,
     };
-    let namespace = topic.resource_namespace.clone();
-    let (mut message, mut system) = stored.message(topic, &namespace);
+    let (mut message, mut system) = stored.message(topic, namespace);
     system.delivery_attempt = Some(1);
     message.system_properties = Some(system);
     Ok(message)
@@ -222,6 +221,7 @@ mod tests {
         }
     }
 
+    // Quirks node-digest, python-encoding.
     #[test]
     fn a_message_has_everything_that_clients_rely_on() {
         let receipts = Receipts::new([1; 16]);

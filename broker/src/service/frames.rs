@@ -40,10 +40,20 @@ struct Messages {
 
 /// What delivered messages count into.
 pub(super) struct Counters {
-    /// The topic's and the group's.
-    pub(super) flow: Arc<Outflow>,
+    /// The topic's and the group's, if the group is there.
+    pub(super) flow: Option<Arc<Outflow>>,
     /// The client's.
     pub(super) figures: Arc<Figures>,
+}
+
+impl Counters {
+    /// A message with a body of so many bytes is on its way.
+    pub(super) fn count(&self, bytes: u64) {
+        if let Some(flow) = &self.flow {
+            flow.count(bytes);
+        }
+        self.figures.delivered(Instant::now());
+    }
 }
 
 impl Frames {
@@ -93,8 +103,7 @@ impl Messages {
         for received in self.left.by_ref() {
             match delivery::message(&received, &self.frame, &self.receipts) {
                 Ok(message) => {
-                    self.counters.flow.count(message.body.len() as u64);
-                    self.counters.figures.delivered(Instant::now());
+                    self.counters.count(message.body.len() as u64);
                     return Some(Content::Message(message));
                 }
                 Err(error) => {

@@ -3,6 +3,7 @@
 use super::validate::{self, Invalid};
 use crate::clients::Call;
 use crate::listener::{Connection, Peer};
+use sluice_core::excerpt::excerpt;
 use sluice_core::limits;
 use sluice_proto::v2;
 use std::borrow::Cow;
@@ -116,12 +117,7 @@ impl<'a> Caller<'a> {
         let resource = resource.ok_or_else(|| Invalid::Topic("the topic is missing".to_owned()))?;
         validate::topic_name(&resource.name)?;
         let name = self.internal(resource).map_err(Invalid::Topic)?;
-        if name.len() > limits::TOPIC_NAME_MAX {
-            return Err(Invalid::Topic(format!(
-                "topic '{name}' is too long together with its namespace"
-            )));
-        }
-        Ok(name)
+        fits("topic", name, limits::TOPIC_NAME_MAX).map_err(Invalid::Topic)
     }
 
     /// As [`Self::topic`], for one that the client receives from.
@@ -132,7 +128,8 @@ impl<'a> Caller<'a> {
         match resource {
             Some(topic) if validate::is_group_topic(&topic.name) => {
                 validate::readable_topic_name(&topic.name)?;
-                self.internal(topic).map_err(Invalid::Topic)
+                let name = self.internal(topic).map_err(Invalid::Topic)?;
+                fits("topic", name, limits::SYSTEM_TOPIC_NAME_MAX).map_err(Invalid::Topic)
             }
             other => self.topic(other),
         }
@@ -146,12 +143,7 @@ impl<'a> Caller<'a> {
         let resource = resource.ok_or_else(|| Invalid::Group("the consumer group is missing".to_owned()))?;
         validate::group_name(&resource.name)?;
         let name = self.internal(resource).map_err(Invalid::Group)?;
-        if name.len() > limits::GROUP_NAME_MAX {
-            return Err(Invalid::Group(format!(
-                "consumer group '{name}' is too long together with its namespace"
-            )));
-        }
-        Ok(name)
+        fits("consumer group", name, limits::GROUP_NAME_MAX).map_err(Invalid::Group)
     }
 
     /// The namespace that names are in: the resource's, else the header's.
@@ -176,6 +168,17 @@ impl<'a> Caller<'a> {
         }
         Ok(within(namespace, &resource.name))
     }
+}
+
+/// Both parts have been checked, and together they may be too long.
+fn fits<'r>(what: &str, name: Cow<'r, str>, max: usize) -> Result<Cow<'r, str>, String> {
+    if name.len() > max {
+        return Err(format!(
+            "{what} '{}' is too long together with its namespace",
+            excerpt(&name)
+        ));
+    }
+    Ok(name)
 }
 
 /// `ns%name`; the topics of a group keep their prefix in front.
@@ -261,6 +264,7 @@ mod tests {
         ));
     }
 
+    // Quirk node-namespace: some calls have it in the header only.
     #[test]
     fn the_namespace_is_the_resources_else_the_headers() {
         let (bare, full) = (
@@ -293,6 +297,11 @@ mod tests {
         assert!(matches!(caller.group(Some(&long)), Err(Invalid::Group(_))));
         assert!(matches!(
             caller.topic(Some(&resource("", "%DLQ%g"))),
+            Err(Invalid::Topic(_))
+        ));
+        let of_group = resource(&"n".repeat(127), &format!("%DLQ%{}", "g".repeat(200)));
+        assert!(matches!(
+            caller.readable_topic(Some(&of_group)),
             Err(Invalid::Topic(_))
         ));
         for namespace in ["%DLQ", "a b", "ä"] {

@@ -2,7 +2,7 @@
 
 mod ack_message;
 mod admission;
-mod announcement;
+pub(crate) mod announcement;
 mod answer;
 pub mod ask;
 mod begun;
@@ -10,26 +10,33 @@ mod change_invisible_duration;
 pub mod convert;
 mod counted;
 mod delivery;
-mod digest;
-mod endpoints;
+pub(crate) mod digest;
+pub(crate) mod endpoints;
 mod forward_to_dlq;
 mod frames;
+mod get_offset;
 mod handles;
 mod heartbeat;
-mod metadata;
+pub(crate) mod metadata;
+mod named_queue;
 mod notify_client_termination;
-mod properties;
+pub(crate) mod properties;
+mod pull_frames;
+mod pull_message;
 pub mod push;
 mod query_assignment;
+mod query_offset;
 mod query_route;
-mod receive_message;
-mod reserved;
+pub mod quirks;
+pub(crate) mod receive_message;
+pub(crate) mod reserved;
 mod send_message;
-mod settings;
+pub(crate) mod settings;
 mod status;
 pub mod stored;
 mod telemetry;
 mod turns;
+mod update_offset;
 pub mod validate;
 
 use crate::clients::Clients;
@@ -43,13 +50,13 @@ pub use admission::Admission;
 use answer::Answer;
 use begun::Begun;
 use frames::Frames;
+use pull_frames::PullFrames;
 use sluice_core::state::Changed;
 use sluice_proto::v2::messaging_service_server::MessagingService;
 use sluice_proto::v2::*;
 use std::sync::Arc;
 use tokio::sync::broadcast::error::RecvError;
 use tokio_stream::wrappers::ReceiverStream;
-use tokio_stream::{Once, once};
 use tonic::{Request, Response, Status as Refusal, Streaming};
 use turns::Turns;
 use validate::Invalid;
@@ -172,7 +179,7 @@ fn answer<A: Answer>(call: Begun<'_>, result: Result<A, status::Failure>) -> Ans
 #[tonic::async_trait]
 impl MessagingService for Service {
     type ReceiveMessageStream = Frames;
-    type PullMessageStream = Once<Result<PullMessageResponse, Refusal>>;
+    type PullMessageStream = PullFrames;
     type TelemetryStream = ReceiverStream<Result<TelemetryCommand, Refusal>>;
 
     async fn query_route(&self, request: Request<QueryRouteRequest>) -> Answered<QueryRouteResponse> {
@@ -249,26 +256,24 @@ impl MessagingService for Service {
         }
     }
 
-    async fn pull_message(&self, request: Request<PullMessageRequest>) -> Answered<Self::PullMessageStream> {
+    async fn pull_message(&self, request: Request<PullMessageRequest>) -> Answered<PullFrames> {
         let call = self.begin(Rpc::PullMessage, &request);
-        call.finish(Code::NotImplemented.into());
-        let failure = status::Failure::from(Invalid::NotImplemented(Rpc::PullMessage.name()));
-        let content = pull_message_response::Content::Status(failure.into_status());
-        Ok(Response::new(once(Ok(PullMessageResponse {
-            content: Some(content),
-        }))))
+        answer(call, pull_message::handle(&self.0, request).await)
     }
 
     async fn update_offset(&self, request: Request<UpdateOffsetRequest>) -> Answered<UpdateOffsetResponse> {
-        self.not_implemented(Rpc::UpdateOffset, &request)
+        let call = self.begin(Rpc::UpdateOffset, &request);
+        answer(call, update_offset::handle(&self.0, request).await)
     }
 
     async fn get_offset(&self, request: Request<GetOffsetRequest>) -> Answered<GetOffsetResponse> {
-        self.not_implemented(Rpc::GetOffset, &request)
+        let call = self.begin(Rpc::GetOffset, &request);
+        answer(call, get_offset::handle(&self.0, request).await)
     }
 
     async fn query_offset(&self, request: Request<QueryOffsetRequest>) -> Answered<QueryOffsetResponse> {
-        self.not_implemented(Rpc::QueryOffset, &request)
+        let call = self.begin(Rpc::QueryOffset, &request);
+        answer(call, query_offset::handle(&self.0, request).await)
     }
 
     async fn end_transaction(

@@ -84,11 +84,12 @@ pub fn decode(record: &Record<'_>, system: &mut v2::SystemProperties, user: &mut
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use sluice_core::record::NewRecord;
 
-    fn stored(properties: &[u8]) -> Vec<u8> {
+    /// A record with these properties.
+    pub(crate) fn stored(properties: &[u8]) -> Vec<u8> {
         let host = "127.0.0.1:1".parse().unwrap();
         let (topic, body) = ("t", b"b".as_slice());
         let record = NewRecord {

@@ -25,7 +25,7 @@ pub(super) fn of_client(announced: &Announced, group: Option<&Group>, body_max: 
         (None, name) => name.as_deref().map(GroupSpec::on_first_use),
     };
     let settings = Settings::clone(&announced.settings);
-    settings::merge(settings, spec.as_ref(), announced.is_node, body_max)
+    settings::merge(settings, spec.as_ref(), announced.node, body_max)
 }
 
 /// The consumer's group as it is now.

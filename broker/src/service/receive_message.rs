@@ -8,6 +8,8 @@ use super::convert;
 use super::delivery::{self, Frame};
 use super::frames::{Counters, Frames};
 use super::metadata::Caller;
+use super::named_queue;
+use super::quirks::MARGIN;
 use super::status::{self, Failure};
 use super::validate::Invalid;
 use crate::engine::{Receive, Taken};
@@ -23,8 +25,6 @@ use tonic::Request;
 
 /// The longest wait, and the one of clients that ask for none.
 const POLL_MAX: Duration = Duration::from_secs(20);
-/// The answer is under way that long before the client gives up: some clients wait no longer than they poll.
-const MARGIN: Duration = Duration::from_millis(500);
 /// What clients wait for an answer beyond their poll, unless they announced otherwise.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(3);
 pub(super) async fn handle(
@@ -35,22 +35,12 @@ pub(super) async fn handle(
     let (metadata, extensions, mut request) = request.into_parts();
     let caller = Caller::of(&metadata, &extensions)?;
     let group = caller.group(request.group.as_ref())?;
-    let queue = request
-        .message_queue
-        .take()
-        .ok_or(Invalid::Request("the message queue is missing"))?;
+    let queue = request.message_queue.take().ok_or(named_queue::MISSING)?;
     let topic = caller.readable_topic(queue.topic.as_ref())?;
-    let broker = queue.broker.as_ref().map_or("", |broker| broker.name.as_str());
-    if !broker.trim().is_empty() && broker != shared.broker_name {
-        return Err(Invalid::Broker(broker.to_owned()).into());
-    }
+    shared.is_here(&queue)?;
     let filter = Arc::new(filter(request.filter_expression.as_ref())?);
     let client = shared.clients.touch(caller.call())?;
-    let wait = wait(
-        request.long_polling_timeout.as_ref().and_then(convert::duration),
-        caller.timeout(),
-        || shared.clients.request_timeout(caller.client_id),
-    );
+    let wait = wait_of(shared, &caller, request.long_polling_timeout.as_ref());
     let group = shared.engine.group(&group).await?;
     let (invisible_ms, told_ms) = invisible(&request, &group.spec)?;
     let (max, wait) = bounded(&request, &group.spec, wait);
@@ -67,7 +57,8 @@ pub(super) async fn handle(
     };
     drop(topic);
     let received = receive_matching(shared, &receive).await?;
-    if received.is_empty() {
+    // Who has said farewell meanwhile reads no answer: what is dropped here is there for others at once.
+    if received.is_empty() || !shared.clients.is_known(caller.client_id) {
         return Ok(Frames::only(status::plain(Code::MessageNotFound)));
     }
     let topic = queue.topic.unwrap_or_default();
@@ -80,7 +71,7 @@ pub(super) async fn handle(
         delivered_ms: shared.engine.now(),
     };
     let counters = Counters {
-        flow: shared.metrics.traffic.out_of(&receive.topic, &receive.group),
+        flow: Some(shared.metrics.traffic.out_of(&receive.topic, &receive.group)),
         figures: client.figures,
     };
     Ok(Frames::new(shared, received, frame, counters))
@@ -113,7 +104,8 @@ async fn receive_matching(shared: &Shared, receive: &Receive) -> Result<Taken, F
     }
 }
 
-fn filter(expression: Option<&FilterExpression>) -> Result<TagFilter, Invalid> {
+/// What the request takes by its tag expression; everything without one.
+pub fn filter(expression: Option<&FilterExpression>) -> Result<TagFilter, Invalid> {
     let Some(expression) = expression else {
         return Ok(TagFilter::default());
     };
@@ -124,7 +116,7 @@ fn filter(expression: Option<&FilterExpression>) -> Result<TagFilter, Invalid> {
 }
 
 /// For how long messages are hidden, and for how long the client is told: as the client says, else as its group does.
-fn invisible(request: &ReceiveMessageRequest, group: &GroupSpec) -> Result<(u64, u64), Invalid> {
+pub fn invisible(request: &ReceiveMessageRequest, group: &GroupSpec) -> Result<(u64, u64), Invalid> {
     if request.auto_renew {
         return Ok((limits::AUTO_RENEW_MS_MAX, group.invisible_ms));
     }
@@ -150,6 +142,17 @@ fn bounded(request: &ReceiveMessageRequest, group: &GroupSpec, wait: Duration) -
     } else {
         (asked.clamp(1, limits::RECEIVE_MAX), wait)
     }
+}
+
+/// How long this caller's request waits where there is nothing yet.
+pub(super) fn wait_of(
+    shared: &Shared,
+    caller: &Caller<'_>,
+    asked: Option<&prost_types::Duration>,
+) -> Duration {
+    wait(asked.and_then(convert::duration), caller.timeout(), || {
+        shared.clients.request_timeout(caller.client_id)
+    })
 }
 
 /// How long to wait: as asked for, else what the deadline leaves; never beyond the deadline, whatever was asked for.
@@ -247,6 +250,10 @@ mod tests {
                 "{ms}"
             );
         }
+        assert_eq!(
+            invisible(&request(Some(1)), &group).unwrap_err().to_string(),
+            "the invisible duration is not between 10s and 12h"
+        );
         assert_eq!(
             invisible(&request(None), &group),
             Ok((90_000, 90_000)),

@@ -5,7 +5,7 @@ use super::metadata::Caller;
 use super::status::{self, Failure};
 use super::turns::Turn;
 use super::validate::{self, Invalid};
-use super::{Shared, convert, digest, properties};
+use super::{Shared, convert, digest, properties, quirks};
 use crate::clients::Figures;
 use crate::engine::{EngineError, Outgoing};
 use sluice_core::command::MessageKind;
@@ -26,7 +26,7 @@ pub(super) async fn handle(
     let caller = Caller::of(&metadata, &extensions)?;
     send(shared, &caller, request)
         .await
-        .map_err(|failure| failure.known_to(caller.language()))
+        .map_err(|failure| quirks::rust::known_to(caller.language(), failure))
 }
 
 async fn send(
@@ -46,9 +46,10 @@ async fn send(
     for message in &messages {
         check(message, shared.body_max)?;
     }
-    let _admitted = shared
-        .admission
-        .admit(messages.iter().map(|message| message.body.len()).sum())?;
+    let _admitted = shared.admission.admit(
+        caller.client_id,
+        messages.iter().map(|message| message.body.len()).sum(),
+    )?;
     let topic = shared.engine.topic(&name).await?;
     if topic.spec.closed {
         shared.engine.refusals().topic_is_closed();
@@ -101,7 +102,8 @@ fn check(message: &Message, body_max: usize) -> Result<(), Invalid> {
     }
 }
 
-/// The type follows from what the message has, transaction before delay before order, as in RocketMQ.
+/// The type follows from what the message has, transaction before delay before order, as in RocketMQ. A type that the broker does
+/// not have is refused by its name as well: what it promises would not be kept.
 fn check_type(message: &Message, topic: &Topic) -> Result<(), Invalid> {
     let system = system(message);
     let has = |part: fn(&SystemProperties) -> bool| system.is_some_and(part);
@@ -111,16 +113,17 @@ fn check_type(message: &Message, topic: &Topic) -> Result<(), Invalid> {
             kind,
         })
     };
-    if has(|system| system.message_type == MessageType::Transaction as i32) {
+    let called = system.map_or(MessageType::Unspecified, SystemProperties::message_type);
+    if called == MessageType::Transaction {
         return refuse("TRANSACTION");
     }
-    if has(|system| system.delivery_timestamp.is_some()) {
+    if called == MessageType::Delay || has(|system| system.delivery_timestamp.is_some()) {
         return refuse("DELAY");
     }
-    if has(|system| system.lite_topic.is_some()) {
+    if called == MessageType::Lite || has(|system| system.lite_topic.is_some()) {
         return refuse("LITE");
     }
-    if has(|system| system.priority.is_some()) {
+    if called == MessageType::Priority || has(|system| system.priority.is_some()) {
         return refuse("PRIORITY");
     }
     let fifo = has(|system| system.message_group.is_some());

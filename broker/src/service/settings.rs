@@ -3,23 +3,30 @@
 
 use super::convert;
 use super::metadata::Caller;
+use super::quirks::node::Node;
+use super::quirks::{go, python};
 use super::validate::{self, Invalid};
 use sluice_core::command::{Backoff, GroupSpec};
 use sluice_core::limits;
+use sluice_proto::v2;
 use sluice_proto::v2::retry_policy::Strategy;
 use sluice_proto::v2::settings::PubSub;
-use sluice_proto::v2::{self, Language};
 
-/// Java takes the number literally: a 0 would let no message through.
-const PRODUCER_ATTEMPTS: i32 = 3;
 const PRODUCER_BACKOFF: Backoff = Backoff::Exponential {
     initial_ms: 10,
     max_ms: 1000,
     multiplier_milli: 2000,
 };
 
+/// Subscriptions of a consumer, or topics of a producer.
+const TOPICS_MAX: usize = 4096;
+/// Addresses of the access point, steps of the back-off, properties of the client: clients announce a few of each. What is announced
+/// is kept with the client, and takes many times the bytes that it has on its way.
+const PARTS_MAX: usize = 128;
+
 /// Checks what a client announces. The group, if it is a consumer's.
 pub fn check(caller: &Caller<'_>, settings: &v2::Settings) -> Result<Option<String>, Invalid> {
+    check_parts(settings)?;
     match &settings.pub_sub {
         None => Err(Invalid::Request(
             "the settings have neither publishing nor subscription",
@@ -32,7 +39,7 @@ pub fn check(caller: &Caller<'_>, settings: &v2::Settings) -> Result<Option<Stri
         }
         Some(PubSub::Subscription(subscription)) => {
             let group = caller.group(subscription.group.as_ref())?;
-            // Simple consumers of the Rust client announce no subscriptions: they are not asked for.
+            // They are not asked for: not every client announces them (quirk rust-settings).
             for topic in subscription
                 .subscriptions
                 .iter()
@@ -45,27 +52,50 @@ pub fn check(caller: &Caller<'_>, settings: &v2::Settings) -> Result<Option<Stri
     }
 }
 
+fn check_parts(settings: &v2::Settings) -> Result<(), Invalid> {
+    let addresses = settings.access_point.as_ref().map_or(0, |at| at.addresses.len());
+    let strategy = settings
+        .backoff_policy
+        .as_ref()
+        .and_then(|policy| policy.strategy.as_ref());
+    let steps = match strategy {
+        Some(Strategy::CustomizedBackoff(steps)) => steps.next.len(),
+        _ => 0,
+    };
+    let topics = match &settings.pub_sub {
+        Some(PubSub::Publishing(publishing)) => publishing.topics.len(),
+        Some(PubSub::Subscription(subscription)) => subscription.subscriptions.len(),
+        None => 0,
+    };
+    validate::count("addresses of the access point", addresses, PARTS_MAX)?;
+    validate::count("steps of the back-off", steps, PARTS_MAX)?;
+    validate::count("client properties", settings.client_properties.len(), PARTS_MAX)?;
+    validate::count("topics", topics, TOPICS_MAX)
+}
+
 /// What the client is told. `group` is the consumer's as the broker has it, or as it would be made.
 pub fn merge(
     mut settings: v2::Settings,
     group: Option<&GroupSpec>,
-    node: bool,
+    node: Option<Node>,
     body_max: usize,
 ) -> v2::Settings {
     match &mut settings.pub_sub {
         Some(PubSub::Publishing(publishing)) => {
             publishing.max_body_size = i32::try_from(body_max).unwrap_or(i32::MAX);
             publishing.validate_message_type = true;
-            settings.backoff_policy = Some(policy(PRODUCER_ATTEMPTS, &PRODUCER_BACKOFF));
+            let announced = settings.backoff_policy.as_ref().map(|policy| policy.max_attempts);
+            let attempts = go::attempts(announced);
+            let backoff = node.map_or(PRODUCER_BACKOFF, |node| node.backoff(&PRODUCER_BACKOFF));
+            settings.backoff_policy = Some(policy(attempts, &backoff));
         }
         Some(PubSub::Subscription(subscription)) => {
             if let Some(group) = group {
                 subscription.fifo = Some(group.fifo);
                 let attempts = i32::from(group.max_attempts);
-                let backoff = if node {
-                    exponential(&group.backoff)
-                } else {
-                    customized(group)
+                let backoff = match node {
+                    Some(node) => node.backoff(&group.backoff),
+                    None => python::customized(group),
                 };
                 settings.backoff_policy = Some(policy(attempts, &backoff));
             }
@@ -82,12 +112,6 @@ pub fn merge(
         endpoints: None,
     });
     settings
-}
-
-/// Whether the client is the one for Node.js, which reads exponential back-offs only.
-pub fn is_node(caller: &Caller<'_>, settings: &v2::Settings) -> bool {
-    let announced = settings.user_agent.as_ref().map_or(0, |agent| agent.language);
-    announced == Language::NodeJs as i32 || matches!(caller.language(), "HTTP" | "NODE_JS" | "NODEJS")
 }
 
 fn policy(max_attempts: i32, backoff: &Backoff) -> v2::RetryPolicy {
@@ -109,41 +133,6 @@ fn policy(max_attempts: i32, backoff: &Backoff) -> v2::RetryPolicy {
     v2::RetryPolicy {
         max_attempts,
         strategy: Some(strategy),
-    }
-}
-
-/// From the first step to the last, doubling: for the client that reads no lists.
-fn exponential(backoff: &Backoff) -> Backoff {
-    match backoff {
-        Backoff::Customized(steps) => {
-            let initial_ms = steps.first().copied().unwrap_or(1000).max(1);
-            let max_ms = steps.last().copied().unwrap_or(initial_ms).max(initial_ms);
-            Backoff::Exponential {
-                initial_ms,
-                max_ms,
-                multiplier_milli: 2000,
-            }
-        }
-        Backoff::Exponential { .. } => backoff.clone(),
-    }
-}
-
-/// As a list, one step a retry: the client for Python reads nothing else, and all others do read it.
-fn customized(group: &GroupSpec) -> Backoff {
-    match group.backoff {
-        Backoff::Customized(_) => group.backoff.clone(),
-        Backoff::Exponential {
-            initial_ms,
-            max_ms,
-            multiplier_milli,
-        } => {
-            let retries = usize::from(group.max_attempts)
-                .saturating_sub(1)
-                .clamp(1, limits::BACKOFF_STEPS_MAX);
-            let grow = |ms: &u64| Some((ms.saturating_mul(u64::from(multiplier_milli)) / 1000).min(max_ms));
-            let steps = std::iter::successors(Some(initial_ms.min(max_ms)), grow);
-            Backoff::Customized(steps.take(retries).collect())
-        }
     }
 }
 
@@ -186,9 +175,23 @@ mod tests {
         }
     }
 
+    // Quirk go-attempts.
+    #[test]
+    fn a_producer_tries_as_often_as_it_announces_where_that_makes_sense() {
+        for (announced, told) in [(1, 1), (7, 7), (100, 100), (0, 3), (-1, 3), (101, 3)] {
+            let settings = v2::Settings {
+                backoff_policy: Some(policy(announced, &PRODUCER_BACKOFF)),
+                ..producer()
+            };
+            let merged = merge(settings, None, None, BODY_MAX);
+            assert_eq!(merged.backoff_policy.unwrap().max_attempts, told, "{announced}");
+        }
+    }
+
+    // Quirks java-body-size, python-body-size.
     #[test]
     fn a_producer_gets_the_brokers_limits() {
-        let merged = merge(producer(), None, false, BODY_MAX);
+        let merged = merge(producer(), None, None, BODY_MAX);
         let Some(PubSub::Publishing(publishing)) = &merged.pub_sub else {
             panic!("{merged:?}")
         };
@@ -215,7 +218,7 @@ mod tests {
             fifo: true,
             ..GroupSpec::on_first_use("g")
         };
-        let merged = merge(consumer(), Some(&group), false, BODY_MAX);
+        let merged = merge(consumer(), Some(&group), None, BODY_MAX);
         let Some(PubSub::Subscription(subscription)) = &merged.pub_sub else {
             panic!("{merged:?}")
         };
@@ -232,6 +235,7 @@ mod tests {
         assert!(!merged.metric.unwrap().on);
     }
 
+    // Quirk python-back-off.
     #[test]
     fn the_backoff_has_the_form_that_the_client_reads() {
         let backoff = Backoff::Exponential {
@@ -244,13 +248,7 @@ mod tests {
             backoff,
             ..GroupSpec::on_first_use("g")
         };
-        let listed = merge(consumer(), Some(&group), false, BODY_MAX);
+        let listed = merge(consumer(), Some(&group), None, BODY_MAX);
         assert_eq!(steps(&listed), [5000, 10_000, 20_000, 30_000, 30_000]);
-        let node = merge(consumer(), Some(&GroupSpec::on_first_use("g")), true, BODY_MAX);
-        let Some(Strategy::ExponentialBackoff(backoff)) = node.backoff_policy.unwrap().strategy else {
-            panic!()
-        };
-        assert_eq!(backoff.initial, Some(convert::proto_duration(1000)));
-        assert_eq!(backoff.max, Some(convert::proto_duration(7_200_000)));
     }
 }

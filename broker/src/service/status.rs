@@ -1,6 +1,7 @@
 //! What clients are told: the one place where an error becomes a code of the protocol.
 //!
-//! Clients know these codes since 2022, with one exception that [`Failure::known_to`] takes care of.
+//! Clients know these codes since 2022, with one exception that [`super::quirks::rust`] takes care of, and but for what only
+//! clients that pull are told.
 
 use super::validate::Invalid;
 use crate::clients::Full;
@@ -18,17 +19,6 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// With a code that the client's language knows: the Rust client 5.0.0 panics on codes added after it.
-    pub fn known_to(self, language: &str) -> Self {
-        match self.code {
-            Code::MessageBodyEmpty if language.eq_ignore_ascii_case("RUST") => Self {
-                code: Code::BadRequest,
-                ..self
-            },
-            _ => self,
-        }
-    }
-
     /// The status for a response.
     pub fn into_status(self) -> v2::Status {
         v2::Status {
@@ -80,7 +70,7 @@ impl From<Invalid> for Failure {
     fn from(invalid: Invalid) -> Self {
         let code = match &invalid {
             Invalid::ClientId => Code::ClientIdRequired,
-            Invalid::Request(_) | Invalid::Broker(_) | Invalid::Settings { .. } => Code::BadRequest,
+            Invalid::Request(_) | Invalid::Broker(_) => Code::BadRequest,
             Invalid::TooMany { .. } => Code::PayloadTooLarge,
             Invalid::Topic(_) => Code::IllegalTopic,
             Invalid::Group(_) => Code::IllegalConsumerGroup,
@@ -96,10 +86,13 @@ impl From<Invalid> for Failure {
             Invalid::BodyTooLarge { .. } => Code::MessageBodyTooLarge,
             Invalid::Type { .. } => Code::MessagePropertyConflictWithType,
             Invalid::Filter(_) | Invalid::FilterType => Code::IllegalFilterExpression,
-            Invalid::Invisible { .. } => Code::IllegalInvisibleTime,
+            Invalid::Invisible { .. } | Invalid::InvisibleMissing => Code::IllegalInvisibleTime,
             Invalid::Handle => Code::InvalidReceiptHandle,
             Invalid::UnknownClient => Code::UnrecognizedClientType,
-            Invalid::ClientsFull(_) | Invalid::Overload(_) => Code::TooManyRequests,
+            Invalid::ClientsFull(_)
+            | Invalid::SettingsFull(_)
+            | Invalid::Overload(_)
+            | Invalid::OwnOverload(_) => Code::TooManyRequests,
             Invalid::NotImplemented(_) => Code::NotImplemented,
         };
         Self {
@@ -111,7 +104,10 @@ impl From<Invalid> for Failure {
 
 impl From<Full> for Failure {
     fn from(full: Full) -> Self {
-        Invalid::ClientsFull(full.0).into()
+        match full {
+            Full::Clients(max) => Invalid::ClientsFull(max).into(),
+            Full::Settings(max) => Invalid::SettingsFull(max).into(),
+        }
     }
 }
 
@@ -120,7 +116,9 @@ impl From<EngineError> for Failure {
         let code = match &error {
             // A full disk too: nothing was stored, and this is the one code on which clients wait before they try again.
             // The persistence timeouts say that a message is there, and only not synced yet.
-            EngineError::Busy | EngineError::PollsFull(_) | EngineError::NoSpace => Code::TooManyRequests,
+            EngineError::Busy | EngineError::Late(_) | EngineError::PollsFull(_) | EngineError::NoSpace => {
+                Code::TooManyRequests
+            }
             EngineError::TooLarge { .. } => Code::MessageBodyTooLarge,
             EngineError::NotLeader(_) => Code::HaNotAvailable,
             EngineError::TopicNotFound(_)
@@ -133,6 +131,10 @@ impl From<EngineError> for Failure {
             EngineError::TopicClosed(_) => Code::Forbidden,
             EngineError::GroupDeleted(_) | EngineError::NoGroup(_) => Code::ConsumerGroupNotFound,
             EngineError::NotReading { .. } | EngineError::Invalid(_) => Code::BadRequest,
+            EngineError::OffsetOutside { .. } => Code::IllegalOffset,
+            EngineError::NoOffset { .. } => Code::OffsetNotFound,
+            // Told apart from what is wrong with the broker as such: the client is to go on behind it.
+            EngineError::Unreadable { .. } => Code::MessageCorrupted,
             // Clients move no groups.
             EngineError::ResetMidway { .. } => Code::InternalServerError,
             EngineError::Stopping | EngineError::Unknown | EngineError::Read(_) => Code::InternalServerError,
@@ -175,12 +177,52 @@ impl From<Refused> for Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sluice_core::ids::TopicId;
+    use crate::service::quirks::rust;
+    use sluice_core::ids::{QueueOffset, TopicId};
+
+    /// In a queue that goes from 2 to 4.
+    fn outside(offset: i64) -> EngineError {
+        EngineError::OffsetOutside {
+            topic: "t".into(),
+            queue: 0,
+            offset,
+            min: 2,
+            max: 4,
+        }
+    }
+
+    fn unreadable(offset: u64) -> EngineError {
+        EngineError::Unreadable {
+            topic: "t".into(),
+            queue: 0,
+            offset,
+            cause: "damaged".into(),
+        }
+    }
+
+    #[test]
+    fn a_pull_that_has_failed_is_told_where_it_can_go_on_if_it_can() {
+        for (error, next) in [
+            (outside(i64::MIN), Some(2)),
+            (outside(-1), Some(2)),
+            (outside(1), Some(2)),
+            (outside(5), Some(4)),
+            (outside(i64::MAX), Some(4)),
+            (unreadable(7), Some(8)),
+            (EngineError::TopicDeleted("t".into()), None),
+        ] {
+            assert_eq!(error.goes_on_at(), next.map(QueueOffset), "{error:?}");
+        }
+    }
 
     #[test]
     fn each_error_of_the_engine_has_its_code() {
         for (error, code) in [
             (EngineError::Busy, Code::TooManyRequests),
+            (
+                EngineError::Late(std::time::Duration::from_millis(500)),
+                Code::TooManyRequests,
+            ),
             (EngineError::PollsFull(1), Code::TooManyRequests),
             (EngineError::NoSpace, Code::TooManyRequests),
             (
@@ -198,6 +240,15 @@ mod tests {
             ),
             (EngineError::TopicDeleted("t".into()), Code::TopicNotFound),
             (EngineError::TopicClosed("t".into()), Code::Forbidden),
+            (outside(5), Code::IllegalOffset),
+            (
+                EngineError::NoOffset {
+                    group: "g".into(),
+                    topic: "t".into(),
+                },
+                Code::OffsetNotFound,
+            ),
+            (unreadable(7), Code::MessageCorrupted),
             (EngineError::GroupDeleted("g".into()), Code::ConsumerGroupNotFound),
             (EngineError::Refused(Refused::Full("topics", 1)), Code::Forbidden),
             (EngineError::Refused(Refused::Closed(TopicId(1))), Code::Forbidden),
@@ -224,10 +275,11 @@ mod tests {
         }
     }
 
+    // Quirk rust-code.
     #[test]
     fn the_old_rust_client_is_told_codes_that_it_knows() {
         let empty = || Failure::from(Invalid::BodyEmpty);
-        assert_eq!(empty().known_to("RUST").code, Code::BadRequest);
-        assert_eq!(empty().known_to("JAVA").code, Code::MessageBodyEmpty);
+        assert_eq!(rust::known_to("RUST", empty()).code, Code::BadRequest);
+        assert_eq!(rust::known_to("JAVA", empty()).code, Code::MessageBodyEmpty);
     }
 }

@@ -2,6 +2,7 @@
 //! commands to the client. Its end says that the client is leaving, or coming back by another.
 
 use super::metadata::Caller;
+use super::quirks::node::{self, Node};
 use super::status::{self, Failure};
 use super::{Shared, announcement, push};
 use crate::clients::{Announced, Answer, StreamGuard, TelemetrySender};
@@ -69,16 +70,27 @@ impl Session {
                     command: Some(Command::Settings(settings)),
                     ..
                 })) => {
+                    let stream = self.stream.sender();
+                    let is_node = self.is_node(&settings);
                     let answer = self.announce(settings);
                     let healthy = answer.is_ok();
+                    if let (true, Err(failure)) = (is_node, &answer)
+                        && !hand_over(stream, Ok(node::refusal(failure)), &self.shared.shutdown).await
+                    {
+                        return;
+                    }
                     let answer = answer.map_err(Failure::into_refusal);
-                    let stream = self.stream.sender();
                     if !hand_over(stream, answer, &self.shared.shutdown).await || !healthy {
                         return;
                     }
                 }
                 Ok(Some(answer)) => self.answered(answer),
-                Ok(None) | Err(_) => return,
+                Ok(None) => return,
+                Err(error) => {
+                    // Most often the connection is gone, and nobody hears it; else it is no command, and this says so.
+                    hand_over(self.stream.sender(), Err(error), &self.shared.shutdown).await;
+                    return;
+                }
             }
         }
     }
@@ -89,14 +101,18 @@ impl Session {
         let (nonce, stacks) = match command {
             Some(Command::ThreadStackTrace(stacks)) => (stacks.nonce, stacks.thread_stack_trace),
             Some(Command::VerifyMessageResult(result)) => (result.nonce, None),
-            // The client for Node.js sends its refusal in the form of the question.
-            Some(Command::VerifyMessageCommand(refusal)) => (refusal.nonce, None),
+            Some(Command::VerifyMessageCommand(question)) => (node::refused_trial(question), None),
             _ => return,
         };
         if let Ok(caller) = Caller::of(&self.metadata, &self.extensions) {
             let answer = Answer { status, stacks };
             self.shared.clients.answered(caller.client_id, &nonce, answer);
         }
+    }
+
+    fn is_node(&self, settings: &Settings) -> bool {
+        let caller = Caller::of(&self.metadata, &self.extensions);
+        caller.is_ok_and(|caller| Node::of(&caller, settings).is_some())
     }
 
     fn announce(&self, announced: Settings) -> Result<TelemetryCommand, Failure> {
@@ -114,6 +130,9 @@ impl Session {
             // A change that was pushed before the client stood in the table has missed it. It takes a command of the log to
             // go round once more.
             if is_same(&group, &push::group_of(tables, &announced)) {
+                if announced.node.is_some() {
+                    node::repeat(merged.clone(), self.stream.sender());
+                }
                 return Ok(settings_command(merged));
             }
         }

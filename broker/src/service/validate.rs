@@ -2,6 +2,7 @@
 
 use super::reserved;
 use crate::units;
+use sluice_core::excerpt::excerpt;
 use sluice_core::limits;
 use sluice_core::plan::FilterError;
 use sluice_proto::v2;
@@ -36,14 +37,6 @@ pub enum Invalid {
         what: &'static str,
         /// How many.
         count: usize,
-        /// The limit.
-        max: usize,
-    },
-    /// Settings that are too long to keep.
-    #[error("the settings take {bytes} bytes, and at most {max} are taken: announce fewer topics")]
-    Settings {
-        /// Their bytes.
-        bytes: usize,
         /// The limit.
         max: usize,
     },
@@ -85,7 +78,7 @@ pub enum Invalid {
     /// A user property.
     #[error("user property '{name}' {reason}")]
     Property {
-        /// Its name.
+        /// Its name, or the beginning of it.
         name: String,
         /// What is wrong with it.
         reason: &'static str,
@@ -138,7 +131,7 @@ pub enum Invalid {
     FilterType,
     /// An invisible duration out of its bounds.
     #[error(
-        "the invisible duration is missing or not between {} and {}",
+        "the invisible duration is not between {} and {}",
         units::write(Duration::from_millis(*min_ms)),
         units::write(Duration::from_millis(limits::INVISIBLE_MS_MAX))
     )]
@@ -146,6 +139,9 @@ pub enum Invalid {
         /// The shortest.
         min_ms: u64,
     },
+    /// No invisible duration where one is to be changed.
+    #[error("the new invisible duration is missing")]
+    InvisibleMissing,
     /// A receipt handle that settles nothing.
     #[error("the receipt handle is malformed, of another group or topic, or its delivery is over")]
     Handle,
@@ -155,9 +151,17 @@ pub enum Invalid {
     /// As many clients as may be.
     #[error("{0} clients are connected already")]
     ClientsFull(usize),
+    /// As many bytes of settings as may be.
+    #[error(
+        "{0} bytes of settings are kept already, of all clients together: announce less, or try again later"
+    )]
+    SettingsFull(usize),
     /// As many bytes on their way as may be.
     #[error("{0} bytes of messages are on their way already: send again after a moment")]
     Overload(usize),
+    /// As many bytes on their way as one client may have.
+    #[error("{0} bytes of this client's messages are on their way already: send again after a moment")]
+    OwnOverload(usize),
     /// A call that this broker does not know.
     #[error("this broker does not implement {0}")]
     NotImplemented(&'static str),
@@ -175,7 +179,8 @@ pub fn count(what: &'static str, count: usize, max: usize) -> Result<(), Invalid
 pub fn topic_name(name: &str) -> Result<(), Invalid> {
     if is_group_topic(name) {
         return Err(Invalid::Topic(format!(
-            "topic '{name}' is the broker's own: nothing can be sent to it"
+            "topic '{}' is the broker's own: nothing can be sent to it",
+            excerpt(name)
         )));
     }
     known_characters("topic", name, limits::TOPIC_NAME_MAX).map_err(Invalid::Topic)?;
@@ -205,7 +210,7 @@ pub fn group_name(name: &str) -> Result<(), Invalid> {
 /// A namespace that is not empty. It begins with no '%', or its topics would pass for those of a group.
 pub fn namespace(name: &str) -> Result<(), String> {
     if name.starts_with('%') {
-        return Err(format!("the namespace '{name}' begins with '%'"));
+        return Err(format!("the namespace '{}' begins with '%'", excerpt(name)));
     }
     known_characters("namespace", name, limits::TOPIC_NAME_MAX)
 }
@@ -297,7 +302,7 @@ fn user_properties(message: &v2::Message) -> Result<(), Invalid> {
     for (name, value) in &message.user_properties {
         let refuse = |reason| {
             Err(Invalid::Property {
-                name: name.clone(),
+                name: excerpt(name).into_owned(),
                 reason,
             })
         };
@@ -388,6 +393,22 @@ mod tests {
         assert_eq!(group_name(&"g".repeat(120)), Ok(()));
         for name in ["", "a b", &"g".repeat(121)] {
             assert!(matches!(group_name(name), Err(Invalid::Group(_))), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_a_refusal_quotes_is_cut() {
+        let long = "g".repeat(1 << 20);
+        let property = refusal(|message, _| {
+            let name = format!("TIMER_{long}");
+            drop(message.user_properties.insert(name, "v".into()));
+        });
+        for text in [
+            topic_name(&format!("%DLQ%{long}")).unwrap_err().to_string(),
+            namespace(&format!("%{long}")).unwrap_err(),
+            property.unwrap().to_string(),
+        ] {
+            assert!(text.contains("ggg…'") && text.len() < 400, "{} bytes", text.len());
         }
     }
 

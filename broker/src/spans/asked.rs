@@ -39,10 +39,6 @@ asked! {
     ChangeInvisibleDurationRequest { topic, group }
     ForwardMessageToDeadLetterQueueRequest { topic, group }
     NotifyClientTerminationRequest { group }
-    PullMessageRequest { group }
-    UpdateOffsetRequest { group }
-    GetOffsetRequest { group }
-    QueryOffsetRequest {}
     EndTransactionRequest { topic }
     RecallMessageRequest { topic }
     SyncLiteSubscriptionRequest { topic, group }
@@ -55,14 +51,27 @@ impl Asked for SendMessageRequest {
     }
 }
 
-impl Asked for ReceiveMessageRequest {
-    fn topic(&self) -> Option<&str> {
-        name(self.message_queue.as_ref()?.topic.as_ref())
-    }
+/// Each whose topic is that of a queue, with what it has of a group.
+macro_rules! asked_of_a_queue {
+    ($($request:ident { $($field:ident),* })*) => {$(
+        impl Asked for $request {
+            fn topic(&self) -> Option<&str> {
+                name(self.message_queue.as_ref()?.topic.as_ref())
+            }
 
-    fn group(&self) -> Option<&str> {
-        name(self.group.as_ref())
-    }
+            $(fn $field(&self) -> Option<&str> {
+                name(self.$field.as_ref())
+            })*
+        }
+    )*};
+}
+
+asked_of_a_queue! {
+    ReceiveMessageRequest { group }
+    PullMessageRequest { group }
+    UpdateOffsetRequest { group }
+    GetOffsetRequest { group }
+    QueryOffsetRequest {}
 }
 
 impl Asked for Streaming<TelemetryCommand> {}

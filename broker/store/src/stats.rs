@@ -34,7 +34,7 @@ pub struct LogStats {
 }
 
 /// Why proposals are refused, as [`LogStats::refused`] tells them.
-const REFUSALS: [&str; 4] = ["busy", "too_large", "disk_full", "stopping"];
+const REFUSALS: [&str; 5] = ["busy", "late", "too_large", "disk_full", "stopping"];
 
 impl Default for LogStats {
     fn default() -> Self {
@@ -57,9 +57,10 @@ impl LogStats {
     pub(crate) fn count_refusal(&self, why: &NotProposed) {
         let at = match why {
             NotProposed::Busy => 0,
-            NotProposed::TooLarge { .. } => 1,
-            NotProposed::NoSpace => 2,
-            NotProposed::Stopping => 3,
+            NotProposed::Late { .. } => 1,
+            NotProposed::TooLarge { .. } => 2,
+            NotProposed::NoSpace => 3,
+            NotProposed::Stopping => 4,
         };
         self.refused[at].fetch_add(1, Ordering::Relaxed);
     }
@@ -174,6 +175,7 @@ mod tests {
         let stats = LogStats::default();
         for why in [
             NotProposed::Busy,
+            NotProposed::Late { max: Duration::ZERO },
             NotProposed::TooLarge { size: 2, max: 1 },
             NotProposed::NoSpace,
             NotProposed::NoSpace,
@@ -184,7 +186,13 @@ mod tests {
         let counted: Vec<_> = stats.refused().collect();
         assert_eq!(
             counted,
-            [("busy", 1), ("too_large", 1), ("disk_full", 2), ("stopping", 1)]
+            [
+                ("busy", 1),
+                ("late", 1),
+                ("too_large", 1),
+                ("disk_full", 2),
+                ("stopping", 1)
+            ]
         );
     }
 }

@@ -2,6 +2,8 @@
 #![cfg(test)]
 
 mod metrics;
+mod pulls;
+mod quirks;
 mod routes;
 mod sends;
 mod sessions;

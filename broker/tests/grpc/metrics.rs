@@ -2,6 +2,7 @@
 
 use crate::sessions;
 use crate::support::*;
+use sluice_proto::v2::Code;
 use std::collections::{BTreeMap, BTreeSet};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -158,4 +159,24 @@ async fn a_lag_is_told_of_groups_without_clients_and_by_queue_where_that_is_aske
     assert_eq!(queues.sum::<Option<f64>>(), Some(5.0));
     switch_queues(&fixture, "false");
     assert_eq!(value(&scrape(&fixture).await, by_queue, group), None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pulled_messages_count_once_their_group_is_there() {
+    let fixture = Fixture::with("topics: [{name: t, queues: 1}]\n", &[]).await;
+    for _ in 0..3 {
+        fixture.send_ok(message("t", "body")).await;
+    }
+    let group = "topic=\"t\",consumer_group=\"g\"";
+    let (messages, bytes) = ("rocketmq_messages_out_total", "rocketmq_throughput_out_total");
+    assert_eq!(fixture.pull(0, |_| {}).await.messages.len(), 3);
+    assert_eq!(value(&scrape(&fixture).await, messages, group), None);
+    assert_eq!(fixture.update_offset(1, |_| {}).await, Code::Ok);
+    assert_eq!(fixture.pull(1, |_| {}).await.messages.len(), 2);
+    let text = scrape(&fixture).await;
+    assert_eq!(value(&text, messages, group), Some(2.0));
+    assert_eq!(value(&text, bytes, group), Some(8.0));
+    let calls = "rocketmq_rpc_latency_milliseconds_count";
+    let pulls = "request_code=\"PullMessage\",response_code=\"OK\"";
+    assert_eq!(value(&text, calls, pulls), Some(2.0));
 }

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 const INIT: &str = "topics: [{name: normal, types: normal}, {name: fifo, types: fifo}]\n";
 
+// Quirk python-entry: one message, one entry.
 #[tokio::test]
 async fn each_message_of_a_request_has_an_entry_in_its_place() {
     let fixture = Fixture::new().await;
@@ -47,6 +48,17 @@ async fn messages_sent_together_stand_in_order_however_many_frames_they_fill() {
         let first = offsets[0];
         assert_eq!(offsets, (first..first + count).collect::<Vec<_>>());
     }
+}
+
+#[tokio::test]
+async fn a_request_of_more_parts_than_any_has_is_refused_before_it_is_read() {
+    let fixture = Fixture::new().await;
+    // Two bytes each on their way, and several hundred once they are read.
+    let messages = vec![Message::default(); 100_000];
+    let request = fixture.request(SendMessageRequest { messages });
+    let refusal = fixture.stub().send_message(request).await.unwrap_err();
+    assert_eq!(refusal.code(), tonic::Code::OutOfRange);
+    assert!(refusal.message().contains("more than 32768 parts"), "{refusal}");
 }
 
 #[tokio::test]
@@ -178,13 +190,18 @@ async fn a_message_of_a_type_that_its_topic_does_not_take_is_refused() {
 }
 
 type Change = fn(&mut SystemProperties);
-const TYPES: [(&str, Change); 4] = [
+const TYPES: [(&str, Change); 9] = [
     ("normal", |system| system.message_group = Some("g".into())),
     ("fifo", |_| {}),
     ("any", |system| {
         system.delivery_timestamp = Some(Default::default())
     }),
     ("any", |system| system.set_message_type(MessageType::Transaction)),
+    ("any", |system| system.set_message_type(MessageType::Delay)),
+    ("any", |system| system.set_message_type(MessageType::Lite)),
+    ("any", |system| system.lite_topic = Some("l".into())),
+    ("any", |system| system.set_message_type(MessageType::Priority)),
+    ("any", |system| system.priority = Some(1)),
 ];
 
 #[tokio::test]

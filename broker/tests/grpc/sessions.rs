@@ -4,7 +4,7 @@ use crate::support::*;
 use sluice_proto::v2::settings::PubSub;
 use sluice_proto::v2::telemetry_command::Command;
 use sluice_proto::v2::*;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
@@ -38,6 +38,12 @@ impl Session {
         };
         self.up.send(command).await.unwrap();
         self.next().await
+    }
+
+    /// Nothing comes, and the stream does not end.
+    pub async fn is_silent_for(&mut self, time: Duration) {
+        let came = tokio::time::timeout(time, self.down.message()).await;
+        assert!(came.is_err(), "{came:?}");
     }
 
     async fn next(&mut self) -> Result<Settings, tonic::Status> {
@@ -97,6 +103,8 @@ async fn farewell(fixture: &Fixture, client: &str) -> Code {
     )
 }
 
+// Quirks java-start, java-no-group, python-status, rust-settings, all-repeated-settings: at once, with an OK, also for a group
+// that is not there, and whatever they leave out.
 #[tokio::test]
 async fn settings_are_answered_each_time_and_the_stream_stays() {
     let fixture = Fixture::with("groups: [{name: ordered, fifo: true, maxAttempts: 4}]\n", &[]).await;
@@ -140,6 +148,47 @@ async fn settings_that_make_no_sense_end_the_stream_with_invalid_argument() {
     assert_eq!(nameless.code(), tonic::Code::InvalidArgument);
 }
 
+type Change = fn(&mut Settings);
+
+// What clients announce is kept, and takes many times the bytes that it has on its way.
+#[tokio::test]
+async fn settings_of_more_parts_than_any_client_has_are_refused() {
+    let fixture = Fixture::new().await;
+    let parts: [(&str, Change); 4] = [
+        ("topics", |settings| {
+            if let Some(PubSub::Subscription(subscription)) = &mut settings.pub_sub {
+                subscription.subscriptions = vec![Default::default(); 4097];
+            }
+        }),
+        ("addresses", |settings| {
+            settings.access_point.get_or_insert_default().addresses = vec![Default::default(); 129];
+        }),
+        ("steps", |settings| {
+            let next = vec![Default::default(); 129];
+            settings.backoff_policy.get_or_insert_default().strategy =
+                Some(retry_policy::Strategy::CustomizedBackoff(CustomizedBackoff {
+                    next,
+                }));
+        }),
+        ("client properties", |settings| {
+            let properties = (0..129).map(|number| (number.to_string(), String::new()));
+            settings.client_properties.extend(properties);
+        }),
+    ];
+    for (what, many) in parts {
+        let mut settings = consumer("g");
+        many(&mut settings);
+        let refusal = open(&fixture, "c").await.announce(settings).await.unwrap_err();
+        assert_eq!(
+            refusal.code(),
+            tonic::Code::InvalidArgument,
+            "{what}: {refusal:?}"
+        );
+        assert!(refusal.message().contains(what), "{refusal:?}");
+    }
+}
+
+// Quirk go-farewell: a producer's names a group without a name.
 #[tokio::test]
 async fn a_heartbeat_needs_settings_and_a_farewell_needs_nothing() {
     let fixture = Fixture::new().await;
@@ -154,21 +203,28 @@ async fn a_heartbeat_needs_settings_and_a_farewell_needs_nothing() {
     assert_eq!(heartbeat(&fixture, "c").await, Code::Ok, "it has come back");
 }
 
+// Quirk node-first-settings: with several topics it waits for them after they have come.
 #[tokio::test]
-async fn node_gets_its_settings_again_after_the_first_heartbeat() {
+async fn node_gets_its_settings_again_three_times_and_others_do_not() {
     let fixture = Fixture::new().await;
-    let mut session = open(&fixture, "c").await;
-    let agent = Ua {
-        language: Language::NodeJs.into(),
-        ..Default::default()
-    };
-    let announced = Settings {
-        user_agent: Some(agent),
+    let announced = |language: Language| Settings {
+        user_agent: Some(Ua {
+            language: language.into(),
+            ..Default::default()
+        }),
         ..consumer("g")
     };
-    let first = session.announce(announced).await.unwrap();
-    assert_eq!(heartbeat(&fixture, "c").await, Code::Ok);
-    assert_eq!(session.next().await.unwrap(), first);
+    let mut session = open(&fixture, "c").await;
+    let told = Instant::now();
+    let first = session.announce(announced(Language::NodeJs)).await.unwrap();
+    for after_ms in [100, 600, 2600] {
+        assert_eq!(session.next().await.unwrap(), first);
+        assert!(told.elapsed() >= Duration::from_millis(after_ms));
+    }
+    let mut other = open(&fixture, "other").await;
+    other.announce(announced(Language::Java)).await.unwrap();
+    other.is_silent_for(Duration::from_secs(3)).await;
+    session.is_silent_for(Duration::from_millis(100)).await;
 }
 
 #[tokio::test]

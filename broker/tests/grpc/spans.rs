@@ -63,11 +63,14 @@ fn text<'a>(attributes: &'a [KeyValue], key: &str) -> Option<&'a str> {
 async fn each_call_is_a_span_with_topic_group_client_and_code() {
     let collector = Collector::default();
     let endpoint = collector.start().await;
-    let fixture = Fixture::with("", &["--otlp-endpoint", &endpoint]).await;
+    let one_queue = "topics: [{name: t, queues: 1}]\n";
+    let fixture = Fixture::with(one_queue, &["--otlp-endpoint", &endpoint]).await;
     fixture.send_ok(message("t", "a secret body")).await;
     let received = fixture.receive(|_| {}).await;
     fixture.ack("g", "t", &[handle(&received.messages[0])]).await;
     fixture.ack("g", "t", &["no handle"]).await;
+    fixture.pull(0, |_| {}).await;
+    fixture.update_offset(-1, |_| {}).await;
     fixture.broker.stop().await.unwrap();
 
     let spans = collector.spans();
@@ -76,6 +79,8 @@ async fn each_call_is_a_span_with_topic_group_client_and_code() {
         ("ReceiveMessage", Some("g"), "OK"),
         ("AckMessage", Some("g"), "OK"),
         ("AckMessage", Some("g"), "INVALID_RECEIPT_HANDLE"),
+        ("PullMessage", Some("g"), "OK"),
+        ("UpdateOffset", Some("g"), "ILLEGAL_OFFSET"),
     ] {
         let found = spans.iter().find(|span| {
             span.name == call && text(&span.attributes, "messaging.rocketmq.code") == Some(code)

@@ -1,7 +1,7 @@
 //! A broker on free ports over a folder of its own, and a client of it.
 
 use sluice_broker::config::{Config, Live};
-use sluice_broker::run::Broker;
+use sluice_broker::run::{Broker, Sockets};
 use sluice_proto::v2::messaging_service_client::MessagingServiceClient;
 use sluice_proto::v2::receive_message_response::Content;
 use sluice_proto::v2::*;
@@ -44,9 +44,13 @@ impl Fixture {
         all.extend(flags);
         let config = Config::of_flags(&all).unwrap();
         let live = Arc::clone(&config.live);
-        let broker = Broker::start(config, Arc::new(|reason| panic!("the store failed: {reason}")))
-            .await
-            .unwrap();
+        let broker = Broker::start(
+            config,
+            Sockets::default(),
+            Arc::new(|reason| panic!("the store failed: {reason}")),
+        )
+        .await
+        .unwrap();
         let address = broker.grpc_address();
         let channel = Channel::from_shared(format!("http://{address}"))
             .unwrap()

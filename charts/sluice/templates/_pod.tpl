@@ -109,11 +109,7 @@ priorityClassName: {{ . }}
 {{- with .Values.watchNamespaces }}
 - --namespaces={{ join "," . }}
 {{- end }}
-- --lease-name={{ include "sluice.fullname" . }}
-- --lease-namespace={{ .Release.Namespace }}
-- --lease-duration-seconds={{ .Values.lease.durationSeconds }}
-- --lease-renew-within-seconds={{ .Values.lease.renewWithinSeconds }}
-- --lease-retry-seconds={{ .Values.lease.retrySeconds }}
+{{- include "sluice.leaseArguments" . }}
 - --concurrency={{ .Values.concurrency }}
 - --resync-seconds={{ .Values.resyncSeconds }}
 - --evaluate-seconds={{ .Values.evaluateSeconds }}

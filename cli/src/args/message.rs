@@ -119,7 +119,7 @@ pub struct ReceiveMessages {
     /// Acknowledge what was received and shown: it is done, and does not come again
     #[arg(long)]
     pub ack: bool,
-    /// Go on until interrupted. With -o json each batch is a document on a line
+    /// Go on until interrupted; a broker that is away is waited for. With -o json each batch is a document on a line
     #[arg(long, conflicts_with_all = ["max", "wait"])]
     pub follow: bool,
     /// How many messages at most

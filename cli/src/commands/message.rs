@@ -1,5 +1,7 @@
-//! `sluicectl message …`: sending and receiving as clients do. Looking at messages is in `look`, following in `tail`.
+//! `sluicectl message …`: sending and receiving as clients do. Receiving without an end is in `follow`, looking at messages in
+//! `look`, following a topic in `tail`.
 
+mod follow;
 mod look;
 mod tail;
 
@@ -125,14 +127,7 @@ fn now() -> prost_types::Timestamp {
 async fn receive(args: &ReceiveMessages, session: &Session) -> Outcome {
     let mut client = session.client().await?;
     if args.follow {
-        loop {
-            let received = receive_up_to(args, &mut client).await?;
-            if !received.is_empty() {
-                let report = report(args, &received);
-                let shown = session.printer().show_one_of_many(&report);
-                settle(args, &received, shown, &mut client).await?;
-            }
-        }
+        return follow::follow(args, &mut client, session).await;
     }
     let received = receive_up_to(args, &mut client).await?;
     let report = report(args, &received);

@@ -239,8 +239,8 @@ pub fn message_id() -> String {
     format!("01{:016X}{:016X}", entropy(), entropy())
 }
 
-/// The standard library seeds its hashers from the system.
-fn entropy() -> u64 {
+/// Chance: the standard library seeds its hashers from the system.
+pub fn entropy() -> u64 {
     RandomState::new().hash_one(std::time::Instant::now())
 }
 

@@ -8,5 +8,5 @@ mod status;
 mod unreachable;
 
 pub use admin::{Admin, Authorized};
-pub use client::{Client, Receive, Received, Sent, message_id};
+pub use client::{Client, Receive, Received, Sent, entropy, message_id};
 pub use status::Asked;

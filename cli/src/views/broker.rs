@@ -128,6 +128,14 @@ impl From<admin::BrokerStatus> for BrokerStatus {
     }
 }
 
+/// Without a host where nothing is advertised and the broker listens at every address of its machine.
+fn clients_use(address: &str) -> String {
+    match address.strip_prefix(':') {
+        Some(port) => format!("the address that they use, with port {port}"),
+        None => address.to_owned(),
+    }
+}
+
 impl Show for BrokerStatus {
     fn text(&self, wide: bool) -> String {
         let listeners: Vec<String> = self
@@ -148,7 +156,7 @@ impl Show for BrokerStatus {
                 "up for",
                 format!("{}, since {}", self.uptime_seconds, self.started_at),
             )
-            .with("clients use", &self.client_address)
+            .with("clients use", clients_use(&self.client_address))
             .with("listens", listeners.join(", "))
             .with("topics", count(u64::from(self.topics)))
             .with("groups", count(u64::from(self.groups)))
@@ -291,12 +299,20 @@ mod tests {
         let text = status.text(false);
         for part in [
             "up for:       1h1m",
+            "clients use:  the address that they use, with port 8081",
             "3.0 MiB, flush sync",
             "40.0 GiB free of 100.0 GiB",
         ] {
             assert!(text.contains(part), "{text}");
         }
         assert!(status.text(true).contains("3145728 written"));
+    }
+
+    #[test]
+    fn an_advertised_address_is_shown_as_it_is() {
+        for address in ["broker.shop:8081", "[::1]:8081", "127.0.0.1:8081"] {
+            assert_eq!(clients_use(address), address);
+        }
     }
 
     #[test]

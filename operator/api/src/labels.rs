@@ -7,8 +7,11 @@ pub const PAUSED: &str = "sluice.dev/paused";
 pub const PAUSED_SCALE_IN: &str = "sluice.dev/paused-scale-in";
 /// `sluice.dev/paused-scale-out: "true"` on a consumer group: its replicas may fall and not rise.
 pub const PAUSED_SCALE_OUT: &str = "sluice.dev/paused-scale-out";
-/// `sluice.dev/force-sync: ANYTHING`: each new value has the resource compared with its broker at once.
+/// `sluice.dev/force-sync: ANYTHING`: each new value has the resource compared with its broker at once. On a consumer group its
+/// replicas are looked at too, and written again if they were left to somebody who puts them back.
 pub const FORCE_SYNC: &str = "sluice.dev/force-sync";
+/// What values of [`FORCE_SYNC`] begin with that an alert has set, and nobody's hand: they start an evaluation and no more.
+pub const FORCE_SYNC_BY_ALERT: &str = "alert-";
 
 /// The hash of what the operator has made an object from: it is written again only when that changes.
 pub const APPLIED_HASH: &str = "sluice.dev/applied-hash";

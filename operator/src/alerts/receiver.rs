@@ -241,7 +241,7 @@ fn refused(what: String, error: &kube::Error) -> Unavailable {
 /// As an annotation shows it.
 fn shown(mark: &[u8]) -> String {
     let bytes = mark.iter().take(SHOWN_BYTES);
-    bytes.fold("alert-".to_owned(), |mut text, byte| {
+    bytes.fold(labels::FORCE_SYNC_BY_ALERT.to_owned(), |mut text, byte| {
         // Writing to a text does not fail.
         let _ = write!(text, "{byte:02x}");
         text

@@ -30,6 +30,7 @@ pub fn decide(policy: &Policy, observed: &Observed, history: &History, now: Time
         sentence: verdict.sentence,
         recommend_only: policy.mode != Mode::Active,
         guards_tripped: case.guarded.tripped,
+        guard_unknown: case.guarded.unknown,
         stuck_queues: case.demand.map_or(0, |demand| demand.stuck),
         history: case.history,
     }
@@ -81,7 +82,7 @@ pub(super) struct Case<'a> {
 impl<'a> Case<'a> {
     fn new(policy: &'a Policy, observed: &'a Observed, history: &History, now: Time) -> Self {
         let history = history.noted(policy, observed, now);
-        let range = Range::of(policy, observed.queues);
+        let range = Range::of(policy, history.queues);
         let unknown_queues = || Missing {
             kind: MissingKind::Empty,
             detail: "the number of queues is not known".to_owned(),
@@ -150,9 +151,12 @@ impl<'a> Case<'a> {
                 format!("{other} scales the same target: remove one of the two"),
             )
         } else if self.history.is_contended(self.now) {
-            let why = "somebody sets the replicas back each time they are written: take the replicas out of what \
-                       is applied to the target";
-            (Reason::Contended, why.to_owned())
+            let who = observed.writer.as_ref().map_or("somebody", |writer| &writer.name);
+            let why = format!(
+                "{who} sets the replicas back each time they are written: take the replicas out of what is applied \
+                 to the target"
+            );
+            (Reason::Contended, why)
         } else if observed.target.rolling_out {
             (
                 Reason::RollingOut,
@@ -186,10 +190,29 @@ impl<'a> Case<'a> {
             FallbackAction::KeepIfHigher => self.current.max(fallback.replicas),
             FallbackAction::Static => fallback.replicas,
         };
-        let replicas = least.clamp(self.range.floor, self.range.cap);
-        let words =
-            format!("the lag has not been known for {seconds} s ({detail}); falls back to {replicas}");
-        Verdict::new(replicas, Reason::Fallback, words)
+        let within = least.clamp(self.range.floor, self.range.cap);
+        let words = |replicas: u32| {
+            format!("the lag has not been known for {seconds} s ({detail}); falls back to {replicas}")
+        };
+        // More than there are may be more than there can be.
+        if self.is_cap_unknown() && within > self.current {
+            let unlimited = Verdict::new(within, Reason::Fallback, words(within));
+            let why = format!(
+                "stays at {}: the number of queues has never been known",
+                self.current
+            );
+            return unlimited.limited(self.current, Limit::QueueCount, &why);
+        }
+        let is_capped = within < least && self.range.cap_by == Limit::QueueCount;
+        Verdict {
+            limited_by: is_capped.then_some(Limit::QueueCount),
+            ..Verdict::new(within, Reason::Fallback, words(within))
+        }
+    }
+
+    /// Whether queues bound the replicas and their number has never been known.
+    fn is_cap_unknown(&self) -> bool {
+        self.policy.cap != Cap::None && self.history.queues.is_none()
     }
 
     /// What there is lies outside the range: it goes back in one step.

@@ -28,6 +28,8 @@ pub struct Decision {
     pub recommend_only: bool,
     /// Guards that have tripped, by name.
     pub guards_tripped: Vec<String>,
+    /// Why what a guard watches is not known, if it is not.
+    pub guard_unknown: Option<String>,
     /// Queues whose lag was left out.
     pub stuck_queues: u32,
     /// What to remember until the next decision, unless `replicas` is written: then [`Decision::written`].

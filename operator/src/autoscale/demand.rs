@@ -21,7 +21,7 @@ pub struct Range {
 }
 
 impl Range {
-    /// The range that policy and queues leave; without a known number of queues, the policy's alone.
+    /// The range that policy and queues leave, by the number of queues that was known last; if none ever was, the policy's alone.
     pub fn of(policy: &Policy, queues: Option<NonZeroU32>) -> Self {
         let max = policy.bounds.max();
         let queues = match policy.cap {

@@ -37,13 +37,14 @@ pub enum Watched {
 pub fn guarded(policy: &Policy, observed: &Observed, history: &History, now: Time) -> Guarded {
     let mut guarded = Guarded::default();
     for guard in &policy.guards {
-        let Some(action) = action(guard) else { continue };
         match watched(guard, observed, history, now) {
             Watched::HoldsNot => {}
             Watched::Unknown(why) => {
-                guarded.unknown = Some(format!("guard {:?} cannot be read: {why}", guard.name))
+                let words = || format!("guard {:?} cannot be read: {why}", guard.name);
+                guarded.unknown.get_or_insert_with(words);
             }
             Watched::Holds(words) => {
+                let Some(action) = action(guard) else { continue };
                 let held = history.guard_held_for(&guard.name, now);
                 if held.is_some_and(|seconds| seconds >= u64::from(guard.for_seconds)) {
                     guarded.trip(&guard.name, action, format!("guard {:?}: {words}", guard.name));
@@ -78,7 +79,7 @@ pub fn watched(guard: &Guard, observed: &Observed, history: &History, now: Time)
             pending => Watched::Holds(format!("{pending} pods wait for a node")),
         },
         GuardRule::DeadLetterRate { .. } if observed.dead_letters_total.is_none() => {
-            Watched::Unknown("the dead letters cannot be read".to_owned())
+            Watched::Unknown("the dead letters are not known".to_owned())
         }
         GuardRule::DeadLetterRate { per_minute, .. } => {
             let from = Time(now.0.saturating_sub(RATE_SECONDS));
@@ -89,6 +90,9 @@ pub fn watched(guard: &Guard, observed: &Observed, history: &History, now: Time)
                     "{rate} messages a minute go to the dead-letter topic, and {per_minute} are too many"
                 )),
             }
+        }
+        GuardRule::ThroughputRegression { .. } if observed.consumed_total.is_none() => {
+            Watched::Unknown("what gets done is not known".to_owned())
         }
         GuardRule::ThroughputRegression { .. } => Watched::HoldsNot,
     }

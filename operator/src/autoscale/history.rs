@@ -4,12 +4,13 @@
 use super::counter::Counter;
 use super::decision::Reason;
 use super::guard::{self, RATE_SECONDS, Watched};
-use super::observed::Observed;
-use super::policy::{GuardRule, Policy};
+use super::observed::{Observed, Said};
+use super::policy::{Cap, GuardRule, Policy};
 use super::stuck::Standstills;
 use super::time::Time;
 use super::window::Window;
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 
 /// Steps that are kept; when there would be more, the two oldest become one.
 const STEPS: usize = 64;
@@ -17,7 +18,8 @@ const STEPS: usize = 64;
 /// Without a decision for so long (or for the window, if that is longer), what was asked for before says nothing about now.
 const GAP_SECONDS: u64 = 120;
 
-/// So many reverts within so long, and somebody else sets the replicas. They are left to him for so long.
+/// So many reverts within so long, and somebody else sets the replicas. They are left to him for so long, or until people say
+/// something anew.
 const CONTENDED_REVERTS: usize = 3;
 const CONTENDED_WITHIN_SECONDS: u64 = 300;
 const CONTENDED_FOR_SECONDS: u64 = 1800;
@@ -40,10 +42,14 @@ pub struct History {
     pub(super) written: Option<u32>,
     /// When what was written was set back.
     pub(super) reverts: Vec<Time>,
+    /// What people had said by then; none while nothing was set back.
+    pub(super) said: Option<Said>,
     /// Since when there has been nothing to do.
     pub(super) idle_since: Option<Time>,
     /// Since when the lag has not been known.
     pub(super) missing_since: Option<Time>,
+    /// How many queues could be read when that was known last.
+    pub(super) queues: Option<NonZeroU32>,
     /// Queues in which nothing gets done.
     pub(super) standstills: Standstills,
     /// Since when what guards watch has held, by name.
@@ -65,10 +71,14 @@ pub struct Lasting {
     pub written: Option<u32>,
     /// When what was written was set back.
     pub reverts: Vec<Time>,
+    /// What people had said by then; none while nothing was set back.
+    pub said: Option<Said>,
     /// Since when there has been nothing to do.
     pub idle_since: Option<Time>,
     /// Since when the lag has not been known.
     pub missing_since: Option<Time>,
+    /// How many queues could be read when that was known last.
+    pub queues: Option<NonZeroU32>,
     /// Queues in which nothing gets done: how much was, and since when.
     pub standstills: Vec<(String, u64, Time)>,
     /// Since when what guards watch has held, by name.
@@ -113,10 +123,7 @@ impl History {
             next.highest.restart(current, now);
             next.lowest.restart(current, now);
         }
-        if next.written.is_some_and(|written| written != current) {
-            next.written = None;
-            next.reverts.push(now);
-        }
+        next.note_reverts(current, &observed.said, now);
         match &observed.lag {
             Ok(lag) => {
                 let idle = lag.ready == 0 && lag.inflight == 0;
@@ -135,6 +142,11 @@ impl History {
         if let Some(total) = observed.dead_letters_total {
             next.dead_letters.add(total, RATE_SECONDS * 2, now);
         }
+        next.queues = match policy.cap {
+            // Nobody looks at it, and the status that keeps it would be written for nothing.
+            Cap::None => None,
+            Cap::QueueCount { .. } | Cap::QueuesWithLag => observed.queues.or(self.queues),
+        };
         next.note_guards(policy, observed, now);
         if observed.lag.is_ok() {
             next.known_at = Some(now);
@@ -161,6 +173,26 @@ impl History {
         self.reverts.retain(|at| *at <= now && now.since(*at) <= kept);
         if self.reverts.len() > CONTENDED_REVERTS {
             self.reverts.drain(..self.reverts.len() - CONTENDED_REVERTS);
+        }
+    }
+
+    /// What people say anew is an answer to what was set back before, which counts no longer then.
+    fn note_reverts(&mut self, current: u32, said: &Said, now: Time) {
+        let before = self.said.take();
+        if before.as_ref().is_some_and(|before| said.is_newer_than(before)) {
+            self.reverts.clear();
+        }
+        if self.written.is_some_and(|written| written != current) {
+            self.written = None;
+            self.reverts.push(now);
+        }
+        if !self.reverts.is_empty() {
+            // An alert may have taken the place of what somebody asked by.
+            let asked = said.asked.clone().or_else(|| before?.asked);
+            self.said = Some(Said {
+                asked,
+                generation: said.generation,
+            });
         }
     }
 
@@ -245,8 +277,10 @@ impl History {
             steps: self.steps.clone(),
             written: self.written,
             reverts: self.reverts.clone(),
+            said: self.said.clone(),
             idle_since: self.idle_since,
             missing_since: self.missing_since,
+            queues: self.queues,
             standstills: standstills.entries().collect(),
             guards_held: self.guards_held.clone(),
             back_off: self.back_off,
@@ -259,8 +293,10 @@ impl History {
             steps: lasting.steps,
             written: lasting.written,
             reverts: lasting.reverts,
+            said: lasting.said,
             idle_since: lasting.idle_since,
             missing_since: lasting.missing_since,
+            queues: lasting.queues,
             standstills: Standstills::of(lasting.standstills),
             guards_held: lasting.guards_held,
             back_off: lasting.back_off,

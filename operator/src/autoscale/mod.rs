@@ -32,7 +32,9 @@ mod tests;
 pub use decide::decide;
 pub use decision::{Decision, Limit, Reason};
 pub use history::{BackOff, History, Lasting, Step};
-pub use observed::{GuardReading, Lag, Missing, MissingKind, Observed, Pauses, QueueLag, Target};
+pub use observed::{
+    GuardReading, Lag, Missing, MissingKind, Observed, Pauses, QueueLag, ReplicasWriter, Said, Target,
+};
 pub use policy::{
     Bounds, BoundsInvalid, Cap, Fallback, FallbackAction, Guard, GuardAction, GuardRule, LagTarget, Mode,
     Pace, Policy, StepPolicy, StepSize,

@@ -1,5 +1,6 @@
 //! What is the case when a decision is made.
 
+use super::time::Time;
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
@@ -22,6 +23,10 @@ pub struct Observed {
     pub pauses: Pauses,
     /// Who else scales the target, such as `HorizontalPodAutoscaler orders`.
     pub conflict: Option<String>,
+    /// Who else has written the target's replicas last, where that is known.
+    pub writer: Option<ReplicasWriter>,
+    /// What people have said last.
+    pub said: Said,
 }
 
 /// What a group has not done.
@@ -33,6 +38,8 @@ pub struct Lag {
     pub inflight: u64,
     /// The single queues; none where they are not known.
     pub queues: Vec<QueueLag>,
+    /// What is left out of it, for people, if that is known.
+    pub left_out: Option<String>,
 }
 
 /// What a group has not done in one queue.
@@ -112,4 +119,33 @@ pub struct Pauses {
     pub scale_in: bool,
     /// Adding them.
     pub scale_out: bool,
+}
+
+/// Who has written a target's replicas.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReplicasWriter {
+    /// What it calls itself, such as `argocd-controller`.
+    pub name: String,
+    /// By which operation: `Apply` or `Update`.
+    pub operation: String,
+    /// Through which subresource, if through one.
+    pub subresource: Option<String>,
+    /// When.
+    pub at: Option<Time>,
+}
+
+/// What people have said of the group last. Whatever they say anew is an answer to what they were told.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Said {
+    /// Counts the changes of what is wanted.
+    pub generation: i64,
+    /// By which somebody has asked for a look at once, if anybody has.
+    pub asked: Option<String>,
+}
+
+impl Said {
+    /// Tells whether this was said after that.
+    pub(super) fn is_newer_than(&self, before: &Self) -> bool {
+        self.generation != before.generation || (self.asked.is_some() && self.asked != before.asked)
+    }
 }

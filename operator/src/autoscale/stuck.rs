@@ -87,6 +87,7 @@ mod tests {
             ready,
             inflight: 1,
             queues: vec![queue],
+            left_out: None,
         }
     }
 
@@ -163,6 +164,7 @@ mod tests {
             ready: 1000,
             inflight: 0,
             queues: (0..1000).map(queue).collect(),
+            left_out: None,
         };
         assert_eq!(
             Standstills::default().observe(&lag, true, Time(0)).0.len(),

@@ -18,12 +18,18 @@ struct State {
     groups: BTreeMap<String, Group>,
     ids: u32,
     writes: u32,
+    topics_asked: u32,
 }
 
 impl Fake {
     /// How many writes have changed something.
     pub fn writes(&self) -> u32 {
         self.0.lock().writes
+    }
+
+    /// How often it was asked for a topic.
+    pub fn topics_asked(&self) -> u32 {
+        self.0.lock().topics_asked
     }
 }
 
@@ -51,7 +57,9 @@ fn missing() -> BrokerError {
 
 impl BrokerAdmin for Fake {
     async fn topic(&self, name: &str) -> Result<Option<TopicDescription>, BrokerError> {
-        let topic = self.0.lock().topics.get(name).cloned();
+        let mut state = self.0.lock();
+        state.topics_asked += 1;
+        let topic = state.topics.get(name).cloned();
         Ok(topic.map(|topic| TopicDescription {
             topic: Some(topic),
             ..TopicDescription::default()

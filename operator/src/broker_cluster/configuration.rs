@@ -42,11 +42,8 @@ pub struct Running {
 impl Configuration {
     /// Of what the resource gives; or everything that is wrong with it. A key that only the running broker knows is taken.
     pub fn of(spec: &BrokerClusterSpec, running: Option<&Running>) -> Result<Self, Vec<String>> {
-        let given = match spec.configuration() {
-            Ok(given) => given,
-            Err(problems) => return Err(problems.iter().map(ToString::to_string).collect()),
-        };
-        let mut problems = Vec::new();
+        let (given, problems) = spec.configuration();
+        let mut problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
         let mut settings = BTreeMap::new();
         for (name, text) in given {
             let known = running.and_then(|running| running.entries.iter().find(|entry| entry.key == name));
@@ -175,7 +172,7 @@ fn unknown(name: &str, running: Option<&Running>) -> String {
 fn typed(form: keys::Form, text: &str) -> serde_yaml::Value {
     match form {
         keys::Form::Switch => (text == "true").into(),
-        keys::Form::Seconds | keys::Form::Size(..) => {
+        keys::Form::Seconds | keys::Form::Count(..) | keys::Form::Size(..) => {
             text.parse::<u64>().map_or_else(|_| text.into(), Into::into)
         }
         keys::Form::Levels | keys::Form::Choice(_) | keys::Form::Url => text.into(),
@@ -254,6 +251,17 @@ mod tests {
                 "{config}: {problems}"
             );
         }
+    }
+
+    #[test]
+    fn everything_that_is_wrong_is_told_at_once() {
+        let problems =
+            of(r#"{"dataDir": "/x", "flush": "maybe", "log": ["info"], "nope": 1, "queueMetrics": true}"#);
+        let problems = problems.unwrap_err().join("; ");
+        for part in ["config.dataDir", "config.flush", "config.log", "config.nope"] {
+            assert_eq!(problems.matches(part).count(), 1, "{part}: {problems}");
+        }
+        assert!(!problems.contains("config.queueMetrics"), "{problems}");
     }
 
     #[test]

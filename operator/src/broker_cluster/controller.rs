@@ -64,8 +64,12 @@ pub async fn run(context: Arc<Context>, scope: Scope, shutdown: Shutdown) {
         memory: Memory::default(),
     });
     let forgetting = Arc::clone(&work);
-    let gone = move |gone: &BrokerCluster| forgetting.forget(gone);
-    let changes = watched(scope.api::<BrokerCluster>(client()), writer, gone)
+    let happens = move |event: &watcher::Event<BrokerCluster>| {
+        if let watcher::Event::Delete(gone) = event {
+            forgetting.forget(gone);
+        }
+    };
+    let changes = watched(scope.api::<BrokerCluster>(client()), writer, happens)
         .applied_objects()
         // What only changes the status is our own doing.
         .predicate_filter(
@@ -144,7 +148,10 @@ async fn converge(
         return Ok(Action::await_change());
     }
     let context = &work.context;
-    let mut observed = observe(cluster, context, &work.kinds).await?;
+    let mut observed = match observe(cluster, context, &work.kinds).await {
+        Ok(observed) => observed,
+        Err(error) => return Err(unseen(cluster, context, writer, error).await),
+    };
     observed.landed = work.recall(cluster);
     let around = Surroundings {
         image_repository: &context.broker_image,
@@ -178,6 +185,30 @@ async fn converge(
         writer.write_status(&next).await?;
     }
     failed.map_or_else(|| Ok(pause(context, &plan, &outcome, &next.conditions)), Err)
+}
+
+/// Says on the resource why its objects may not be looked at, as far as that can still be written. Gives the error back.
+async fn unseen(
+    cluster: &BrokerCluster,
+    context: &Context,
+    writer: &mut Writer<'_, BrokerCluster>,
+    error: ReconcileError,
+) -> ReconcileError {
+    // What passes by itself is no news: an API server that is away for a moment would flap all conditions.
+    if error.pace() != Pace::Refused {
+        return error;
+    }
+    let next = status::unseen(cluster, &error.to_string(), &context.now());
+    if cluster.status.as_ref() == Some(&next) {
+        return error;
+    }
+    for note in status::notes(cluster.status.as_ref(), &next) {
+        writer.tell(&note).await;
+    }
+    if let Err(unwritten) = writer.write_status(&next).await {
+        tracing::debug!(kind = KIND, error = %unwritten, "cannot write why the cluster could not be looked at");
+    }
+    error
 }
 
 /// When to look again.

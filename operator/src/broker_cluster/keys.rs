@@ -19,6 +19,8 @@ pub enum Form {
     Switch,
     /// A whole number from 1 on.
     Seconds,
+    /// A whole number from the first to the second.
+    Count(u64, u64),
     /// A number of bytes from the first to the second, a multiple of the third, such as `512MiB`.
     Size(u64, u64, u64),
     /// What is logged.
@@ -51,6 +53,12 @@ pub const KEYS: &[Key] = &[
     key("log", true, Form::Levels),
     key("logFormat", false, Form::Choice(&["text", "json"])),
     key("otlpEndpoint", false, Form::Url),
+    key("maxConnections", false, Form::Count(1, 1 << 20)),
+    key("maxClients", false, Form::Count(1, 1 << 20)),
+    key("maxReceives", false, Form::Count(1, 1 << 20)),
+    key("maxBodySize", false, Form::Size(1 << 10, 4 << 20, 1)),
+    key("maxUnansweredSends", false, Form::Size(8 << 20, 1 << 40, 1)),
+    key("maxSendWaitMillis", false, Form::Count(10, 60_000)),
     key("flush", false, Form::Choice(&["sync", "async"])),
     key("segmentSize", false, Form::Size(256 << 10, 2 << 30, 4096)),
     key("checkpointBytes", true, Form::Size(64 << 10, u64::MAX, 1)),
@@ -74,6 +82,10 @@ impl Form {
             Self::Seconds => (
                 text.parse::<u32>().is_ok_and(|seconds| seconds > 0),
                 "a whole number from 1 on".to_owned(),
+            ),
+            Self::Count(least, most) => (
+                text.parse().is_ok_and(|count| (least..=most).contains(&count)),
+                format!("a whole number from {least} to {most}"),
             ),
             Self::Size(least, most, multiple) => {
                 let fits = |bytes: u64| (least..=most).contains(&bytes) && bytes.is_multiple_of(multiple);
@@ -173,6 +185,8 @@ mod tests {
                 &["loud", "", "info,", "a=b"],
             ),
             ("flush", &["sync", "async"], &["never"]),
+            ("maxConnections", &["1", "1048576"], &["0", "1048577", "many"]),
+            ("maxBodySize", &["4MiB", "4194304"], &["5MiB", "1"]),
             ("logFormat", &["json"], &["xml"]),
             (
                 "otlpEndpoint",

@@ -24,3 +24,4 @@ mod testing;
 mod validate;
 
 pub use controller::run;
+pub use observed::token_unknown;

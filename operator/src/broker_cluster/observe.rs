@@ -6,7 +6,7 @@
 
 use super::children::ChildKind;
 use super::configuration::Running;
-use super::observed::{Broker, Observed, given_secrets, is_ready, token_place};
+use super::observed::{Broker, Observed, given_secrets, is_ready, token_place, token_unknown};
 use super::{metadata, names, rotation};
 use crate::broker::{BrokerError, ClusterKey, Endpoint};
 use crate::context::Context;
@@ -222,9 +222,10 @@ async fn ask(cluster: &BrokerCluster, context: &Context, namespace: &str, observ
         };
         Ok::<_, BrokerError>(Broker::Answers(Box::new(status), Running { entries, refusal }))
     };
-    asked
-        .await
-        .unwrap_or_else(|error| Broker::Silent(error.to_string()))
+    asked.await.unwrap_or_else(|error| match error {
+        BrokerError::Unauthenticated(_) => Broker::Silent(token_unknown(cluster)),
+        error => Broker::Silent(error.to_string()),
+    })
 }
 
 #[cfg(test)]

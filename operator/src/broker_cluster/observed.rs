@@ -3,6 +3,7 @@
 use super::children::ChildKind;
 use super::configuration::Running;
 use super::drift::Landed;
+use super::validate::is_ours;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret, Service};
 use kube::ResourceExt as _;
 use serde::de::DeserializeOwned;
@@ -68,11 +69,20 @@ impl Observed {
         serde_json::from_value(live.clone()).ok()
     }
 
-    /// The Services of the listeners, by the listeners' names.
+    /// Whether an object of this name is there, and the cluster's.
+    pub fn has_own(&self, cluster: &BrokerCluster, kind: ChildKind, name: &str) -> bool {
+        let live = self.live.get(&(kind, name.to_owned()));
+        live.is_some_and(|live| is_ours(cluster, live))
+    }
+
+    /// The Services of the listeners, by the listeners' names. Somebody else's tells nothing of where clients reach the cluster.
     pub fn listener_services(&self, cluster: &BrokerCluster) -> BTreeMap<String, Service> {
         let find = |listener: &Listener| {
-            let service = self.find(ChildKind::Service, &cluster.service_name(listener))?;
-            Some((listener.name.clone(), service))
+            let name = cluster.service_name(listener);
+            if !self.has_own(cluster, ChildKind::Service, &name) {
+                return None;
+            }
+            Some((listener.name.clone(), self.find(ChildKind::Service, &name)?))
         };
         cluster.spec.listeners.iter().filter_map(find).collect()
     }
@@ -109,6 +119,20 @@ pub fn token_place(cluster: &BrokerCluster) -> SecretKeyStatus {
     }
 }
 
+/// What it comes to that the broker does not know the token which the operator shows, in words for who has the resource.
+pub fn token_unknown(cluster: &BrokerCluster) -> String {
+    let place = token_place(cluster);
+    let (cluster_name, secret, key) = (cluster.name_any(), place.name, place.key);
+    match &cluster.spec.admin.token_secret_ref {
+        None => format!(
+            "the brokers of '{cluster_name}' do not know the admin token in the Secret '{secret}' yet: the operator makes it itself, and after a new one, as when the Secret was deleted, the brokers take it up without a restart, within about two minutes; nothing is to be done"
+        ),
+        Some(_) => format!(
+            "the brokers of '{cluster_name}' do not know the admin token in the Secret '{secret}': after a change of the Secret they take it up within about two minutes; otherwise see that its key '{key}' begins with a token of theirs"
+        ),
+    }
+}
+
 /// The names of the Secrets that the resource names.
 pub fn given_secrets(cluster: &BrokerCluster) -> Vec<&str> {
     let tls = cluster.spec.tls.iter().map(|tls| tls.secret_ref.name.as_str());
@@ -129,4 +153,27 @@ pub fn is_ready(pod: &Pod) -> bool {
         .flat_map(|status| status.conditions.iter().flatten());
     let mut ready = conditions.filter(|condition| condition.type_ == "Ready");
     pod.metadata.deletion_timestamp.is_none() && ready.any(|condition| condition.status == "True")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::broker_cluster::testing::cluster;
+
+    #[test]
+    fn a_token_that_is_not_known_yet_is_told_by_whose_it_is() {
+        let given = r#"{"admin": {"tokenSecretRef": {"name": "mine", "key": "t"}}}"#;
+        for (spec, says, not) in [
+            ("{}", ["'main-admin'", "makes it itself"], "'t'"),
+            (given, ["'mine'", "'t'"], "makes it itself"),
+        ] {
+            let message = token_unknown(&cluster(spec));
+            assert!(says.iter().all(|part| message.contains(part)), "{message}");
+            assert!(
+                message.contains("two minutes") && !message.contains(not),
+                "{message}"
+            );
+            assert!(!message.contains("--admin-token-file"), "{message}");
+        }
+    }
 }

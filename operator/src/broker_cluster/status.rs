@@ -6,7 +6,7 @@ use super::observed::{Broker, Observed, is_ready, token_place};
 use super::plan::{Action, Plan};
 use super::storage::VolumeStep;
 use super::validate::Problem;
-use crate::context::Note;
+use crate::events::Note;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
@@ -57,7 +57,7 @@ pub fn next(found: &Found<'_>, now: &Time) -> BrokerClusterStatus {
     let services = observed.listener_services(cluster);
     let place = token_place(cluster);
     let binding = cluster.binding_secret_name();
-    let has_binding = observed.live.contains_key(&(ChildKind::Secret, binding.clone()));
+    let has_binding = observed.has_own(cluster, ChildKind::Secret, &binding);
     let mut status = BrokerClusterStatus {
         observed_generation: cluster.metadata.generation,
         conditions: before.conditions.clone(),
@@ -82,6 +82,15 @@ pub fn next(found: &Found<'_>, now: &Time) -> BrokerClusterStatus {
     for finding in findings {
         conditions::set(&mut status.conditions, finding, cluster.metadata.generation, now);
     }
+    status
+}
+
+/// The status of a cluster whose objects could not be looked at: that it is so, and otherwise what was known before.
+pub fn unseen(cluster: &BrokerCluster, why: &str, now: &Time) -> BrokerClusterStatus {
+    let mut status = cluster.status.clone().unwrap_or_default();
+    let message = format!("cannot look at what there is of this cluster: {why}");
+    let finding = Finding::new(ConditionType::Ready, Status::False, Reason::Failed, message);
+    conditions::set(&mut status.conditions, finding, cluster.metadata.generation, now);
     status
 }
 
@@ -258,6 +267,10 @@ fn resizing(found: &Found<'_>) -> Finding {
             Reason::Pending,
             "there are no volumes yet",
         );
+    }
+    if !volumes.unbound.is_empty() {
+        let message = volumes.unbound.join("; ");
+        return Finding::new(type_, Status::Unknown, Reason::Pending, message);
     }
     Finding::new(
         type_,

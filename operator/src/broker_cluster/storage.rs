@@ -45,6 +45,8 @@ pub struct Volumes {
     pub template_size: String,
     /// Claims that are not yet as large as they ask to be, and how far they are.
     pub growing: Vec<String>,
+    /// Claims that have no volume, and what to look at.
+    pub unbound: Vec<String>,
     /// What is told of them.
     pub status: Option<StorageStatus>,
 }
@@ -70,6 +72,7 @@ pub fn volumes(cluster: &BrokerCluster, claims: &[PersistentVolumeClaim], templa
         renew,
         template_size,
         growing: claims.iter().filter_map(|claim| growing(claim)).collect(),
+        unbound: claims.iter().filter_map(|claim| unbound(claim)).collect(),
         status: status(&claims),
     }
 }
@@ -121,6 +124,27 @@ fn growing(claim: &PersistentVolumeClaim) -> Option<String> {
     ))
 }
 
+/// Kubernetes tells why in events, which the operator may not read.
+fn unbound(claim: &PersistentVolumeClaim) -> Option<String> {
+    let phase = claim.status.as_ref().and_then(|status| status.phase.as_deref());
+    let phase = phase.unwrap_or("Pending");
+    if phase == "Bound" {
+        return None;
+    }
+    let name = name(claim);
+    let class = claim
+        .spec
+        .as_ref()
+        .and_then(|spec| spec.storage_class_name.as_deref());
+    let class = match class {
+        None | Some("") => "it names no storage class, and no default class has been given to it".to_owned(),
+        Some(class) => format!("its storage class is '{class}'"),
+    };
+    Some(format!(
+        "the volume claim {name} is not bound: it is {phase}, and {class}; see why with kubectl describe persistentvolumeclaim {name}"
+    ))
+}
+
 fn status(claims: &[&PersistentVolumeClaim]) -> Option<StorageStatus> {
     let smallest = |of: fn(&PersistentVolumeClaim) -> Option<&str>| {
         let sizes = claims.iter().filter_map(|claim| of(claim));
@@ -156,7 +180,7 @@ mod tests {
         let mut claim = json!({
             "metadata": {"name": "data-main-0", "uid": "uid-of-claim"},
             "spec": {"resources": {"requests": {"storage": requested}}},
-            "status": {},
+            "status": {"phase": "Bound"},
         });
         if let Some(capacity) = capacity {
             claim["status"]["capacity"] = json!({"storage": capacity});
@@ -229,6 +253,32 @@ mod tests {
                 VolumeStep::Expand { .. } => panic!("{step:?}"),
             });
             assert_eq!(bound, step, "{policy}");
+        }
+    }
+
+    #[test]
+    fn a_claim_without_a_volume_is_named_with_its_class() {
+        for (phase, class, says) in [
+            (Some("Bound"), Some("fast"), &[][..]),
+            (
+                Some("Pending"),
+                Some("fast"),
+                &[
+                    "data-main-0 is not bound",
+                    "Pending",
+                    "'fast'",
+                    "kubectl describe",
+                ],
+            ),
+            (Some("Lost"), Some("fast"), &["Lost"]),
+            (None, None, &["Pending", "names no storage class"]),
+        ] {
+            let mut claim = claim("10Gi", None);
+            claim.status.as_mut().unwrap().phase = phase.map(str::to_owned);
+            claim.spec.as_mut().unwrap().storage_class_name = class.map(str::to_owned);
+            let found = volumes(&sized("10Gi"), &[claim], Some("10Gi")).unbound.join("; ");
+            assert_eq!(found.is_empty(), says.is_empty(), "{phase:?}: {found}");
+            assert!(says.iter().all(|part| found.contains(part)), "{phase:?}: {found}");
         }
     }
 

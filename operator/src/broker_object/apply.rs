@@ -4,8 +4,8 @@ use super::BrokerObject;
 use super::observe::Observation;
 use super::plan::{Action, Plan, State};
 use crate::broker::BrokerError;
-use crate::context::Note;
 use crate::error::ReconcileError;
+use crate::events::Note;
 use crate::writer::Writer;
 
 /// Takes the steps in their order, up to the first that fails. A broker's refusal becomes the state; the error is there to try

@@ -157,6 +157,12 @@ impl Clusters {
         }
     }
 
+    /// What it comes to that the cluster's broker does not know the operator's token.
+    pub fn token_unknown(&self, namespace: &str, name: &str) -> Option<String> {
+        let cluster = self.store.get(&ObjectRef::new(name).within(namespace))?;
+        Some(crate::broker_cluster::token_unknown(&cluster))
+    }
+
     /// Reads the cluster's Secrets again before it is asked next: the broker does not know the token.
     pub fn doubt(&self, namespace: &str, name: &str) {
         self.endpoints

@@ -8,14 +8,14 @@ use crate::backoff::Pace;
 use crate::broker::causes;
 use crate::context::Context;
 use crate::error::ReconcileError;
+use crate::index::{Claim, Index};
 use crate::settings::Scope;
 use crate::shutdown::Shutdown;
 use crate::watching::watched;
 use crate::writer::{Ahead, Writer};
 use futures::StreamExt as _;
 use kube::runtime::controller::{Action, Config, Controller, Error};
-use kube::runtime::reflector::{self, Store};
-use kube::runtime::{Predicate as _, PredicateConfig, WatchStreamExt as _, predicates};
+use kube::runtime::{Predicate as _, PredicateConfig, WatchStreamExt as _, predicates, reflector, watcher};
 use kube::{Api, ResourceExt as _};
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,7 +29,8 @@ const CLUSTER_NOT_READY_PAUSE: Duration = Duration::from_secs(5);
 struct Work<K: BrokerObject> {
     context: Arc<Context>,
     clusters: Arc<Clusters>,
-    store: Store<K>,
+    /// All resources of the kind, by the cluster's name and the object's.
+    index: Index<K>,
     ahead: Ahead<K>,
 }
 
@@ -39,6 +40,12 @@ impl<K: BrokerObject> Work<K> {
         self.ahead.forget(gone);
         self.context.succeeded(K::KIND, gone);
     }
+}
+
+/// The object that a resource stands for.
+fn object<K: BrokerObject>(resource: &K) -> Claim {
+    let namespace = resource.namespace().unwrap_or_default();
+    vec![namespace, resource.cluster().to_owned(), resource.object_name()]
 }
 
 /// Reconciles all resources of the kind in the scope until the process stops.
@@ -53,11 +60,17 @@ pub async fn run<K: BrokerObject>(
     let work = Arc::new(Work {
         context: Arc::clone(&context),
         clusters: Arc::clone(&clusters),
-        store: store.clone(),
+        index: Index::new(store.clone(), |resource| Some(object(resource))),
         ahead: Ahead::default(),
     });
     let forgetting = Arc::clone(&work);
-    let changes = watched(api, writer, move |gone: &K| forgetting.forget(gone))
+    let happens = move |event: &watcher::Event<K>| {
+        forgetting.index.follow(event);
+        if let watcher::Event::Delete(gone) = event {
+            forgetting.forget(gone);
+        }
+    };
+    let changes = watched(api, writer, happens)
         .applied_objects()
         // What only changes the status is our own doing.
         .predicate_filter(
@@ -139,7 +152,7 @@ async fn converge<K: BrokerObject>(
     work: &Work<K>,
     writer: &mut Writer<'_, K>,
 ) -> Result<State, ReconcileError> {
-    let mut observation = observe(resource, &work.store.state(), &work.clusters).await?;
+    let mut observation = observe(resource, &work.index.claiming(&object(resource)), &work.clusters).await?;
     let (facts, observed) = (&observation.facts, &observation.observed);
     let plan = plan(facts, &resource.wanted(), observed, K::difference);
     let (state, failure) = apply(writer, &mut observation, plan).await?;

@@ -36,6 +36,8 @@ pub trait BrokerObject:
     const KIND: &'static str;
     /// What the object is called in sentences: "topic".
     const NOUN: &'static str;
+    /// What goes with an object that somebody else deletes: "its messages are gone".
+    const LOST: &'static str;
     /// What the object can be told to be.
     type Spec: Clone + Debug + PartialEq + Send + Sync;
     /// What the broker tells of it.

@@ -2,7 +2,7 @@
 
 use super::plan::{ClusterState, Facts, Observed, Seen};
 use super::{BrokerObject, Clusters};
-use crate::broker::Remote;
+use crate::broker::{BrokerError, Remote};
 use crate::error::ReconcileError;
 use kube::ResourceExt as _;
 use sluice_operator_api::labels;
@@ -24,6 +24,7 @@ pub struct Observation<K: BrokerObject> {
 pub fn facts<K: BrokerObject>(resource: &K) -> Facts {
     Facts {
         noun: K::NOUN,
+        lost: K::LOST,
         object: resource.object_name(),
         cluster: resource.cluster().to_owned(),
         deleting: resource.meta().deletion_timestamp.is_some(),
@@ -68,8 +69,11 @@ pub async fn observe<K: BrokerObject>(
         return Ok(observation);
     }
     observation.look().await;
-    if let Seen::Failed(crate::broker::BrokerError::Unauthenticated(_)) = observation.observed.object {
+    if let Seen::Failed(BrokerError::Unauthenticated(said)) = &mut observation.observed.object {
         clusters.doubt(&namespace, &observation.facts.cluster);
+        if let Some(words) = clusters.token_unknown(&namespace, &observation.facts.cluster) {
+            *said = words;
+        }
     }
     Ok(observation)
 }

@@ -1,7 +1,7 @@
 //! What is to be done for a resource, given what was observed. Nothing is asked or changed here.
 
 use crate::broker::BrokerError;
-use crate::context::Note;
+use crate::events::Note;
 use sluice_operator_api::DeletionPolicy;
 
 /// What the resource itself says.
@@ -9,6 +9,8 @@ use sluice_operator_api::DeletionPolicy;
 pub struct Facts {
     /// "topic".
     pub noun: &'static str,
+    /// What went with an object that somebody else has deleted: "its messages are gone".
+    pub lost: &'static str,
     /// The object's name.
     pub object: String,
     /// The cluster's name.
@@ -289,7 +291,8 @@ impl<S: Clone> Plan<S> {
                 )
             }
             Change::Restored => {
-                format!("the {noun} '{object}' had been deleted by somebody else, and was made again")
+                let lost = facts.lost;
+                format!("the {noun} '{object}' had been deleted by somebody else, and was made again: {lost}")
             }
         };
         self.actions.push(Action::Tell(Note {

@@ -29,6 +29,8 @@ impl Word for Plain {
 pub struct Subject<'a> {
     /// "topic".
     pub noun: &'static str,
+    /// What went with an object that somebody else has deleted: "its messages are gone".
+    pub lost: &'static str,
     /// The object's name.
     pub object: &'a str,
     /// The cluster's name.
@@ -67,13 +69,20 @@ pub fn put(conditions: &mut Vec<Condition>, about: &Subject<'_>, state: &State, 
         _ => set(CONFLICTED, Status::False, "NameFree", String::new()),
     }
     if let State::InSync(change) = state {
-        let drifted = matches!(change, Some(Change::Reverted | Change::Restored));
-        if drifted {
-            let message =
-                format!("somebody else had changed the {noun} '{object}'; change the resource instead");
-            set(DRIFT_CORRECTED, Status::True, "Reverted", message);
-        } else {
-            set(DRIFT_CORRECTED, Status::False, "NoDrift", String::new());
+        let corrected = match change {
+            Some(Change::Reverted) => Some(format!(
+                "somebody else had changed the {noun} '{object}'; change the resource instead"
+            )),
+            Some(Change::Restored) => Some(format!(
+                "somebody else had deleted the {noun} '{object}', and it was made again: {}; to be rid of it delete the resource, with \
+                 the deletionPolicy Delete",
+                about.lost
+            )),
+            _ => None,
+        };
+        match corrected {
+            Some(message) => set(DRIFT_CORRECTED, Status::True, "Reverted", message),
+            None => set(DRIFT_CORRECTED, Status::False, "NoDrift", String::new()),
         }
     }
     let (status, reason, message) = readiness(about, state);
@@ -187,6 +196,7 @@ mod tests {
     fn about(generation: i64) -> Subject<'static> {
         Subject {
             noun: "topic",
+            lost: "its messages are gone",
             object: "orders",
             cluster: "shop",
             deleting: false,
@@ -374,6 +384,23 @@ mod tests {
         assert!(was_in_sync(&conditions, Some(1)));
         put(&mut conditions, &about(1), &State::ClusterNotFound, &at(3));
         assert!(!was_in_sync(&conditions, Some(1)));
+    }
+
+    #[test]
+    fn a_correction_says_what_it_was_of() {
+        for (change, words, others) in [
+            (Change::Reverted, "had changed the topic 'orders'", "gone"),
+            (
+                Change::Restored,
+                "had deleted the topic 'orders', and it was made again: its messages are gone",
+                "had changed",
+            ),
+        ] {
+            let mut conditions = Vec::new();
+            put(&mut conditions, &about(1), &State::InSync(Some(change)), &at(1));
+            let message = &conditions::find(&conditions, DRIFT_CORRECTED).unwrap().message;
+            assert!(message.contains(words) && !message.contains(others), "{message}");
+        }
     }
 
     #[test]

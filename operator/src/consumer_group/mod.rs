@@ -12,6 +12,8 @@ use sluice_proto::admin::{GroupDescription, GroupSpec};
 impl BrokerObject for ConsumerGroup {
     const KIND: &'static str = "ConsumerGroup";
     const NOUN: &'static str = "consumer group";
+    const LOST: &'static str =
+        "where it stood is not known any more, so that it begins where spec.startFrom says";
     type Spec = GroupSpec;
     type Description = GroupDescription;
     type Status = ConsumerGroupStatus;

@@ -1,7 +1,7 @@
 //! What is told of a consumer group but for its scaling, which has a writer of its own.
 
 use crate::broker_object::status::{self as shared, Subject};
-use crate::broker_object::{Found, State};
+use crate::broker_object::{BrokerObject as _, Found, State};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use sluice_operator_api::consumer_group::LagStatus;
 use sluice_operator_api::{ConsumerGroup, ConsumerGroupStatus};
@@ -11,7 +11,8 @@ pub fn next(group: &ConsumerGroup, found: &Found<ConsumerGroup>, now: &Time) -> 
     let mut status = group.status.clone().unwrap_or_default();
     let name = group.group_name();
     let about = Subject {
-        noun: "consumer group",
+        noun: ConsumerGroup::NOUN,
+        lost: ConsumerGroup::LOST,
         object: &name,
         cluster: &group.spec.cluster_ref.name,
         deleting: group.metadata.deletion_timestamp.is_some(),

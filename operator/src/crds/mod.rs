@@ -4,6 +4,7 @@ mod manual;
 mod yaml;
 
 use anyhow::{Context, Result};
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 /// What to do with the definitions.
@@ -26,13 +27,26 @@ pub fn crds(args: &CrdsArgs) -> Result<()> {
     if let Some(folder) = &args.manual {
         return write_manual(folder);
     }
-    for (name, text) in yaml::files()? {
-        match &args.to {
-            None => print!("---\n{text}"),
-            Some(folder) => write(&folder.join(name), &text)?,
-        }
+    let files = yaml::files()?;
+    let Some(folder) = &args.to else {
+        return print(&files, &mut std::io::stdout().lock());
+    };
+    for (name, text) in files {
+        write(&folder.join(name), &text)?;
     }
     Ok(())
+}
+
+fn print(files: &[(String, String)], to: &mut impl Write) -> Result<()> {
+    let printed = files
+        .iter()
+        .try_for_each(|(_, text)| write!(to, "---\n{text}"))
+        .and_then(|()| to.flush());
+    match printed {
+        // As with `| head`: whoever read has seen enough.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        printed => printed.context("cannot write to standard output"),
+    }
 }
 
 fn write_manual(folder: &Path) -> Result<()> {
@@ -108,6 +122,30 @@ mod tests {
                 page.name
             );
         }
+    }
+
+    /// Takes nothing, for this reason.
+    struct Closed(ErrorKind);
+
+    impl Write for Closed {
+        fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+            Err(self.0.into())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn who_has_read_enough_may_close_the_pipe() {
+        let files = [("a.yaml".to_owned(), "a: 1\n".to_owned())];
+        let mut whole = Vec::new();
+        print(&files, &mut whole).unwrap();
+        assert_eq!(whole, b"---\na: 1\n");
+        print(&files, &mut Closed(ErrorKind::BrokenPipe)).unwrap();
+        let full = print(&files, &mut Closed(ErrorKind::StorageFull)).unwrap_err();
+        assert_eq!(full.to_string(), "cannot write to standard output");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use super::observe::{self, Observation};
 use super::{broker_lag, memory};
 use crate::autoscale::{Decision, History, Time};
 use crate::broker::BrokerAdmin as _;
-use crate::context::Note;
+use crate::events::Note;
 use crate::scaling::{Seen, TargetError, findings, pods};
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, Patch, PatchParams};
@@ -126,8 +126,8 @@ async fn mark_pods(
     Ok(())
 }
 
-/// What people are told of: a change, a change that was refused, and guards that have become active.
-pub fn notes(decision: &Decision, applied: &Applied, active_before: &[String]) -> Vec<Note> {
+/// What people are told of: a change, or one that was refused.
+pub fn notes(decision: &Decision, applied: &Applied) -> Vec<Note> {
     let change = applied.change.as_ref().map(|change| Note {
         warning: false,
         reason: if change.to > change.from {
@@ -149,14 +149,5 @@ pub fn notes(decision: &Decision, applied: &Applied, active_before: &[String]) -
         reason: "ScaleFailed",
         text: format!("replicas stay at {}: {error}", decision.current),
     });
-    let tripped = decision
-        .guards_tripped
-        .iter()
-        .filter(|name| !active_before.contains(name));
-    let tripped = tripped.map(|name| Note {
-        warning: true,
-        reason: "GuardActive",
-        text: format!("the guard {name} holds scaling back: {}", decision.sentence),
-    });
-    change.into_iter().chain(refused).chain(tripped).collect()
+    change.into_iter().chain(refused).collect()
 }

@@ -28,6 +28,7 @@ pub fn lag(found: &GroupLag, offsets: Option<&[QueueOffsets]>) -> Lag {
         ready: sum(|topic| topic.ready),
         inflight: sum(|topic| topic.inflight),
         queues: queues.collect(),
+        left_out: None,
     }
 }
 
@@ -37,6 +38,21 @@ pub fn no_topics(group: &str) -> Missing {
         kind: MissingKind::Empty,
         detail: format!("'{group}' reads no topic yet: name its topics in spec.subscriptions"),
     }
+}
+
+/// A group that is to read topics and reads none yet, with what is known of that.
+pub fn unread(group: &str, absent: Option<String>) -> Missing {
+    Missing {
+        kind: MissingKind::Empty,
+        detail: absent.unwrap_or_else(|| {
+            format!("'{group}' does not read the topics of spec.subscriptions yet: see the condition Synced")
+        }),
+    }
+}
+
+/// Whether the answer has a topic.
+pub fn has_topic(found: &GroupLag, name: &str) -> bool {
+    found.topics.iter().any(|topic| topic.topic == name)
 }
 
 /// The queues that the group reads.

@@ -9,6 +9,7 @@ use crate::broker::causes;
 use crate::broker_object::Clusters;
 use crate::context::Context;
 use crate::error::ReconcileError;
+use crate::index::{Claim, Index};
 use crate::scaling::Targets;
 use crate::settings::Scope;
 use crate::shutdown::Shutdown;
@@ -17,8 +18,9 @@ use crate::writer::{Ahead, Writer};
 use futures::StreamExt as _;
 use kube::runtime::controller::{Action, Config, Controller, Error};
 use kube::runtime::reflector::{self, Store};
-use kube::runtime::{Predicate as _, PredicateConfig, WatchStreamExt as _, predicates};
+use kube::runtime::{Predicate as _, PredicateConfig, WatchStreamExt as _, predicates, watcher};
 use kube::{Api, ResourceExt as _};
+use sluice_operator_api::consumer_group::{Mode, ScaleTargetRef};
 use sluice_operator_api::{ConsumerGroup, labels};
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,8 +42,8 @@ pub struct Work {
     pub context: Arc<Context>,
     /// The brokers.
     pub clusters: Arc<Clusters>,
-    /// All groups.
-    pub store: Store<ConsumerGroup>,
+    /// The groups that write replicas, by their workload.
+    pub groups: Index<ConsumerGroup>,
     /// Groups as their last status has left them.
     pub ahead: Ahead<ConsumerGroup>,
     /// The workloads.
@@ -71,7 +73,7 @@ impl Work {
             memory: Memory::default(),
             context,
             clusters,
-            store,
+            groups: Index::new(store, written),
         }
     }
 
@@ -89,6 +91,18 @@ impl Work {
     }
 }
 
+/// A workload of the group's namespace, but for the group of its API: what has two versions of a kind is still one.
+pub fn workload(group: &ConsumerGroup, target: &ScaleTargetRef) -> Claim {
+    let namespace = group.namespace().unwrap_or_default();
+    vec![namespace, target.kind.clone(), target.name.clone()]
+}
+
+/// The workload whose replicas a group writes, if it writes any.
+fn written(group: &ConsumerGroup) -> Option<Claim> {
+    let scaling = group.spec.autoscaling.as_ref()?;
+    (scaling.mode == Mode::Active).then(|| workload(group, &scaling.scale_target_ref))
+}
+
 /// Evaluates all groups in the scope until the process stops.
 pub async fn run(context: Arc<Context>, clusters: Arc<Clusters>, scope: Scope, shutdown: Shutdown) {
     let api: Api<ConsumerGroup> = scope.api(context.client.clone());
@@ -97,7 +111,13 @@ pub async fn run(context: Arc<Context>, clusters: Arc<Clusters>, scope: Scope, s
     let pushed = context.pushes.asked(store.clone());
     let work = Arc::new(Work::new(context, clusters, store.clone(), rivals));
     let forgetting = Arc::clone(&work);
-    let changes = watched(api, writer, move |gone: &ConsumerGroup| forgetting.gone(gone))
+    let happens = move |event: &watcher::Event<ConsumerGroup>| {
+        forgetting.groups.follow(event);
+        if let watcher::Event::Delete(gone) = event {
+            forgetting.gone(gone);
+        }
+    };
+    let changes = watched(api, writer, happens)
         .applied_objects()
         // What only changes the status is our own doing.
         .predicate_filter(

@@ -1,7 +1,8 @@
 //! One evaluation: from what there is to what is told of it.
 
 use super::apply::{apply, notes};
-use super::controller::Work;
+use super::beginnings::beginnings;
+use super::controller::{Work, workload};
 use super::observe::observe;
 use super::status::{self, Evaluated};
 use crate::autoscale::{Policy, Time, decide};
@@ -52,14 +53,14 @@ pub async fn evaluate(
     if scaling.mode == Mode::Disabled {
         work.forget(&namespace, &group.name_any());
         let next = unable(Reason::Disabled, "the mode is Disabled");
-        tell(group, work, writer, next).await?;
+        tell(group, work, writer, next, "").await?;
         return Ok(Next::Changed);
     }
     // The older group scales the workload, and this condition is its settings' to tell.
-    if status::is_name_taken(group) {
+    if group.is_name_taken() {
         work.forget(&namespace, &group.name_any());
         let next = unable(Reason::NameTaken, "an older ConsumerGroup has the name");
-        tell(group, work, writer, next).await?;
+        tell(group, work, writer, next, "").await?;
         return Ok(Next::Usual);
     }
     Box::pin(follow(group, scaling, work, writer, now)).await
@@ -92,7 +93,8 @@ async fn follow(
             return Ok(Next::Usual);
         }
     };
-    let conflict = match work.rivals.of(group, &work.store.state()).await {
+    let others = work.groups.claiming(&workload(group, &scaling.scale_target_ref));
+    let conflict = match work.rivals.of(group, &others).await {
         Ok(conflict) => conflict,
         Err(why) => {
             refuse(group, work, writer, unable(Reason::Failed, &why)).await?;
@@ -131,11 +133,10 @@ async fn report(
 ) -> Result<(), ReconcileError> {
     let next = status::next(group, evaluated, time);
     show(group, &next, work);
-    let active = active_guards(&status::ours(group));
-    for note in notes(evaluated.decision, evaluated.applied, &active) {
+    for note in notes(evaluated.decision, evaluated.applied) {
         writer.tell(&note).await;
     }
-    tell(group, work, writer, next).await
+    tell(group, work, writer, next, &evaluated.decision.sentence).await
 }
 
 /// Shows and tells that nothing can be decided.
@@ -146,15 +147,16 @@ async fn refuse(
     next: ConsumerGroupStatus,
 ) -> Result<(), ReconcileError> {
     show(group, &next, work);
-    tell(group, work, writer, next).await
+    tell(group, work, writer, next, "").await
 }
 
-/// Writes the status, if it is worth it.
+/// Writes the status, if it is worth it, and then what begins with it. `sentence` is why it was decided so.
 async fn tell(
     group: &ConsumerGroup,
     work: &Work,
     writer: &mut Writer<'_, ConsumerGroup>,
     next: ConsumerGroupStatus,
+    sentence: &str,
 ) -> Result<(), ReconcileError> {
     let before = status::ours(group);
     let now = work.context.clock.since_start();
@@ -167,6 +169,9 @@ async fn tell(
     }
     writer.write_status(&next).await?;
     work.memory.tell(group, now);
+    for note in beginnings(&before, &next, sentence) {
+        writer.tell(&note).await;
+    }
     Ok(())
 }
 
@@ -181,11 +186,6 @@ fn refusal(error: TargetError) -> Result<(Reason, String), ReconcileError> {
         TargetError::Changed { .. } => Ok((Reason::Failed, why)),
         TargetError::Api { error, .. } => Err(ReconcileError::Kubernetes(error)),
     }
-}
-
-fn active_guards(status: &ConsumerGroupStatus) -> Vec<String> {
-    let active = status.guards.iter().filter(|guard| guard.active);
-    active.map(|guard| guard.name.clone()).collect()
 }
 
 /// As metrics.
@@ -215,7 +215,7 @@ fn show(group: &ConsumerGroup, status: &ConsumerGroupStatus, work: &Work) {
             None => drop(gauge.remove_label_values(&labels)),
         }
     }
-    for gone in &status::ours(group).guards {
+    for gone in group.status.iter().flat_map(|before| &before.guards) {
         if !status.guards.iter().any(|told| told.name == gone.name) {
             // It may never have been there.
             let _ = scaling

@@ -1,7 +1,7 @@
 //! What is remembered from evaluation to evaluation: in the process whole, and in the status what an operator that starts anew
 //! goes on from.
 
-use crate::autoscale::{BackOff, History, Lasting, Reason, Step, Time};
+use crate::autoscale::{BackOff, History, Lasting, Reason, Said, Step, Time};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time as At;
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt as _;
@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use sluice_operator_api::consumer_group::{GuardStatus, ScalingHistory, ScalingStep, Standstill};
 use sluice_operator_api::{ConsumerGroup, ConsumerGroupStatus};
 use std::collections::HashMap;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 /// Histories, by namespace and name; the uid tells a group from the one that had its name before.
@@ -95,6 +96,9 @@ pub fn kept(lasting: &Lasting) -> ScalingHistory {
         steps: lasting.steps.iter().map(step).collect(),
         written: lasting.written.map(signed),
         reverted: lasting.reverts.iter().copied().map(at).collect(),
+        reverted_generation: lasting.said.as_ref().map(|said| said.generation),
+        reverted_force_sync: lasting.said.as_ref().and_then(|said| said.asked.clone()),
+        queues: lasting.queues.map(|queues| signed(queues.get())),
         idle_since: lasting.idle_since.map(at),
         missing_since: lasting.missing_since.map(at),
         standstills: lasting.standstills.iter().map(standstill).collect(),
@@ -128,10 +132,16 @@ fn resumed(status: &ConsumerGroupStatus) -> History {
         until: time(until),
         times: unsigned(kept.back_offs.unwrap_or_default()),
     });
+    let said = kept.reverted_generation.map(|generation| Said {
+        generation,
+        asked: kept.reverted_force_sync.clone(),
+    });
     History::resumed(Lasting {
         steps: kept.steps.iter().filter_map(step).collect(),
         written: kept.written.map(unsigned),
         reverts: kept.reverted.iter().map(time).collect(),
+        said,
+        queues: kept.queues.and_then(|queues| NonZeroU32::new(unsigned(queues))),
         idle_since: kept.idle_since.as_ref().map(time),
         missing_since: kept.missing_since.as_ref().map(time),
         standstills: kept.standstills.iter().filter_map(standstill).collect(),
@@ -166,6 +176,11 @@ mod tests {
             }],
             written: Some(8),
             reverts: vec![Time(10), Time(20)],
+            said: Some(Said {
+                generation: 7,
+                asked: Some("now".to_owned()),
+            }),
+            queues: NonZeroU32::new(8),
             idle_since: Some(Time(95)),
             missing_since: Some(Time(96)),
             standstills: vec![("orders/3".to_owned(), 17, Time(30))],

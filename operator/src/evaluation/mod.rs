@@ -3,7 +3,9 @@
 //! An evaluation observes the lag, the workload, who else scales it and what guards watch; decides, by a function of values;
 //! writes the scale; and tells of it in the part of the status that is its own.
 
+mod absent;
 mod apply;
+mod beginnings;
 mod broker_lag;
 mod controller;
 mod evaluate;

@@ -2,12 +2,12 @@
 
 use super::controller::Work;
 use super::servers::Source;
-use super::{broker_lag, guards};
-use crate::autoscale::{Lag, Missing, MissingKind, Observed, Pauses, Target};
+use super::{absent, broker_lag, guards};
+use crate::autoscale::{Lag, Missing, MissingKind, Observed, Pauses, Said, Target};
 use crate::broker::{BrokerAdmin as _, Remote};
 use crate::broker_object::ClusterState;
 use crate::error::ReconcileError;
-use crate::prometheus::{ErrorKind, Question, Selection, SelectionInvalid};
+use crate::prometheus::{ErrorKind, Question, Selection};
 use crate::scaling::{LagQueries, Seen, pods};
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::jiff::Timestamp;
@@ -16,7 +16,6 @@ use kube::{Client, ResourceExt as _};
 use sluice_operator_api::ConsumerGroup;
 use sluice_operator_api::consumer_group::{Autoscaling, CapPolicy, Guard, GuardType, LagSource};
 use sluice_operator_api::labels;
-use sluice_proto::admin::GroupLag;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
@@ -24,6 +23,8 @@ use std::sync::Arc;
 const PENDING_AFTER_SECONDS: i32 = 60;
 /// Of a workload so many pods are looked at.
 const PODS_MAX: u32 = 1_000;
+/// So much of an annotation's value is enough to tell it from another, and is kept in the status.
+const ASKED_CHARS_MAX: usize = 64;
 
 /// All of it, and what is needed to carry it out.
 pub struct Observation {
@@ -70,9 +71,13 @@ pub async fn observe(
         .await?;
     let readings = async {
         match (scaling.lag.source, &source) {
-            (LagSource::Broker, _) => of_broker(group, scaling, &state, admin.as_deref()).await,
+            (LagSource::Broker, _) => {
+                of_broker(group, scaling, &state, admin.as_deref(), &work.context.client).await
+            }
             (LagSource::Prometheus, Ok(source)) => {
-                of_prometheus(group, scaling, source, admin.as_deref(), seconds).await
+                let read = of_prometheus(group, scaling, source, admin.as_deref(), seconds).await;
+                let admin = admin.as_deref().filter(|_| scaling.lag.query.is_none());
+                read.with_absent(group, admin, &work.context.client).await
             }
             (LagSource::Prometheus, Err(missing)) => Readings::none(missing.clone()),
         }
@@ -83,10 +88,12 @@ pub async fn observe(
         guards::readings(&scaling.guards, &source, seconds),
         target(&work.context.client, &namespace, scaling, seen, now)
     );
-    if readings.lag.is_ok() && readings.queues.is_none() && scaling.cap.policy != CapPolicy::None {
+    if readings.lag.is_ok()
+        && let Some(detail) = uncapped(scaling.cap.policy, &readings)
+    {
         readings.lag = Err(Missing {
             kind: MissingKind::Empty,
-            detail: "the number of queues is not known".to_owned(),
+            detail: detail.to_owned(),
         });
     }
     Ok(Observation {
@@ -99,10 +106,27 @@ pub async fn observe(
             dead_letters_total: readings.dead_letters_total,
             pauses: pauses(group),
             conflict,
+            writer: seen.writer.clone(),
+            said: said(group),
         },
         age_seconds: readings.age_seconds,
         admin,
     })
+}
+
+/// Why the cap cannot be told from what was read, if it cannot.
+fn uncapped(policy: CapPolicy, readings: &Readings) -> Option<&'static str> {
+    let single = readings.lag.as_ref().is_ok_and(|lag| !lag.queues.is_empty());
+    match policy {
+        CapPolicy::QueueCount | CapPolicy::QueuesWithLag if readings.queues.is_none() => {
+            Some("the number of queues is not known")
+        }
+        CapPolicy::QueuesWithLag if !single => Some(
+            "the queues with lag, which cap.policy QueuesWithLag counts, are not known: neither Prometheus (the brokers' \
+             key queueMetrics) nor the broker tells of single queues",
+        ),
+        CapPolicy::QueueCount | CapPolicy::QueuesWithLag | CapPolicy::None => None,
+    }
 }
 
 impl Readings {
@@ -115,6 +139,60 @@ impl Readings {
             age_seconds: None,
         }
     }
+
+    /// With what the cap needs and Prometheus does not have: one that an own query is for need not have the brokers' series.
+    async fn completed(mut self, policy: CapPolicy, admin: Option<&Remote>, group: &str) -> Self {
+        let lacks_count = policy != CapPolicy::None && self.queues.is_none();
+        let lacks_single =
+            policy == CapPolicy::QueuesWithLag && self.lag.as_ref().is_ok_and(|lag| lag.queues.is_empty());
+        if !(lacks_count || lacks_single) {
+            return self;
+        }
+        let found = match admin {
+            Some(admin) => admin.lag(group).await.ok().flatten(),
+            None => None,
+        };
+        if let Some(found) = found {
+            self.queues = self.queues.or_else(|| broker_lag::queues(&found));
+            if let (true, Ok(lag)) = (lacks_single, &mut self.lag) {
+                lag.queues = broker_lag::lag(&found, None).queues;
+            }
+        }
+        self
+    }
+
+    /// With what the broker says of topics that Prometheus does not tell of: where it tells of nothing, or of single queues and not
+    /// of every topic.
+    async fn with_absent(mut self, group: &ConsumerGroup, admin: Option<&Remote>, client: &Client) -> Self {
+        let Some(admin) = admin else {
+            return self;
+        };
+        match &mut self.lag {
+            Ok(lag) if !lag.queues.is_empty() => {
+                let queues = &lag.queues;
+                let answered = |topic: &str| {
+                    queues
+                        .iter()
+                        .any(|queue| queue.queue.split('/').nth(1) == Some(topic))
+                };
+                let absent = absent::sentence(group, admin, client, answered).await;
+                lag.left_out = absent;
+            }
+            Err(missing) if missing.kind == MissingKind::Empty => {
+                let found = admin.lag(&group.group_name()).await.ok().flatten();
+                let answered = |topic: &str| {
+                    found
+                        .as_ref()
+                        .is_some_and(|found| broker_lag::has_topic(found, topic))
+                };
+                if let Some(absent) = absent::sentence(group, admin, client, answered).await {
+                    missing.detail = absent;
+                }
+            }
+            _ => {}
+        }
+        self
+    }
 }
 
 async fn of_broker(
@@ -122,6 +200,7 @@ async fn of_broker(
     scaling: &Autoscaling,
     state: &ClusterState,
     admin: Option<&Remote>,
+    client: &Client,
 ) -> Readings {
     let Some(admin) = admin else {
         return Readings::none(Missing {
@@ -131,11 +210,18 @@ async fn of_broker(
     };
     let name = group.group_name();
     let found = match admin.lag(&name).await {
-        Ok(Some(found)) if found.topics.is_empty() => return Readings::none(broker_lag::no_topics(&name)),
+        Ok(Some(found)) if found.topics.is_empty() && group.spec.subscriptions.is_empty() => {
+            return Readings::none(broker_lag::no_topics(&name));
+        }
         Ok(Some(found)) => found,
         Ok(None) => return Readings::none(broker_lag::unknown_group(&name)),
         Err(error) => return Readings::none(broker_lag::missing(&error)),
     };
+    let answered = |topic: &str| broker_lag::has_topic(&found, topic);
+    let absent = absent::sentence(group, admin, client, answered).await;
+    if found.topics.is_empty() {
+        return Readings::none(broker_lag::unread(&name, absent));
+    }
     let looks_at_done = scaling.lag.exclude_stuck_queues_after_seconds.is_some()
         || has_guard(scaling, GuardType::ThroughputRegression);
     let offsets = match looks_at_done {
@@ -148,7 +234,10 @@ async fn of_broker(
         false => None,
     };
     Readings {
-        lag: Ok(broker_lag::lag(&found, offsets.as_deref())),
+        lag: Ok(Lag {
+            left_out: absent,
+            ..broker_lag::lag(&found, offsets.as_deref())
+        }),
         queues: broker_lag::queues(&found),
         consumed_total: offsets.as_deref().map(broker_lag::done_total),
         dead_letters_total: dead_letters.map(|group| group.dead_letters),
@@ -164,27 +253,16 @@ async fn of_prometheus(
     now: u64,
 ) -> Readings {
     let name = group.group_name();
-    let topics: Vec<_> = group
-        .spec
-        .subscriptions
-        .iter()
-        .map(|subscription| &*subscription.topic)
-        .collect();
     // Brokers of all clusters have the same names, and clusters of other namespaces may.
-    let cluster = [("cluster", &*group.spec.cluster_ref.name)];
-    let namespace = group.namespace().unwrap_or_default();
-    let selected = |topics: &[&str]| {
-        let selection = Selection::new(&name, topics, &cluster)?;
-        Ok::<_, SelectionInvalid>(selection.of_namespace(&namespace))
-    };
-    let (Ok(whole), Ok(subscribed)) = (selected(&[]), selected(&topics)) else {
+    let Ok(whole) = Selection::new(&name, &[("cluster", &*group.spec.cluster_ref.name)]) else {
         return Readings::none(Missing {
             kind: MissingKind::Refused,
             detail: "the consumer group has no name".to_owned(),
         });
     };
-    let queries = |selection: &Selection| LagQueries {
-        selection: selection.clone(),
+    let whole = whole.of_namespace(&group.namespace().unwrap_or_default());
+    let of_group = LagQueries {
+        selection: whole.clone(),
         own: scaling.lag.query.clone(),
         max_age_seconds: source.max_age_seconds,
     };
@@ -192,38 +270,28 @@ async fn of_prometheus(
         true => Some(total(source, query, now).await),
         false => None,
     };
-    // Only topics that are named can be selected by; the broker knows of all.
-    let queues = async {
-        match queries(&subscribed).queues(&source.client, now).await {
-            Ok(Some(queues)) => Some(queues),
-            Ok(None) | Err(_) => queues_of(admin, &name).await,
-        }
-    };
-    let of_group = queries(&whole);
-    let (lag, queues, consumed, dead_letters) = tokio::join!(
+    let (lag, queues, age_seconds, consumed, dead_letters) = tokio::join!(
         of_group.lag(&source.client, now),
-        queues,
+        of_group.queues(&source.client, now),
+        of_group.age_seconds(&source.client, now),
         total(GuardType::ThroughputRegression, whole.delivered()),
         total(GuardType::DeadLetterRate, whole.dead_letters())
     );
-    // That the group is known by this metric: then a counter without a sample has counted nothing yet.
-    let known = lag.is_ok() && scaling.lag.query.is_none();
+    let queues = queues.ok().flatten();
     let counted = |total: Option<Result<u64, ErrorKind>>| match total? {
         Ok(total) => Some(total),
-        Err(kind) => (known && kind == ErrorKind::Empty).then_some(0),
+        // The group is known by the brokers' series: then a counter without a sample has counted nothing yet.
+        Err(kind) => (queues.is_some() && kind == ErrorKind::Empty).then_some(0),
     };
-    Readings {
+    let (consumed_total, dead_letters_total) = (counted(consumed), counted(dead_letters));
+    let readings = Readings {
         lag,
         queues,
-        consumed_total: counted(consumed),
-        dead_letters_total: counted(dead_letters),
-        age_seconds: None,
-    }
-}
-
-async fn queues_of(admin: Option<&Remote>, group: &str) -> Option<NonZeroU32> {
-    let found: Option<GroupLag> = admin?.lag(group).await.ok().flatten();
-    found.as_ref().and_then(broker_lag::queues)
+        consumed_total,
+        dead_letters_total,
+        age_seconds,
+    };
+    readings.completed(scaling.cap.policy, admin, &name).await
 }
 
 /// A counter; before the first of what it counts there is no sample.
@@ -292,5 +360,15 @@ fn pauses(group: &ConsumerGroup) -> Pauses {
         all: is_set(labels::PAUSED),
         scale_in: is_set(labels::PAUSED_SCALE_IN),
         scale_out: is_set(labels::PAUSED_SCALE_OUT),
+    }
+}
+
+/// What people have said last; what an alert asks by is not theirs.
+fn said(group: &ConsumerGroup) -> Said {
+    let asked = group.annotations().get(labels::FORCE_SYNC);
+    let asked = asked.filter(|value| !value.starts_with(labels::FORCE_SYNC_BY_ALERT));
+    Said {
+        generation: group.metadata.generation.unwrap_or_default(),
+        asked: asked.map(|value| value.chars().take(ASKED_CHARS_MAX).collect()),
     }
 }

@@ -66,12 +66,6 @@ pub fn is_told(group: &ConsumerGroup) -> bool {
     status.history.is_some() || conditions::find(&status.conditions, ConditionType::ScalingActive).is_some()
 }
 
-/// Whether an older group has the name, which the settings tell of.
-pub fn is_name_taken(group: &ConsumerGroup) -> bool {
-    let conditions = group.status.as_ref().map(|status| &status.conditions[..]);
-    conditions::find(conditions.unwrap_or_default(), ConditionType::Conflicted).is_some_and(is_of_name)
-}
-
 /// Whether a conflict is over the group's name.
 fn is_of_name(condition: &Condition) -> bool {
     condition.reason == Reason::NameTaken.as_str()

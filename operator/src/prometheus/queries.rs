@@ -11,7 +11,6 @@ use std::fmt::Write;
 pub struct Selection {
     matchers: String,
     group: String,
-    topics: String,
 }
 
 /// A name that cannot be selected by.
@@ -26,12 +25,11 @@ pub enum SelectionInvalid {
 }
 
 impl Selection {
-    /// The series of a group in these topics, or in all it reads if none is given, among those with the given labels, such
-    /// as `cluster`.
+    /// The series of a group in all topics that it reads, among those with the given labels, such as `cluster`.
     ///
     /// # Errors
     /// When a name is none.
-    pub fn new(group: &str, topics: &[&str], labels: &[(&str, &str)]) -> Result<Self, SelectionInvalid> {
+    pub fn new(group: &str, labels: &[(&str, &str)]) -> Result<Self, SelectionInvalid> {
         if group.is_empty() {
             return Err(SelectionInvalid::NoGroup);
         }
@@ -43,18 +41,9 @@ impl Selection {
             // Writing to a string cannot fail.
             let _ = write!(matchers, "{name}={},", quoted(value));
         }
-        let topics = match topics {
-            [] => String::new(),
-            [topic] => format!("topic={},", quoted(topic)),
-            topics => {
-                let any: Vec<_> = topics.iter().map(|topic| literal(topic)).collect();
-                format!("topic=~{},", quoted(&any.join("|")))
-            }
-        };
         Ok(Self {
             matchers,
             group: format!("consumer_group={},", quoted(group)),
-            topics,
         })
     }
 
@@ -80,18 +69,23 @@ impl Selection {
 
     /// How old the oldest sample is that goes into [`Selection::ready`], in seconds by the server's own clock.
     pub fn age(&self) -> String {
+        let series = self.series("rocketmq_consumer_ready_messages", r#"is_retry="false","#);
+        format!("time() - min(max by (node_id, topic) (timestamp({series})))")
+    }
+
+    /// How old the oldest message is that is not done, in milliseconds. A greatest value counts nothing twice.
+    pub fn lag_age(&self) -> String {
         let series = self.series(
-            "rocketmq_consumer_ready_messages",
-            &self.topics,
+            "rocketmq_consumer_lag_latency_milliseconds",
             r#"is_retry="false","#,
         );
-        format!("time() - min(max by (node_id, topic) (timestamp({series})))")
+        format!("max({series})")
     }
 
     /// Messages not done, by the labels `node_id`, `topic` and `queue_id`. Brokers have these series only with
     /// `queueMetrics`, and messages that consumers hold are among them.
     pub fn lag_by_queue(&self) -> String {
-        let series = self.series("rocketmq_consumer_queue_lag_messages", &self.topics, "");
+        let series = self.series("rocketmq_consumer_queue_lag_messages", "");
         format!("max by (node_id, topic, queue_id) ({series})")
     }
 
@@ -102,25 +96,25 @@ impl Selection {
 
     /// Messages that went to the group's dead-letter topic; without a sample before the first one.
     pub fn dead_letters(&self) -> String {
-        // The label `topic` is the dead-letter topic here.
-        let series = self.series("rocketmq_send_to_dlq_messages_total", "", "");
+        let series = self.series("rocketmq_send_to_dlq_messages_total", "");
         format!("sum(max by (node_id) ({series}))")
     }
 
-    /// Queues that can be read, of the selection's topics. Without topics there is no such query: these series have no group.
-    pub fn queues(&self) -> Option<String> {
-        let selected = format!(r#"{}{}perm="read""#, self.matchers, self.topics);
-        let query = format!("sum(max by (node_id, topic) (rocketmq_topic_queue_number{{{selected}}}))");
-        (!self.topics.is_empty()).then_some(query)
+    /// Queues that can be read, of the topics that the group's lag is counted in. The series of queues have no group: its topics are
+    /// those in which it has a lag, be that 0.
+    pub fn queues(&self) -> String {
+        let numbers = format!(r#"rocketmq_topic_queue_number{{{}perm="read"}}"#, self.matchers);
+        let read = self.series("rocketmq_consumer_ready_messages", r#"is_retry="false","#);
+        format!("sum(max by (node_id, topic) ({numbers}) and on (node_id, topic) {read})")
     }
 
     fn total(&self, metric: &str, further: &str) -> String {
-        let series = self.series(metric, &self.topics, further);
+        let series = self.series(metric, further);
         format!("sum(max by (node_id, topic) ({series}))")
     }
 
-    fn series(&self, metric: &str, topics: &str, further: &str) -> String {
-        let matchers = format!("{}{}{topics}{further}", self.matchers, self.group);
+    fn series(&self, metric: &str, further: &str) -> String {
+        let matchers = format!("{}{}{further}", self.matchers, self.group);
         format!("{metric}{{{}}}", matchers.trim_end_matches(','))
     }
 }
@@ -170,49 +164,34 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_escaped_as_promql_and_regular_expressions_need_it() {
-        // The group, its topics, further labels, and the matchers.
-        type Row<'a> = (&'a str, &'a [&'a str], &'a [(&'a str, &'a str)], &'a str);
+    fn names_are_escaped_as_promql_needs_it() {
+        // The group, further labels, and the matchers.
+        type Row<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a str);
         let cases: &[Row<'_>] = &[
+            ("billing", &[], r#"consumer_group="billing",is_retry="false""#),
             (
                 "billing",
-                &["orders"],
-                &[],
-                r#"consumer_group="billing",topic="orders",is_retry="false""#,
-            ),
-            (
-                "billing",
-                &[],
                 &[("cluster", "prod")],
                 r#"cluster="prod",consumer_group="billing",is_retry="false""#,
             ),
             (
                 "a\"b\\c",
-                &["x\ny"],
-                &[],
-                r#"consumer_group="a\"b\\c",topic="x\ny",is_retry="false""#,
+                &[("x", "x\ny")],
+                r#"x="x\ny",consumer_group="a\"b\\c",is_retry="false""#,
             ),
             (
                 "%RETRY%a|b",
-                &["a|b"],
                 &[],
-                r#"consumer_group="%RETRY%a|b",topic="a|b",is_retry="false""#,
-            ),
-            (
-                "g",
-                &["a.b", "c|d", "e"],
-                &[],
-                r#"consumer_group="g",topic=~"a\\.b|c\\|d|e",is_retry="false""#,
+                r#"consumer_group="%RETRY%a|b",is_retry="false""#,
             ),
             (
                 "g\u{1}ü",
-                &["t"],
                 &[("_x9", "}")],
-                r#"_x9="}",consumer_group="g\u0001ü",topic="t",is_retry="false""#,
+                r#"_x9="}",consumer_group="g\u0001ü",is_retry="false""#,
             ),
         ];
-        for (group, topics, labels, wanted) in cases {
-            let selection = Selection::new(group, topics, labels).unwrap();
+        for (group, labels, wanted) in cases {
+            let selection = Selection::new(group, labels).unwrap();
             let wanted =
                 format!("sum(max by (node_id, topic) (rocketmq_consumer_ready_messages{{{wanted}}}))");
             assert_eq!(selection.ready(), wanted);
@@ -221,16 +200,47 @@ mod tests {
 
     #[test]
     fn each_query_selects_its_own_series() {
-        let selection = Selection::new("billing", &["orders"], &[("cluster", "prod")]).unwrap();
+        let selection = Selection::new("billing", &[("cluster", "prod")]).unwrap();
         let group = r#"cluster="prod",consumer_group="billing""#;
-        let topic = format!(r#"{group},topic="orders""#);
         let rows = [
-            (selection.inflight(), format!(r#"sum(max by (node_id, topic) (rocketmq_consumer_inflight_messages{{{topic},is_retry="false"}}))"#)),
-            (selection.delivered(), format!(r#"sum(max by (node_id, topic) (rocketmq_messages_out_total{{{topic},is_retry="false"}}))"#)),
-            (selection.dead_letters(), format!("sum(max by (node_id) (rocketmq_send_to_dlq_messages_total{{{group}}}))")),
-            (selection.lag_by_queue(), format!("max by (node_id, topic, queue_id) (rocketmq_consumer_queue_lag_messages{{{topic}}})")),
-            (selection.age(), format!(r#"time() - min(max by (node_id, topic) (timestamp(rocketmq_consumer_ready_messages{{{topic},is_retry="false"}})))"#)),
-            (selection.queues().unwrap(), r#"sum(max by (node_id, topic) (rocketmq_topic_queue_number{cluster="prod",topic="orders",perm="read"}))"#.to_owned()),
+            (
+                selection.inflight(),
+                format!(
+                    r#"sum(max by (node_id, topic) (rocketmq_consumer_inflight_messages{{{group},is_retry="false"}}))"#
+                ),
+            ),
+            (
+                selection.lag_age(),
+                format!(r#"max(rocketmq_consumer_lag_latency_milliseconds{{{group},is_retry="false"}})"#),
+            ),
+            (
+                selection.delivered(),
+                format!(
+                    r#"sum(max by (node_id, topic) (rocketmq_messages_out_total{{{group},is_retry="false"}}))"#
+                ),
+            ),
+            (
+                selection.dead_letters(),
+                format!("sum(max by (node_id) (rocketmq_send_to_dlq_messages_total{{{group}}}))"),
+            ),
+            (
+                selection.lag_by_queue(),
+                format!(
+                    "max by (node_id, topic, queue_id) (rocketmq_consumer_queue_lag_messages{{{group}}})"
+                ),
+            ),
+            (
+                selection.age(),
+                format!(
+                    r#"time() - min(max by (node_id, topic) (timestamp(rocketmq_consumer_ready_messages{{{group},is_retry="false"}})))"#
+                ),
+            ),
+            (
+                selection.queues(),
+                format!(
+                    r#"sum(max by (node_id, topic) (rocketmq_topic_queue_number{{cluster="prod",perm="read"}}) and on (node_id, topic) rocketmq_consumer_ready_messages{{{group},is_retry="false"}})"#
+                ),
+            ),
         ];
         for (query, wanted) in rows {
             assert_eq!(query, wanted);
@@ -239,20 +249,22 @@ mod tests {
 
     #[test]
     fn series_without_a_namespace_are_any_namespaces() {
-        let selection = Selection::new("billing", &[], &[("cluster", "prod")]).unwrap();
+        let selection = Selection::new("billing", &[("cluster", "prod")]).unwrap();
+        let in_shop = selection.clone().of_namespace("shop");
         assert_eq!(
-            selection.of_namespace("shop").dead_letters(),
+            in_shop.dead_letters(),
             r#"sum(max by (node_id) (rocketmq_send_to_dlq_messages_total{cluster="prod",namespace=~"|shop",consumer_group="billing"}))"#
         );
+        let dotted = selection.of_namespace("a.b|c").dead_letters();
+        assert!(dotted.contains(r#"namespace=~"|a\\.b\\|c""#), "{dotted}");
     }
 
     #[test]
     fn names_that_cannot_be_selected_by_are_refused() {
-        assert_eq!(Selection::new("", &[], &[]), Err(SelectionInvalid::NoGroup));
+        assert_eq!(Selection::new("", &[]), Err(SelectionInvalid::NoGroup));
         for name in ["", "9a", "a-b", "a b", "ü"] {
-            let refused = Selection::new("g", &[], &[(name, "x")]);
+            let refused = Selection::new("g", &[(name, "x")]);
             assert_eq!(refused, Err(SelectionInvalid::Label(name.to_owned())));
         }
-        assert_eq!(Selection::new("g", &[], &[]).unwrap().queues(), None);
     }
 }

@@ -11,7 +11,8 @@ use std::sync::Arc;
 /// What a ConsumerGroup that scales the same target is called by in front of its name.
 pub const GROUP: &str = "ConsumerGroup ";
 
-/// The oldest of the other ConsumerGroups, if it is older than this one and scales the same target: the oldest has it.
+/// The oldest of the other ConsumerGroups, if it is older than this one and scales the same target: the oldest has it. One whose name
+/// is an older one's scales nothing.
 pub fn of_groups(group: &ConsumerGroup, all: &[Arc<ConsumerGroup>]) -> Option<String> {
     let target = &group.spec.autoscaling.as_ref()?.scale_target_ref;
     let age = |group: &ConsumerGroup| {
@@ -23,6 +24,7 @@ pub fn of_groups(group: &ConsumerGroup, all: &[Arc<ConsumerGroup>]) -> Option<St
         other.metadata.namespace == group.metadata.namespace
             && other.metadata.uid != group.metadata.uid
             && other.metadata.deletion_timestamp.is_none()
+            && !other.is_name_taken()
             && scaling.is_some_and(|scaling| {
                 let theirs = &scaling.scale_target_ref;
                 let api_version = Some(&*theirs.api_version);
@@ -166,6 +168,16 @@ mod tests {
             group("b", 2, "worker", "Active"),
         ];
         assert_eq!(of_groups(&shown[1], &shown), None, "it writes nothing");
+        let mut nameless = ConsumerGroup::clone(&oldest);
+        for (reason, conflict) in [("NameTaken", None), ("OtherAutoscaler", Some("ConsumerGroup a"))] {
+            let conflicted = format!(
+                "{{conditions: [{{type: Conflicted, status: 'True', reason: {reason}, message: '', \
+                 lastTransitionTime: '2026-01-01T00:00:00Z'}}]}}"
+            );
+            nameless.status = Some(serde_yaml::from_str(&conflicted).unwrap());
+            let all = [Arc::new(nameless.clone()), group("b", 2, "worker", "Active")];
+            assert_eq!(of_groups(&all[1], &all).as_deref(), conflict, "{reason}");
+        }
     }
 
     #[test]

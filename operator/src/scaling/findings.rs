@@ -1,16 +1,14 @@
 //! A decision as conditions. Their words have no figures that change from look to look: a status is written only when
 //! something has happened.
 
-use super::conflict;
-use crate::autoscale::{
-    Decision, GuardReading, Limit, Missing, MissingKind, Mode, Observed, Reason as Decided,
-};
+use super::{conflict, contention};
+use crate::autoscale::{Decision, Limit, Missing, MissingKind, Mode, Observed, Reason as Decided};
 use sluice_operator_api::conditions::{Finding, Status};
 use sluice_operator_api::consumer_group::{ConditionType, Reason, ScalingReason};
+use sluice_operator_api::labels::FORCE_SYNC;
 
 /// What is found by a decision about what was observed.
 pub fn findings(mode: Mode, observed: &Observed, decision: &Decision) -> Vec<Finding> {
-    let contended = decision.reason == Decided::Contended;
     let conflict = observed.conflict.as_ref();
     let conflicted = conflict.map_or_else(
         || "nothing else scales the workload".to_owned(),
@@ -18,9 +16,9 @@ pub fn findings(mode: Mode, observed: &Observed, decision: &Decision) -> Vec<Fin
     );
     let either = |holds: bool, yes: Reason, no: Reason| if holds { yes } else { no };
     vec![
-        metrics(observed),
+        metrics(observed, decision),
         active(mode, observed, decision),
-        limited(decision),
+        limited(mode, observed, decision),
         guards(decision),
         Finding::new(
             ConditionType::Conflicted,
@@ -28,16 +26,7 @@ pub fn findings(mode: Mode, observed: &Observed, decision: &Decision) -> Vec<Fin
             either(conflict.is_some(), other(observed), Reason::NoOtherAutoscaler),
             conflicted,
         ),
-        Finding::new(
-            ConditionType::ReplicasContended,
-            contended,
-            either(contended, Reason::ReplicasReverted, Reason::NotContended),
-            if contended {
-                "replicas were put back three times within five minutes: take them out of what is applied to the workload"
-            } else {
-                "nothing else writes the replicas"
-            },
-        ),
+        contended(observed, decision),
         fallback(decision),
         paused(observed),
     ]
@@ -52,19 +41,16 @@ fn other(observed: &Observed) -> Reason {
     }
 }
 
-fn metrics(observed: &Observed) -> Finding {
-    let unread = observed.guards.iter().find_map(|(name, reading)| match reading {
-        GuardReading::Missing(why) => Some(format!("the guard {name} cannot be read: {why}")),
-        GuardReading::Beyond(_) | GuardReading::Within => None,
-    });
+fn metrics(observed: &Observed, decision: &Decision) -> Finding {
+    let unread = decision.guard_unknown.clone();
     let (status, reason, message) = match &observed.lag {
-        Ok(_) => unread.map_or_else(
+        Ok(lag) => unread.map_or_else(
             || {
-                (
-                    Status::True,
-                    Reason::MetricsRead,
-                    "the lag can be told".to_owned(),
-                )
+                let told = lag.left_out.as_ref().map_or_else(
+                    || "the lag can be told".to_owned(),
+                    |left_out| format!("the lag can be told, but not all of it: {left_out}"),
+                );
+                (Status::True, Reason::MetricsRead, told)
             },
             |why| (Status::False, Reason::GuardUnknown, why),
         ),
@@ -88,9 +74,24 @@ fn missing_reason(missing: &Missing) -> Reason {
 }
 
 fn active(mode: Mode, observed: &Observed, decision: &Decision) -> Finding {
+    let only_shown = (Reason::RecommendOnly, "replicas are shown and not written");
+    let is_only_shown = mode == Mode::Recommend && decision.reason != Decided::Disabled;
+    let hold = is_only_shown
+        .then_some(only_shown)
+        .or_else(|| hold(observed, decision));
+    let (reason, message) = hold.unwrap_or((Reason::Scaling, "replicas follow the lag"));
+    Finding::new(
+        ConditionType::ScalingActive,
+        reason == Reason::Scaling,
+        reason,
+        message,
+    )
+}
+
+/// Why nothing is asked for, whatever the bounds are.
+fn hold(observed: &Observed, decision: &Decision) -> Option<(Reason, &'static str)> {
     let hold = match decision.reason {
         Decided::Disabled => Some((Reason::Disabled, "the mode is Disabled")),
-        _ if mode == Mode::Recommend => Some((Reason::RecommendOnly, "replicas are shown and not written")),
         Decided::Paused => Some((Reason::Paused, "an annotation pauses it")),
         Decided::Conflicted => Some((other(observed), "something else scales the workload")),
         Decided::Contended => Some((Reason::ReplicasReverted, "somebody puts replicas back each time")),
@@ -104,23 +105,32 @@ fn active(mode: Mode, observed: &Observed, decision: &Decision) -> Finding {
         _ => None,
     };
     let missing = missing.map(|reason| (reason, "replicas stay as they are while the lag cannot be told"));
-    let (reason, message) = hold
-        .or(missing)
-        .unwrap_or((Reason::Scaling, "replicas follow the lag"));
-    Finding::new(
-        ConditionType::ScalingActive,
-        reason == Reason::Scaling,
-        reason,
-        message,
-    )
+    hold.or(missing)
 }
 
-fn limited(decision: &Decision) -> Finding {
+fn limited(mode: Mode, observed: &Observed, decision: &Decision) -> Finding {
+    let type_ = ConditionType::ScalingLimited;
+    if let Some((reason, why)) = hold(observed, decision) {
+        let message = format!("what a bound would allow is not looked at: {why}");
+        return Finding::new(type_, Status::Unknown, reason, message);
+    }
     let (reason, message) = match decision.limited_by {
-        // No bound, but too little to act on.
-        None | Some(Limit::Tolerance | Limit::Activation | Limit::ZeroDelay) => (
+        None => (
             Reason::NotLimited,
-            "replicas are what the lag asks for".to_owned(),
+            within_bounds(mode, decision.reason).to_owned(),
+        ),
+        // No bound, but too little to act on.
+        Some(Limit::Tolerance) => (
+            Reason::NotLimited,
+            "replicas are within the tolerance of what the lag asks for".to_owned(),
+        ),
+        Some(Limit::Activation) => (
+            Reason::NotLimited,
+            "the lag is too small to bring the first replica".to_owned(),
+        ),
+        Some(Limit::ZeroDelay) => (
+            Reason::NotLimited,
+            "the last replica waits for the lag to stay at none".to_owned(),
         ),
         Some(Limit::MinReplicas) => (
             Reason::MinReplicas,
@@ -129,6 +139,10 @@ fn limited(decision: &Decision) -> Finding {
         Some(Limit::MaxReplicas) => (
             Reason::MaxReplicas,
             format!("the lag asks for more than maxReplicas {}", decision.cap),
+        ),
+        Some(Limit::QueueCount) if decision.reason == Decided::Fallback => (
+            Reason::QueueCount,
+            "the fallback is more than the queues that were known last allow".to_owned(),
         ),
         Some(Limit::QueueCount) => (
             Reason::QueueCount,
@@ -158,12 +172,20 @@ fn limited(decision: &Decision) -> Finding {
             "a step up made things worse not long ago".to_owned(),
         ),
     };
-    Finding::new(
-        ConditionType::ScalingLimited,
-        reason != Reason::NotLimited,
-        reason,
-        message,
-    )
+    Finding::new(type_, reason != Reason::NotLimited, reason, message)
+}
+
+/// What replicas are where no bound keeps them from it.
+fn within_bounds(mode: Mode, reason: Decided) -> &'static str {
+    match reason {
+        Decided::Fallback => "replicas are the fallback's",
+        Decided::AboveCap => "replicas come down to the greatest number that there can be",
+        Decided::BelowMin => "replicas go up to the least number that there is to be",
+        Decided::GuardStepDown => "a guard takes replicas away",
+        Decided::ThroughputRegression => "the last step up is taken back",
+        _ if mode == Mode::Recommend => "the recommended replicas are what the lag asks for",
+        _ => "replicas are what the lag asks for",
+    }
 }
 
 fn guards(decision: &Decision) -> Finding {
@@ -181,6 +203,26 @@ fn guards(decision: &Decision) -> Finding {
             format!("active: {}", names.join(", ")),
         ),
     }
+}
+
+/// Who puts replicas back, what to do about it, and how the hold ends.
+fn contended(observed: &Observed, decision: &Decision) -> Finding {
+    let type_ = ConditionType::ReplicasContended;
+    if decision.reason != Decided::Contended {
+        let message = "nothing else writes the replicas";
+        return Finding::new(type_, false, Reason::NotContended, message);
+    }
+    let writer = observed.writer.as_ref();
+    let who = writer.map_or_else(
+        || "by whom managedFields of the workload do not say".to_owned(),
+        |writer| format!("last by {}", contention::words(writer)),
+    );
+    let message = format!(
+        "replicas were put back three times within five minutes, {who}: {}; they are left alone for half an hour, or until \
+         this resource's spec changes or its annotation {FORCE_SYNC} has a new value",
+        contention::advice(writer)
+    );
+    Finding::new(type_, true, Reason::ReplicasReverted, message)
 }
 
 fn fallback(decision: &Decision) -> Finding {

@@ -2,6 +2,7 @@
 //! and the one write there is to it.
 
 pub mod conflict;
+mod contention;
 pub mod findings;
 pub mod pods;
 mod policy;

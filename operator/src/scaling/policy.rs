@@ -23,6 +23,14 @@ pub enum PolicyInvalid {
         /// The least that may.
         least: i32,
     },
+    /// Two fields that do not go together: one would do nothing.
+    #[error("autoscaling.{field} {why}")]
+    Idle {
+        /// The field that would do nothing, from `autoscaling` on.
+        field: &'static str,
+        /// What it belongs to.
+        why: &'static str,
+    },
     /// Least and greatest number of replicas.
     #[error("autoscaling: {0}")]
     Bounds(#[from] BoundsInvalid),
@@ -65,7 +73,7 @@ impl Policy {
                 number("minReplicas", spec.min_replicas)?,
                 number("maxReplicas", spec.max_replicas)?,
             )?,
-            cap: cap(&spec.cap),
+            cap: cap(&spec.cap)?,
             consumers_per_pod: positive("cap.consumersPerPod", spec.cap.consumers_per_pod)?,
             lag: lag(&spec.lag)?,
             up: Pace {
@@ -95,18 +103,27 @@ impl Policy {
     }
 }
 
-fn cap(cap: &api::Cap) -> Cap {
+fn cap(cap: &api::Cap) -> Result<Cap, PolicyInvalid> {
+    let even = cap.even_distribution == api::EvenDistribution::Preferred;
     match cap.policy {
-        api::CapPolicy::QueueCount => Cap::QueueCount {
-            even: cap.even_distribution == api::EvenDistribution::Preferred,
-        },
-        api::CapPolicy::QueuesWithLag => Cap::QueuesWithLag,
-        api::CapPolicy::None => Cap::None,
+        api::CapPolicy::QueueCount => Ok(Cap::QueueCount { even }),
+        _ if even => Err(PolicyInvalid::Idle {
+            field: "cap.evenDistribution",
+            why: "belongs to the policy QueueCount: take it out, or change cap.policy",
+        }),
+        api::CapPolicy::QueuesWithLag => Ok(Cap::QueuesWithLag),
+        api::CapPolicy::None => Ok(Cap::None),
     }
 }
 
 fn lag(lag: &api::Lag) -> Result<LagTarget, PolicyInvalid> {
     let stuck = lag.exclude_stuck_queues_after_seconds;
+    if stuck.is_some() && lag.source == api::LagSource::Prometheus {
+        return Err(PolicyInvalid::Idle {
+            field: "lag.excludeStuckQueuesAfterSeconds",
+            why: "needs what is done, which Prometheus does not tell: take it out, or set lag.source to Broker",
+        });
+    }
     let stuck = stuck.map(|seconds| positive("lag.excludeStuckQueuesAfterSeconds", seconds));
     Ok(LagTarget {
         messages_per_replica: messages("lag.messagesPerReplica", lag.messages_per_replica)?,
@@ -197,6 +214,11 @@ fn guard(index: usize, spec: &api::Guard) -> Result<Guard, PolicyInvalid> {
         api::GuardType::ThroughputRegression if action.is_some() => {
             return Err(wrong(
                 "takes back the step that made things worse: its action is RevertLastStep",
+            ));
+        }
+        api::GuardType::ThroughputRegression if spec.for_seconds != 0 => {
+            return Err(wrong(
+                "has forSeconds, which would do nothing: throughputRegression.windowSeconds is its time",
             ));
         }
         api::GuardType::ThroughputRegression => {

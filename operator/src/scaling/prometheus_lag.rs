@@ -39,22 +39,31 @@ impl LagQueries {
             ready,
             inflight,
             queues: queues.iter().filter_map(queue).collect(),
+            left_out: None,
         })
     }
 
-    /// How many queues can be read, if the selection names its topics.
+    /// How old the oldest message is that is not done, in seconds. A query of one's own says nothing of it, and it may be about other
+    /// messages than the brokers' series are.
+    pub async fn age_seconds(&self, server: &Client, now: u64) -> Option<u64> {
+        if self.own.is_some() {
+            return None;
+        }
+        let question = self.question(self.selection.lag_age(), None);
+        Some(server.count(&question, now).await.ok()? / 1_000)
+    }
+
+    /// How many queues can be read, in the topics that the lag is counted in; none if the brokers' series are not there.
     ///
     /// # Errors
     /// When there is no number that can be believed.
     pub async fn queues(&self, server: &Client, now: u64) -> Result<Option<NonZeroU32>, Missing> {
-        let Some(query) = self.selection.queues() else {
-            return Ok(None);
-        };
-        let count = server
-            .count(&self.question(query, None), now)
-            .await
-            .map_err(missing)?;
-        Ok(u32::try_from(count).ok().and_then(NonZeroU32::new))
+        let question = self.question(self.selection.queues(), None);
+        match server.count(&question, now).await {
+            Ok(count) => Ok(u32::try_from(count).ok().and_then(NonZeroU32::new)),
+            Err(error) if error.kind == ErrorKind::Empty => Ok(None),
+            Err(error) => Err(missing(error)),
+        }
     }
 
     fn ready(&self) -> Question {

@@ -1,5 +1,7 @@
 //! The workload, as its `scale` subresource shows it, and the one write there is to it.
 
+use super::contention;
+use crate::autoscale::ReplicasWriter;
 use k8s_openapi::api::autoscaling::v1::Scale;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::api::{Api, DynamicObject, Patch, PatchParams};
@@ -32,6 +34,8 @@ pub struct Seen {
     pub ready: Option<u32>,
     /// Whether its pods are being exchanged for others.
     pub rolling_out: bool,
+    /// Who else has written its replicas last, where it tells.
+    pub writer: Option<ReplicasWriter>,
     version: String,
 }
 
@@ -135,6 +139,7 @@ impl Targets {
                 .unwrap_or_default(),
             ready: ready(&workload.data),
             rolling_out: is_rolling_out(&workload.data),
+            writer: contention::last_writer(&workload.metadata),
             version: scale.metadata.resource_version.unwrap_or_default(),
         })
     }
@@ -225,6 +230,7 @@ fn seen(workload: DynamicObject) -> Seen {
         selector: selector.map(|selector| selector.to_string()).unwrap_or_default(),
         ready: ready(&workload.data),
         rolling_out: is_rolling_out(&workload.data),
+        writer: contention::last_writer(&workload.metadata),
         version: workload.metadata.resource_version.unwrap_or_default(),
     }
 }

@@ -12,6 +12,7 @@ use sluice_proto::admin::{TopicDescription, TopicSpec};
 impl BrokerObject for Topic {
     const KIND: &'static str = "Topic";
     const NOUN: &'static str = "topic";
+    const LOST: &'static str = "its messages are gone";
     type Spec = TopicSpec;
     type Description = TopicDescription;
     type Status = TopicStatus;

@@ -1,7 +1,7 @@
 //! What is told of a topic.
 
 use crate::broker_object::status::{self as shared, Subject};
-use crate::broker_object::{Found, State};
+use crate::broker_object::{BrokerObject as _, Found, State};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use sluice_operator_api::conditions::{self, Finding, Status};
 use sluice_operator_api::topic::{ConditionType, Reason};
@@ -14,7 +14,8 @@ pub fn next(topic: &Topic, found: &Found<Topic>, now: &Time) -> TopicStatus {
     let mut status = topic.status.clone().unwrap_or_default();
     let name = topic.topic_name();
     let about = Subject {
-        noun: "topic",
+        noun: Topic::NOUN,
+        lost: Topic::LOST,
         object: &name,
         cluster: &topic.spec.cluster_ref.name,
         deleting: topic.metadata.deletion_timestamp.is_some(),

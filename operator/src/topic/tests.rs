@@ -24,6 +24,7 @@ async fn round(fake: &Fake, wanted: &TopicSpec, known_id: Option<u32>) -> Option
             .map(Topic::present)
     };
     let facts = Facts {
+        lost: Topic::LOST,
         noun: Topic::NOUN,
         object: "orders".to_owned(),
         cluster: "main".to_owned(),

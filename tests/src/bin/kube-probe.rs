@@ -6,6 +6,8 @@ use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::process::ExitCode;
 
+use sluice_tests::kube::processes;
+
 fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
     let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
@@ -18,9 +20,10 @@ fn main() -> ExitCode {
         ["read", file] => std::fs::read_to_string(file).map(|text| print!("{text}")),
         ["serve", port] => serve(port),
         ["ask", address] => ask(address),
+        ["kill", pod_uid, program] => processes::kill(pod_uid, program).map_err(std::io::Error::other),
         _ => {
             eprintln!(
-                "usage: kube-probe say TEXT | write FILE TEXT | read FILE | serve PORT | ask HOST:PORT"
+                "usage: kube-probe say TEXT | write FILE TEXT | read FILE | serve PORT | ask HOST:PORT | kill POD_UID PROGRAM"
             );
             return ExitCode::from(2);
         }

@@ -1,5 +1,6 @@
 //! `kubectl`, as somebody at a terminal uses it.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -79,6 +80,31 @@ impl Kubectl {
         Ok(())
     }
 
+    /// Applies an object, or a list of them, as a person does.
+    ///
+    /// # Errors
+    /// When the server does not take it.
+    pub fn apply(&self, object: &Value) -> Result<()> {
+        self.with_file(&["apply", "--filename"], object)
+    }
+
+    /// Makes an object that is not there yet.
+    ///
+    /// # Errors
+    /// When the server does not take it, or has one of this name.
+    pub fn create(&self, object: &Value) -> Result<()> {
+        self.with_file(&["create", "--filename"], object)
+    }
+
+    fn with_file(&self, arguments: &[&str], object: &Value) -> Result<()> {
+        let mut file = tempfile::NamedTempFile::with_suffix(".json").context("cannot make a file")?;
+        file.write_all(object.to_string().as_bytes())
+            .context("cannot write an object")?;
+        let path = file.path().to_str().context("a path is not UTF-8")?;
+        self.run(&[arguments, &[path]].concat())?;
+        Ok(())
+    }
+
     /// Runs it with JSON for output.
     ///
     /// # Errors
@@ -99,7 +125,8 @@ impl Kubectl {
             .context("cannot start kubectl")
     }
 
-    fn command(&self) -> Result<Command> {
+    /// One for whoever starts it otherwise, for the same server.
+    pub(super) fn command(&self) -> Result<Command> {
         let mut command = programs::command("kubectl")?;
         if let Some(kubeconfig) = &self.kubeconfig {
             command.arg("--kubeconfig").arg(kubeconfig);

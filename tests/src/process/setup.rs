@@ -1,5 +1,6 @@
 //! What a broker is started with.
 
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
@@ -19,15 +20,17 @@ pub struct Setup {
     /// Address flags that are given every interface.
     everywhere: Vec<String>,
     environment: Vec<(String, String)>,
+    holds_socket: bool,
     init: Option<String>,
     config: Option<String>,
 }
 
 impl Setup {
-    /// The broker as it is shipped, with its default flags but for ports and folder.
+    /// The broker as it is shipped, with its default flags but for ports and folder. A send may wait longer: a machine that stands
+    /// still for half a second would refuse some, and fail tests of other things.
     #[must_use]
     pub fn new() -> Self {
-        Self::default()
+        Self::default().environment("SLUICE_MAX_SEND_WAIT_MILLIS", "60000")
     }
 
     /// Adds a flag with its value.
@@ -83,6 +86,13 @@ impl Setup {
     #[must_use]
     pub fn environment(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Lets the socket for clients be there before the broker, and stay while it is down.
+    #[must_use]
+    pub fn holding_the_socket(mut self) -> Self {
+        self.holds_socket = true;
         self
     }
 
@@ -162,7 +172,11 @@ impl Setup {
                 flags.extend([flag.to_owned(), path.display().to_string()]);
             }
         }
+        let socket = self
+            .holds_socket
+            .then(|| TcpListener::bind((Ipv4Addr::LOCALHOST, grpc_port)));
         Ok(Broker {
+            socket: socket.transpose().context("cannot open the socket for clients")?,
             binary,
             open_files: self.open_files,
             flags,

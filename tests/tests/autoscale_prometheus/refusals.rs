@@ -12,7 +12,7 @@ async fn what_is_no_number_is_told_as_prometheus_has_it() {
     let prometheus = Prometheus::start(&twice(&broker)).unwrap();
     let queries = queries(&prometheus);
     becomes(&queries, "sum(up)", 2).await;
-    let nobody = Selection::new("nobody", &["orders"], &[]).unwrap();
+    let nobody = Selection::new("nobody", &[]).unwrap();
     for (query, kind) in [
         (nobody.ready(), ErrorKind::Empty),
         ("up".to_owned(), ErrorKind::Several),
@@ -44,7 +44,7 @@ async fn a_broker_that_is_gone_has_no_lag_and_not_one_of_zero() {
     let prometheus = Prometheus::start(&twice(&broker)).unwrap();
     let queries = queries(&prometheus);
     backlog(&broker).await;
-    let ready = Selection::new("other", &[], &[]).unwrap().ready();
+    let ready = Selection::new("other", &[]).unwrap().ready();
     wait_for(&queries, &ready, |found| found.is_ok()).await;
     broker.kill().unwrap();
     wait_for(&queries, &ready, |found| found == Err(ErrorKind::Empty)).await;

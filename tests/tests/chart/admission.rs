@@ -14,7 +14,7 @@ use crate::stage::{MONITORS, NAMESPACE, name, of_kind, render_file, the, values_
 
 /// A server that knows the monitors' kinds and ours, and has the namespaces; in that of the release Pod Security refuses
 /// whatever is not Restricted.
-async fn server() -> Result<(&'static ApiServer, Kubectl)> {
+pub async fn server() -> Result<(&'static ApiServer, Kubectl)> {
     let server = ApiServer::shared().await?;
     let kubectl = Kubectl::of(server.kubeconfig());
     let own = binaries::workspace().join("crds");
@@ -33,7 +33,8 @@ async fn server() -> Result<(&'static ApiServer, Kubectl)> {
     Ok((server, kubectl))
 }
 
-fn apply(kubectl: &Kubectl, folder: &Path, object: &Value, arguments: &[&str]) -> Result<String> {
+/// Applies an object strictly, with these arguments besides.
+pub fn apply(kubectl: &Kubectl, folder: &Path, object: &Value, arguments: &[&str]) -> Result<String> {
     let file = tempfile::NamedTempFile::new_in(folder)?;
     serde_json::to_writer(&file, object)?;
     let path = file.path().to_str().unwrap().to_owned();

@@ -3,10 +3,12 @@
 
 mod admission;
 mod archive;
+mod artifact_hub;
 mod definitions;
 mod lifecycle;
 mod monitoring;
 mod operator;
+mod others;
 mod rights;
 mod stage;
 mod state_metrics;

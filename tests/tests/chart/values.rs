@@ -124,6 +124,16 @@ fn a_value_that_does_not_exist_or_cannot_be_is_refused_by_name() {
         ("replicas=0", "replicas"),
         ("image.digest=sha256:1", "digest"),
         ("logFormat=xml", "logFormat"),
+        ("logLevel=verbose", "logLevel"),
+        ("logLevel=info\\,kube=loud", "logLevel"),
+        (
+            "lease.renewWithinSeconds=20",
+            "lease.renewWithinSeconds 20 must be less than lease.durationSeconds 15",
+        ),
+        (
+            "lease.retrySeconds=10",
+            "lease.retrySeconds 10 must be less than lease.renewWithinSeconds 10",
+        ),
         ("crds.kept=true", "kept"),
         ("watchNamespaces={Shop}", "watchNamespaces"),
         ("prometheusRule.queueLagMessages=many", "queueLagMessages"),
@@ -151,6 +161,7 @@ fn what_is_set_by_everything_is_all_that_there_is_to_set() {
     // Seen with other values in the other files, or only of use without what is set here.
     let elsewhere = [
         "watchNamespaces",
+        "allowSharedNamespaces",
         "fullnameOverride",
         "image.tag",
         "tests.enabled",

@@ -20,7 +20,7 @@ const WITHIN: Duration = Duration::from_secs(60);
 const MARK: &str = "-- done --";
 /// systemd does not run here; cargo has built already.
 const STAND_INS: [(&str, &str); 2] = [
-    ("systemctl", include_str!("systemctl.sh")),
+    ("systemctl", include_str!("systemctl.py")),
     ("cargo", include_str!("cargo.sh")),
 ];
 /// What pages install into, each under a layer that goes with the machine.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use sluice_tests::java::{Driver, Event};
+use sluice_tests::driver::{Driver, Event, Language};
 
 use crate::machine::Machine;
 use sluice_tests::pages;
@@ -37,7 +37,7 @@ fn the_commands_of_the_operations_guide_do_what_it_says() {
 
 /// A Java client of the group that the page is about, which takes its time over what it is given.
 fn slow_consumer(machine: &Machine) -> Driver {
-    let driver = Driver::start_within(&machine.enter().unwrap()).unwrap();
+    let driver = Driver::start_within(&machine.enter().unwrap(), Language::Java).unwrap();
     let consumer = json!({
         "do": "push-consumer", "name": "slow", "endpoints": "localhost:8081", "group": "billing",
         "subscriptions": {"orders": "*"}, "holdMs": 50,

@@ -1,5 +1,7 @@
 //! From nothing to consumers that are scaled.
 
+use std::path::Path;
+
 use sluice_tests::image::Image;
 use sluice_tests::kube::Cluster;
 use sluice_tests::{binaries, pages};
@@ -20,6 +22,8 @@ async fn a_newcomer_has_consumers_scaled_by_a_backlog() {
         .collect();
     assert!(blocks.len() > 2, "{PAGE} has no commands under {HEADING:?}");
     let cluster = Cluster::shared().await.unwrap();
+    // Says at once what is wrong if images do not reach the nodes; the page's commands would only wait.
+    cluster.arm(Path::new(env!("CARGO_BIN_EXE_kube-probe"))).unwrap();
     let of_broker = [binaries::broker().unwrap(), binaries::sluicectl().unwrap()];
     let of_operator = [binaries::operator().unwrap()];
     for (name, target, executables) in [

@@ -5,11 +5,16 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 use sluice_tests::binaries;
+use sluice_tests::kube::kubectl::Kubectl;
 use sluice_tests::kube::{Cluster, programs_folder};
 use sluice_tests::pages::Block;
 use tempfile::TempDir;
 
 const KUBECONFIG: &str = "kubeconfig";
+/// What commands mean that name no namespace: not the one that somebody else's objects are in.
+const NAMESPACE: &str = "sluice-newcomer";
+/// What the page has Helm make.
+const OF_OPERATOR: &str = "sluice-system";
 
 /// The shell; each block has one of its own.
 pub struct Terminal {
@@ -28,7 +33,12 @@ impl Terminal {
         let only = cluster
             .kubectl()
             .run(&["config", "view", "--minify", "--flatten", "--raw"])?;
-        std::fs::write(home.path().join(KUBECONFIG), only)?;
+        let kubeconfig = home.path().join(KUBECONFIG);
+        std::fs::write(&kubeconfig, only)?;
+        cluster.make_namespace(NAMESPACE, &[])?;
+        cluster.reserve_namespace(OF_OPERATOR)?;
+        let choose = ["config", "set-context", "--current", "--namespace", NAMESPACE];
+        Kubectl::of(&kubeconfig).run(&choose)?;
         Ok(Self { home })
     }
 

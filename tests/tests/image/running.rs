@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use sluice_tests::container::{GRACE, proc_file, volume};
+use sluice_tests::driver::{Driver, Language};
 use sluice_tests::http;
-use sluice_tests::java::Driver;
 
 use crate::stage::{Broker, USER};
 
@@ -67,7 +67,7 @@ fn numbered(numbers: std::ops::Range<usize>) -> impl Iterator<Item = String> {
 #[test]
 fn a_container_serves_the_java_client_ends_on_sigterm_and_keeps_its_data() {
     let volume = volume(USER).unwrap();
-    let driver = Driver::start().unwrap();
+    let driver = Driver::start(Language::Java).unwrap();
 
     let mut broker = Broker::ready(volume.path());
     open(

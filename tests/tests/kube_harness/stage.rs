@@ -8,6 +8,7 @@ use kube::api::PostParams;
 use kube::{Api, Client};
 use serde_json::json;
 use sluice_tests::kube::Cluster;
+use sluice_tests::kube::cluster::MARK;
 use sluice_tests::wait;
 use tokio::sync::OnceCell;
 
@@ -29,7 +30,9 @@ pub async fn cluster() -> &'static Cluster {
 
 /// A new namespace in which pods can run; its end takes them along.
 pub async fn namespace(client: &Client, name: &str) -> String {
-    let namespace = serde_json::from_value(json!({"metadata": {"generateName": format!("{name}-")}}));
+    let namespace = serde_json::from_value(json!({
+        "metadata": {"generateName": format!("{name}-"), "labels": {MARK: "true"}},
+    }));
     let namespaces: Api<Namespace> = Api::all(client.clone());
     let made = namespaces
         .create(&PostParams::default(), &namespace.unwrap())

@@ -59,7 +59,16 @@ fn of_cluster() -> Vec<Row> {
             json!({"storage": {}}),
             "spec.storage.size: Required value",
         ),
-        ("main", json!({"storage": {"size": "much"}}), "spec.storage.size"),
+        (
+            "main",
+            json!({"storage": {"size": "much"}}),
+            "storage.size is a number, perhaps with a fraction",
+        ),
+        (
+            "main",
+            json!({"storage": {"size": "1Ki"}}),
+            "storage.size is at least 64Mi",
+        ),
         ("main", json!({"version": ""}), "spec.version"),
         (
             "main",
@@ -274,6 +283,16 @@ fn of_autoscaling() -> Vec<Row> {
         ),
         (
             "readers",
+            autoscaling(json!({"lag": {"excludeStuckQueuesAfterSeconds": 300}})),
+            "excludeStuckQueuesAfterSeconds belongs to the source Broker",
+        ),
+        (
+            "readers",
+            autoscaling(json!({"cap": {"policy": "None", "evenDistribution": "Preferred"}})),
+            "evenDistribution belongs to the policy QueueCount",
+        ),
+        (
+            "readers",
             prometheus(json!({})),
             "give url or serviceRef, and not both",
         ),
@@ -312,6 +331,11 @@ fn of_guards() -> Vec<Row> {
             "readers",
             guard(json!({"type": "Moon"})),
             "Unsupported value: \"Moon\"",
+        ),
+        (
+            "readers",
+            guard(json!({"type": "ThroughputRegression", "forSeconds": 60})),
+            "forSeconds does not belong to a guard of type ThroughputRegression",
         ),
         (
             "readers",

@@ -8,7 +8,7 @@ use sluice_tests::stage::SOON;
 use sluice_tests::wait;
 
 use crate::page;
-use crate::stage::{AT_ONCE, Alerting, TOKEN, alert, evaluations, notification};
+use crate::stage::{AT_ONCE, Alerting, TOKEN, alert, notification};
 
 const NEXT: &str = "the-next-token-of-the-alertmanager";
 const FORGED: &str = "forged-token-0123456789";
@@ -16,7 +16,7 @@ const FORGED: &str = "forged-token-0123456789";
 #[tokio::test(flavor = "multi_thread")]
 async fn a_forged_token_is_turned_away_and_nothing_is_evaluated() {
     let (alerting, leader) = Alerting::with_backlog().await;
-    let before = evaluations(&leader.operator);
+    let before = leader.operator.evaluations().unwrap();
     let secrets = tempfile::tempdir().unwrap();
     std::fs::write(secrets.path().join("token"), FORGED).unwrap();
     let alertmanager = Alertmanager::start(&page::with_token(leader.port, secrets.path())).unwrap();
@@ -35,7 +35,7 @@ async fn a_forged_token_is_turned_away_and_nothing_is_evaluated() {
         "{log}"
     );
     assert_eq!(
-        (alerting.replicas().await, evaluations(&leader.operator)),
+        (alerting.replicas().await, leader.operator.evaluations().unwrap()),
         (1, before)
     );
 }
@@ -91,7 +91,7 @@ async fn a_certificate_that_the_ca_has_signed_lets_in_and_none_and_a_strangers_d
     ];
     let leader = alerting.leader(&flags).await;
     alerting.make_backlog(&leader.operator).await;
-    let before = evaluations(&leader.operator);
+    let before = leader.operator.evaluations().unwrap();
 
     write("ca.crt", &servers.certificate);
     let show = |shown: &Certificate| {
@@ -113,7 +113,7 @@ async fn a_certificate_that_the_ca_has_signed_lets_in_and_none_and_a_strangers_d
     stranger.post(&alert()).unwrap();
     leader.until_outcome("HandshakeFailed").await;
     assert_eq!(
-        (alerting.replicas().await, evaluations(&leader.operator)),
+        (alerting.replicas().await, leader.operator.evaluations().unwrap()),
         (1, before)
     );
     drop((nameless, stranger));

@@ -7,7 +7,7 @@ use sluice_operator_api::ConsumerGroup;
 use sluice_tests::alertmanager::Alertmanager;
 
 use crate::page;
-use crate::stage::{AT_ONCE, Alerting, GROUP, TOKEN, alert, evaluations, notification};
+use crate::stage::{AT_ONCE, Alerting, GROUP, TOKEN, alert, notification};
 
 const EVALUATIONS: &str = "sluice_operator_alert_evaluations_total";
 const ALERTS: &str = "sluice_operator_alerts_total";
@@ -21,12 +21,12 @@ async fn an_alert_through_an_alertmanager_scales_within_a_second_and_from_anothe
         Alertmanager::start(&configuration).unwrap(),
     );
     assert_eq!(alerting.replicas().await, 1, "nobody has looked");
-    let before = evaluations(&leader.operator);
+    let before = leader.operator.evaluations().unwrap();
     let sent = Instant::now();
     one.post(&alert()).unwrap();
     let took = alerting.until_scaled(sent).await;
     assert!(took < AT_ONCE, "{took:?}");
-    assert_eq!(evaluations(&leader.operator) - before, 1.0);
+    assert_eq!(leader.operator.evaluations().unwrap() - before, 1.0);
     assert_eq!(leader.counted(EVALUATIONS, "Direct"), 1.0);
 
     other.post(&alert()).unwrap();
@@ -54,7 +54,7 @@ async fn the_same_alert_starts_one_evaluation_and_its_end_and_its_return_start_o
         (2, "firing", "evaluations started: 1;", 3.0),
         (1, "firing", "1 repeated", 3.0),
     ] {
-        let before = evaluations(&leader.operator);
+        let before = leader.operator.evaluations().unwrap();
         let (code, text) = leader.send(TOKEN, &notification(second, status));
         assert_eq!(code, 200, "{text}");
         assert!(text.contains(says), "{second} {status}: {text}");
@@ -64,7 +64,7 @@ async fn the_same_alert_starts_one_evaluation_and_its_end_and_its_return_start_o
             "{second} {status}"
         );
         alerting.until_scaled(Instant::now()).await;
-        assert!(evaluations(&leader.operator) <= before + 1.0);
+        assert!(leader.operator.evaluations().unwrap() <= before + 1.0);
     }
     let mut unknown = notification(3, "firing");
     unknown["alerts"][0]["labels"]["consumer_group"] = "nobody".into();
@@ -82,7 +82,7 @@ async fn replicas_that_stand_by_pass_alerts_on_and_the_same_one_is_no_change() {
         assert_eq!(standby.operator.readiness().unwrap(), "standby");
     }
     let [one, other] = standbys;
-    let before = evaluations(&leader.operator);
+    let before = leader.operator.evaluations().unwrap();
     let secrets = alerting.secret("token");
     let alertmanager = Alertmanager::start(&page::with_token(one.port, secrets.parent().unwrap())).unwrap();
     let sent = Instant::now();

@@ -6,12 +6,12 @@ use std::process::Command;
 
 use sluice_tests::{binaries, http};
 
-use crate::stage::{Alerting, TOKEN, evaluations, notification};
+use crate::stage::{Alerting, TOKEN, notification};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_notification_is_answered_with_what_is_wrong_and_starts_nothing() {
     let (alerting, leader) = Alerting::with_backlog().await;
-    let before = evaluations(&leader.operator);
+    let before = leader.operator.evaluations().unwrap();
     let bearer = format!("Bearer {TOKEN}");
     let right = [("Authorization", &*bearer)];
     let sent = notification(1, "firing").to_string();
@@ -56,7 +56,7 @@ async fn what_is_no_notification_is_answered_with_what_is_wrong_and_starts_nothi
         let _ = stream.write_all(b"POST /v4/alerts HTTP/1.1\r\ncontent-length: 9\r\n");
     }
     assert_eq!(
-        (alerting.replicas().await, evaluations(&leader.operator)),
+        (alerting.replicas().await, leader.operator.evaluations().unwrap()),
         (1, before)
     );
     let (code, text) = leader.send(TOKEN, &notification(1, "firing"));

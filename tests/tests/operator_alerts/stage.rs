@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 use k8s_openapi::api::apps::v1::Deployment;
 use serde_json::{Value, json};
 use sluice_operator_api::{ConsumerGroup, Topic};
+use sluice_tests::account::{Account, RELEASE};
 use sluice_tests::client::{Client, message};
 use sluice_tests::metrics::Sample;
 use sluice_tests::operator::Operator;
-use sluice_tests::stage::{SOON, Stage, condition_of_group, is_ready};
+use sluice_tests::stage::{SOON, Stage, condition_of_group, is_ready, workload};
 use sluice_tests::{http, ports, wait};
 use tempfile::TempDir;
 
@@ -21,9 +22,10 @@ pub const TOKEN: &str = "token-of-the-alertmanager";
 pub const AT_ONCE: Duration = Duration::from_secs(1);
 const WORKLOAD: &str = "worker";
 
-/// The stage, and a folder for secrets.
+/// The stage, the account of a release in its namespace, and a folder for secrets.
 pub struct Alerting {
     pub stage: Stage,
+    account: Account,
     secrets: TempDir,
 }
 
@@ -38,8 +40,12 @@ impl Alerting {
     pub async fn new() -> Self {
         let secrets = tempfile::tempdir().unwrap();
         std::fs::write(secrets.path().join("token"), TOKEN).unwrap();
+        let stage = Stage::new().await;
+        let watched = format!("watchNamespaces[0]={}", stage.namespace);
+        let account = Account::install(stage.kubeconfig(), &stage.namespace, &["--set", &watched]);
         Self {
-            stage: Stage::new().await,
+            stage,
+            account: account.unwrap(),
             secrets,
         }
     }
@@ -60,16 +66,9 @@ impl Alerting {
         stage
             .until::<Topic>("the topic is there", "orders", is_ready)
             .await;
-        let labels = json!({"app": WORKLOAD});
-        let template = json!({
-            "metadata": {"labels": labels},
-            "spec": {"containers": [{"name": "consumer", "image": "consumer"}]},
-        });
-        let workload = json!({
-            "metadata": {"name": WORKLOAD},
-            "spec": {"replicas": 1, "selector": {"matchLabels": labels}, "template": template},
-        });
-        stage.make::<Deployment>(workload).await;
+        stage
+            .make::<Deployment>(workload("Deployment", WORKLOAD, 1))
+            .await;
         let step = json!({"stepPolicies": [{"type": "Pods", "value": 100, "periodSeconds": 1}]});
         let autoscaling = json!({
             "scaleTargetRef": {"name": WORKLOAD},
@@ -91,7 +90,7 @@ impl Alerting {
         stage
             .until::<ConsumerGroup>("the group was evaluated", GROUP, is_told)
             .await;
-        assert!(evaluations(operator) >= 1.0);
+        assert!(operator.evaluations().unwrap() >= 1.0);
         let client = Client::new(&stage.broker.endpoint()).unwrap();
         for number in 0..40 {
             client
@@ -123,7 +122,7 @@ impl Alerting {
         receiving
     }
 
-    /// An operator that takes alerts and looks at nothing by itself for some minutes.
+    /// An operator under the chart's account that takes alerts and looks at nothing by itself for some minutes.
     pub fn operator(&self, flags: &[String]) -> Receiving {
         let port = ports::free().unwrap();
         let listen = format!("127.0.0.1:{port}");
@@ -134,10 +133,12 @@ impl Alerting {
             "300",
             "--webhook-listen",
             &listen,
+            "--lease-name",
+            RELEASE,
         ];
         let flags: Vec<_> = own.into_iter().chain(flags.iter().map(String::as_str)).collect();
         Receiving {
-            operator: self.stage.operator_with(self.stage.kubeconfig(), &flags),
+            operator: self.stage.operator_with(&self.account.kubeconfig, &flags),
             port,
         }
     }
@@ -164,14 +165,16 @@ impl Alerting {
     /// Has the group looked at as a person does, and waits until it was: whatever was asked for before was looked at by then, or
     /// together with it. Gives the count of evaluations.
     pub async fn evaluations_after_all(&self, operator: &Operator) -> f64 {
-        let before = evaluations(operator);
+        let before = operator.evaluations().unwrap();
         let annotation = json!({"sluice.dev/force-sync": format!("{:?}", Instant::now())});
         let patch = json!({"metadata": {"annotations": annotation}});
         self.stage.patch::<ConsumerGroup>(GROUP, patch).await;
-        wait::until_true_async("the annotation is seen", SOON, || evaluations(operator) > before)
-            .await
-            .unwrap();
-        evaluations(operator)
+        wait::until_true_async("the annotation is seen", SOON, || {
+            operator.evaluations().unwrap() > before
+        })
+        .await
+        .unwrap();
+        operator.evaluations().unwrap()
     }
 }
 
@@ -197,14 +200,6 @@ impl Receiving {
         let counted = || self.counted("sluice_operator_alert_requests_total", outcome) >= 1.0;
         wait::until_true_async(&what, SOON, counted).await.unwrap();
     }
-}
-
-/// How often groups were evaluated.
-pub fn evaluations(operator: &Operator) -> f64 {
-    let of_scaling = |sample: &Sample| sample.labels["kind"] == "Autoscaling";
-    operator
-        .sum("sluice_operator_reconcile_runs_total", of_scaling)
-        .unwrap()
 }
 
 /// What a Prometheus tells an Alertmanager.

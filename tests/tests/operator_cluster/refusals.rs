@@ -63,6 +63,36 @@ async fn an_object_of_somebody_else_is_left_alone_and_named() {
 }
 
 #[tokio::test]
+async fn the_address_of_a_service_of_somebody_else_is_not_told_as_the_clusters() {
+    let stage = Stage::set("taken-service").await;
+    let theirs = json!({
+        "apiVersion": "v1", "kind": "Service", "metadata": {"name": "main-grpc"},
+        "spec": {"ports": [{"port": 80}]},
+    });
+    let theirs = serde_json::from_value(theirs).unwrap();
+    stage
+        .api("Service")
+        .create(&Default::default(), &theirs)
+        .await
+        .unwrap();
+    stage.apply(&json!({})).await;
+    let message = stage.condition("Ready", "False NameTaken").await;
+    assert!(message.contains("Service 'main-grpc'"), "{message}");
+    let cluster = stage.find("BrokerCluster", "main").await.unwrap();
+    assert!(cluster["status"]["listeners"].is_null(), "{cluster}");
+    stage
+        .api("Service")
+        .delete("main-grpc", &Default::default())
+        .await
+        .unwrap();
+    stage
+        .until("BrokerCluster", "main", |cluster| {
+            cluster["status"]["listeners"][0]["address"] == "main-grpc.taken-service.svc:8081"
+        })
+        .await;
+}
+
+#[tokio::test]
 async fn an_object_that_kubernetes_refuses_is_told_with_its_words() {
     let stage = Stage::set("refused").await;
     stage

@@ -31,6 +31,27 @@ fn asked(set: &Value) -> &Value {
 }
 
 #[tokio::test]
+async fn a_claim_that_no_volume_is_found_for_is_named() {
+    let stage = Stage::set("unbound").await;
+    stage.apply(&json!({})).await;
+    stage.until("StatefulSet", "main", |_| true).await;
+    claim(&stage, "1Gi").await;
+    let wanted = "the volume claim data-main-0 is not bound: it is Pending";
+    stage
+        .until("BrokerCluster", "main", |cluster| {
+            let conditions = cluster["status"]["conditions"].as_array();
+            conditions.into_iter().flatten().any(|condition| {
+                condition["type"] == "StorageResizing"
+                    && condition["status"] == "Unknown"
+                    && condition["message"]
+                        .as_str()
+                        .is_some_and(|message| message.starts_with(wanted))
+            })
+        })
+        .await;
+}
+
+#[tokio::test]
 async fn a_volume_that_may_not_grow_stays_and_says_why_while_the_rest_goes_on() {
     let stage = Stage::set("not-growing").await;
     stage.apply(&json!({})).await;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Pod;
-use sluice_tests::kube::processes;
+use kube::ResourceExt as _;
 use sluice_tests::python;
 
 use crate::stage::{SOON, Stage, until};
@@ -102,7 +102,9 @@ async fn a_broker_that_is_killed_under_load_has_lost_nothing_that_it_acknowledge
     let sent = stage.logs("producer").await.unwrap().matches("sent ").count();
     until_sent(&stage, sent + MESSAGES / 6).await;
 
-    processes::kill(&second, "sluice-broker").unwrap();
+    let running = stage.api::<Pod>().get(&pod).await.unwrap();
+    assert_eq!(running.uid().as_ref(), Some(&second));
+    stage.cluster.kill(&running, "sluice-broker").unwrap();
     let (last, _) = until("the container is ready again", SOON, async || {
         let found = ready(&stage).await?;
         Ok(found.filter(|(_, now)| *now > restarts))

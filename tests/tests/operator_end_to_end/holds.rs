@@ -218,7 +218,7 @@ async fn without_prometheus_replicas_are_held_and_a_condition_says_so_until_it_i
     assert_eq!(replicas.numbers(), [1, 2]);
 
     scale("1");
-    monitoring::wait_until_ready(&stage.kubectl);
+    monitoring::wait_until_ready(&stage.kubectl, monitoring::NAME);
     until_replicas(&replicas, 5).await;
     until_condition(&stage, "unwatched", "MetricsAvailable", "True MetricsRead").await;
     assert_eq!(replicas.numbers(), [1, 2, 5]);

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use sluice_tests::image::Image;
-use sluice_tests::kube::Cluster;
+use sluice_tests::kube::{Cluster, programs_folder};
 use sluice_tests::{binaries, python};
 
 /// As BrokerClusters of this version ask for them.
@@ -30,9 +30,7 @@ pub fn load(cluster: &Cluster) {
     let folder = tempfile::TempDir::with_prefix_in("image-", &base).unwrap();
     let workload = python::image(folder.path(), WORKLOAD).unwrap();
     cluster.load(&workload, WORKLOAD).unwrap();
-    let prometheus = std::env::split_paths(&std::env::var_os("PATH").unwrap())
-        .map(|folder| folder.join("prometheus"))
-        .find(|file| file.is_file())
-        .expect("prometheus, of Debian's package of that name, is installed");
+    // Debian's cannot ask Kubernetes for pods.
+    let prometheus = programs_folder().unwrap().join("prometheus");
     cluster.load_executable(PROMETHEUS, &prometheus).unwrap();
 }

@@ -4,15 +4,22 @@
 
 mod backlog;
 mod broker_kills;
+mod certificate;
+mod configuring;
 mod examples;
 mod holds;
 mod images;
 mod lifecycle;
+mod living;
 mod monitoring;
 mod operator_kills;
+mod policies;
 mod release;
 mod replicas;
 mod resources;
+mod scraping;
 mod shop;
 mod stage;
+mod token;
+mod volumes;
 mod workloads;

@@ -14,7 +14,6 @@ use kube::{Api, Resource, ResourceExt as _};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use sluice_operator_api::{BrokerCluster, ConsumerGroup, Topic};
-use sluice_tests::kube::processes;
 use sluice_tests::{python, wait};
 
 use crate::release;
@@ -48,13 +47,13 @@ async fn leader(stage: &Stage) -> anyhow::Result<Pod> {
 }
 
 /// Kills the leader as `kill -9` does, and has another pod made instead: its own container would wait longer after each kill.
-async fn kill_leader(stage: &Stage) {
+pub async fn kill_leader(stage: &Stage) {
     let pod = until("the operator has a leader", SOON, async || {
         Ok(Some(leader(stage).await?))
     })
     .await
     .unwrap();
-    processes::kill(&pod.uid().unwrap(), "sluice-operator").unwrap();
+    stage.cluster.kill(&pod, "sluice-operator").unwrap();
     let name = pod.name_any();
     let delete = ["delete", "pod", &name, "--namespace", release::NAMESPACE];
     let force = ["--grace-period=0", "--force", "--wait=false"];
@@ -99,7 +98,7 @@ where
         .collect();
     let list = json!({"apiVersion": "v1", "kind": "List", "metadata": {}, "items": items});
     let kubectl = stage.kubectl.clone();
-    let applying = tokio::task::spawn_blocking(move || crate::stage::apply(&kubectl, &list));
+    let applying = tokio::task::spawn_blocking(move || kubectl.apply(&list).unwrap());
     let count_done = async || anyhow::Ok(all::<K>(stage).await?.iter().filter(|one| is_done(one)).count());
     kill_at(
         stage,

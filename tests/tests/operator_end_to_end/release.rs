@@ -8,6 +8,9 @@ use crate::{images, monitoring};
 pub const NAME: &str = "sluice";
 pub const NAMESPACE: &str = "sluice-system";
 
+/// The Secret with the token for alerts, which is there before the release.
+pub const ALERTS: &str = "alerts";
+
 /// Short times, since tests wait for them: the operator looks at replicas every two seconds, and another replica leads five
 /// seconds after a crash.
 const TIMES: [&str; 5] = [
@@ -34,7 +37,15 @@ pub fn apply(cluster: &Cluster, command: &str, values: &[&str]) {
         "--timeout",
         "120s",
     ];
-    let own = [&*image, &*brokers, &*prometheus, "image.pullPolicy=Never"];
+    let alerts = format!("webhook.tokenSecretRef.name={ALERTS}");
+    let own = [
+        &*image,
+        &*brokers,
+        &*prometheus,
+        "image.pullPolicy=Never",
+        "webhook.enabled=true",
+        &*alerts,
+    ];
     for value in own.iter().chain(&TIMES).chain(values) {
         arguments.extend(["--set", value]);
     }

@@ -1,7 +1,7 @@
 //! The node with everything on it, and a namespace for each test.
 
 use std::fmt::Debug;
-use std::io::Write as _;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -45,13 +45,22 @@ async fn furnished() -> &'static Cluster {
     FURNISHED
         .get_or_init(async || {
             images::load(cluster);
+            cluster.arm(Path::new(env!("CARGO_BIN_EXE_kube-probe"))).unwrap();
             let kubectl = cluster.kubectl();
             let _told = ToldOnFailure {
                 kubectl: kubectl.clone(),
                 namespace: monitoring::NAMESPACE.to_owned(),
             };
-            monitoring::start(&kubectl);
-            make_namespace(&kubectl, release::NAMESPACE);
+            cluster.define_kinds_of_prometheus().unwrap();
+            monitoring::start(cluster);
+            make_namespace(cluster, release::NAMESPACE);
+            let of_alerts = json!({
+                "apiVersion": "v1",
+                "kind": "Secret",
+                "metadata": {"name": release::ALERTS, "namespace": release::NAMESPACE},
+                "stringData": {"token": "token-of-the-alertmanager"},
+            });
+            kubectl.apply(&of_alerts).unwrap();
             release::apply(cluster, "install", &[]);
         })
         .await;
@@ -59,28 +68,16 @@ async fn furnished() -> &'static Cluster {
 }
 
 /// A namespace that takes only pods which are Restricted.
-fn make_namespace(kubectl: &Kubectl, name: &str) {
-    let object = json!({
-        "apiVersion": "v1",
-        "kind": "Namespace",
-        "metadata": {"name": name, "labels": {"pod-security.kubernetes.io/enforce": "restricted"}},
-    });
-    apply(kubectl, &object);
-}
-
-/// Applies an object as a person does.
-pub fn apply(kubectl: &Kubectl, object: &Value) {
-    let mut file = tempfile::NamedTempFile::with_suffix(".json").unwrap();
-    file.write_all(object.to_string().as_bytes()).unwrap();
-    let path = file.path().display().to_string();
-    kubectl.run(&["apply", "--filename", &path]).unwrap();
+fn make_namespace(cluster: &Cluster, name: &str) {
+    let restricted = [("pod-security.kubernetes.io/enforce", "restricted")];
+    cluster.make_namespace(name, &restricted).unwrap();
 }
 
 impl Stage {
     /// A new namespace.
     pub async fn new(namespace: &str) -> Self {
         let stage = Self::of(namespace).await;
-        make_namespace(&stage.kubectl, namespace);
+        make_namespace(stage.cluster, namespace);
         stage
     }
 
@@ -110,7 +107,7 @@ impl Stage {
     /// Applies an object in the namespace, as a person does.
     pub fn apply(&self, mut object: Value) {
         object["metadata"]["namespace"] = json!(self.namespace);
-        apply(&self.kubectl, &object);
+        self.kubectl.apply(&object).unwrap();
     }
 
     /// Changes an object as a person does.

@@ -1,13 +1,11 @@
 //! The operator under the account that the chart gives it: everything that it does is allowed, and where something is not, the
 //! resource says so.
 
-use std::path::PathBuf;
-
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet, StatefulSet};
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret};
-use serde_json::{Value, json};
+use serde_json::json;
 use sluice_operator_api::{BrokerCluster, ConsumerGroup, Topic};
-use sluice_tests::kube::helm::Helm;
+use sluice_tests::account::Account;
 use sluice_tests::kube::kubectl::Kubectl;
 use sluice_tests::kube::{ApiServer, of_prometheus_operator};
 use sluice_tests::metrics;
@@ -18,7 +16,6 @@ use sluice_tests::wait;
 use crate::answers::{Answers, HEALTHY};
 use crate::stage::{BRISK, SOON, Scaling as _, Stage, condition_of_group, is_ready, scaled};
 
-const RELEASE: &str = "sluice";
 const NAMESPACE: &str = "sluice-system";
 
 /// A server of its own: what is refused is counted for the server as a whole.
@@ -35,65 +32,21 @@ async fn server() -> ApiServer {
     server
 }
 
-/// The chart's account on the server, as the arguments of `helm template` make it.
-struct Account {
-    kubeconfig: PathBuf,
-    /// The flags that the chart starts the operator with.
-    flags: Vec<String>,
-}
-
-fn install(server: &ApiServer, values: &[&str]) -> Account {
-    let arguments = [&["--set", "crds.enabled=false"], values].concat();
-    let objects = Helm::default().template(RELEASE, NAMESPACE, &arguments).unwrap();
-    let kubectl = Kubectl::of(server.kubeconfig());
-    for object in &objects {
-        let kind = object["kind"].as_str().unwrap();
-        if kind == "ServiceAccount" || kind.contains("Role") {
-            let file = server.folder().join("object.json");
-            std::fs::write(&file, object.to_string()).unwrap();
-            kubectl
-                .run(&["apply", "--server-side", "--filename", file.to_str().unwrap()])
-                .unwrap();
-        }
-    }
-    let deployment = objects
-        .iter()
-        .find(|object| object["kind"] == "Deployment")
-        .unwrap();
-    let arguments = &deployment["spec"]["template"]["spec"]["containers"][0]["args"];
-    let arguments = arguments.as_array().unwrap().iter().filter_map(Value::as_str);
+async fn lead(stage: &Stage, account: &Account) -> Operator {
+    let address = stage.admin_address();
     // Every test gives these itself.
     let given = [
-        "run",
         "--listen",
         "--log-format",
         "--resync-seconds",
         "--evaluate-seconds",
     ];
-    let flags = arguments.filter(|flag| !given.contains(&flag.split('=').next().unwrap()));
-    Account {
-        flags: flags.map(str::to_owned).collect(),
-        kubeconfig: kubeconfig(server, &kubectl),
-    }
-}
-
-/// One with a token of the account in place of the administrator's certificate.
-fn kubeconfig(server: &ApiServer, kubectl: &Kubectl) -> PathBuf {
-    let token = kubectl
-        .run(&["create", "token", RELEASE, "--namespace", NAMESPACE])
-        .unwrap();
-    let admin = std::fs::read_to_string(server.kubeconfig()).unwrap();
-    let mut config: Value = serde_yaml::from_str(&admin).unwrap();
-    config["users"][0]["user"] = json!({"token": token.trim()});
-    let file = server.folder().join("account");
-    std::fs::write(&file, serde_yaml::to_string(&config).unwrap()).unwrap();
-    file
-}
-
-async fn lead(stage: &Stage, account: &Account) -> Operator {
-    let address = stage.admin_address();
-    let flags: Vec<_> = account.flags.iter().map(String::as_str).collect();
-    let flags = [&flags, &BRISK[..], &["--admin-addresses", &address]].concat();
+    let flags = account.flags.iter().map(String::as_str);
+    let flags = flags.filter(|flag| !given.contains(&flag.split('=').next().unwrap()));
+    let flags: Vec<_> = flags
+        .chain(BRISK)
+        .chain(["--admin-addresses", &address])
+        .collect();
     let operator = Operator::start(&account.kubeconfig, &flags).unwrap();
     wait::until_true_async("it leads", SOON, || operator.leads())
         .await
@@ -171,6 +124,30 @@ async fn use_topics_and_groups(stage: &Stage) {
     stage.until_gone::<ConsumerGroup>("billing").await;
 }
 
+/// A cluster of whose objects the account may look at none.
+async fn blind(stage: &Stage, kubectl: &Kubectl, everywhere: bool) {
+    let of_cluster = format!("{NAMESPACE}:sluice:brokers");
+    let binding = match everywhere {
+        true => vec!["clusterrolebinding", &of_cluster],
+        false => vec!["rolebinding", "sluice-brokers", "--namespace", &stage.namespace],
+    };
+    kubectl.run(&[&["delete"], &binding[..]].concat()).unwrap();
+    let cluster = json!({
+        "apiVersion": "sluice.dev/v1alpha1",
+        "kind": "BrokerCluster",
+        "metadata": {"name": "unseen"},
+        "spec": {"version": "0.1.0", "storage": {"size": "1Gi"}},
+    });
+    stage.make::<BrokerCluster>(cluster).await;
+    let seen = stage.until::<BrokerCluster>("it says why nothing happens", "unseen", |cluster| {
+        let conditions = cluster.status.iter().flat_map(|status| &status.conditions);
+        let mut failed = conditions.filter(|condition| condition.reason == "Failed");
+        failed.any(|ready| ready.type_ == "Ready" && ready.message.contains("orbidden"))
+    });
+    seen.await;
+    stage.until_event("unseen", "Failed").await;
+}
+
 /// Whether the cluster's objects are as the resource says, as far as that can be without pods.
 fn is_synced(cluster: &BrokerCluster) -> bool {
     let status = cluster.status.as_ref();
@@ -239,7 +216,7 @@ async fn the_charts_account_may_do_all_that_the_operator_does_and_what_it_may_no
             .map(|value: &str| value.replace("NAMESPACE", &stage.namespace))
             .collect();
         let values: Vec<_> = values.iter().map(String::as_str).collect();
-        let account = install(&server, &values);
+        let account = Account::install(server.kubeconfig(), NAMESPACE, &values).unwrap();
         let before = refused(&stage).await;
         let mut operator = lead(&stage, &account).await;
         use_topics_and_groups(&stage).await;
@@ -263,9 +240,12 @@ async fn the_charts_account_may_do_all_that_the_operator_does_and_what_it_may_no
         assert_eq!(stage.replicas::<ReplicaSet>("worker").await, 1);
         let group = stage.api::<ConsumerGroup>().get("elsewhere").await.unwrap();
         assert_eq!(condition_of_group(&group, "Ready"), "True UpToDate");
+
+        // When: somebody takes a right away.
+        let kubectl = Kubectl::of(server.kubeconfig());
+        blind(&stage, &kubectl, values.is_empty()).await;
         assert!(operator.stop().unwrap().success());
         // The next account has the same name.
-        let kubectl = Kubectl::of(server.kubeconfig());
         for kind in ["clusterrolebinding", "rolebinding"] {
             let all = [
                 "delete",

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::{StreamExt as _, TryStreamExt as _};
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
@@ -9,12 +10,15 @@ use kube::Api;
 use kube::runtime::{WatchStreamExt as _, watcher};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
-use sluice_operator_api::ConsumerGroup;
+use sluice_operator_api::{ConsumerGroup, Topic};
+use sluice_tests::client::{Client, Receive, message};
 use sluice_tests::process::Broker;
 use sluice_tests::prometheus::Prometheus;
 use tokio::task::JoinHandle;
 
-use crate::stage::{BRISK, Scaling as _, Stage, Workload as _, scaled, until_evaluated, writes};
+use crate::stage::{
+    BRISK, Scaling as _, Stage, Workload as _, is_ready, is_there, scaled, until_evaluated, writes,
+};
 
 /// Every number of replicas that a workload is to have had, in order.
 struct Seen(Arc<Mutex<Vec<i32>>>, JoinHandle<()>);
@@ -105,6 +109,8 @@ async fn replicas_rise_to_the_queue_count_fall_to_zero_and_come_back() {
     stage.until_event("billing", "ScaledDown").await;
     stage.send(1).await;
     stage.until_replicas::<Deployment>("worker", 1).await;
+    // Each change is told by itself: it is not one more of the first that raised them.
+    stage.until_event_says("billing", "replicas from 0 to 1").await;
 
     let found = stage.api::<Deployment>().get("worker").await.unwrap();
     let replicas = seen.so_far();
@@ -123,7 +129,7 @@ async fn replicas_rise_to_the_queue_count_fall_to_zero_and_come_back() {
 }
 
 /// One that looks at the broker every second.
-fn scraping(broker: &Broker) -> Prometheus {
+pub fn scraping(broker: &Broker) -> Prometheus {
     let configuration = format!(
         "global: {{scrape_interval: 1s}}\n\
          scrape_configs:\n- job_name: broker\n  static_configs:\n  - targets: ['127.0.0.1:{}']\n",
@@ -173,6 +179,58 @@ async fn the_lag_in_a_real_prometheus_scales_and_without_it_replicas_stay() {
     assert!(found.metadata.deletion_timestamp.is_none());
     assert_eq!(stage.replicas::<StatefulSet>("worker").await, 3);
     assert_eq!(stage.replicas::<StatefulSet>("other").await, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lag_and_queues_are_those_of_all_topics_that_a_group_reads_whatever_the_source() {
+    let stage = Stage::new().await;
+    let _operator = stage.leader_with(&BRISK).await;
+    let prometheus = scraping(&stage.broker);
+    stage.make_orders(3).await;
+    stage.make_topic("mails", json!({"queues": 2})).await;
+    stage.until::<Topic>("it is there", "mails", is_ready).await;
+    let url = prometheus.url();
+    let asked = json!({"lag": {"messagesPerReplica": 1}, "prometheus": {"url": url}});
+    let mut single = asked.clone();
+    // The broker has no series of single queues, and is asked for them.
+    single["cap"] = json!({"policy": "QueuesWithLag"});
+    let groups = [
+        ("billing", asked, 5),
+        ("accounts", json!({}), 5),
+        ("hot", single, 2),
+    ];
+    let client = Client::new(&stage.broker.endpoint()).unwrap();
+    for (group, fields, _) in &groups {
+        stage.make_workload::<Deployment>(group, 1).await;
+        stage.make_group(group, scaled(group, fields.clone())).await;
+        stage.until::<ConsumerGroup>("it is there", group, is_there).await;
+        // Its clients read more than the resource names.
+        let receive = Receive {
+            poll: Duration::from_secs(1),
+            ..Receive::new(group, "mails")
+        };
+        client.receive(&receive).await.unwrap();
+    }
+    for number in 0..9 {
+        client
+            .send_ok(message("mails", format!("{number}")))
+            .await
+            .unwrap();
+    }
+    for (group, _, wanted) in &groups {
+        stage.until_replicas::<Deployment>(group, *wanted).await;
+        let told = |group: &ConsumerGroup| {
+            let status = group.status.clone().unwrap_or_default();
+            let (replicas, lag) = (
+                status.replicas.unwrap_or_default(),
+                status.lag.unwrap_or_default(),
+            );
+            replicas.cap == Some(5) && lag.messages == 9 && lag.age_seconds.is_some()
+        };
+        stage
+            .until::<ConsumerGroup>("lag, age and cap are told", group, told)
+            .await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,9 +2,11 @@
 //! workloads follow the lag, and nothing moves where something is wrong, in the way or unknown.
 #![cfg(test)]
 
+mod absent;
 mod account;
 mod answers;
 mod following;
+mod guards;
 mod holding;
 mod load;
 mod missing;
@@ -12,3 +14,4 @@ mod pods;
 mod restarting;
 mod rivals;
 mod stage;
+mod stuck;

@@ -179,6 +179,13 @@ async fn whatever_is_wrong_is_a_condition_with_its_reason_and_moves_nothing() {
     }
     until_evaluated(&operator, 40).await;
     for case in &cases {
+        let (type_, _) = case.condition;
+        let event = if type_ == "MetricsAvailable" {
+            "MetricsMissing"
+        } else {
+            "NotScaled"
+        };
+        assert_eq!(stage.told(case.name, event).await, 1, "{}", case.name);
         let workload = stage.api::<Deployment>().get(case.name).await.unwrap();
         assert_eq!(workload.metadata.generation, Some(1), "{}", case.name);
     }
@@ -229,12 +236,19 @@ async fn a_broker_that_is_down_holds_replicas_and_a_cluster_that_is_gone_holds_n
     stage
         .until_condition("billing", "ScalingActive", unreachable)
         .await;
+    let before = stage.told("billing", "MetricsMissing").await;
     until_evaluated(&operator, 3).await;
     assert_eq!(stage.replicas::<Deployment>("worker").await, 3);
+    let after = stage.told("billing", "MetricsMissing").await;
+    assert!(
+        before >= 2 && before == after,
+        "{before} and {after}: once each time"
+    );
     stage.broker.restart().unwrap();
     stage
         .until_condition("billing", "ScalingActive", "True Scaling")
         .await;
+    stage.until_event("billing", "MetricsAvailable").await;
 
     stage.broker.kill().unwrap();
     stage.delete::<BrokerCluster>(CLUSTER).await;

@@ -63,6 +63,8 @@ async fn the_fallback_counts_from_when_the_lag_was_known_last_whoever_has_seen_t
     stage
         .until_condition("billing", "FallbackActive", "False NoFallback")
         .await;
+    // It comes behind the status.
+    stage.until_event("billing", "MetricsMissing").await;
     first.kill();
     assert_eq!(stage.replicas::<Deployment>("worker").await, 2);
     // When: that was long ago.
@@ -77,4 +79,10 @@ async fn the_fallback_counts_from_when_the_lag_was_known_last_whoever_has_seen_t
     stage
         .until_condition("billing", "FallbackActive", "True Fallback")
         .await;
+    stage.until_event("billing", "FallbackActive").await;
+    assert_eq!(
+        stage.told("billing", "MetricsMissing").await,
+        1,
+        "by the first of the two operators"
+    );
 }

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet, StatefulSet};
+use k8s_openapi::api::core::v1::Event;
 use serde_json::{Value, json};
 use sluice_operator_api::{ConsumerGroup, Topic};
 use sluice_tests::client::{Client, Receive, message};
 use sluice_tests::metrics::Sample;
 use sluice_tests::operator::Operator;
-use sluice_tests::stage::Kind;
+use sluice_tests::stage::{Kind, workload};
 use sluice_tests::wait;
 
 pub use sluice_tests::stage::{CLUSTER, SOON, Stage, condition_of_group, is_ready};
@@ -66,6 +67,9 @@ pub trait Scaling {
     /// Until a condition of the group is so; gives its message.
     async fn until_condition(&self, group: &str, type_: &str, wanted: &str) -> String;
 
+    /// How often an event of this reason was told about the group.
+    async fn told(&self, group: &str, reason: &str) -> i32;
+
     /// Sends so many messages.
     async fn send(&self, count: usize);
 
@@ -75,22 +79,7 @@ pub trait Scaling {
 
 impl Scaling for Stage {
     async fn make_workload<W: Workload>(&self, name: &str, replicas: i32) -> W {
-        let labels = json!({"app": name});
-        let object = json!({
-            "apiVersion": "apps/v1",
-            "kind": W::KIND,
-            "metadata": {"name": name},
-            "spec": {
-                "replicas": replicas,
-                "serviceName": (W::KIND == "StatefulSet").then_some(name),
-                "selector": {"matchLabels": labels},
-                "template": {
-                    "metadata": {"labels": labels},
-                    "spec": {"containers": [{"name": "consumer", "image": "consumer"}]},
-                },
-            },
-        });
-        self.make(object).await
+        self.make(workload(W::KIND, name, replicas)).await
     }
 
     async fn replicas<W: Workload>(&self, name: &str) -> i32 {
@@ -118,6 +107,16 @@ impl Scaling for Stage {
         let conditions = found.status.unwrap().conditions;
         let condition = conditions.into_iter().find(|condition| condition.type_ == type_);
         condition.unwrap().message
+    }
+
+    async fn told(&self, group: &str, reason: &str) -> i32 {
+        let events = self.api::<Event>().list(&Default::default()).await.unwrap().items;
+        let of_group = events.iter().filter(|event| {
+            event.involved_object.name.as_deref() == Some(group) && event.reason.as_deref() == Some(reason)
+        });
+        // What is told again within minutes counts in the first event.
+        let times = |event: &Event| event.series.as_ref().and_then(|series| series.count);
+        of_group.map(|event| times(event).unwrap_or(1)).sum()
     }
 
     async fn send(&self, count: usize) {
@@ -160,20 +159,19 @@ pub fn scaled(workload: &str, fields: Value) -> Value {
     json!({"subscriptions": [{"topic": TOPIC}], "autoscaling": autoscaling})
 }
 
-/// How often groups were evaluated.
-pub fn evaluations(operator: &Operator) -> f64 {
-    let of_scaling = |sample: &Sample| sample.labels["kind"] == "Autoscaling";
-    operator
-        .sum("sluice_operator_reconcile_runs_total", of_scaling)
-        .unwrap()
+/// Whether the brokers have the group as the resource says.
+pub fn is_there(group: &ConsumerGroup) -> bool {
+    condition_of_group(group, "Ready").starts_with("True")
 }
 
 /// Until groups were evaluated so many times more.
 pub async fn until_evaluated(operator: &Operator, times: u32) {
-    let until = evaluations(operator) + f64::from(times);
-    wait::until_true_async("groups are evaluated", SOON, || evaluations(operator) >= until)
-        .await
-        .unwrap();
+    let until = operator.evaluations().unwrap() + f64::from(times);
+    wait::until_true_async("groups are evaluated", SOON, || {
+        operator.evaluations().unwrap() >= until
+    })
+    .await
+    .unwrap();
 }
 
 /// Requests of the operator that change something, but for its Lease.

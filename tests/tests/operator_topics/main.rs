@@ -6,5 +6,6 @@ mod deleting;
 mod groups;
 mod leading;
 mod making;
+mod namespaces;
 mod stage;
 mod tls;

@@ -67,7 +67,9 @@ fn the_page_has_every_alert_and_no_other() {
 #[test]
 fn the_runbook_has_a_heading_for_every_alert_and_each_alert_leads_to_its_own() {
     let headings = RUNBOOK.lines().filter_map(|line| line.strip_prefix("## "));
-    assert_eq!(headings.map(str::to_owned).collect::<BTreeSet<_>>(), alerts());
+    // The page has others, for what no alert tells of.
+    let of_alerts = headings.filter(|heading| heading.starts_with("Sluice"));
+    assert_eq!(of_alerts.map(str::to_owned).collect::<BTreeSet<_>>(), alerts());
     for (file, _) in ALERTS {
         let expected = values(file, "alert")
             .iter()

@@ -35,6 +35,23 @@ fn a_consumer_goes_on_until_it_is_interrupted() {
 }
 
 #[test]
+fn a_consumer_waits_for_a_broker_that_is_away_and_goes_on() {
+    let (mut broker, sluicectl) = stage();
+    let arguments = [
+        "message", "receive", "readers", "orders", "--ack", "--follow", "-o", "json",
+    ];
+    let following = sluicectl.follow(&arguments).unwrap();
+    sluicectl.ok(&["message", "send", "orders", "before"]).unwrap();
+    assert!(following.line().unwrap().contains("before"));
+    broker.kill().unwrap();
+    following.note_with("waiting for it").unwrap();
+    broker.restart().unwrap();
+    sluicectl.ok(&["message", "send", "orders", "after"]).unwrap();
+    following.line_with("after").unwrap();
+    following.note_with("the broker answers again").unwrap();
+}
+
+#[test]
 fn a_message_is_sent_received_with_all_it_has_and_acknowledged() {
     let (_broker, sluicectl) = stage();
     let details = [

@@ -8,6 +8,9 @@ use serde_json::Value;
 use super::Setup;
 use super::server::ENDPOINT;
 
+/// The exit code of `sluice-bench` after a run in which requests failed.
+const RAN_WITH_FAILURES: i32 = 3;
+
 /// What a run of h2load found.
 pub struct Sends {
     pub rate: f64,
@@ -57,6 +60,22 @@ pub fn run(setup: &Setup, arguments: &[&str]) -> Result<Value> {
     json(&mut command)
 }
 
+/// As [`run`], of a load that is refused in part.
+pub fn run_with_failures(setup: &Setup, arguments: &[&str]) -> Result<Value> {
+    let mut command = bench(setup);
+    command.args(arguments).args(["--endpoint", ENDPOINT, "--json"]);
+    let shown = crate::process::shown(&command);
+    let output = command.stdin(Stdio::null()).output();
+    let output = output.with_context(|| format!("cannot start `{shown}`"))?;
+    ensure!(
+        matches!(output.status.code(), Some(0 | RAN_WITH_FAILURES)),
+        "`{shown}` ended with {}: {}",
+        output.status,
+        String::from_utf8_lossy(&output.stderr)
+    );
+    report(&String::from_utf8_lossy(&output.stdout))
+}
+
 /// `sluice-bench` without arguments.
 pub fn bench(setup: &Setup) -> Command {
     Command::new(setup.programs.join("sluice-bench"))
@@ -72,8 +91,11 @@ pub fn number(report: &Value, path: &[&str]) -> Result<f64> {
 
 /// Runs a command to its end and reads the report that it prints.
 pub fn json(command: &mut Command) -> Result<Value> {
-    let text = stdout(command)?;
-    serde_json::from_str(&text).with_context(|| format!("not a report: {text:?}"))
+    report(&stdout(command)?)
+}
+
+fn report(text: &str) -> Result<Value> {
+    serde_json::from_str(text).with_context(|| format!("not a report: {text:?}"))
 }
 
 fn stdout(command: &mut Command) -> Result<String> {

@@ -1,7 +1,9 @@
 //! `cargo xtask figures`: makes the tables of docs/benchmarks.md on the machine that it runs on.
 
+mod idle;
 mod load;
 mod operator;
+mod overload;
 mod scrape;
 mod sections;
 mod server;
@@ -13,6 +15,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result};
 use clap::{Args, ValueEnum};
 
+use crate::process::{cargo, check};
 use crate::{apt, test, workspace};
 
 /// What to measure, and how often.
@@ -50,6 +53,10 @@ pub enum Section {
     Paced,
     /// A look at the metrics of 1,000 topics with 3 groups each, and sends with a look a second and without
     Scrape,
+    /// Sends as fast as they go beside 9,900 idle connections and without them
+    Idle,
+    /// Twice the sends that a slow disk takes, and what comes after them
+    Overload,
     /// The operator with 1,000 topics and 1,000 groups on a real API server
     Operator,
     /// Starting empty, starting after kill -9 under full load, and what an idle broker needs
@@ -68,6 +75,18 @@ pub struct Setup {
     pub dir: PathBuf,
     /// Where the programs are.
     pub programs: PathBuf,
+}
+
+impl Setup {
+    /// The broker with faults that its environment can switch on; built here, since nobody ships it.
+    fn faulty_broker(&self) -> Result<PathBuf> {
+        const NAME: &str = "sluice-broker-faulty";
+        let target = workspace::target()?.join("faulty");
+        let mut build = cargo(&["build", "--locked", "--release", "-p", "sluice-broker"]);
+        build.args(["--bin", NAME, "--features", "planted-faults", "--target-dir"]);
+        check(build.arg(&target))?;
+        Ok(target.join("release").join(NAME))
+    }
 }
 
 /// Measures, and prints the tables as Markdown.

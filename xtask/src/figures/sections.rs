@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, ensure};
 use super::load::{self, number};
 use super::server::Server;
 use super::table::Table;
-use super::{Section, Setup, operator, scrape};
+use super::{Section, Setup, idle, operator, overload, scrape};
 
 /// Three checkpoints and more in each run of [`Section::Sync`] and [`Section::Async`].
 const CHECKPOINT_BYTES: &str = "256MiB";
@@ -30,6 +30,8 @@ pub fn measure(section: Section, setup: &Setup) -> Result<Vec<Table>> {
         Section::Consume => Ok(vec![consume(setup)?]),
         Section::Paced => Ok(vec![paced(setup)?]),
         Section::Scrape => Ok(vec![scrape::measure(setup)?]),
+        Section::Idle => Ok(vec![idle::measure(setup)?]),
+        Section::Overload => Ok(vec![overload::measure(setup)?]),
         Section::Operator => Ok(vec![operator::measure(setup)?]),
         Section::Starts => Ok(vec![starts(setup)?]),
         Section::Kept => Ok(vec![kept(setup)?]),
@@ -76,7 +78,10 @@ fn sends(setup: &Setup, flush: &str) -> Result<Table> {
 }
 
 /// Does some work, and tells how much memory the server had at most meanwhile, in MiB.
-fn with_peak_memory<T: Send>(server: &Server, work: impl FnOnce() -> Result<T> + Send) -> Result<(T, f64)> {
+pub fn with_peak_memory<T: Send>(
+    server: &Server,
+    work: impl FnOnce() -> Result<T> + Send,
+) -> Result<(T, f64)> {
     std::thread::scope(|scope| {
         let working = scope.spawn(work);
         let mut most = 0.0_f64;

@@ -30,8 +30,11 @@ pub struct Server {
 impl Server {
     /// Starts the broker on what is in its folder, with flags beyond those for addresses.
     pub fn broker(setup: &Setup, flags: &[&str]) -> Result<Self> {
-        let mut command = Command::new(setup.programs.join("sluice-broker"));
-        let data = setup.dir.join("broker");
+        let command = Command::new(setup.programs.join("sluice-broker"));
+        Self::on(command, setup.dir.join("broker"), flags)
+    }
+
+    fn on(mut command: Command, data: PathBuf, flags: &[&str]) -> Result<Self> {
         command.arg("--data-dir").arg(&data).args(flags).args([
             "--grpc-listen",
             ENDPOINT,
@@ -47,6 +50,15 @@ impl Server {
     pub fn empty_broker(setup: &Setup, flags: &[&str]) -> Result<Self> {
         wipe(&setup.dir.join("broker"))?;
         Self::broker(setup, flags)
+    }
+
+    /// Starts, with nothing kept, the broker that can be told to go wrong, and tells it.
+    pub fn faulty_broker(setup: &Setup, fault: &str) -> Result<Self> {
+        let data = setup.dir.join("broker");
+        wipe(&data)?;
+        let mut command = Command::new(setup.faulty_broker()?);
+        command.env("SLUICE_PLANTED_FAULT", fault);
+        Self::on(command, data, &[])
     }
 
     /// Starts the bare server with fresh segments.

@@ -14,6 +14,8 @@ pub struct Module {
     pub folder: &'static str,
     /// What the linker is told beside leaving out symbols.
     pub link: &'static str,
+    /// What is built of it, in words that the module knows.
+    pub tags: &'static str,
     pub programs: &'static [Program],
 }
 
@@ -29,11 +31,13 @@ pub const MODULES: &[Module] = &[
     Module {
         folder: "etcd",
         link: "",
+        tags: "",
         programs: &[program("etcd", "go.etcd.io/etcd/server/v3")],
     },
     Module {
         folder: "pause",
         link: "",
+        tags: "",
         programs: &[program("pause", "sluice.dev/tests/pause")],
     },
     Module {
@@ -41,6 +45,7 @@ pub const MODULES: &[Module] = &[
         // Without it the server says that it is v0.0.0, and clients do what they do with one of that version.
         link: "-X k8s.io/component-base/version.gitVersion=v1.34.4 -X k8s.io/component-base/version.gitMajor=1 \
                -X k8s.io/component-base/version.gitMinor=34",
+        tags: "",
         programs: &[
             program("kube-apiserver", "k8s.io/kubernetes/cmd/kube-apiserver"),
             program(
@@ -56,12 +61,24 @@ pub const MODULES: &[Module] = &[
     Module {
         folder: "coredns",
         link: "",
+        tags: "",
         programs: &[program("coredns", "github.com/coredns/coredns")],
     },
     Module {
         folder: "helm",
         link: "",
+        tags: "",
         programs: &[program("helm", "helm.sh/helm/v4/cmd/helm")],
+    },
+    // Debian's cannot ask Kubernetes for pods. Of all the others that it could ask, none is built in.
+    Module {
+        folder: "prometheus",
+        link: "",
+        tags: "remove_all_sd,enable_kubernetes_sd",
+        programs: &[program(
+            "prometheus",
+            "github.com/prometheus/prometheus/cmd/prometheus",
+        )],
     },
 ];
 

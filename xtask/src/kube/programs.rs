@@ -51,7 +51,7 @@ pub fn built(log: Log<'_>) -> Result<PathBuf> {
     say(
         log,
         &format!(
-            "building the programs of Kubernetes into {}, once (on 2 cores about 10 minutes)",
+            "building the programs of Kubernetes into {}, once (on 2 cores about 12 minutes)",
             folder.display()
         ),
     );
@@ -103,6 +103,7 @@ fn build(module: &Module, folder: &Path, log: Log<'_>) -> Result<()> {
     let mut go = go(module.folder);
     go.args(["build", "-mod=readonly", "-trimpath", "-buildvcs=false"])
         .args(["-ldflags", &format!("-s -w {}", module.link)])
+        .args(["-tags", module.tags])
         .arg("-o")
         .arg(format!("{}/", staging.display()))
         .args(missing.iter().map(|program| program.package));

@@ -1,6 +1,7 @@
 //! Tag filters: `a || b`, `*`.
 
 use crate::entry::QueueEntry;
+use crate::excerpt::excerpt;
 use crate::hash;
 use thiserror::Error;
 
@@ -44,7 +45,7 @@ impl TagFilter {
             }
         }
         if tags.is_empty() {
-            return Err(FilterError::Empty(expression.to_owned()));
+            return Err(FilterError::Empty(excerpt(expression).into_owned()));
         }
         Ok(Self { tags })
     }

@@ -3,17 +3,21 @@
 //! The leader keeps one [`Cursor`] a group and queue, in memory only. It remembers what was offered and not yet
 //! answered (reserved), so that two receives never offer the same message, and how far the queue was looked
 //! through. What is offered becomes a `Deliver`; apply checks it again against state.
+//!
+//! A pull is offered nothing: it reads a [`Stretch`] of a queue, whoever else reads there.
 
 mod cursor;
 mod filter;
 mod parked;
 mod room;
 mod select;
+mod stretch;
 
 pub use cursor::Cursor;
 pub use filter::{FilterError, TagFilter};
 pub use room::Room;
 pub use select::{Offer, Plan, Want};
+pub use stretch::{Reach, Stretch};
 
 use crate::entry::QueueEntry;
 use crate::ids::QueueOffset;

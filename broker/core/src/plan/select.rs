@@ -14,8 +14,6 @@ use std::collections::{BinaryHeap, HashSet};
 
 /// Entries read at once.
 const CHUNK: usize = 64;
-/// Entries that one receive looks through in one queue: a bound on its work.
-const SCAN_MAX: u64 = 16 * 1024;
 /// Messages that one receive sends to the dead-letter topic from one queue.
 const DEAD_MAX: usize = 64;
 
@@ -181,7 +179,7 @@ impl<S: EntrySource> Selection<'_, S> {
     fn any_order(&mut self) -> Result<(), S::Error> {
         let (queue, now) = (self.queue, self.want.now);
         let mut one = Vec::with_capacity(1);
-        for (visible_at, offset) in queue.by_visibility().take(SCAN_MAX as usize) {
+        for (visible_at, offset) in queue.by_visibility().take(limits::SCAN_MAX as usize) {
             if visible_at > now {
                 break;
             }
@@ -208,7 +206,7 @@ impl<S: EntrySource> Selection<'_, S> {
     fn fresh(&mut self) -> Result<(), S::Error> {
         let mut chunk = Vec::with_capacity(CHUNK);
         let mut at = self.cursor.scan_from.max(self.queue.floor().0);
-        let stop = self.want.tail.0.min(at.saturating_add(SCAN_MAX));
+        let stop = self.want.tail.0.min(at.saturating_add(limits::SCAN_MAX));
         'scan: while at < stop {
             chunk.clear();
             self.entries
@@ -241,7 +239,7 @@ impl<S: EntrySource> Selection<'_, S> {
             .queue
             .by_visibility()
             .take_while(|(at, _)| *at <= self.want.now);
-        for (_, offset) in expired.take(SCAN_MAX as usize) {
+        for (_, offset) in expired.take(limits::SCAN_MAX as usize) {
             if let Some(pending) = self.queue.pending(offset)
                 && offset.0 < self.cursor.scan_from
             {
@@ -297,13 +295,13 @@ impl<S: EntrySource> Selection<'_, S> {
         let mut at = self.cursor.scan_from.max(self.queue.floor().0);
         let (tail, mut looked_at) = (self.want.tail.0, 0);
         let mut stuck = false;
-        'scan: while at < tail && looked_at < SCAN_MAX {
+        'scan: while at < tail && looked_at < limits::SCAN_MAX {
             if let Some(end) = self.queue.settled().end_of(at) {
                 at = end;
                 continue;
             }
             chunk.clear();
-            let most = (tail - at).min(SCAN_MAX - looked_at);
+            let most = (tail - at).min(limits::SCAN_MAX - looked_at);
             self.entries
                 .entries(QueueOffset(at), CHUNK.min(most as usize), &mut chunk)?;
             if chunk.is_empty() {

@@ -20,6 +20,7 @@ mod choice;
 mod moved;
 mod order;
 mod reservation;
+mod stretch;
 mod tags;
 
 const START: TimeMs = 1_795_000_000_000;

@@ -3,6 +3,7 @@
 use super::entry;
 use crate::admin::status::{Failure, Wrong};
 use crate::admin::{Outcome, Shared};
+use sluice_core::excerpt::excerpt;
 use sluice_core::state::Refused;
 use sluice_proto::admin::{ConfigChange, SetConfigRequest, SetConfigResponse};
 use std::collections::HashSet;
@@ -40,7 +41,7 @@ fn check_keys(changes: &[ConfigChange]) -> Result<(), Wrong> {
         None => Ok(()),
         Some(twice) => Err(Wrong::Request(format!(
             "the request changes '{}' twice: name each key once",
-            twice.key
+            excerpt(&twice.key)
         ))),
     }
 }

@@ -7,6 +7,7 @@ use super::position::Position;
 use super::{FindError, Found, Page, Room, Search, of, place, span};
 use crate::engine::records::Entries;
 use sluice_core::entry::QueueEntry;
+use sluice_core::excerpt::excerpt;
 use sluice_core::hash;
 use sluice_core::ids::{PhysicalOffset, QueueOffset, TimeMs};
 use sluice_core::plan::EntrySource;
@@ -51,7 +52,7 @@ pub(super) fn by_id(store: &Store, topic: &Arc<Topic>, id: &str) -> Result<Found
     let what = || format!("the message with the id '{id}', or one that shares its place in the index,");
     Err(unreadable
         .error(what)
-        .unwrap_or_else(|| FindError::NoId(id.to_owned())))
+        .unwrap_or_else(|| FindError::NoId(excerpt(id).into_owned())))
 }
 
 /// The dead letters with this key, the newest first.

@@ -45,7 +45,8 @@ impl Found {
         )
     }
 
-    pub(super) fn new(
+    /// The message of this entry, if the command has one; an error says why not.
+    pub(in crate::engine) fn new(
         topic: &Arc<Topic>,
         queue: QueueId,
         offset: QueueOffset,

@@ -5,6 +5,7 @@ use super::position::Position;
 use super::{FindError, Found, Page, Room, Search, of, place, span};
 use crate::engine::records::Entries;
 use sluice_core::command::Command;
+use sluice_core::excerpt::excerpt;
 use sluice_core::hash;
 use sluice_core::ids::{PhysicalOffset, TimeMs};
 use sluice_core::record::{Record, property};
@@ -40,7 +41,7 @@ pub(super) fn by_id(store: &Store, topic: Option<&Topic>, id: &str) -> Result<Fo
     let what = || format!("the message with the id '{id}', or one that shares its place in the index,");
     Err(unreadable
         .error(what)
-        .unwrap_or_else(|| FindError::NoId(id.to_owned())))
+        .unwrap_or_else(|| FindError::NoId(excerpt(id).into_owned())))
 }
 
 /// The messages of `topic` with this key, the newest first.

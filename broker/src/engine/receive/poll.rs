@@ -3,19 +3,8 @@
 use super::{Receive, Taken};
 use crate::engine::dispatcher::Dispatcher;
 use crate::engine::{Engine, EngineError};
-use sluice_core::state::Refused;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use tokio::sync::oneshot;
-
-/// Counts a poll for as long as it lasts.
-struct PollCount<'a>(&'a Engine);
-
-impl Drop for PollCount<'_> {
-    fn drop(&mut self) {
-        self.0.polls.fetch_sub(1, Ordering::Relaxed);
-    }
-}
 
 impl Engine {
     /// Hands out messages, waiting for some until the deadline; empty when none came. Where topic or group are deleted
@@ -59,16 +48,6 @@ impl Engine {
         }
     }
 
-    fn count_poll(&self) -> Result<PollCount<'_>, EngineError> {
-        let before = self.polls.fetch_add(1, Ordering::Relaxed);
-        let count = PollCount(self);
-        if before as usize >= self.options.polls_max {
-            self.refusals.polls_are_full();
-            return Err(EngineError::PollsFull(self.options.polls_max));
-        }
-        Ok(count)
-    }
-
     async fn dispatcher(&self, request: &Receive) -> Result<Arc<Dispatcher>, EngineError> {
         let (group, topic) = (request.group.id, request.topic.id);
         if let Some(dispatcher) = self.dispatchers.find(group, topic) {
@@ -82,15 +61,7 @@ impl Engine {
                 .map_err(EngineError::from),
             Err(error) => Err(error),
         };
-        made.map_err(|error| match error {
-            EngineError::Refused(Refused::NoTopic(_)) => {
-                EngineError::TopicDeleted(request.topic.spec.name.clone())
-            }
-            EngineError::Refused(Refused::NoGroup(_) | Refused::NotSubscribed(..)) => {
-                EngineError::GroupDeleted(request.group.spec.name.clone())
-            }
-            other => other,
-        })
+        made.map_err(|error| error.named(&request.group, &request.topic))
     }
 
     /// Takes what is ready now. The work goes on in a task of its own when the caller is dropped: then nobody takes the

@@ -6,9 +6,9 @@ use sluice_core::ids::QueueOffset;
 use sluice_core::plan::Room;
 
 /// More than stays in memory of one queue once it is in files.
-const MESSAGES: u64 = 6000;
+pub(super) const MESSAGES: u64 = 6000;
 
-async fn with_cold_entries() -> Fixture {
+pub(super) async fn with_cold_entries() -> Fixture {
     let at = fixture(false, 17).await;
     assert!(at.receive().await.is_empty(), "the first receive subscribes");
     at.append_all((0..MESSAGES).map(|_| at.append(QueueId(0), "x", None)))

@@ -10,7 +10,7 @@ const PAGE_BYTES: u64 = 4096;
 const RETRY_MS: u64 = 60_000;
 
 /// A fixture whose records are read from the file, and the file system.
-async fn in_files(fifo: bool, max_attempts: u16) -> (Fixture, Arc<FaultyIo>) {
+pub(super) async fn in_files(fifo: bool, max_attempts: u16) -> (Fixture, Arc<FaultyIo>) {
     let setup = Setup {
         fifo,
         max_attempts,
@@ -23,7 +23,7 @@ async fn in_files(fifo: bool, max_attempts: u16) -> (Fixture, Arc<FaultyIo>) {
 
 impl Fixture {
     /// Flips all bits of one byte of the message's record in the log; a second time it mends it.
-    async fn flip(&self, io: &FaultyIo, offset: u64) {
+    pub(super) async fn flip(&self, io: &FaultyIo, offset: u64) {
         let mut entry = Vec::new();
         let queues = self.engine.store().queues();
         let at = TopicQueue {

@@ -274,6 +274,8 @@ impl LogFile for FaultyFile {
     }
 
     fn sync_data(&self) -> io::Result<()> {
+        let delay = self.plan.lock().sync_delay();
+        std::thread::sleep(delay);
         self.change(Kind::Sync(&self.path), |_| self.file.sync_data())
     }
 

@@ -156,9 +156,13 @@ impl FrameHeader {
         if bytes[33] != 0 || u32_at(bytes, 36) != 0 {
             return Err(FrameError::Shape("a reserved field is set"));
         }
+        let physical = u64_at(bytes, 8);
+        if physical.checked_add(padded(len as usize) as u64).is_none() {
+            return Err(FrameError::Shape("no frame ends behind its place"));
+        }
         Ok(Self {
             len,
-            physical: PhysicalOffset(u64_at(bytes, 8)),
+            physical: PhysicalOffset(physical),
             term: Term(u64_at(bytes, 16)),
             index: LogIndex(u64_at(bytes, 24)),
             kind,

@@ -115,3 +115,25 @@ fn zeros_are_no_frame_and_a_forged_length_allocates_nothing() {
     bytes[0..4].copy_from_slice(&u32::MAX.to_le_bytes());
     assert_eq!(check(&bytes), Err(FrameError::Length(u32::MAX)));
 }
+
+#[test]
+fn a_frame_behind_whose_place_is_no_room_is_refused() {
+    for (place, fits) in [(u64::MAX - 64, true), (u64::MAX - 39, false), (u64::MAX, false)] {
+        let mut bytes = Vec::new();
+        let kind = FrameKind::Blank;
+        FrameBuilder::begin(
+            &mut bytes,
+            UUID.into(),
+            PhysicalOffset(place),
+            Term(3),
+            LogIndex(9),
+            kind,
+        )
+        .finish();
+        let checked = check(&bytes);
+        assert_eq!(checked.is_ok(), fits, "{place}: {checked:?}");
+        if let Ok(frame) = checked {
+            assert_eq!(frame.end().0, place + 40);
+        }
+    }
+}

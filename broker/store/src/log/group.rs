@@ -147,7 +147,10 @@ impl Group {
         );
         let mut waiting = Vec::with_capacity(proposals.size_hint().0);
         for op in proposals {
-            if let Op::Propose { batch, bytes, done } = op {
+            if let Op::Propose {
+                batch, bytes, done, ..
+            } = op
+            {
                 batch.iter().for_each(|command| builder.push(command.as_bytes()));
                 self.load.bytes += bytes;
                 self.load.commands += batch.len();

@@ -9,7 +9,7 @@ use sluice_core::log::{Batch, Completion, NotProposed, Outcome, Results};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Bytes of commands and number of commands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -67,6 +67,7 @@ impl Inbox {
                 let op = Op::Propose {
                     batch,
                     bytes: load.bytes,
+                    since: Instant::now(),
                     done,
                 };
                 if let Err(Op::Propose { done, .. }) = self.push(op) {
@@ -76,6 +77,12 @@ impl Inbox {
             }
             Err(refusal) => self.refuse(done, refusal),
         }
+    }
+
+    /// Answers a proposal that has left the queue, and that the log does not write.
+    pub(super) fn give_back(&self, load: Load, done: Completion, why: NotProposed) {
+        self.release(load);
+        self.refuse(done, why);
     }
 
     fn refuse(&self, done: Completion, why: NotProposed) {

@@ -9,6 +9,7 @@ use sluice_core::ids::{LogIndex, Term};
 use sluice_core::log::{Batch, Completion};
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
+use std::time::Instant;
 
 /// A proposer who waits for the answers to its commands.
 pub struct Waiting {
@@ -92,10 +93,11 @@ pub type Flushed = Box<dyn FnOnce(Result<(), LogError>) + Send>;
 
 /// One thing for the log thread to do.
 pub(super) enum Op {
-    /// Commands of one proposer: `bytes` is their sum.
+    /// Commands of one proposer, who waits `since` then: `bytes` is their sum.
     Propose {
         batch: Batch,
         bytes: usize,
+        since: Instant,
         done: Completion,
     },
     /// One entry of a raft append; the last one of the append carries the callback.

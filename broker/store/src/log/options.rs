@@ -46,6 +46,8 @@ pub struct LogOptions {
     pub inbox_bytes: usize,
     /// Commands that may wait before the log.
     pub inbox_commands: usize,
+    /// How long messages may wait before the log; what waits longer is refused. No bound without it.
+    pub inbox_wait: Option<Duration>,
     /// Sealed segments mapped at a time.
     pub mapped_segments: usize,
 }
@@ -60,6 +62,7 @@ impl LogOptions {
             ring_bytes: 32 << 20,
             inbox_bytes: 64 << 20,
             inbox_commands: 65_536,
+            inbox_wait: None,
             mapped_segments: 16,
         }
     }

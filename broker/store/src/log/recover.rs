@@ -411,6 +411,7 @@ impl Opened {
             seed: meta.meta().identity.uuid.into(),
             limits,
             inbox,
+            inbox_wait: options.inbox_wait,
             positions: Arc::new(Positions::new(&tail, applied)),
             ring: Ring::new(options.ring_bytes),
             segments: RwLock::new(segments),

@@ -16,6 +16,7 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 /// How far the log has come. Positions only rise, but for a truncation of what was not applied.
 #[derive(Debug, Default)]
@@ -129,6 +130,8 @@ pub(super) struct Shared {
     pub(super) seed: FrameSeed,
     pub(super) limits: SegmentLimits,
     pub(super) inbox: Inbox,
+    /// How long messages may wait before the log.
+    pub(super) inbox_wait: Option<Duration>,
     pub(super) positions: Arc<Positions>,
     pub(super) ring: Ring,
     /// All segments by their base; the last one is active. Never empty.

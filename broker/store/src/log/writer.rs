@@ -7,8 +7,9 @@
 
 use super::error::{Fatal, LogError};
 use super::frame::{FRAME_HEADER_BYTES, Frame, FrameKind, padded};
-use super::group::{Group, Next, Owner, next_frame, refuse_proposal};
+use super::group::{Group, Next, Owner, next_frame};
 use super::inbox::Load;
+use super::late;
 use super::meta::{MetaStore, Vote};
 use super::op::{Committed, Entry, Op, Sink};
 use super::options::Flush;
@@ -19,8 +20,8 @@ use crate::io::is_no_space;
 use bytes::Bytes;
 use sluice_core::command::{Membership, Voter};
 use sluice_core::ids::{LogIndex, PhysicalOffset, Term, TimeMs};
+use sluice_core::log::NotProposed;
 use std::collections::VecDeque;
-use std::io::IoSlice;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -162,6 +163,7 @@ impl LogWriter {
             return Err(fatal);
         }
         let closed = self.backlog.is_empty() && self.shared.inbox.take(&mut self.backlog);
+        late::refuse(&self.shared, &mut self.backlog);
         match next_frame(&self.backlog, self.shared.limits.batch_bytes) {
             Next::Frame { .. } => {
                 if let Some(group) = self.gather()? {
@@ -298,12 +300,12 @@ impl LogWriter {
             Err(error) if error.is_no_space() => {
                 for op in self.backlog.drain(..ops) {
                     match op {
-                        Op::Propose { batch, bytes, done } => {
-                            self.shared.inbox.release(Load {
-                                bytes,
-                                commands: batch.len(),
-                            });
-                            refuse_proposal(&self.shared, done);
+                        Op::Propose {
+                            batch, bytes, done, ..
+                        } => {
+                            let commands = batch.len();
+                            let load = Load { bytes, commands };
+                            self.shared.inbox.give_back(load, done, NotProposed::NoSpace);
                         }
                         Op::Append { entry, done } => {
                             self.shared.forget_pending(&[entry.index]);
@@ -401,46 +403,6 @@ impl LogWriter {
             self.shared.positions.set_committed(next);
             self.sink.committed(committed);
         }
-    }
-
-    /// Writes all of `bytes` at `start`. False: the disk is full, and what was written of it is zeros again.
-    fn write_frames(&mut self, bytes: &[u8], start: PhysicalOffset) -> Result<bool, Fatal> {
-        let offset = self.active.file_offset(start);
-        let mut written = 0;
-        while written < bytes.len() {
-            match self
-                .active
-                .file
-                .write_at(&[IoSlice::new(&bytes[written..])], offset + written as u64)
-            {
-                Ok(0) => return Err(self.write_failed(std::io::ErrorKind::WriteZero.into())),
-                Ok(more) => written += more,
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(error) if is_no_space(&error) => {
-                    self.undo(start, written)?;
-                    return Ok(false);
-                }
-                Err(error) => return Err(self.write_failed(error)),
-            }
-        }
-        Ok(true)
-    }
-
-    fn write_failed(&self, error: std::io::Error) -> Fatal {
-        Fatal::new("write", &self.active.path)(error)
-    }
-
-    /// A group that does not fit the disk must not come back after a crash, not even in part: its proposers are told that it
-    /// surely is not in the log.
-    fn undo(&mut self, start: PhysicalOffset, written: usize) -> Result<(), Fatal> {
-        if written == 0 {
-            return Ok(());
-        }
-        let zeros = vec![0; written];
-        let offset = self.active.file_offset(start);
-        crate::io::write_all_at(self.active.file.as_ref(), &zeros, offset)
-            .map_err(Fatal::new("take back a part of a group in", &self.active.path))?;
-        self.active.sync()
     }
 
     fn refuse(&mut self, group: Group) {

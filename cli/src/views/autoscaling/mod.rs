@@ -258,8 +258,10 @@ impl Condition {
             true => "True",
             false => "False",
         };
-        // That drift was corrected says nothing of scaling.
-        self.status != wanted && self.type_ != ConditionType::DriftCorrected.as_str()
+        // That drift was corrected says nothing of scaling, and what keeps bounds from being looked at is in a condition of its own.
+        let is_beside = self.type_ == ConditionType::DriftCorrected.as_str()
+            || (self.type_ == ConditionType::ScalingLimited.as_str() && self.status == "Unknown");
+        self.status != wanted && !is_beside
     }
 }
 

@@ -67,6 +67,22 @@ fn the_table_says_what_was_decided_and_what_is_in_the_way() {
 }
 
 #[test]
+fn what_is_asked_for_is_written_as_the_lag_is() {
+    let asked = group(|group| {
+        let status = &mut group["status"];
+        status["replicas"]["recommended"] = 1000.into();
+        status["lastDecisions"][0]["recommended"] = 1000.into();
+        status["lastDecisions"][0]["lag"] = 1000.into();
+    });
+    let table = asked.render(Format::Table, false);
+    assert!(table.contains("1,000 asked for by the lag"), "{table}");
+    assert!(
+        table.contains("2m ago       1    8       1,000   1,000   Lag"),
+        "{table}"
+    );
+}
+
+#[test]
 fn a_group_that_nothing_was_decided_for_says_so() {
     let text = group(|group| group["status"] = json!({"conditions": []})).render(Format::Table, false);
     assert!(

@@ -117,9 +117,9 @@ impl Explanation {
                 to.to_string(),
                 decision
                     .recommended
-                    .map(|number| number.to_string())
+                    .map(|number| grouped(number.into()))
                     .unwrap_or_default(),
-                decision.lag.map(messages).unwrap_or_default(),
+                decision.lag.map(grouped).unwrap_or_default(),
                 reason.clone(),
                 decision.limited_by.clone().unwrap_or_default(),
                 message.clone(),
@@ -137,7 +137,7 @@ fn replicas(replicas: &Replicas) -> String {
         ("asked for by the lag", replicas.recommended),
     ] {
         if let Some(number) = number {
-            words.push(format!("{number} {name}"));
+            words.push(format!("{} {name}", grouped(number.into())));
         }
     }
     if let Some(cap) = replicas.cap {
@@ -152,11 +152,11 @@ fn lag_in_words(lag: &Lag) -> String {
     let mut words = match (lag.ready, lag.inflight) {
         (Some(ready), Some(inflight)) => {
             vec![
-                format!("{} ready", messages(ready)),
-                format!("{} in flight", messages(inflight)),
+                format!("{} ready", grouped(ready)),
+                format!("{} in flight", grouped(inflight)),
             ]
         }
-        _ => vec![format!("{} messages", messages(lag.messages))],
+        _ => vec![format!("{} messages", grouped(lag.messages))],
     };
     if let Some(age) = lag.age_seconds.and_then(|age| u64::try_from(age).ok())
         && age > 0
@@ -172,6 +172,6 @@ fn lag_in_words(lag: &Lag) -> String {
     words.join(", ")
 }
 
-fn messages(number: i64) -> String {
+fn grouped(number: i64) -> String {
     count(u64::try_from(number).unwrap_or_default())
 }

@@ -73,21 +73,16 @@ impl fmt::Display for ConfigProblem {
 impl std::error::Error for ConfigProblem {}
 
 impl BrokerClusterSpec {
-    /// The keys that the brokers are given, each with its value as text; or everything that is wrong with them.
-    pub fn configuration(&self) -> Result<BTreeMap<&str, String>, Vec<ConfigProblem>> {
-        let problems: Vec<_> = self
-            .config
-            .iter()
-            .filter_map(|(key, value)| problem(key, value))
-            .collect();
-        if !problems.is_empty() {
-            return Err(problems);
+    /// The keys that the brokers can be given, each with its value as text, and everything that is wrong with the others.
+    pub fn configuration(&self) -> (BTreeMap<&str, String>, Vec<ConfigProblem>) {
+        let (mut given, mut problems) = (BTreeMap::new(), Vec::new());
+        for (key, value) in &self.config {
+            match problem(key, value) {
+                Some(problem) => problems.push(problem),
+                None => drop(given.insert(key.as_str(), value.to_string())),
+            }
         }
-        Ok(self
-            .config
-            .iter()
-            .map(|(key, value)| (key.as_str(), value.to_string()))
-            .collect())
+        (given, problems)
     }
 }
 

@@ -156,6 +156,32 @@ fn a_name_that_no_service_can_begin_with_is_refused() {
 }
 
 #[test]
+fn a_volume_is_a_size_in_which_a_broker_has_room() {
+    let unread = "spec.storage.size: storage.size is a number, perhaps with a fraction, and one of Ki, Mi, Gi, Ti, Pi, Ei, k, M, G, T, P and E, such as 100Gi";
+    let small = "spec.storage.size: storage.size is at least 64Mi: a broker has its log, filled some way ahead, and a reserve for a full disk in it";
+    for (size, refusal) in [
+        ("64Mi", None),
+        ("0.5Gi", None),
+        ("1.5Ti", None),
+        ("1Ei", None),
+        ("67108864", None),
+        ("1Ki", Some(small)),
+        ("0.01Gi", Some(small)),
+        ("67108863", Some(small)),
+        ("0", Some(small)),
+        ("much", Some(unread)),
+        ("-1Gi", Some(unread)),
+        ("1e9", Some(unread)),
+        ("10GB", Some(unread)),
+        ("10 Gi", Some(unread)),
+        ("100m", Some(unread)),
+    ] {
+        let cluster = cluster("prod", &format!(", storage: {{size: '{size}'}}"));
+        assert_eq!(refusals(&cluster, None), Vec::from_iter(refusal), "{size}");
+    }
+}
+
+#[test]
 fn volumes_grow_and_change_nothing_else() {
     let smaller = "spec.storage.size: storage.size may grow and not shrink: volumes cannot be made smaller";
     let class = "spec.storage.className: storage.className cannot be changed: make another cluster";
@@ -190,11 +216,12 @@ fn the_configuration_is_text_for_the_brokers_or_names_what_is_wrong_with_it() {
         ("log", "info,sluice_store=debug"),
     ];
     let expected = expected.map(|(key, value)| (key, value.to_owned()));
-    assert_eq!(good.spec.configuration(), Ok(BTreeMap::from(expected)));
+    assert_eq!(good.spec.configuration(), (BTreeMap::from(expected), Vec::new()));
 
     let bad =
         with(", config: {dataDir: /x, checkpointBytes: 1.5, log: [info], flush: null, queueMetrics: true}");
-    let problems = bad.spec.configuration().unwrap_err();
+    let (given, problems) = bad.spec.configuration();
+    assert_eq!(given, BTreeMap::from([("queueMetrics", "true".to_owned())]));
     let problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
     assert_eq!(
         problems,

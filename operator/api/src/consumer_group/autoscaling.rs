@@ -96,15 +96,17 @@ fn deployment() -> String {
 /// What bounds the replicas.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("!has(self.evenDistribution) || self.evenDistribution == 'Disabled' || self.policy == 'QueueCount'")
+    .message("evenDistribution belongs to the policy QueueCount"))]
 pub struct Cap {
     /// `QueueCount`, the default: as many consumers as the group's topics have queues. `QueuesWithLag`: as many as have something
-    /// to do, so that one hot queue does not start many consumers; where the lag is read from Prometheus this takes the brokers'
-    /// `queueMetrics`, and is as `QueueCount` without. `None`: no bound but `maxReplicas`, for groups whose consumers
-    /// share queues.
+    /// to do, so that one hot queue does not start many consumers; where the lag is read from Prometheus, the single queues are read
+    /// from the brokers' series (`queueMetrics`), and without these from the brokers. While neither tells, replicas are held and
+    /// MetricsAvailable says so. `None`: no bound but `maxReplicas`, for groups whose consumers share queues.
     #[serde(default)]
     pub policy: CapPolicy,
-    /// `Preferred`: replicas are rounded up to a number that divides the queues evenly, where there is one within the cap.
-    /// `Disabled`, the default: they are not.
+    /// `Preferred`: replicas are rounded up to a number that divides the queues evenly, where there is one within the cap; with the
+    /// policy `QueueCount` only. `Disabled`, the default: they are not.
     #[serde(default)]
     pub even_distribution: EvenDistribution,
     /// How many consumers of the group run in a pod, 1 to 1000; 1 unless given. The cap in replicas is that in consumers divided
@@ -153,8 +155,12 @@ pub enum EvenDistribution {
 /// By which lag replicas are computed.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("!has(self.query) || self.source == 'Prometheus'")
-    .message("query belongs to the source Prometheus"))]
+#[x_kube(
+    validation = Rule::new("!has(self.query) || self.source == 'Prometheus'")
+        .message("query belongs to the source Prometheus"),
+    validation = Rule::new("!has(self.excludeStuckQueuesAfterSeconds) || self.source == 'Broker'")
+        .message("excludeStuckQueuesAfterSeconds belongs to the source Broker: Prometheus does not tell what is done"),
+)]
 pub struct Lag {
     /// Where lag is read: `Prometheus`, the default, or `Broker`, the brokers' admin API, which needs nothing else.
     #[serde(default)]
@@ -175,7 +181,7 @@ pub struct Lag {
     pub activation_messages: i32,
     /// Leave queues out whose first message has not moved for this long while others go on, in seconds, 60 to 86400: more
     /// consumers do not help a message that always fails. They still count as work, so that nothing is scaled to zero because of
-    /// them. None are left out unless this is given, nor where `source` is `Prometheus`, which does not tell what is done.
+    /// them. None are left out unless this is given. It belongs to the source `Broker`: Prometheus does not tell what is done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 60, max = 86_400))]
     pub exclude_stuck_queues_after_seconds: Option<i32>,
@@ -224,7 +230,8 @@ pub struct OnMetricsMissing {
     #[serde(default = "missing_after_seconds")]
     #[schemars(range(min = 30, max = 86_400))]
     pub after_seconds: i32,
-    /// The replicas of the fallback, 0 to 10000.
+    /// The replicas of the fallback, 0 to 10000. It adds none beyond the cap by the number of queues that was known last, and none at
+    /// all while that has never been known, unless `cap.policy` is `None`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 10_000))]
     pub fallback_replicas: Option<i32>,

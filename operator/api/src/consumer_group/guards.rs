@@ -18,6 +18,8 @@ use serde::{Deserialize, Serialize};
         .message("pendingPods belongs to a guard of type PendingPods"),
     validation = Rule::new("!has(self.action) || self.action != 'RevertLastStep' || self.type == 'ThroughputRegression'")
         .message("the action RevertLastStep belongs to a guard of type ThroughputRegression"),
+    validation = Rule::new("!has(self.forSeconds) || self.forSeconds == 0 || self.type != 'ThroughputRegression'")
+        .message("forSeconds does not belong to a guard of type ThroughputRegression, which has throughputRegression.windowSeconds"),
 )]
 pub struct Guard {
     /// Its name, in conditions, events and metrics.
@@ -37,7 +39,8 @@ pub struct Guard {
     /// for Prometheus and PendingPods, RevertLastStep for ThroughputRegression, Suspend for DeadLetterRate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub action: Option<GuardAction>,
-    /// How long what it watches must hold before it is active, in seconds, 0 to 3600; 0 unless given.
+    /// How long what it watches must hold before it is active, in seconds, 0 to 3600; 0 unless given. A guard of type
+    /// ThroughputRegression has `throughputRegression.windowSeconds` instead.
     #[serde(default)]
     #[schemars(range(min = 0, max = 3600))]
     pub for_seconds: i32,

@@ -26,7 +26,7 @@ pub use status::{
     ReplicaStatus, ScaleChange, ScalingHistory, ScalingReason, ScalingStep, Standstill, UnknownReason,
 };
 
-use crate::{ClusterRef, DeletionPolicy};
+use crate::{ClusterRef, DeletionPolicy, conditions};
 use kube::{CustomResource, KubeSchema, ResourceExt};
 use serde::{Deserialize, Serialize};
 
@@ -73,8 +73,8 @@ pub struct ConsumerGroupSpec {
     #[x_kube(validation = Rule::new("self == oldSelf").message("groupName cannot be changed: make another ConsumerGroup"))]
     pub group_name: Option<String>,
     /// Topics that the group reads whether or not it has clients, up to 64, one entry a topic. Its lag is known from them while
-    /// no consumer runs: scaling up from no replicas needs them. Clients can read further topics; their lag is known while they
-    /// are connected.
+    /// no consumer runs: scaling up from no replicas needs them. Clients can read further topics, whose lag and queues count as well
+    /// while they are known.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["topic".into()]))]
@@ -109,6 +109,13 @@ impl ConsumerGroup {
     /// The group's name on the brokers.
     pub fn group_name(&self) -> String {
         self.spec.group_name.clone().unwrap_or_else(|| self.name_any())
+    }
+
+    /// Whether an older ConsumerGroup has the name, by what the status says: then this one scales nothing.
+    pub fn is_name_taken(&self) -> bool {
+        let conditions = self.status.as_ref().map(|status| &status.conditions[..]);
+        conditions::find(conditions.unwrap_or_default(), ConditionType::Conflicted)
+            .is_some_and(|condition| condition.reason == Reason::NameTaken.as_str())
     }
 }
 

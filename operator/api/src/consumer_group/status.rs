@@ -77,7 +77,7 @@ pub struct LagStatus {
     /// Messages that are delivered and not acknowledged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inflight: Option<i64>,
-    /// The age of the oldest message that is not done, in seconds; absent where the lag is read from Prometheus.
+    /// The age of the oldest message that is not done, in seconds; absent where the lag is read by a query of one's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub age_seconds: Option<i64>,
     /// Queues with messages that are not done.
@@ -187,6 +187,16 @@ pub struct ScalingHistory {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "crate::schema::bare::<Vec<Time>>")]
     pub reverted: Vec<Time>,
+    /// The generation of the resource by then: with another one, what was put back before counts no longer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reverted_generation: Option<i64>,
+    /// The beginning of the annotation `sluice.dev/force-sync` by then, unless an alert has set it: a new value does the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub reverted_force_sync: Option<String>,
+    /// How many queues the group's topics had when that was known last: the bound of a fallback.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queues: Option<i32>,
     /// Since when the group has nothing to do; absent while it has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "crate::schema::bare::<Time>")]
@@ -259,7 +269,7 @@ words! {
         MetricsAvailable,
         /// Replicas are written as the lag asks for.
         ScalingActive,
-        /// The lag asks for another number of replicas than a bound allows.
+        /// The lag asks for another number of replicas than a bound allows; Unknown while nothing is asked for.
         ScalingLimited,
         /// A guard holds scaling back.
         GuardActive,
@@ -285,7 +295,7 @@ words! {
         UpToDate,
         /// The group was given what the resource says now.
         Updated,
-        /// Somebody else had changed the group, and it was put right.
+        /// Somebody else had changed or deleted the group, and it was put right.
         Reverted,
         /// Nothing had to be put right.
         NoDrift,
@@ -349,7 +359,7 @@ words! {
         Disabled,
         /// The workload's pods are being exchanged for others.
         RollingOut,
-        /// Replicas are what the lag asks for.
+        /// No bound keeps replicas from what is asked for.
         NotLimited,
         /// The bound is `minReplicas`.
         MinReplicas,

@@ -170,6 +170,34 @@ fn autoscaling_that_contradicts_itself_is_refused() {
 }
 
 #[test]
+fn what_would_do_nothing_is_refused() {
+    let at = |path: &str, message: &str| format!("spec.autoscaling{path}: {message}");
+    let cases: [(&str, Option<String>); 5] = [
+        (
+            ", lag: {excludeStuckQueuesAfterSeconds: 300}",
+            Some(at(
+                ".lag",
+                "excludeStuckQueuesAfterSeconds belongs to the source Broker: Prometheus does not tell what is done",
+            )),
+        ),
+        (
+            ", lag: {source: Broker, excludeStuckQueuesAfterSeconds: 300}",
+            None,
+        ),
+        (
+            ", cap: {policy: QueuesWithLag, evenDistribution: Preferred}",
+            Some(at(".cap", "evenDistribution belongs to the policy QueueCount")),
+        ),
+        (", cap: {policy: None, evenDistribution: Disabled}", None),
+        (", cap: {evenDistribution: Preferred}", None),
+    ];
+    for (autoscaling, expected) in cases {
+        let refused = refusals(&scaled(autoscaling), None);
+        assert_eq!(refused, Vec::from_iter(expected), "{autoscaling}");
+    }
+}
+
+#[test]
 fn a_guard_has_what_its_type_needs_and_nothing_of_others() {
     let at = |path: &str, message: &str| vec![format!("spec.autoscaling.guards[0]{path}: {message}")];
     let needs = |field: &str, type_: &str| {
@@ -178,7 +206,7 @@ fn a_guard_has_what_its_type_needs_and_nothing_of_others() {
             &format!("{field} belongs to a guard of type {type_}, and is needed there"),
         )
     };
-    let cases: [(&str, Vec<String>); 11] = [
+    let cases: [(&str, Vec<String>); 12] = [
         ("type: Prometheus, prometheus: {query: q, above: '85'}", vec![]),
         ("type: Prometheus", needs("prometheus", "Prometheus")),
         (
@@ -195,6 +223,13 @@ fn a_guard_has_what_its_type_needs_and_nothing_of_others() {
             at(
                 "",
                 "throughputRegression belongs to a guard of type ThroughputRegression",
+            ),
+        ),
+        (
+            "type: ThroughputRegression, forSeconds: 60",
+            at(
+                "",
+                "forSeconds does not belong to a guard of type ThroughputRegression, which has throughputRegression.windowSeconds",
             ),
         ),
         ("type: DeadLetterRate, deadLetterRate: {perMinute: 100}", vec![]),

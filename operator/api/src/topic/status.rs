@@ -29,7 +29,8 @@ pub struct TopicStatus {
     /// How many queues it has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queues: Option<i32>,
-    /// How many messages it has, done or not.
+    /// How many messages it has, done or not, when the topic was last looked at: after a change of the resource, and else every
+    /// 120 s, the operator's `--resync-seconds`. What was sent since is not in it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub messages: Option<i64>,
     /// How many clients have announced that they send to it.
@@ -73,7 +74,7 @@ words! {
         UpToDate,
         /// The topic was given what the resource says now.
         Updated,
-        /// Somebody else had changed the topic, and it was put right.
+        /// Somebody else had changed or deleted the topic, and it was put right.
         Reverted,
         /// Nothing had to be put right.
         NoDrift,

@@ -216,7 +216,7 @@ fn messages_in_flight_and_missing_readings_keep_the_last_replica() {
         lag: Ok(Lag {
             ready: 0,
             inflight: 1,
-            queues: Vec::new(),
+            ..Lag::default()
         }),
         ..observed(1, 0)
     };

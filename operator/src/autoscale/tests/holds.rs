@@ -146,9 +146,15 @@ fn a_fallback_comes_after_its_time_and_ends_with_the_first_reading() {
     let rows = [
         (FallbackAction::KeepIfHigher, 2, Some(8), 4),
         (FallbackAction::KeepIfHigher, 6, Some(8), 6),
+        (FallbackAction::KeepIfHigher, 2, Some(3), 3),
         (FallbackAction::Static, 6, Some(8), 4),
         (FallbackAction::Static, 6, Some(3), 3),
+        // Without a number of queues it adds none.
         (FallbackAction::Static, 6, None, 4),
+        (FallbackAction::Static, 2, None, 2),
+        (FallbackAction::KeepIfHigher, 2, None, 2),
+        (FallbackAction::KeepIfHigher, 6, None, 6),
+        (FallbackAction::KeepIfHigher, 0, None, 0),
     ];
     for (action, replicas, count, wanted) in rows {
         let mut run = Run::new(
@@ -181,45 +187,51 @@ fn a_fallback_comes_after_its_time_and_ends_with_the_first_reading() {
 }
 
 #[test]
-fn replicas_that_are_set_back_three_times_are_left_alone() {
-    let mut run = Run::new(
-        Policy {
-            cooldown_seconds: 30,
-            ..policy()
-        },
-        1,
-    );
-    for round in 0..3 {
-        assert_eq!(run.at(round * 60, observed(1, 8000)).replicas, 8, "round {round}");
-        run.replicas = 1;
-    }
-    let decision = run.at(180, observed(1, 8000));
-    assert_eq!((decision.replicas, decision.reason), (1, Reason::Contended));
-    assert_eq!(run.at(180 + 1799, observed(1, 8000)).reason, Reason::Contended);
-    assert_eq!(
-        run.at(180 + 1800, observed(1, 8000)).replicas,
-        8,
-        "it is tried again"
-    );
-}
-
-#[test]
-fn a_person_who_sets_replicas_now_and_then_is_no_contender() {
-    let mut run = Run::new(
-        Policy {
-            cooldown_seconds: 30,
-            ..policy()
-        },
-        1,
-    );
-    for round in 0..6 {
-        let decision = run.at(round * 151, observed(1, 8000));
+fn a_fallback_is_bounded_by_the_queues_that_were_known_last_whoever_has_known_them() {
+    let fallback = Some(Fallback {
+        after_seconds: 180,
+        replicas: 12,
+        action: FallbackAction::Static,
+    });
+    let unknown = || Observed {
+        lag: missing(),
+        queues: None,
+        ..observed(2, 0)
+    };
+    // The cap, whether the operator starts anew, and what the fallback comes to.
+    for (cap, restarts, wanted, cap_by) in [
+        (Cap::QueueCount { even: false }, false, 8, Limit::QueueCount),
+        (Cap::QueueCount { even: false }, true, 8, Limit::QueueCount),
+        (Cap::QueuesWithLag, true, 8, Limit::QueueCount),
+        (Cap::None, true, 12, Limit::MaxReplicas),
+    ] {
+        let mut run = Run::new(
+            Policy {
+                fallback,
+                cap,
+                ..policy()
+            },
+            2,
+        );
+        run.at(0, observed(2, 2000));
+        if restarts {
+            run.history = History::resumed(run.history.lasting(NOW));
+        }
+        let held = run.at(15, unknown());
+        assert_eq!(
+            (held.reason, held.cap_by),
+            (Reason::MetricsMissing, cap_by),
+            "{cap:?}"
+        );
+        let decision = run.at(200, unknown());
         assert_eq!(
             (decision.replicas, decision.reason),
-            (8, Reason::Lag),
-            "round {round}"
+            (wanted, Reason::Fallback),
+            "{cap:?}: {}",
+            decision.sentence
         );
-        run.replicas = 1;
+        let limit = (wanted < 12).then_some(Limit::QueueCount);
+        assert_eq!(decision.limited_by, limit, "{cap:?}");
     }
 }
 

@@ -1,6 +1,7 @@
 //! The decision as a whole: a row a rule, known failures of other autoscalers, properties, and a fleet of consumers.
 
 mod bounds;
+mod contention;
 mod guards;
 mod holds;
 mod known_failures;
@@ -51,6 +52,7 @@ fn observed(replicas: u32, ready: u64) -> Observed {
             ready,
             inflight: 0,
             queues: Vec::new(),
+            left_out: None,
         }),
         queues: Some(n32(8)),
         target: Target {
@@ -64,6 +66,8 @@ fn observed(replicas: u32, ready: u64) -> Observed {
         dead_letters_total: None,
         pauses: Pauses::default(),
         conflict: None,
+        writer: None,
+        said: Said::default(),
     }
 }
 
@@ -78,6 +82,7 @@ fn queues(rows: &[(u64, u64)]) -> Lag {
         ready: rows.iter().map(|(ready, _)| ready).sum(),
         inflight: 0,
         queues: rows.iter().enumerate().map(queue).collect(),
+        left_out: None,
     }
 }
 

@@ -141,6 +141,36 @@ proptest! {
     }
 
     #[test]
+    fn a_fallback_is_never_above_the_queues_that_were_known_last_and_adds_none_where_none_were(
+        policy in policies(),
+        past in proptest::collection::vec((lags(), 1_u64..200), 0..4),
+        replicas in 0_u32..60,
+        fallback in 0_u32..60,
+        is_static in any::<bool>(),
+    ) {
+        let action = if is_static { FallbackAction::Static } else { FallbackAction::KeepIfHigher };
+        let fallback = Some(Fallback { after_seconds: 30, replicas: fallback, action });
+        let mut run = Run::new(Policy { fallback, ..policy }, replicas);
+        let (mut seconds, mut known) = (0, None);
+        for (ready, later) in past {
+            seconds += later;
+            known = Some(ready.len());
+            run.at(seconds, seen(0, &ready));
+        }
+        let before = run.replicas;
+        for round in 1..20 {
+            let unknown = Observed { lag: missing(), queues: None, ..observed(0, 0) };
+            let decision = run.at(seconds + round * 15, unknown);
+            let most = match known {
+                Some(queues) => cap(&run.policy, queues).max(before),
+                None if run.policy.cap == Cap::None => run.policy.bounds.max().max(before),
+                None => before,
+            };
+            prop_assert!(decision.replicas <= most, "{} and {most}", decision.sentence);
+        }
+    }
+
+    #[test]
     fn what_lasts_of_a_history_lasts_through_any_number_of_starts(
         policy in policies(),
         past in proptest::collection::vec((lags(), 1_u64..200), 0..12),

@@ -56,12 +56,14 @@ fn observed(broker: Broker, pods: Vec<Pod>) -> Observed {
             "currentRevision": "main-1", "updateRevision": "main-2",
         },
     });
-    let service = json!({"metadata": {"name": "main-grpc"}, "spec": {}});
+    let owners = json!([{"uid": "uid-of-main", "controller": true}]);
+    let service = json!({"metadata": {"name": "main-grpc", "ownerReferences": owners}, "spec": {}});
+    let binding = json!({"metadata": {"ownerReferences": owners}});
     Observed {
         live: [
             ((ChildKind::StatefulSet, "main".to_owned()), set),
             ((ChildKind::Service, "main-grpc".to_owned()), service),
-            ((ChildKind::Secret, "main-binding".to_owned()), json!({})),
+            ((ChildKind::Secret, "main-binding".to_owned()), binding),
         ]
         .into(),
         pods,
@@ -244,11 +246,14 @@ fn growing_volumes_are_told_of() {
     asked.actions = vec![Action::Renew("main".to_owned(), "u".to_owned())];
     let mut none = plan_of(&cluster);
     none.volumes.status = None;
+    let mut unbound = plan_of(&cluster);
+    unbound.volumes.unbound = vec!["data-main-0 is not bound".to_owned()];
     for (plan, refused, wanted) in [
         (plan_of(&cluster), None, "False SizeReached"),
         (growing, None, "True Resizing"),
         (asked, None, "True Resizing"),
         (none, None, "Unknown Pending"),
+        (unbound, None, "Unknown Pending"),
         (plan_of(&cluster), Some("no"), "False ResizeNotAllowed"),
     ] {
         let found = Found {
@@ -287,6 +292,53 @@ fn the_status_has_brokers_listeners_and_what_applications_and_controllers_need()
     assert_eq!(status.binding.unwrap().secret_ref.name, "main-binding");
     let token = status.admin_token_secret_ref.unwrap();
     assert_eq!((token.name.as_str(), token.key.as_str()), ("main-admin", "token"));
+}
+
+#[test]
+fn somebody_elses_objects_are_no_address_of_the_cluster() {
+    let cluster = cluster("{}");
+    let mut observed = observed(answer(), vec![ready_pod()]);
+    for (kind, name) in [
+        (ChildKind::Service, "main-grpc"),
+        (ChildKind::Secret, "main-binding"),
+    ] {
+        let theirs = observed.live.get_mut(&(kind, name.to_owned())).unwrap();
+        theirs["metadata"]["ownerReferences"][0]["uid"] = "another".into();
+    }
+    let status = next_of(&cluster, &observed, &plan_of(&cluster));
+    assert_eq!(status.listeners, []);
+    assert_eq!(status.binding, None);
+}
+
+#[test]
+fn a_cluster_that_cannot_be_looked_at_says_why_and_keeps_what_was_known() {
+    let mut cluster = cluster("{}");
+    let blank = unseen(&cluster, "the API server: forbidden", &at(1));
+    let ready = conditions::find(&blank.conditions, ConditionType::Ready).unwrap();
+    assert_eq!(short(&blank, ConditionType::Ready), "False Failed");
+    assert!(ready.message.ends_with("the API server: forbidden"), "{ready:?}");
+    assert_eq!(ready.observed_generation, Some(1));
+    let told = notes(None, &blank);
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].warning && told[0].reason == "Failed", "{told:?}");
+
+    let known = next_of(
+        &cluster,
+        &observed(answer(), vec![ready_pod()]),
+        &plan_of(&cluster),
+    );
+    cluster.status = Some(known.clone());
+    let lost = unseen(&cluster, "the API server: forbidden", &at(2));
+    assert_eq!(short(&lost, ConditionType::Ready), "False Failed");
+    assert_eq!(
+        (&lost.brokers, &lost.listeners),
+        (&known.brokers, &known.listeners)
+    );
+    assert_eq!(lost.conditions.len(), known.conditions.len());
+    cluster.status = Some(lost.clone());
+    let again = unseen(&cluster, "the API server: forbidden", &at(3));
+    assert_eq!(again, lost, "it is written once");
+    assert_eq!(notes(Some(&lost), &again), []);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use super::*;
 fn facts() -> Facts {
     Facts {
         noun: "topic",
+        lost: "its messages are gone",
         object: "orders".to_owned(),
         cluster: "shop".to_owned(),
         deleting: false,

@@ -34,7 +34,27 @@ async fn without_a_number_that_can_be_believed_replicas_stay() {
         assert_eq!(case.condition("ScalingActive"), format!("False:{reason}"));
         assert_eq!(case.status()["replicas"]["desired"], 1);
         assert!(case.status().get("lag").is_none());
+        case.evaluate().await.unwrap();
+        assert_eq!(case.api.with(|state| state.events.clone()), ["MetricsMissing"]);
+        case.prometheus.scrape(|scraped| {
+            (scraped.ready, scraped.age, scraped.token) = (Some("500".to_owned()), 1, None);
+        });
+        case.evaluate().await.unwrap();
+        let told = case.api.with(|state| state.events.clone());
+        assert_eq!(told, ["MetricsMissing", "MetricsAvailable"]);
     }
+}
+
+#[tokio::test]
+async fn where_nobody_tells_of_single_queues_their_cap_holds_replicas_and_says_what_is_missing() {
+    let case = held("cap: {policy: QueuesWithLag}", |_| {}).await;
+    assert_eq!(case.condition("MetricsAvailable"), "False:ResultEmpty");
+    let message = case.status()["conditions"].to_string();
+    assert!(message.contains("queueMetrics"), "{message}");
+    let case = held("lag: {excludeStuckQueuesAfterSeconds: 300}", |_| {}).await;
+    assert_eq!(case.condition("ScalingActive"), "False:InvalidSpec");
+    let message = case.status()["conditions"].to_string();
+    assert!(message.contains("lag.source to Broker"), "{message}");
 }
 
 #[tokio::test]
@@ -62,7 +82,7 @@ async fn recommendations_are_shown_and_not_written() {
     );
     assert_eq!(case.condition("ScalingActive"), "False:RecommendOnly");
     let history = case.status().get("history").cloned();
-    assert_eq!(history, None, "there is nothing to remember");
+    assert_eq!(history, Some(json!({ "queues": 8 })), "nothing has happened");
     assert_eq!(case.api.with(|state| state.events.clone()), [""; 0]);
 }
 
@@ -174,6 +194,32 @@ async fn a_guard_that_cannot_be_read_adds_no_replica() {
     .await;
     assert_eq!(case.condition("MetricsAvailable"), "False:GuardUnknown");
     assert_eq!(case.condition("ScalingLimited"), "True:Guard");
+}
+
+#[tokio::test]
+async fn a_guard_over_what_is_done_that_cannot_be_read_adds_no_replica() {
+    let own = "lag: {query: vector(60000)}, cap: {policy: None}";
+    for (guard, words) in [
+        ("type: ThroughputRegression", "what gets done"),
+        (
+            "type: DeadLetterRate, deadLetterRate: {perMinute: 1}",
+            "dead letters",
+        ),
+    ] {
+        let fields = format!("{own}, guards: [{{name: rate, {guard}}}]");
+        let case = held(&fields, |case| {
+            case.prometheus.scrape(|scraped| scraped.queues = None);
+        })
+        .await;
+        assert_eq!(
+            case.condition("MetricsAvailable"),
+            "False:GuardUnknown",
+            "{guard}"
+        );
+        assert_eq!(case.condition("ScalingLimited"), "True:Guard", "{guard}");
+        let message = case.status()["conditions"].to_string();
+        assert!(message.contains(words), "{message}");
+    }
 }
 
 #[tokio::test]

@@ -18,6 +18,12 @@ pub struct Scraped {
     pub ready: Option<String>,
     /// Seconds since.
     pub age: u64,
+    /// The age of the oldest message, in milliseconds.
+    pub oldest: Option<u64>,
+    /// Queues that the group reads.
+    pub queues: Option<u64>,
+    /// Messages of single queues that are not done; none where brokers do not report them.
+    pub by_queue: Vec<u64>,
     /// Of a database.
     pub load: Option<u64>,
     /// Who may ask; anybody if none.
@@ -42,6 +48,9 @@ impl Prometheus {
         let scraped = Arc::new(Mutex::new(Scraped {
             ready: Some(ready.to_owned()),
             age: 1,
+            oldest: Some(7_999),
+            queues: Some(8),
+            by_queue: Vec::new(),
             load: Some(10),
             token: None,
             together: Arc::new(Barrier::new(3)),
@@ -97,15 +106,20 @@ async fn answer(scraped: &Scraped, request: Request<Incoming>) -> http::Result<R
     }
     let value = match &*query {
         query if query.starts_with("time()") => Some(scraped.age.to_string()),
-        query if query.contains("rocketmq_consumer_ready_messages") => scraped.ready.clone(),
         query if query.contains("rocketmq_consumer_inflight_messages") => {
             scraped.ready.as_ref().map(|_| "0".to_owned())
         }
-        query if query.contains("rocketmq_topic_queue_number") => {
-            assert!(query.contains(r#"topic="orders""#), "{query}");
-            Some("8".to_owned())
+        query if query.contains("rocketmq_consumer_lag_latency_milliseconds") => {
+            scraped.oldest.map(|age| age.to_string())
         }
+        // The queues of the topics that the group reads.
+        query if query.contains("rocketmq_topic_queue_number") => {
+            assert!(!query.contains("orders"), "{query}");
+            scraped.queues.map(|queues| queues.to_string())
+        }
+        query if query.contains("rocketmq_consumer_ready_messages") => scraped.ready.clone(),
         "together" => Some("1".to_owned()),
+        "vector(60000)" => Some("60000".to_owned()),
         "db_load" => scraped.load.map(|load| load.to_string()),
         _ => None,
     };
@@ -113,6 +127,21 @@ async fn answer(scraped: &Scraped, request: Request<Incoming>) -> http::Result<R
     let sample = value
         .map(|value| format!(r#"{{"metric":{{}},"value":[{now},"{value}"]}}"#))
         .unwrap_or_default();
+    let of_queue = |(number, lag): (usize, &u64)| {
+        format!(
+            r#"{{"metric":{{"node_id":"main","topic":"orders","queue_id":"{number}"}},"value":[{now},"{lag}"]}}"#
+        )
+    };
+    let sample = match query.contains("rocketmq_consumer_queue_lag_messages") {
+        true => scraped
+            .by_queue
+            .iter()
+            .enumerate()
+            .map(of_queue)
+            .collect::<Vec<_>>()
+            .join(","),
+        false => sample,
+    };
     let body = format!(r#"{{"status":"success","data":{{"resultType":"vector","result":[{sample}]}}}}"#);
     Response::builder().status(200).body(Full::new(Bytes::from(body)))
 }

@@ -46,6 +46,37 @@ async fn a_backlog_brings_as_many_replicas_as_there_are_queues_and_never_one_mor
 }
 
 #[tokio::test]
+async fn queues_with_lag_are_the_cap_whatever_the_query_for_the_lag() {
+    let own = r#", lag: {query: 'sum(rocketmq_consumer_ready_messages{cluster="main",namespace=~"|shop"})'}"#;
+    for more in ["", own] {
+        let case = Case::new("60000", &format!("cap: {{policy: QueuesWithLag}}{more}")).await;
+        case.prometheus
+            .scrape(|scraped| scraped.by_queue = vec![59_990, 0, 10]);
+        case.evaluate().await.unwrap();
+        assert_eq!(case.scaled(), [2], "{more}");
+        assert_eq!(case.condition("ScalingLimited"), "True:QueuesWithLag", "{more}");
+    }
+}
+
+#[tokio::test]
+async fn the_age_of_the_oldest_message_is_told_where_prometheus_knows_it_and_hinders_nothing_where_not() {
+    let own = r#"lag: {query: 'sum(rocketmq_consumer_ready_messages{cluster="main",namespace=~"|shop"})'}"#;
+    for (fields, oldest, wanted) in [
+        ("", Some(7_999), Some(7)),
+        ("", Some(0), Some(0)),
+        ("", None, None),
+        (own, Some(7_999), None),
+    ] {
+        let case = Case::new("60000", fields).await;
+        case.prometheus.scrape(|scraped| scraped.oldest = oldest);
+        case.evaluate().await.unwrap();
+        assert_eq!(case.scaled(), [8], "{fields} {oldest:?}");
+        let age = case.status()["lag"]["ageSeconds"].as_u64();
+        assert_eq!(age, wanted, "{fields} {oldest:?}");
+    }
+}
+
+#[tokio::test]
 async fn the_status_is_written_under_a_name_of_its_own_and_only_when_it_has_changed() {
     let case = Case::new("500", "").await;
     for ready in ["500", "500", "501", "502"] {

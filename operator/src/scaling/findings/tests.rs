@@ -1,7 +1,7 @@
 //! Decisions, and the conditions that follow.
 
 use super::*;
-use crate::autoscale::{History, Lag, Pauses, Policy, Target, Time, decide};
+use crate::autoscale::{History, Lag, Lasting, Pauses, Policy, ReplicasWriter, Said, Target, Time, decide};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time as At};
 use sluice_operator_api::conditions;
 use std::collections::BTreeMap;
@@ -31,6 +31,8 @@ fn observed(replicas: u32, ready: u64) -> Observed {
         dead_letters_total: None,
         pauses: Pauses::default(),
         conflict: None,
+        writer: None,
+        said: Said::default(),
     }
 }
 
@@ -90,7 +92,7 @@ fn what_the_lag_comes_to_becomes_conditions() {
             "mode: Disabled",
             1,
             60_000,
-            ["ScalingActive=False:Disabled", "ScalingLimited=False:NotLimited"],
+            ["ScalingActive=False:Disabled", "ScalingLimited=Unknown:Disabled"],
         ),
     ] {
         has(yaml, &observed(replicas, ready), &wanted);
@@ -129,6 +131,23 @@ fn a_lag_that_is_not_known_becomes_conditions() {
         &without(MissingKind::Stale),
         &["FallbackActive=True:Fallback"],
     );
+}
+
+#[test]
+fn what_is_left_out_of_the_lag_is_told_of() {
+    let mut observed = observed(8, 8000);
+    for (left_out, told) in [
+        (None, "the lag can be told"),
+        (
+            Some("the brokers have no topic 'bills'"),
+            "the lag can be told, but not all of it: the brokers have no topic 'bills'",
+        ),
+    ] {
+        observed.lag.as_mut().unwrap().left_out = left_out.map(str::to_owned);
+        let found = found(&policy(""), &observed, NOW);
+        let available = conditions::find(&found, ConditionType::MetricsAvailable).unwrap();
+        assert_eq!((&*available.status, &*available.message), ("True", told));
+    }
 }
 
 #[test]
@@ -175,6 +194,116 @@ fn what_holds_replicas_becomes_conditions() {
             "GuardActive=False:NoGuardActive",
         ],
     );
+}
+
+#[test]
+fn that_no_bound_holds_replicas_is_said_only_where_something_is_asked_for() {
+    let unread = || Missing {
+        kind: MissingKind::Stale,
+        detail: "why".to_owned(),
+    };
+    let with = |change: &dyn Fn(&mut Observed)| {
+        let mut observed = observed(4, 4000);
+        change(&mut observed);
+        observed
+    };
+    let unknown = with(&|observed| observed.lag = Err(unread()));
+    let conflict = with(&|observed| observed.conflict = Some("HorizontalPodAutoscaler x".to_owned()));
+    let paused = with(&|observed| observed.pauses.all = true);
+    let rolling = with(&|observed| observed.target.rolling_out = true);
+    let asked = with(&|_| ());
+    let near = with(&|observed| observed.lag.as_mut().unwrap().ready = 4100);
+    let few = with(&|observed| observed.target.replicas = 0);
+    let recommend = "mode: Recommend";
+    let fallback = "onMetricsMissing: {action: Fallback, afterSeconds: 0, fallbackReplicas: 6}";
+    for (yaml, observed, wanted, words) in [
+        ("", &unknown, "Unknown SampleStale", "the lag cannot be told"),
+        (
+            recommend,
+            &unknown,
+            "Unknown SampleStale",
+            "the lag cannot be told",
+        ),
+        ("", &conflict, "Unknown OtherAutoscaler", "something else scales"),
+        ("", &paused, "Unknown Paused", "an annotation pauses it"),
+        ("", &rolling, "Unknown RollingOut", "being exchanged"),
+        (
+            "",
+            &asked,
+            "False NotLimited",
+            "replicas are what the lag asks for",
+        ),
+        (
+            recommend,
+            &asked,
+            "False NotLimited",
+            "the recommended replicas are",
+        ),
+        ("", &near, "False NotLimited", "within the tolerance"),
+        (
+            "minReplicas: 2",
+            &few,
+            "False NotLimited",
+            "the least number that there is to be",
+        ),
+        (fallback, &unknown, "False NotLimited", "the fallback's"),
+    ] {
+        let found = found(&policy(yaml), observed, NOW);
+        let limited = conditions::find(&found, ConditionType::ScalingLimited).unwrap();
+        let told = format!("{} {}", limited.status, limited.reason);
+        assert_eq!(told, wanted, "{yaml} {words}: {}", limited.message);
+        assert!(
+            limited.message.contains(words),
+            "{yaml} {words}: {}",
+            limited.message
+        );
+    }
+}
+
+#[test]
+fn who_puts_replicas_back_is_named_with_what_to_do_about_it() {
+    let policy = policy("");
+    let reverts = vec![Time(NOW.0 - 120), Time(NOW.0 - 60), NOW];
+    let history = History::resumed(Lasting {
+        reverts,
+        ..Lasting::default()
+    });
+    let writer = ReplicasWriter {
+        name: "argocd-controller".to_owned(),
+        operation: "Apply".to_owned(),
+        subresource: None,
+        at: Some(Time(0)),
+    };
+    let rows = [
+        (
+            Some(writer),
+            [
+                "by argocd-controller (Apply at 1970-01-01T00:00:00Z)",
+                "ignoreDifferences",
+            ],
+        ),
+        (
+            None,
+            ["managedFields of the workload do not say", "what is applied"],
+        ),
+    ];
+    for (writer, words) in rows {
+        let observed = Observed {
+            writer,
+            ..observed(1, 60_000)
+        };
+        let decision = decide(&policy, &observed, &history, NOW);
+        let mut all = Vec::new();
+        let now = At("2026-01-01T00:00:00Z".parse().unwrap());
+        for finding in findings(policy.mode, &observed, &decision) {
+            conditions::set(&mut all, finding, Some(1), &now);
+        }
+        let found = conditions::find(&all, ConditionType::ReplicasContended).unwrap();
+        assert_eq!((&*found.status, &*found.reason), ("True", "ReplicasReverted"));
+        for word in words.into_iter().chain(["sluice.dev/force-sync"]) {
+            assert!(found.message.contains(word), "{}", found.message);
+        }
+    }
 }
 
 #[test]

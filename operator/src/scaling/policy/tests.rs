@@ -63,7 +63,7 @@ mode: Recommend
 minReplicas: 0
 maxReplicas: 64
 cap: {policy: QueueCount, evenDistribution: Preferred, consumersPerPod: 2}
-lag: {messagesPerReplica: 500, activationMessages: 20, excludeStuckQueuesAfterSeconds: 300}
+lag: {source: Broker, messagesPerReplica: 500, activationMessages: 20, excludeStuckQueuesAfterSeconds: 300}
 onMetricsMissing: {action: Fallback, afterSeconds: 120, fallbackReplicas: 4, fallbackPolicy: Exact}
 ",
     ));
@@ -174,6 +174,14 @@ fn what_cannot_be_followed_is_refused_by_its_field() {
             "autoscaling.lag.messagesPerReplica is 0",
         ),
         (
+            "maxReplicas: 8\nlag: {excludeStuckQueuesAfterSeconds: 300}",
+            "autoscaling.lag.excludeStuckQueuesAfterSeconds needs what is done",
+        ),
+        (
+            "maxReplicas: 8\ncap: {policy: None, evenDistribution: Preferred}",
+            "autoscaling.cap.evenDistribution belongs to the policy QueueCount",
+        ),
+        (
             "maxReplicas: 8\nbehavior: {scaleUp: {stepPolicies: [{type: Pods, value: 1, periodSeconds: 0}]}}",
             "autoscaling.behavior.scaleUp.stepPolicies[0].periodSeconds is 0: give a number from 1 on",
         ),
@@ -196,6 +204,10 @@ fn what_cannot_be_followed_is_refused_by_its_field() {
         (
             "maxReplicas: 8\nguards: [{name: a, type: ThroughputRegression, action: Suspend}]",
             "its action is RevertLastStep",
+        ),
+        (
+            "maxReplicas: 8\nguards: [{name: a, type: ThroughputRegression, forSeconds: 60}]",
+            "the guard \"a\" has forSeconds, which would do nothing",
         ),
         (
             "maxReplicas: 8\nguards: [{name: a, type: PendingPods}, {name: a, type: PendingPods}]",

@@ -173,6 +173,7 @@ async fn a_target_that_was_changed_meanwhile_is_not_written() {
         selector: String::new(),
         ready: None,
         rolling_out: false,
+        writer: None,
         version: "40".to_owned(),
     };
     let error = targets.write("shop", &target(), &seen, 8).await.unwrap_err();
@@ -188,7 +189,10 @@ async fn a_deployment_is_read_at_one_go() {
     });
     let workload = json!({
         "kind": "Deployment", "apiVersion": "apps/v1",
-        "metadata": { "name": "billing", "namespace": "shop", "resourceVersion": "41" },
+        "metadata": {
+            "name": "billing", "namespace": "shop", "resourceVersion": "41",
+            "managedFields": [{ "manager": "helm", "operation": "Update", "fieldsV1": { "f:spec": { "f:replicas": {} } } }],
+        },
         "spec": {
             "replicas": 3,
             "selector": { "matchLabels": { "app": "billing" }, "matchExpressions": [{ "key": "old", "operator": "DoesNotExist" }] },
@@ -208,6 +212,12 @@ async fn a_deployment_is_read_at_one_go() {
         selector: "app=billing,!old".to_owned(),
         ready: Some(2),
         rolling_out: false,
+        writer: Some(ReplicasWriter {
+            name: "helm".to_owned(),
+            operation: "Update".to_owned(),
+            subresource: None,
+            at: None,
+        }),
         version: "41".to_owned(),
     };
     assert_eq!(seen, wanted);

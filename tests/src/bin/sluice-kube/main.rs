@@ -2,47 +2,36 @@
 
 #![forbid(unsafe_code)]
 
+mod args;
+mod foreign;
 mod hold;
 mod images;
 mod up;
 
-use std::path::PathBuf;
+use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::{Parser, Subcommand};
+use clap::Parser as _;
 
-/// A Kubernetes of one node on this machine.
-#[derive(Parser)]
-#[command(name = "sluice-kube")]
-struct Args {
-    #[command(subcommand)]
-    command: Command,
+use crate::args::{Args, Command};
+
+fn main() -> ExitCode {
+    match run(Args::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
-#[derive(Subcommand)]
-enum Command {
-    /// Start it, wait until it is ready, and tell how to use it
-    Up(Place),
-    /// Make the images of the broker and the operator, and hand them to it
-    Images(Place),
-    /// End it and remove everything of it
-    Down(Place),
-    /// Run it until a signal comes (what up starts)
-    #[command(hide = true)]
-    Hold(Place),
-}
-
-#[derive(clap::Args)]
-struct Place {
-    /// Everything that it writes is in this folder
-    folder: PathBuf,
-}
-
-fn main() -> Result<()> {
-    match Args::parse().command {
+fn run(command: Command) -> Result<()> {
+    match command {
         Command::Up(place) => up::up(&place.folder),
         Command::Images(place) => images::hand_over(&place.folder),
         Command::Down(place) => up::down(&place.folder),
+        Command::Prepare(named) => foreign::prepare(&named),
+        Command::Clear(named) => foreign::clear(&named),
         Command::Hold(place) => hold::hold(&place.folder),
     }
 }

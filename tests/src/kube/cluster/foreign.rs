@@ -6,6 +6,8 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, Result, ensure};
 use kube::Client;
 
+use super::belongings::Belongings;
+use super::fitness;
 use crate::kube::helm::Helm;
 use crate::kube::kubeconfig;
 use crate::kube::kubectl::Kubectl;
@@ -38,6 +40,40 @@ impl Foreign {
             )
         })?;
         Ok(Some(Self { context, load_image }))
+    }
+
+    /// The one of this context, into which no image gets: for a look at it, and for what suites have left there.
+    #[must_use]
+    pub fn of_context(context: &str) -> Self {
+        Self {
+            context: context.to_owned(),
+            load_image: "false".to_owned(),
+        }
+    }
+
+    /// Sees to it that suites can begin: that the cluster is one they can use, and has nothing of an earlier run in it. Gives
+    /// the names of what was removed.
+    ///
+    /// # Errors
+    /// When they cannot: what to do is in the error.
+    pub fn prepare(&self) -> Result<Vec<String>> {
+        let removed = self.clear()?;
+        fitness::is_free(&self.kubectl(), &self.context)?;
+        Ok(removed)
+    }
+
+    /// Removes what suites have made there, and gives the names of it.
+    ///
+    /// # Errors
+    /// When the cluster does not answer, or refuses.
+    pub fn clear(&self) -> Result<Vec<String>> {
+        let kubectl = self.kubectl();
+        fitness::answers(&kubectl, &self.context)?;
+        let left = Belongings::find(&kubectl)?;
+        if left.is_empty() {
+            return Ok(Vec::new());
+        }
+        left.remove(&kubectl)
     }
 
     /// A client with the rights that the context has.

@@ -4,7 +4,7 @@ use super::*;
 use crate::limits::IN_FLIGHT_MAX;
 
 /// What one selection looks through.
-const SCAN_MAX: usize = 16 * 1024;
+const SCAN_MAX: usize = limits::SCAN_MAX as usize;
 
 #[test]
 fn more_is_said_only_where_another_receive_would_find_something() {

@@ -53,6 +53,12 @@ fn empty_alternatives_are_passed_over_and_expressions_without_a_tag_or_with_too_
         TagFilter::parse(&vec!["t"; 1025].join("||")),
         Err(FilterError::TooMany(1024))
     );
+    let refusal = TagFilter::parse(&"||".repeat(1 << 20)).unwrap_err().to_string();
+    assert!(
+        refusal.contains("||…'") && refusal.len() < 400,
+        "{} bytes",
+        refusal.len()
+    );
 }
 
 #[test]

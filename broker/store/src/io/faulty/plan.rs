@@ -5,6 +5,7 @@ use sluice_core::hash::mix;
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// A fault to plant with [`FaultyIo::plant`](super::FaultyIo::plant). Counts start at the planting, with 1 for the next.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,6 +60,11 @@ pub enum Fault {
         /// The bytes on the bad medium.
         range: Range<u64>,
     },
+    /// Every sync of a file takes so long, beside what it takes by itself; all else goes on meanwhile.
+    SlowSyncs {
+        /// How much longer.
+        by: Duration,
+    },
     /// Every write writes only a part (at least one byte) of what it is given.
     ShortWrites,
     /// The process is killed before it can do operation number `at`, as
@@ -97,6 +103,7 @@ pub(super) struct Plan {
     space: Option<Space>,
     no_descriptors: Option<PathBuf>,
     short_writes: bool,
+    sync_delay: Duration,
     bad: Vec<(PathBuf, Range<u64>)>,
     random: u64,
 }
@@ -107,6 +114,11 @@ impl Plan {
             random: seed,
             ..Self::default()
         }
+    }
+
+    /// How long a sync takes beside what it takes by itself.
+    pub(super) fn sync_delay(&self) -> Duration {
+        self.sync_delay
     }
 
     pub(super) fn operations(&self) -> u64 {
@@ -123,6 +135,7 @@ impl Plan {
             Fault::SyncError { nth } => self.sync_error = Some(nth),
             Fault::SyncNoSpace { below, nth } => self.sync_no_space = Some((below, nth)),
             Fault::ReadError { path, range } => self.bad.push((path, range)),
+            Fault::SlowSyncs { by } => self.sync_delay = by,
             Fault::ShortWrites => self.short_writes = true,
             Fault::Stop { at } => self.stop_at = Some(at),
         }

@@ -21,6 +21,9 @@ final class Settings {
         if (command.has("ssl")) {
             builder.enableSsl(command.get("ssl").getAsBoolean());
         }
+        if (command.has("namespace")) {
+            builder.setNamespace(command.get("namespace").getAsString());
+        }
         if (command.has("requestTimeoutMs")) {
             builder.setRequestTimeout(millis(command, "requestTimeoutMs"));
         }

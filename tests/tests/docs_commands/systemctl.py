@@ -2,6 +2,7 @@
 """Stands in for systemd: runs what the service's unit says, as the user that it says, and holds the socket of the socket unit."""
 
 import os
+import pathlib
 import select
 import signal
 import socket
@@ -11,6 +12,7 @@ import time
 UNITS = "/etc/systemd/system"
 SERVICE, SOCKET = "sluice-broker.service", "sluice-broker.socket"
 HOME = os.environ["HOME"]
+READY = f"{HOME}/{SOCKET}.ready"
 FIRST_DESCRIPTOR = 3
 LOOK_EVERY = 0.05
 
@@ -75,7 +77,7 @@ def hold():
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     host, _, port = setting(SOCKET, "ListenStream").rpartition(":")
     listening = socket.create_server((host, int(port)), backlog=int(setting(SOCKET, "Backlog")))
-    open(f"{HOME}/{SOCKET}.ready", "w").close()
+    open(READY, "w").close()
     while True:
         connecting = bool(select.select([listening], [], [], LOOK_EVERY)[0])
         if (connecting or asked) and not process(SERVICE):
@@ -88,8 +90,10 @@ def start(unit):
     if process(unit):
         return
     if unit == SOCKET:
+        # A signal that comes before its handler is there would end the holder, so what an earlier one said does not count.
+        pathlib.Path(READY).unlink(missing_ok=True)
         fork(SOCKET, hold)
-        wait(lambda: os.path.exists(f"{HOME}/{SOCKET}.ready"))
+        wait(lambda: os.path.exists(READY))
     elif holder := process(SOCKET):
         os.kill(holder, signal.SIGUSR1)
         wait(lambda: process(SERVICE))

@@ -3,6 +3,7 @@
 //! [`run::Broker`] puts the parts together; everything is handed to who needs it, and nothing is global.
 
 mod admin;
+mod budget;
 pub mod clients;
 pub mod config;
 pub mod engine;

@@ -4,6 +4,7 @@ mod ports;
 mod sockets;
 
 use crate::admin::{self, Admin};
+use crate::budget::Budget;
 use crate::clients::{self, Clients};
 use crate::config::{self, AskError, Asked, Config, FlushMode};
 use crate::engine::{Clock, Engine, EngineOptions, SystemTime, TimeSource as _, Wakes, checkpoint_policy};
@@ -13,7 +14,7 @@ use crate::listener::{First, Routes};
 use crate::logging::{self, Logging};
 use crate::metrics::{Metrics, Sources};
 use crate::open_files::Shares;
-use crate::service::{Admission, Parts, Service};
+use crate::service::{Parts, Service};
 use crate::shutdown::{self, Shutdown};
 use crate::spans::Spans;
 use anyhow::Context as _;
@@ -78,11 +79,12 @@ impl Broker {
         let clients = Arc::new(Clients::at_most(config.limits.clients));
         let metrics = Metrics::new(&config.cluster_name, &config.broker_name, &config.data_dir)?;
         let metrics = Arc::new(metrics);
-        let admission = Arc::new(Admission::at_most(config.limits.unanswered_bytes));
+        let unanswered = Budget::of(config.limits.unanswered_bytes);
         let sources = Sources {
             engine: Arc::clone(&engine),
             clients: Arc::clone(&clients),
-            admission: Arc::clone(&admission),
+            unanswered: Arc::clone(&unanswered),
+            bounds: ports.bounds,
             live: Arc::clone(&config.live),
             ports: ports.sources.clone(),
         };
@@ -104,7 +106,7 @@ impl Broker {
             shutdown: shutdown.clone(),
             broker_name: config.broker_name,
             advertise: config.advertise,
-            admission,
+            unanswered,
         });
         background.push(tokio::spawn(service.follow_changes()));
         let service = client_port(service, &shutdown)?;
@@ -236,6 +238,7 @@ async fn open_engine(
         live: Arc::clone(&config.live),
         store_host: store_host(config, grpc),
         polls_max: config.limits.receives,
+        unread: Budget::of(config.limits.unread_bytes),
     };
     Ok(Engine::new(store, Clock::new(Box::new(time)), &wakes, options))
 }

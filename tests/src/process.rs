@@ -286,6 +286,19 @@ impl Broker {
             .sum())
     }
 
+    /// The sample of a metric whose label has this value.
+    ///
+    /// # Errors
+    /// When the metrics cannot be read, or there is none.
+    pub fn metric_of(&self, name: &str, label: &str, value: &str) -> Result<f64> {
+        let samples = self.metrics()?;
+        let has_it =
+            |sample: &&Sample| sample.name == name && sample.labels.get(label).is_some_and(|it| it == value);
+        let found = samples.iter().find(has_it);
+        let found = found.with_context(|| format!("there is no {name} with {label} {value}"))?;
+        Ok(found.value)
+    }
+
     /// Everything the process has said, over all its starts.
     ///
     /// # Errors

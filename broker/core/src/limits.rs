@@ -36,6 +36,8 @@ pub const SEND_MAX: usize = 4096;
 pub const ACKNOWLEDGE_MAX: usize = 32 * RECEIVE_MAX;
 /// Messages that one receive may take.
 pub const RECEIVE_MAX: usize = 32;
+/// Bytes of commands in the log that one receive brings, and with its last message at most one message more.
+pub const RECEIVE_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Entries that one receive looks through in one queue, and one pull in all: a bound on their work.
 pub const SCAN_MAX: u64 = 16 * 1024;
 /// Bytes of commands in the log that one pull brings, unless its first message alone is larger.

@@ -3,10 +3,9 @@
 
 use super::answered::counted;
 use super::status::{Denied, Failure};
-use crate::listener::{Answering, Peer, Routes, is_of, refuse};
+use crate::listener::{Answering, Arriving, Peer, Routes, is_of, refuse};
 use crate::metrics::AdminCalls;
 use hyper::Request;
-use hyper::body::Incoming;
 use hyper::header::AUTHORIZATION;
 use parking_lot::Mutex;
 use sluice_access::{By, Door, Shown};
@@ -107,7 +106,7 @@ impl Guarded {
     }
 
     /// Lets the call in, with the place that it takes if it is not open to all.
-    fn admit(&self, request: &mut Request<Incoming>) -> Result<Option<OwnedSemaphorePermit>, Denied> {
+    fn admit(&self, request: &mut Request<Arriving>) -> Result<Option<OwnedSemaphorePermit>, Denied> {
         // Every connection has put it there.
         let Some(peer) = request.extensions().get::<Peer>() else {
             return Err(Denied::Plaintext);
@@ -126,7 +125,7 @@ impl Guarded {
     }
 }
 
-impl Service<Request<Incoming>> for Guarded {
+impl Service<Request<Arriving>> for Guarded {
     type Response = Response<Body>;
     type Error = Infallible;
     type Future = Answering;
@@ -135,10 +134,10 @@ impl Service<Request<Incoming>> for Guarded {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, mut request: Request<Incoming>) -> Answering {
+    fn call(&mut self, mut request: Request<Arriving>) -> Answering {
         let call = (!is_open_to_all(&request)).then(|| self.calls.begin(request.uri().path()));
         let peer = request.extensions().get::<Peer>();
-        let busy = peer.and_then(|peer| peer.connection.busy());
+        let busy = peer.map(|peer| peer.connection.busy());
         let (place, answer) = match self.admit(&mut request) {
             Ok(place) => (place, self.routes.answer(request)),
             Err(denied) => (None, refuse(Failure::from(denied).into())),
@@ -153,7 +152,7 @@ impl Service<Request<Incoming>> for Guarded {
     }
 }
 
-fn is_open_to_all(request: &Request<Incoming>) -> bool {
+fn is_open_to_all(request: &Request<Arriving>) -> bool {
     let path = request.uri().path();
     OPEN_TO_ALL.iter().any(|name| is_of(path, name))
 }

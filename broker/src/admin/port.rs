@@ -40,7 +40,7 @@ impl Port {
             .transpose()?;
         Ok(Self {
             acceptor: certificate.acceptor(tls::PROTOCOL, client_ca.as_ref())?,
-            listener: listener.idle_give_way(),
+            listener: listener.kept_by_calls_that_say_so(),
             tokens,
             client_ca,
         })

@@ -184,6 +184,8 @@ impl From<EngineError> for Failure {
             EngineError::TopicClosed(_)
             | EngineError::OffsetOutside { .. }
             | EngineError::NoOffset { .. }
+            | EngineError::Unread(_)
+            | EngineError::OwnUnread(_)
             | EngineError::Unreadable { .. } => Reason::Internal,
             EngineError::NoTopic(_)
             | EngineError::TopicDeleted(_)

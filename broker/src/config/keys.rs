@@ -75,6 +75,9 @@ pub static KEYS: &[&Key] = &[
     &MAX_BODY_SIZE,
     &MAX_UNANSWERED_SENDS,
     &MAX_SEND_WAIT,
+    &MAX_UNFINISHED_REQUESTS,
+    &MAX_UNREAD_ANSWERS,
+    &MAX_TRANSFER_SECONDS,
     &FLUSH,
     &SEGMENT_SIZE,
     &CHECKPOINT_BYTES,
@@ -352,6 +355,39 @@ pub static MAX_SEND_WAIT: Key = Key {
     default: Some("500"),
     heading: LIMITS,
     help: "Milliseconds that a send may wait until the log writes it; later it is told to come again",
+    ..KEY
+};
+
+pub static MAX_UNFINISHED_REQUESTS: Key = Key {
+    name: "maxUnfinishedRequests",
+    flag: "max-unfinished-requests",
+    variable: "SLUICE_MAX_UNFINISHED_REQUESTS",
+    form: Form::Bytes(1 << 20, 1 << 40),
+    default: Some("128MiB"),
+    heading: LIMITS,
+    help: "What has come of requests that are not whole, and 4KiB each; further ones are told to come again",
+    ..KEY
+};
+
+pub static MAX_UNREAD_ANSWERS: Key = Key {
+    name: "maxUnreadAnswers",
+    flag: "max-unread-answers",
+    variable: "SLUICE_MAX_UNREAD_ANSWERS",
+    form: Form::Bytes(1 << 20, 1 << 40),
+    default: Some("128MiB"),
+    heading: LIMITS,
+    help: "Messages that were asked for and are not read yet, and 4KiB an answer; further receives are told to come again",
+    ..KEY
+};
+
+pub static MAX_TRANSFER_SECONDS: Key = Key {
+    name: "maxTransferSeconds",
+    flag: "max-transfer-seconds",
+    variable: "SLUICE_MAX_TRANSFER_SECONDS",
+    form: Form::Count(1, 3600),
+    default: Some("60"),
+    heading: LIMITS,
+    help: "Seconds in which a request has come to its end and messages are read; later their connection is closed",
     ..KEY
 };
 

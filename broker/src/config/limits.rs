@@ -21,6 +21,12 @@ pub struct Limits {
     pub unanswered_bytes: usize,
     /// How long a send may wait until the log writes it.
     pub send_wait: Duration,
+    /// Bytes that have come of requests that are not whole.
+    pub unfinished_bytes: usize,
+    /// Bytes of messages that were asked for and are not read.
+    pub unread_bytes: usize,
+    /// How long a request may be under way, and an answer unread.
+    pub transfer: Duration,
 }
 
 impl Limits {
@@ -35,6 +41,9 @@ impl Limits {
             body_bytes: size(&keys::MAX_BODY_SIZE)?,
             unanswered_bytes: size(&keys::MAX_UNANSWERED_SENDS)?,
             send_wait: number(&keys::MAX_SEND_WAIT).map(Duration::from_millis)?,
+            unfinished_bytes: size(&keys::MAX_UNFINISHED_REQUESTS)?,
+            unread_bytes: size(&keys::MAX_UNREAD_ANSWERS)?,
+            transfer: number(&keys::MAX_TRANSFER_SECONDS).map(Duration::from_secs)?,
         })
     }
 }

@@ -1,6 +1,7 @@
 //! Why a use case could not be done.
 
 use super::floors::{QueueReset, sums};
+use crate::budget::Exceeded;
 use sluice_core::ids::QueueOffset;
 use sluice_core::log::NotProposed;
 use sluice_core::state::{Group, Refused, Topic};
@@ -146,6 +147,14 @@ pub enum EngineError {
     /// A record or an entry could not be read.
     #[error("the store could not be read: {0}")]
     Read(String),
+    /// As many bytes of messages are unread as may be.
+    #[error("{0} bytes of messages were asked for and are not read yet: receive again after a moment")]
+    Unread(usize),
+    /// As many as one client may leave unread.
+    #[error(
+        "{0} bytes of messages that this client has asked for are not read yet: read them, or receive with fewer calls at a time"
+    )]
+    OwnUnread(usize),
     /// As many polls wait as may.
     #[error("{0} polls wait already: receive with fewer clients at a time")]
     PollsFull(usize),
@@ -172,6 +181,15 @@ impl EngineError {
                 Self::GroupDeleted(group.spec.name.clone())
             }
             other => other,
+        }
+    }
+}
+
+impl From<Exceeded> for EngineError {
+    fn from(exceeded: Exceeded) -> Self {
+        match exceeded {
+            Exceeded::All(max) => Self::Unread(max),
+            Exceeded::Own(max) => Self::OwnUnread(max),
         }
     }
 }

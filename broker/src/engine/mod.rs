@@ -39,6 +39,7 @@ pub use receive::{Receive, Received, Taken};
 pub use send::Outgoing;
 pub use settle::Settled;
 
+use crate::budget::Budget;
 use crate::config::Live;
 use answers::Answers;
 use arrivals::Arrivals;
@@ -64,6 +65,8 @@ pub struct EngineOptions {
     pub store_host: SocketAddr,
     /// Long polls that may wait at one time, over all groups; pulls count too.
     pub polls_max: usize,
+    /// The bound on messages that were asked for and are not read.
+    pub unread: Arc<Budget>,
 }
 
 /// The use cases over one broker's log.
@@ -143,6 +146,11 @@ impl Engine {
     /// How many polls wait or work at the moment.
     pub fn polls(&self) -> u64 {
         self.polls.load(Ordering::Relaxed)
+    }
+
+    /// The messages that were asked for and are not read.
+    pub fn unread(&self) -> &Budget {
+        &self.options.unread
     }
 
     /// How many polls may wait or work.

@@ -4,6 +4,7 @@
 use super::find::Found;
 use super::records::{Entries, HotEntries};
 use super::{Engine, EngineError, records};
+use crate::budget::Share;
 use sluice_core::entry::QueueEntry;
 use sluice_core::ids::{QueueId, QueueOffset, TopicQueue};
 use sluice_core::limits;
@@ -23,6 +24,8 @@ pub struct Pull {
     pub queue: QueueId,
     /// From where on, as the client has it: the queue need not have it.
     pub offset: i64,
+    /// The client's id.
+    pub client: Arc<str>,
     /// Which tags.
     pub filter: Arc<TagFilter>,
     /// At most this many messages.
@@ -32,10 +35,12 @@ pub struct Pull {
 }
 
 /// What a pull brings.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Pulled {
     /// In the order of the queue.
     pub messages: Vec<Found>,
+    /// What counts their bytes for as long as they are not read.
+    pub share: Option<Share>,
     /// Where the next pull goes on: behind them, and behind what the filter has left out.
     pub next: QueueOffset,
 }
@@ -148,7 +153,12 @@ impl<'a> Reading<'a> {
     /// Reads what was chosen, and keeps what the filter takes by its tag and not its hash alone. Answers whether the pull
     /// ends here.
     async fn read(&mut self, chosen: Vec<(QueueOffset, QueueEntry)>) -> Result<bool, EngineError> {
-        let entries = chosen.iter().map(|(_, entry)| *entry).collect();
+        if chosen.is_empty() {
+            return Ok(false);
+        }
+        let entries: Vec<_> = chosen.iter().map(|(_, entry)| *entry).collect();
+        let bytes = entries.iter().map(|entry| entry.size as usize).sum();
+        self.pulled.share = Some(self.engine.options.unread.admit(&self.pull.client, bytes)?);
         let commands = records::commands(&self.engine.store, entries).await?;
         for ((offset, entry), command) in chosen.into_iter().zip(commands) {
             let found = command.map_err(|error| error.to_string());
@@ -164,6 +174,9 @@ impl<'a> Reading<'a> {
                     return Ok(true);
                 }
             }
+        }
+        if self.pulled.messages.is_empty() {
+            self.pulled.share = None;
         }
         Ok(!self.pulled.messages.is_empty())
     }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::budget::Budget;
 use sluice_core::command::{Change, CreateGroup, CreateTopic, NewMessage, SettleItem, Types};
 use sluice_core::ids::{QueueId, TopicQueue};
 use sluice_core::limits::BATCH_COMMANDS_MAX;
@@ -29,6 +30,7 @@ mod pulling;
 mod resetting;
 mod restarts;
 mod sending;
+mod unread;
 mod unreadable;
 mod waking;
 
@@ -84,6 +86,7 @@ impl Setup {
             live: Arc::default(),
             store_host: "127.0.0.1:8081".parse().unwrap(),
             polls_max: 2_000,
+            unread: Budget::of(16 << 20),
         };
         let engine = Engine::new(
             store,

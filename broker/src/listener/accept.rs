@@ -1,8 +1,8 @@
 //! Accepting connections. Each has a task of its own from its first byte on, so that a silent one holds up nobody.
 
 use super::HANDSHAKE_TIMEOUT;
-use super::activity::{self, Activities};
-use super::io::{ClientIo, Ends};
+use super::activity::{self, Activities, Kept};
+use super::io::{Bounds, ClientIo, Ends};
 use super::opening::Opening;
 use super::places::{Lost, OpenConnections, Place};
 use super::serve::{self, Answers};
@@ -46,17 +46,19 @@ pub struct Listener {
     tcp: TcpListener,
     address: SocketAddr,
     connections_max: u32,
-    idle_give_way: bool,
+    kept: Kept,
+    bounds: Arc<Bounds>,
     open: OpenConnections,
 }
 
 impl Listener {
-    /// Over a socket that was opened for `address`. What comes beyond `connections_max` waits in the system's queue: it is not
-    /// accepted, and so it is no open file. Where idle ones give way, one more is, and gets the place of one that is idle.
+    /// Over a socket that was opened for `address`. Of what comes beyond `connections_max` one is accepted, and gets the place of
+    /// one that is idle. The others wait in the system's queue: they are no open files.
     pub fn over(
         opened: io::Result<TcpListener>,
         address: SocketAddr,
         connections_max: u32,
+        bounds: &Arc<Bounds>,
     ) -> Result<Self, ListenError> {
         let listener = opened.and_then(|tcp| {
             let address = tcp.local_addr()?;
@@ -64,17 +66,18 @@ impl Listener {
                 tcp,
                 address,
                 connections_max,
-                idle_give_way: false,
+                kept: Kept::ByAnyCall,
+                bounds: Arc::clone(bounds),
                 open: OpenConnections::at_most(connections_max.into()),
             })
         });
         listener.map_err(|source| ListenError { address, source })
     }
 
-    /// From now on the connection that is idle longest is closed when all places are taken and one more comes.
-    pub fn idle_give_way(self) -> Self {
+    /// From now on only calls that [say so](super::Connection::busy) keep a connection from giving way.
+    pub fn kept_by_calls_that_say_so(self) -> Self {
         Self {
-            idle_give_way: true,
+            kept: Kept::ByCallsThatSaySo,
             ..self
         }
     }
@@ -113,29 +116,18 @@ impl Listener {
     ) {
         let (mut said, mut activities) = (None, Activities::default());
         loop {
-            let before = match self.idle_give_way {
-                true => None,
-                false => self.permit(places, &mut said).await,
-            };
             match self.tcp.accept().await {
                 Ok((stream, remote)) => {
-                    let permit = match before {
-                        Some(permit) => Some(permit),
-                        None => {
-                            self.permit_of_an_idle_one(places, &mut activities, &mut said)
-                                .await
-                        }
-                    };
-                    let Some(permit) = permit else {
+                    let Some(permit) = self.permit(places, &mut activities, &mut said).await else {
                         return;
                     };
-                    let activity = self.idle_give_way.then(|| activities.one_more());
-                    let place = self.open.taken(permit, activity.clone());
+                    let activity = activities.one_more(self.kept);
+                    let place = self.open.taken(permit, Arc::clone(&activity));
                     let (tls, service, shutdown) = (tls.clone(), service.clone(), shutdown.clone());
-                    let open_ones = self.open.clone();
+                    let (open_ones, bounds) = (self.open.clone(), Arc::clone(&self.bounds));
                     tokio::spawn(async move {
-                        let opened =
-                            tokio::time::timeout(HANDSHAKE_TIMEOUT, open(stream, remote, &tls, place));
+                        let opened = open(stream, remote, &tls, place, bounds);
+                        let opened = tokio::time::timeout(HANDSHAKE_TIMEOUT, opened);
                         let opened = tokio::select! {
                             opened = opened => opened,
                             // Who has just come is told to go in HTTP/2's words, and comes again; who says nothing is not waited for.
@@ -143,7 +135,7 @@ impl Listener {
                             () = activity::displaced(activity) => return,
                         };
                         match opened {
-                            Ok(Ok(client)) => serve::connection(client, service, shutdown).await,
+                            Ok(Ok(client)) => serve::connection(client, service, shutdown, &open_ones).await,
                             Ok(Err(error)) => {
                                 open_ones.lose(Lost::Handshake);
                                 tracing::debug!(%remote, %error, "a connection came to nothing");
@@ -164,20 +156,9 @@ impl Listener {
         }
     }
 
-    /// For one connection, as soon as there is one. The semaphore is never closed.
+    /// For one connection: where all are taken, one that is idle gives way, and while none is, the next to end or to fall idle.
+    /// The semaphore is never closed.
     async fn permit(
-        &self,
-        places: &Arc<Semaphore>,
-        said: &mut Option<Instant>,
-    ) -> Option<OwnedSemaphorePermit> {
-        if places.available_permits() == 0 {
-            self.say_that_all_are_taken(said);
-        }
-        Arc::clone(places).acquire_owned().await.ok()
-    }
-
-    /// The same, where one that is idle gives way. While none is, the next to end or to fall idle does.
-    async fn permit_of_an_idle_one(
         &self,
         places: &Arc<Semaphore>,
         activities: &mut Activities,
@@ -217,11 +198,13 @@ async fn open(
     remote: SocketAddr,
     tls: &TlsAcceptor,
     place: Place,
+    bounds: Arc<Bounds>,
 ) -> io::Result<ClientIo> {
     stream.set_nodelay(true)?;
     let ends = Ends {
         remote,
         local: stream.local_addr()?,
+        bounds,
     };
     let mut first = [0];
     if stream.peek(&mut first).await? == 0 {

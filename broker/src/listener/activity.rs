@@ -1,14 +1,23 @@
-//! What a connection does, at a port where idle ones give way: with all places taken, the one that is idle longest is closed
-//! for a new one. So whoever holds connections without asking for anything keeps nobody out.
+//! What a connection does: with all places of its port taken, the one that is idle longest is closed for a new one. So whoever holds connections without asking for anything keeps nobody out.
 
 use parking_lot::Mutex;
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 use tokio::sync::Notify;
 
+/// What keeps a connection from giving way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kept {
+    /// Any call that runs on it.
+    ByAnyCall,
+    /// Calls that say so, since others are open to everyone.
+    ByCallsThatSaySo,
+}
+
 /// One connection's doing.
 #[derive(Debug)]
 pub(super) struct Activity {
+    kept: Kept,
     doing: Mutex<Doing>,
     gives_way: Notify,
 }
@@ -21,12 +30,13 @@ struct Doing {
 
 impl Activity {
     /// Nothing, from now on.
-    pub(super) fn new() -> Arc<Self> {
+    pub(super) fn new(kept: Kept) -> Arc<Self> {
         let doing = Doing {
             calls: 0,
             idle_since: Instant::now(),
         };
         Arc::new(Self {
+            kept,
             doing: Mutex::new(doing),
             gives_way: Notify::new(),
         })
@@ -38,18 +48,20 @@ impl Activity {
         (doing.calls == 0).then_some(doing.idle_since)
     }
 
+    /// A call begins, whichever it is.
+    pub(super) fn any_call(self: &Arc<Self>) -> Option<Busy> {
+        (self.kept == Kept::ByAnyCall).then(|| self.busy())
+    }
+
     pub(super) fn busy(self: &Arc<Self>) -> Busy {
         self.doing.lock().calls += 1;
         Busy(Arc::clone(self))
     }
 }
 
-/// Until the connection is to give way. Without an activity it never is.
-pub(super) async fn displaced(activity: Option<Arc<Activity>>) {
-    match activity {
-        Some(activity) => activity.gives_way.notified().await,
-        None => std::future::pending().await,
-    }
+/// Until the connection is to give way.
+pub(super) async fn displaced(activity: Arc<Activity>) {
+    activity.gives_way.notified().await
 }
 
 /// A call that runs.
@@ -70,9 +82,9 @@ pub(super) struct Activities(Vec<Weak<Activity>>);
 
 impl Activities {
     /// One more, which does nothing yet.
-    pub(super) fn one_more(&mut self) -> Arc<Activity> {
+    pub(super) fn one_more(&mut self, kept: Kept) -> Arc<Activity> {
         self.0.retain(|activity| activity.strong_count() > 0);
-        let activity = Activity::new();
+        let activity = Activity::new(kept);
         self.0.push(Arc::downgrade(&activity));
         activity
     }
@@ -100,14 +112,15 @@ mod tests {
     use futures::FutureExt as _;
 
     fn gives_way(activity: &Arc<Activity>) -> bool {
-        displaced(Some(Arc::clone(activity))).now_or_never().is_some()
+        displaced(Arc::clone(activity)).now_or_never().is_some()
     }
 
     #[test]
     fn the_one_that_is_idle_longest_gives_way_and_busy_ones_do_not() {
         let mut all = Activities::default();
-        let [first, second, third] = [(); 3].map(|()| all.one_more());
+        let [first, second, third] = [(); 3].map(|()| all.one_more(Kept::ByCallsThatSaySo));
         let running = second.busy();
+        assert!(third.any_call().is_none(), "it does not say so");
         drop(first.busy());
         let expected = [(&third, true), (&first, true), (&second, false)];
         for (activity, displaced) in expected {
@@ -117,15 +130,24 @@ mod tests {
         drop(running);
         assert!(all.displace_one() && gives_way(&second));
         assert!(!all.displace_one(), "each is asked once");
-        assert!(displaced(None).now_or_never().is_none());
+    }
+
+    #[test]
+    fn where_any_call_keeps_a_connection_none_that_runs_one_gives_way() {
+        let mut all = Activities::default();
+        let connection = all.one_more(Kept::ByAnyCall);
+        let call = connection.any_call();
+        assert!(!all.displace_one());
+        drop(call);
+        assert!(all.displace_one() && gives_way(&connection));
     }
 
     #[test]
     fn connections_that_are_gone_are_forgotten() {
         let mut all = Activities::default();
-        drop(all.one_more());
+        drop(all.one_more(Kept::ByAnyCall));
         assert!(!all.displace_one());
-        let _standing = all.one_more();
+        let _standing = all.one_more(Kept::ByAnyCall);
         assert_eq!(all.0.len(), 1);
     }
 }

@@ -2,12 +2,16 @@
 
 use super::activity::{Activity, Busy};
 use super::places::Place;
+use super::transfers::Transfers;
+use crate::budget::Budget;
 use sluice_access::tls;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::task::{Context, Poll};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
@@ -15,16 +19,46 @@ use tokio_rustls::server::TlsStream;
 /// What every client of HTTP/2 says first (RFC 9113, section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
+/// What the connections of all ports may hold, and what was refused on them.
+#[derive(Debug)]
+pub struct Bounds {
+    /// What has come of requests that are not whole.
+    pub unfinished: Arc<Budget>,
+    /// In which time a request comes to its end, and an answer that is held is read. Later the connection is closed.
+    pub transfer: Duration,
+    /// Calls that were answered with nothing but a status of gRPC: what they brought is no request that a service can look at.
+    pub refused: AtomicU64,
+}
+
 /// Lives as long as its connection: whoever keeps a [`std::sync::Weak`] to it can tell whether that stands.
 #[derive(Debug)]
 pub struct Connection {
     place: Place,
+    remote: SocketAddr,
+    bounds: Arc<Bounds>,
+    transfers: Transfers,
 }
 
 impl Connection {
     /// A call runs on it until what is answered is dropped: meanwhile the connection gives way to no other.
-    pub fn busy(&self) -> Option<Busy> {
-        self.place.activity().map(Activity::busy)
+    pub fn busy(&self) -> Busy {
+        self.place.activity().busy()
+    }
+
+    pub(super) fn activity(&self) -> &Arc<Activity> {
+        self.place.activity()
+    }
+
+    pub(super) fn remote(&self) -> SocketAddr {
+        self.remote
+    }
+
+    pub(super) fn bounds(&self) -> &Bounds {
+        &self.bounds
+    }
+
+    pub(super) fn transfers(&self) -> &Transfers {
+        &self.transfers
     }
 }
 
@@ -94,9 +128,9 @@ impl ClientIo {
         Ok(true)
     }
 
-    /// What the connection does, where idle ones give way.
-    pub(super) fn activity(&self) -> Option<Arc<Activity>> {
-        self.peer.connection.place.activity().cloned()
+    /// What the connection does.
+    pub(super) fn activity(&self) -> &Arc<Activity> {
+        self.peer.connection.place.activity()
     }
 
     /// What calls know of this connection.
@@ -105,16 +139,22 @@ impl ClientIo {
     }
 }
 
-/// Both ends of a connection.
-#[derive(Clone, Copy, Debug)]
+/// Both ends of a connection, and what it may hold.
+#[derive(Clone, Debug)]
 pub(super) struct Ends {
     pub(super) remote: SocketAddr,
     pub(super) local: SocketAddr,
+    pub(super) bounds: Arc<Bounds>,
 }
 
 impl Ends {
     fn peer(self, place: Place, encrypted: bool, subject: Option<Arc<str>>) -> Peer {
-        let connection = Arc::new(Connection { place });
+        let connection = Arc::new(Connection {
+            place,
+            remote: self.remote,
+            transfers: Transfers::within(self.bounds.transfer),
+            bounds: self.bounds,
+        });
         Peer {
             remote: self.remote,
             local: self.local,

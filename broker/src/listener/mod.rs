@@ -3,16 +3,22 @@
 
 mod accept;
 mod activity;
+mod arriving;
+mod framing;
 mod health;
 mod io;
+mod leaving;
 pub mod opening;
 mod places;
 mod reflection;
 mod routes;
 mod serve;
+mod transfers;
 
 pub use accept::Listener;
-pub use io::{Connection, Peer};
+pub use arriving::Arriving;
+pub use io::{Bounds, Connection, Peer};
+pub use leaving::Unread;
 pub use places::{Lost, OpenConnections};
 pub use routes::{Answering, First, Routes, is_of, refuse};
 

@@ -27,12 +27,14 @@ pub enum Lost {
     Silent,
     /// A newer one took its place.
     Displaced,
+    /// A request on it did not come to its end in time, or an answer was not read.
+    Stalled,
     /// The system did not give it: most likely too many files are open.
     NotAccepted,
 }
 
 impl Lost {
-    const NAMES: [&'static str; 4] = ["handshake", "silent", "displaced", "not_accepted"];
+    const NAMES: [&'static str; 5] = ["handshake", "silent", "displaced", "stalled", "not_accepted"];
 }
 
 impl OpenConnections {
@@ -79,7 +81,7 @@ impl OpenConnections {
     }
 
     /// One connection more, which holds a permit.
-    pub(super) fn taken(&self, permit: OwnedSemaphorePermit, activity: Option<Arc<Activity>>) -> Place {
+    pub(super) fn taken(&self, permit: OwnedSemaphorePermit, activity: Arc<Activity>) -> Place {
         Place {
             _standing: self.opened(),
             _permit: permit,
@@ -103,13 +105,13 @@ impl Drop for Standing {
 pub(super) struct Place {
     _standing: Standing,
     _permit: OwnedSemaphorePermit,
-    activity: Option<Arc<Activity>>,
+    activity: Arc<Activity>,
 }
 
 impl Place {
-    /// What its connection does, at a port where idle ones give way.
-    pub(super) fn activity(&self) -> Option<&Arc<Activity>> {
-        self.activity.as_ref()
+    /// What its connection does.
+    pub(super) fn activity(&self) -> &Arc<Activity> {
+        &self.activity
     }
 }
 

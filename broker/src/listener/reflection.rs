@@ -1,11 +1,11 @@
 //! Reflection: tools such as grpcurl learn the calls of a port from the port.
 
+use super::arriving::Arriving;
 use super::routes::{Answering, Routes};
 use crate::shutdown::Shutdown;
 use futures::StreamExt as _;
 use http_body_util::{BodyStream, StreamBody};
 use hyper::Request;
-use hyper::body::Incoming;
 use std::convert::Infallible;
 use std::task::{Context, Poll};
 use tonic::body::Body;
@@ -38,7 +38,7 @@ impl<S: NamedService> NamedService for Ending<S> {
     const NAME: &'static str = S::NAME;
 }
 
-impl<S> Service<Request<Incoming>> for Ending<S>
+impl<S> Service<Request<Arriving>> for Ending<S>
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future = Answering>,
 {
@@ -50,7 +50,7 @@ where
         self.0.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<Incoming>) -> Answering {
+    fn call(&mut self, request: Request<Arriving>) -> Answering {
         let stopping = self.1.clone();
         let stopped = Box::pin(async move { stopping.begun().await });
         self.0.call(request.map(|questions| {

@@ -1,10 +1,10 @@
 //! Several generated services on one port, told apart by the beginning of a call's path, `/package.Service/`.
 
+use super::arriving::Arriving;
 use super::health::Health;
 use super::reflection;
 use crate::shutdown::Shutdown;
 use hyper::Request;
-use hyper::body::Incoming;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -19,7 +19,7 @@ pub type Answering = BoxFuture<Response<Body>, Infallible>;
 
 /// A generated service.
 pub trait Serves:
-    Service<Request<Incoming>, Response = Response<Body>, Error = Infallible, Future = Answering>
+    Service<Request<Arriving>, Response = Response<Body>, Error = Infallible, Future = Answering>
     + NamedService
     + Clone
     + Send
@@ -29,7 +29,7 @@ pub trait Serves:
 }
 
 impl<S> Serves for S where
-    S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible, Future = Answering>
+    S: Service<Request<Arriving>, Response = Response<Body>, Error = Infallible, Future = Answering>
         + NamedService
         + Clone
         + Send
@@ -39,11 +39,11 @@ impl<S> Serves for S where
 }
 
 trait Route: Send + Sync {
-    fn answer(&self, request: Request<Incoming>) -> Answering;
+    fn answer(&self, request: Request<Arriving>) -> Answering;
 }
 
 impl<S: Serves> Route for S {
-    fn answer(&self, request: Request<Incoming>) -> Answering {
+    fn answer(&self, request: Request<Arriving>) -> Answering {
         // Generated services are handles, and always ready.
         self.clone().call(request)
     }
@@ -78,7 +78,7 @@ impl Routes {
     }
 
     /// Answers by the service that the path names.
-    pub fn answer(&self, request: Request<Incoming>) -> Answering {
+    pub fn answer(&self, request: Request<Arriving>) -> Answering {
         let path = request.uri().path();
         match self.0.iter().find(|(name, _)| is_of(path, name)) {
             Some((_, route)) => route.answer(request),
@@ -121,7 +121,7 @@ impl<S> First<S> {
     }
 }
 
-impl<S: Serves> Service<Request<Incoming>> for First<S> {
+impl<S: Serves> Service<Request<Arriving>> for First<S> {
     type Response = Response<Body>;
     type Error = Infallible;
     type Future = Answering;
@@ -130,7 +130,7 @@ impl<S: Serves> Service<Request<Incoming>> for First<S> {
         self.first.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<Incoming>) -> Answering {
+    fn call(&mut self, request: Request<Arriving>) -> Answering {
         if is_of(request.uri().path(), S::NAME) {
             self.first.call(request)
         } else {

@@ -4,7 +4,10 @@
 //! every call, and there is no hotter path.
 
 use super::activity;
+use super::arriving::Arriving;
 use super::io::ClientIo;
+use super::leaving;
+use super::places::{Lost, OpenConnections};
 use crate::shutdown::Shutdown;
 use hyper::Request;
 use hyper::body::Incoming;
@@ -12,6 +15,8 @@ use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tonic::body::Body;
 use tonic::codegen::{Service, http::Response};
@@ -26,13 +31,15 @@ const HEADER_BYTES_MAX: u32 = 16 << 10;
 /// Finds connections whose other end is gone without a word. Clients may ping as often as they like.
 const KEEPALIVE_EVERY: Duration = Duration::from_secs(30);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+/// Among the headers it is an answer without anything else.
+const GRPC_STATUS: &str = "grpc-status";
 /// An idle connection that gives way may take so long to hear of it: another waits for its place.
 const GIVES_WAY_WITHIN: Duration = Duration::from_secs(1);
 
 /// What answers requests: a generated gRPC server, or several by their paths.
 pub trait Answers:
     Service<
-        Request<Incoming>,
+        Request<Arriving>,
         Response = Response<Body>,
         Error = Infallible,
         Future: Future<Output = Result<Response<Body>, Infallible>> + Send + 'static,
@@ -45,7 +52,7 @@ pub trait Answers:
 
 impl<S> Answers for S where
     S: Service<
-            Request<Incoming>,
+            Request<Arriving>,
             Response = Response<Body>,
             Error = Infallible,
             Future: Future<Output = Result<Response<Body>, Infallible>> + Send + 'static,
@@ -56,15 +63,44 @@ impl<S> Answers for S where
 {
 }
 
-/// Serves one connection to its end. Once the shutdown begins, or it gives way to another, running calls end and no new one
-/// begins.
-pub(super) async fn connection(client: ClientIo, service: impl Answers, shutdown: Shutdown) {
-    let (peer, activity) = (client.peer(), client.activity());
+/// Serves one connection to its end, or until something on its way over it takes too long: then it is closed, for nothing else
+/// would end what neither comes nor goes.
+pub(super) async fn connection(
+    client: ClientIo,
+    service: impl Answers,
+    shutdown: Shutdown,
+    open: &OpenConnections,
+) {
+    let peer = client.peer();
+    tokio::select! {
+        () = to_its_end(client, service, shutdown) => {}
+        () = peer.connection.transfers().overdue() => {
+            open.lose(Lost::Stalled);
+            let (remote, within) = (peer.remote, peer.connection.bounds().transfer);
+            tracing::warn!(%remote, ?within, "a request did not come to its end in time, or an answer was not read: its connection is closed");
+        }
+    }
+}
+
+/// Once the shutdown begins, or it gives way to another, running calls end and no new one begins.
+async fn to_its_end(client: ClientIo, service: impl Answers, shutdown: Shutdown) {
+    let (peer, activity) = (client.peer(), Arc::clone(client.activity()));
     let remote = peer.remote;
-    let calls = service_fn(move |mut request: Request<Incoming>| {
+    let calls = service_fn(move |request: Request<Incoming>| {
+        let connection = Arc::clone(&peer.connection);
+        let mut request = Arriving::of(request, &connection);
         request.extensions_mut().insert(peer.clone());
         // Generated servers are always ready.
-        service.clone().call(request)
+        let answering = service.clone().call(request);
+        let busy = connection.activity().any_call();
+        async move {
+            let answer = answering.await?;
+            drop(busy);
+            if answer.headers().contains_key(GRPC_STATUS) {
+                connection.bounds().refused.fetch_add(1, Ordering::Relaxed);
+            }
+            Ok::<_, Infallible>(leaving::held(answer, &connection))
+        }
     });
     let served = http2::Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())
@@ -84,12 +120,12 @@ pub(super) async fn connection(client: ClientIo, service: impl Answers, shutdown
             served.as_mut().graceful_shutdown();
             served.await
         }
-        () = activity::displaced(activity.clone()) => {
+        () = activity::displaced(Arc::clone(&activity)) => {
             served.as_mut().graceful_shutdown();
             match tokio::time::timeout(GIVES_WAY_WITHIN, served.as_mut()).await {
                 Ok(ended) => ended,
                 // A call may have begun meanwhile.
-                Err(_) if activity.is_some_and(|activity| activity.idle_since().is_none()) => served.await,
+                Err(_) if activity.idle_since().is_none() => served.await,
                 Err(_) => Ok(()),
             }
         }

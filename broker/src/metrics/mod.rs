@@ -20,10 +20,11 @@ pub use connections::PortSources;
 pub use rpc::{Call, Rpc, RpcMetrics};
 pub use traffic::{Inflow, Outflow, TrafficMetrics};
 
+use crate::budget::Budget;
 use crate::clients::Clients;
 use crate::config::Live;
 use crate::engine::Engine;
-use crate::service::Admission;
+use crate::listener::Bounds;
 use backlog::Backlogs;
 use members::Members;
 use page::{Common, Page};
@@ -67,7 +68,9 @@ pub struct Sources {
     /// The clients.
     pub clients: Arc<Clients>,
     /// The bodies on their way into the log.
-    pub admission: Arc<Admission>,
+    pub unanswered: Arc<Budget>,
+    /// What connections hold, and what was refused on them.
+    pub bounds: Arc<Bounds>,
     /// The keys that can change while the broker runs: whether each queue of each subscription has series of its own.
     pub live: Arc<Live>,
     /// The ports.

@@ -2,6 +2,7 @@
 
 use super::Sources;
 use super::page::{Family, Page};
+use std::sync::atomic::Ordering;
 
 const QUEUE: &[&str] = &["queue"];
 
@@ -39,7 +40,9 @@ pub(super) fn write(page: &mut Page<'_>, sources: &Sources) {
     let queues = [
         ("log_commands", commands),
         ("log_bytes", bytes),
-        ("body_bytes", sources.admission.bytes()),
+        ("body_bytes", sources.unanswered.bytes()),
+        ("unfinished_bytes", sources.bounds.unfinished.bytes()),
+        ("unread_bytes", engine.unread().bytes()),
         ("polls", (engine.polls() as usize, engine.polls_max())),
         ("clients", sources.clients.number()),
     ];
@@ -49,7 +52,10 @@ pub(super) fn write(page: &mut Page<'_>, sources: &Sources) {
     page.few(&LIMIT, limits);
     let (log, ..) = store.stats();
     let here = [
-        ("bodies", sources.admission.refused()),
+        ("bodies", sources.unanswered.refused()),
+        ("unfinished", sources.bounds.unfinished.refused()),
+        ("request", sources.bounds.refused.load(Ordering::Relaxed)),
+        ("unread", engine.unread().refused()),
         ("clients", sources.clients.refused()),
     ];
     let reasons = log.refused().chain(engine.refusals().counts()).chain(here);

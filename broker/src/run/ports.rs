@@ -2,9 +2,10 @@
 
 use super::Sockets;
 use crate::admin::{self, Facts};
+use crate::budget::Budget;
 use crate::config::Config;
 use crate::http::{self, Health};
-use crate::listener::{Listener, OpenConnections};
+use crate::listener::{Bounds, Listener, OpenConnections};
 use crate::metrics::PortSources;
 use crate::open_files::Shares;
 use crate::tls;
@@ -13,6 +14,7 @@ use rustix::fs::{Access, access};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
@@ -24,6 +26,8 @@ pub(super) struct Ports {
     pub(super) http: SocketAddr,
     pub(super) facts: Facts,
     pub(super) sources: PortSources,
+    /// Over all connections.
+    pub(super) bounds: Arc<Bounds>,
 }
 
 impl Ports {
@@ -46,16 +50,23 @@ impl Ports {
             web.clone(),
             Arc::clone(health),
         )));
+        let bounds = Arc::new(Bounds {
+            unfinished: Budget::of(config.limits.unfinished_bytes),
+            transfer: config.limits.transfer,
+            refused: AtomicU64::default(),
+        });
         let clients = Listener::over(
             sockets.listen(config.grpc_listen).await,
             config.grpc_listen,
             shares.connections,
+            &bounds,
         );
         let clients = clients.with_context(|| taken("clients", "--grpc-listen"))?;
         let operators = Listener::over(
             sockets.listen(config.admin_listen).await,
             config.admin_listen,
             shares.admin,
+            &bounds,
         );
         let operators = operators.with_context(|| taken("the admin API", "--admin-listen"))?;
         sockets.all_taken()?;
@@ -77,6 +88,7 @@ impl Ports {
             ("http", web),
         ];
         Ok(Self {
+            bounds,
             sources: PortSources {
                 connections,
                 certificate: expiry,

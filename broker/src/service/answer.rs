@@ -2,6 +2,7 @@
 
 use super::frames::Frames;
 use super::pull_frames::PullFrames;
+use crate::budget::Share;
 use sluice_proto::v2::*;
 
 /// An answer of the protocol.
@@ -10,6 +11,10 @@ pub trait Answer: Sized {
     fn refused(status: Status) -> Self;
     /// The code of its status.
     fn code(&self) -> i32;
+    /// What is held until the answer was read, if its messages are to be counted.
+    fn unread(&mut self) -> Option<Share> {
+        None
+    }
 }
 
 macro_rules! answers {
@@ -48,6 +53,10 @@ impl Answer for Frames {
         Self::only(status)
     }
 
+    fn unread(&mut self) -> Option<Share> {
+        Self::unread(self)
+    }
+
     fn code(&self) -> i32 {
         Self::code(self)
     }
@@ -56,6 +65,10 @@ impl Answer for Frames {
 impl Answer for PullFrames {
     fn refused(status: Status) -> Self {
         Self::only(status)
+    }
+
+    fn unread(&mut self) -> Option<Share> {
+        Self::unread(self)
     }
 
     fn code(&self) -> i32 {

@@ -6,6 +6,7 @@ use super::Shared;
 use super::convert;
 use super::delivery::{self, Frame};
 use super::status;
+use crate::budget::Share;
 use crate::clients::Figures;
 use crate::engine::Taken;
 use crate::metrics::Outflow;
@@ -83,6 +84,11 @@ impl Frames {
 
     pub(super) fn code(&self) -> i32 {
         self.code
+    }
+
+    /// What holds the messages, which the answer as a whole takes over.
+    pub(super) fn unread(&mut self) -> Option<Share> {
+        self.messages.as_mut()?.left.share()
     }
 
     fn next(&mut self) -> Option<Content> {

@@ -1,7 +1,6 @@
 //! RocketMQ's gRPC service: each call decodes and checks, has the engine do it, and encodes the answer. One call a file.
 
 mod ack_message;
-mod admission;
 pub(crate) mod announcement;
 mod answer;
 pub mod ask;
@@ -39,14 +38,15 @@ mod turns;
 mod update_offset;
 pub mod validate;
 
+use crate::budget::Budget;
 use crate::clients::Clients;
 use crate::config::HostPort;
 use crate::engine::Engine;
+use crate::listener::Unread;
 use crate::metrics::{Metrics, Rpc};
 use crate::receipt::Receipts;
 use crate::shutdown::Shutdown;
 use crate::spans::{Asked, Spans};
-pub use admission::Admission;
 use answer::Answer;
 use begun::Begun;
 use frames::Frames;
@@ -79,8 +79,8 @@ pub struct Parts {
     pub advertise: Option<HostPort>,
     /// Bytes of the largest body that the log takes.
     pub body_max: usize,
-    /// The bound on bodies on their way.
-    pub admission: Arc<Admission>,
+    /// The bound on bodies on their way into the log.
+    pub unanswered: Arc<Budget>,
     /// Where spans of calls go, if they are wanted.
     pub spans: Option<Spans>,
 }
@@ -96,7 +96,7 @@ struct Shared {
     body_max: usize,
     receipts: Receipts,
     turns: Turns,
-    admission: Arc<Admission>,
+    unanswered: Arc<Budget>,
     spans: Option<Spans>,
 }
 
@@ -125,7 +125,7 @@ impl Service {
             advertise: parts.advertise.as_ref().map(endpoints::of),
             body_max: parts.body_max,
             turns: Turns::default(),
-            admission: parts.admission,
+            unanswered: parts.unanswered,
             spans: parts.spans,
         }))
     }
@@ -167,13 +167,18 @@ impl Service {
 /// Observes a call and turns its failure into the call's own answer. It takes what came out and not the work itself: a
 /// future handed on is kept twice, and copied with each call.
 fn answer<A: Answer>(call: Begun<'_>, result: Result<A, status::Failure>) -> Answered<A> {
-    let answer = result.unwrap_or_else(|failure| {
+    let mut answer = result.unwrap_or_else(|failure| {
         let (name, code) = (call.rpc().name(), failure.code.as_str_name());
         tracing::debug!(call = name, code, reason = %failure.message, "refused");
         A::refused(failure.into_status())
     });
     call.finish(answer.code());
-    Ok(Response::new(answer))
+    let unread = answer.unread();
+    let mut response = Response::new(answer);
+    if let Some(share) = unread {
+        response.extensions_mut().insert(Unread::from(share));
+    }
+    Ok(response)
 }
 
 #[tonic::async_trait]

@@ -4,6 +4,7 @@
 use super::delivery;
 use super::frames::Counters;
 use super::status;
+use crate::budget::Share;
 use crate::engine::Pulled;
 use crate::engine::find::Found;
 use sluice_core::ids::QueueOffset;
@@ -33,6 +34,7 @@ pub(super) struct Labels {
 struct Messages {
     labels: Labels,
     counters: Counters,
+    share: Option<Share>,
     left: std::vec::IntoIter<Found>,
 }
 
@@ -60,6 +62,7 @@ impl PullFrames {
         let messages = Messages {
             labels,
             counters,
+            share: pulled.share,
             left: pulled.messages.into_iter(),
         };
         Self {
@@ -70,6 +73,11 @@ impl PullFrames {
 
     pub(super) fn code(&self) -> i32 {
         self.code
+    }
+
+    /// What holds the messages, which the answer as a whole takes over.
+    pub(super) fn unread(&mut self) -> Option<Share> {
+        self.messages.as_mut()?.share.take()
     }
 
     fn next(&mut self) -> Option<Result<Content, Refusal>> {

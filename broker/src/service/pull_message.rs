@@ -35,6 +35,7 @@ pub(super) async fn handle(
         topic: Arc::clone(&topic),
         queue: named.queue,
         offset: request.offset,
+        client: client.id,
         filter,
         max: asked.clamp(1, limits::RECEIVE_MAX),
         deadline: arrived + wait,

@@ -46,10 +46,9 @@ async fn send(
     for message in &messages {
         check(message, shared.body_max)?;
     }
-    let _admitted = shared.admission.admit(
-        caller.client_id,
-        messages.iter().map(|message| message.body.len()).sum(),
-    )?;
+    let bytes = messages.iter().map(|message| message.body.len()).sum();
+    let admitted = shared.unanswered.admit(caller.client_id, bytes);
+    let _share = admitted.map_err(Invalid::from)?;
     let topic = shared.engine.topic(&name).await?;
     if topic.spec.closed {
         shared.engine.refusals().topic_is_closed();

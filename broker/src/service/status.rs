@@ -116,9 +116,12 @@ impl From<EngineError> for Failure {
         let code = match &error {
             // A full disk too: nothing was stored, and this is the one code on which clients wait before they try again.
             // The persistence timeouts say that a message is there, and only not synced yet.
-            EngineError::Busy | EngineError::Late(_) | EngineError::PollsFull(_) | EngineError::NoSpace => {
-                Code::TooManyRequests
-            }
+            EngineError::Busy
+            | EngineError::Late(_)
+            | EngineError::PollsFull(_)
+            | EngineError::Unread(_)
+            | EngineError::OwnUnread(_)
+            | EngineError::NoSpace => Code::TooManyRequests,
             EngineError::TooLarge { .. } => Code::MessageBodyTooLarge,
             EngineError::NotLeader(_) => Code::HaNotAvailable,
             EngineError::TopicNotFound(_)

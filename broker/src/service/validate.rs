@@ -1,6 +1,7 @@
 //! What clients may say: names, and the parts of a message. Checked once, here; inside nothing is checked again.
 
 use super::reserved;
+use crate::budget::Exceeded;
 use crate::units;
 use sluice_core::excerpt::excerpt;
 use sluice_core::limits;
@@ -165,6 +166,15 @@ pub enum Invalid {
     /// A call that this broker does not know.
     #[error("this broker does not implement {0}")]
     NotImplemented(&'static str),
+}
+
+impl From<Exceeded> for Invalid {
+    fn from(exceeded: Exceeded) -> Self {
+        match exceeded {
+            Exceeded::All(max) => Self::Overload(max),
+            Exceeded::Own(max) => Self::OwnOverload(max),
+        }
+    }
 }
 
 /// How many parts a request has: each costs more here than on its way.

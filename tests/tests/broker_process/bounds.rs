@@ -9,21 +9,14 @@ use sluice_tests::wait;
 
 use crate::traffic::SOON;
 
-/// The sample of a family whose label has this value.
-fn sample(broker: &Broker, family: &str, label: &str, value: &str) -> f64 {
-    let samples = broker.metrics().unwrap();
-    let found = samples
-        .iter()
-        .find(|sample| sample.name == family && sample.labels.get(label).is_some_and(|it| it == value));
-    found.unwrap_or_else(|| panic!("no {family} of {value}")).value
-}
-
 pub fn rejected(broker: &Broker, reason: &str) -> f64 {
-    sample(broker, "sluice_rejections_total", "reason", reason)
+    broker
+        .metric_of("sluice_rejections_total", "reason", reason)
+        .unwrap()
 }
 
 fn limit(broker: &Broker, queue: &str) -> f64 {
-    sample(broker, "sluice_queue_limit", "queue", queue)
+    broker.metric_of("sluice_queue_limit", "queue", queue).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -103,11 +96,17 @@ fn what_the_configuration_says_is_what_the_metrics_show() {
     let broker = Setup::new()
         .flag("--max-connections", "7")
         .flag("--max-unanswered-sends", "8MiB")
+        .flag("--max-unfinished-requests", "9MiB")
+        .flag("--max-unread-answers", "10MiB")
         .start()
         .unwrap();
     assert_eq!(
-        sample(&broker, "sluice_connections_limit", "listener", "client"),
+        broker
+            .metric_of("sluice_connections_limit", "listener", "client")
+            .unwrap(),
         7.0
     );
-    assert_eq!(limit(&broker, "body_bytes"), f64::from(8 << 20));
+    for (queue, mib) in [("body_bytes", 8), ("unfinished_bytes", 9), ("unread_bytes", 10)] {
+        assert_eq!(limit(&broker, queue), f64::from(mib << 20), "{queue}");
+    }
 }

@@ -8,4 +8,5 @@ mod frames;
 mod pings;
 mod protobuf;
 mod readers;
+mod requests;
 mod stage;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use sluice_proto::v2::Code;
 use sluice_tests::client::{Client, Receive, message};
 use sluice_tests::process::Broker;
@@ -42,11 +42,14 @@ pub fn nobody_is_connected(broker: &Broker) {
 }
 
 fn connections(broker: &Broker) -> Result<f64> {
-    let samples = broker.metrics()?;
-    let of_clients = samples.iter().find(|sample| {
-        sample.name == "sluice_connections" && sample.labels.get("listener").is_some_and(|it| it == "client")
-    });
-    Ok(of_clients.context("no connections are shown")?.value)
+    broker.metric_of("sluice_connections", "listener", "client")
+}
+
+/// How often something was refused because of a bound.
+pub fn refused(broker: &Broker, reason: &str) -> f64 {
+    broker
+        .metric_of("sluice_rejections_total", "reason", reason)
+        .unwrap()
 }
 
 /// Memory of the process that no file stands behind.

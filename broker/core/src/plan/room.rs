@@ -1,4 +1,5 @@
-//! How much one receive may propose over all its queues: one batch of the log carries it, or the log refuses all of it.
+//! How much one receive may propose over all its queues: one batch of the log carries it, or the log refuses all of it. And
+//! how much it may bring, which the broker holds until it is read.
 
 use super::select::Plan;
 use crate::command::{DeadLetter, Deliver};
@@ -10,6 +11,7 @@ pub struct Room {
     messages: usize,
     commands: usize,
     bytes: usize,
+    messages_bytes: usize,
 }
 
 impl Room {
@@ -19,6 +21,7 @@ impl Room {
             messages,
             commands: limits::BATCH_COMMANDS_MAX,
             bytes: batch_bytes.min(limits::BATCH_BYTES_MAX),
+            messages_bytes: limits::RECEIVE_BYTES_MAX,
         }
     }
 
@@ -34,6 +37,7 @@ impl Room {
             messages: self.messages.saturating_sub(plan.offers.len()),
             commands: self.commands.saturating_sub(load.commands),
             bytes: self.bytes.saturating_sub(load.bytes),
+            messages_bytes: self.messages_bytes.saturating_sub(messages_bytes(plan)),
         }
     }
 
@@ -48,9 +52,15 @@ impl Room {
         };
         // A dead letter is the largest thing that can follow.
         plan.offers.len() < self.messages
+            && messages_bytes(plan) < self.messages_bytes
             && load.commands + first.commands < self.commands
             && load.bytes + first.bytes + DeadLetter::BYTES_MAX <= self.bytes
     }
+}
+
+/// What the messages to hand out take in the log.
+fn messages_bytes(plan: &Plan) -> usize {
+    plan.offers.iter().map(|offer| offer.entry.size as usize).sum()
 }
 
 /// At most this much is what a plan's commands come to.

@@ -75,12 +75,15 @@ impl Engine {
             Some(chosen) => chosen,
             None => return Ok(Taken::nothing(self)),
         };
+        // Before they are read: what is refused is given back as if nobody had looked.
+        let share = self.options.unread.admit(&request.client, chosen.bytes())?;
         let (answer, answered) = oneshot::channel();
         let (engine, request) = (Arc::clone(self), Arc::clone(request));
         tokio::spawn(async move {
             let resumed = chosen.is_resumed();
             let messages = chosen.deliver(&engine, &request).await;
-            drop(answer.send(messages.map(|messages| Taken::new(&engine, messages, resumed))));
+            let taken = messages.map(|messages| Taken::new(&engine, messages, resumed).held_by(share));
+            drop(answer.send(taken));
         });
         answered.await.unwrap_or(Err(EngineError::Unknown))
     }

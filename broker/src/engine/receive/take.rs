@@ -10,6 +10,7 @@ use bytes::Bytes;
 use sluice_core::command::{Change, DeadLetter, Deliver, SettleItem, Standing, Take};
 use sluice_core::entry::QueueEntry;
 use sluice_core::ids::{GroupQueueId, QueueId, QueueOffset, TimeMs, TopicQueue};
+use sluice_core::limits;
 use sluice_core::log::{Batch, Results};
 use sluice_core::plan::{Plan, Room};
 use sluice_core::state::{Delivered, Done};
@@ -96,6 +97,16 @@ impl Chosen {
     /// Whether it repeats a delivery.
     pub(super) fn is_resumed(&self) -> bool {
         !self.resumed.is_empty()
+    }
+
+    /// Bytes in the log of what was chosen, at most.
+    pub(super) fn bytes(&self) -> usize {
+        if self.is_resumed() {
+            // Their entries are not known yet. They have been one receive's before.
+            return limits::RECEIVE_BYTES_MAX;
+        }
+        let offers = self.plans.iter().flat_map(|(_, plan)| &plan.offers);
+        offers.map(|offer| offer.entry.size as usize).sum()
     }
 
     /// Proposes what was chosen, and reads what was got.

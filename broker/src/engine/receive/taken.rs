@@ -2,6 +2,7 @@
 //! back, wherever on the way the call ends.
 
 use super::Received;
+use crate::budget::Share;
 use crate::engine::Engine;
 use sluice_core::command::{Change, SettleItem};
 use sluice_core::ids::GroupQueueId;
@@ -17,6 +18,7 @@ pub struct Taken {
     /// Whether they repeat a delivery.
     resumed: bool,
     hidden_ms: u64,
+    share: Option<Share>,
 }
 
 impl Taken {
@@ -26,7 +28,19 @@ impl Taken {
             left: messages.into_iter(),
             resumed,
             hidden_ms: 0,
+            share: None,
         }
+    }
+
+    /// Their bytes are counted until the share is dropped.
+    pub(super) fn held_by(mut self, share: Share) -> Self {
+        self.share = Some(share);
+        self
+    }
+
+    /// What counts their bytes, for whoever has them longer than this is there.
+    pub fn share(&mut self) -> Option<Share> {
+        self.share.take()
     }
 
     /// No messages.

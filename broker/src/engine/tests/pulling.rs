@@ -18,6 +18,7 @@ impl Fixture {
             topic: Arc::clone(&self.topic),
             queue: QueueId(0),
             offset,
+            client: "puller".into(),
             filter: Arc::default(),
             max: 32,
             deadline: Instant::now(),

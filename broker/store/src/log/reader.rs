@@ -19,6 +19,8 @@ use sluice_core::ids::{LogIndex, PhysicalOffset, Term};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+/// What is read of a frame keeps at most so many times its own size in memory.
+const FRAMES_KEPT_MAX: usize = 4;
 /// Read at a time when looking for a frame.
 const PIECE: usize = 256 << 10;
 
@@ -61,7 +63,13 @@ impl LogReader {
                     "the record does not lie within one frame",
                 ));
             }
-            let bytes = frame.bytes().slice(at..at + size as usize);
+            let range = at..at + size as usize;
+            // A slice keeps all of its frame in memory, for however long its reader has it.
+            let bytes = if range.len() * FRAMES_KEPT_MAX < frame.bytes().len() {
+                Bytes::copy_from_slice(&frame.bytes()[range])
+            } else {
+                frame.bytes().slice(range)
+            };
             return checked(bytes, path, at as u64);
         }
         let end = self.shared.positions.durable();

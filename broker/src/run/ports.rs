@@ -35,10 +35,13 @@ impl Ports {
         health: &Arc<Health>,
         background: &mut Vec<JoinHandle<()>>,
     ) -> anyhow::Result<Self> {
-        let listener = sockets.listen(config.http_listen).await;
+        let ports = wanted(config);
+        sockets.all_wanted(&ports)?;
+        let [grpc_port, admin_port, http_port] = &ports;
+        let listener = sockets.listen(http_port.address).await;
         let listener = listener
-            .with_context(|| format!("cannot listen on {}", config.http_listen))
-            .with_context(|| taken("health and metrics", "--http-listen"))?;
+            .with_context(|| format!("cannot listen on {}", http_port.address))
+            .with_context(|| http_port.taken())?;
         let http = listener.local_addr()?;
         let web = OpenConnections::at_most(shares.http as u64);
         background.push(tokio::spawn(http::serve(
@@ -46,19 +49,12 @@ impl Ports {
             web.clone(),
             Arc::clone(health),
         )));
-        let clients = Listener::over(
-            sockets.listen(config.grpc_listen).await,
-            config.grpc_listen,
-            shares.connections,
-        );
-        let clients = clients.with_context(|| taken("clients", "--grpc-listen"))?;
-        let operators = Listener::over(
-            sockets.listen(config.admin_listen).await,
-            config.admin_listen,
-            shares.admin,
-        );
-        let operators = operators.with_context(|| taken("the admin API", "--admin-listen"))?;
-        sockets.all_taken()?;
+        let listener = sockets.listen(grpc_port.address).await;
+        let clients = Listener::over(listener, grpc_port.address, shares.connections);
+        let clients = clients.with_context(|| grpc_port.taken())?;
+        let listener = sockets.listen(admin_port.address).await;
+        let operators = Listener::over(listener, admin_port.address, shares.admin);
+        let operators = operators.with_context(|| admin_port.taken())?;
         // Only now is anything written: a start that finds a port taken leaves nothing behind.
         own_folder(&config.data_dir)?;
         let certificate = tls::open(config)?;
@@ -90,9 +86,32 @@ impl Ports {
     }
 }
 
-/// What a port that is not to be had was for, and how to take another.
-fn taken(what: &str, flag: &str) -> String {
-    format!("the port for {what} is not to be had, {flag} names another")
+/// A port as the configuration has it.
+pub(super) struct Wanted {
+    /// What it is for.
+    pub(super) what: &'static str,
+    pub(super) flag: &'static str,
+    pub(super) address: SocketAddr,
+}
+
+impl Wanted {
+    /// That it is not to be had, and how to take another.
+    fn taken(&self) -> String {
+        format!(
+            "the port for {} is not to be had, {} names another",
+            self.what, self.flag
+        )
+    }
+}
+
+/// For clients, for operators, and HTTP.
+fn wanted(config: &Config) -> [Wanted; 3] {
+    let port = |what, flag, address| Wanted { what, flag, address };
+    [
+        port("clients", "--grpc-listen", config.grpc_listen),
+        port("the admin API", "--admin-listen", config.admin_listen),
+        port("health and metrics", "--http-listen", config.http_listen),
+    ]
 }
 
 /// Makes the folder, or looks whether anything can be made in it.

@@ -8,7 +8,7 @@ use crate::listener::{Listener, OpenConnections};
 use crate::metrics::PortSources;
 use crate::open_files::Shares;
 use crate::tls;
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use rustix::fs::{Access, access};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -36,6 +36,7 @@ impl Ports {
         background: &mut Vec<JoinHandle<()>>,
     ) -> anyhow::Result<Self> {
         let ports = wanted(config);
+        apart(&ports)?;
         sockets.all_wanted(&ports)?;
         let [grpc_port, admin_port, http_port] = &ports;
         let listener = sockets.listen(http_port.address).await;
@@ -102,6 +103,17 @@ impl Wanted {
             self.what, self.flag
         )
     }
+
+    /// Whether a socket at one keeps the system from opening one at the other.
+    fn excludes(&self, other: &Self) -> bool {
+        let (one, other) = (self.address, other.address);
+        let (own_ip, other_ip) = (one.ip(), other.ip());
+        let everywhere = own_ip.is_unspecified() || other_ip.is_unspecified();
+        one.port() != 0
+            && one.port() == other.port()
+            && own_ip.is_ipv4() == other_ip.is_ipv4()
+            && (everywhere || own_ip == other_ip)
+    }
 }
 
 /// For clients, for operators, and HTTP.
@@ -112,6 +124,24 @@ fn wanted(config: &Config) -> [Wanted; 3] {
         port("the admin API", "--admin-listen", config.admin_listen),
         port("health and metrics", "--http-listen", config.http_listen),
     ]
+}
+
+/// Whether each can have its own: the system would say of the second only that its address is in use.
+fn apart(ports: &[Wanted]) -> anyhow::Result<()> {
+    for (index, one) in ports.iter().enumerate() {
+        if let Some(other) = ports[..index].iter().find(|other| other.excludes(one)) {
+            bail!(
+                "the port for {} and the one for {} are the same, {} is {} and {} is {}: give them different ports",
+                other.what,
+                one.what,
+                other.flag,
+                other.address,
+                one.flag,
+                one.address
+            );
+        }
+    }
+    Ok(())
 }
 
 /// Makes the folder, or looks whether anything can be made in it.
@@ -125,4 +155,47 @@ fn own_folder(folder: &Path) -> anyhow::Result<()> {
                 folder.display()
             )
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_ports_at_one_address_are_told_apart_by_their_flags() {
+        let config = |flags: &[&str]| Config::of_flags(flags).unwrap();
+        for (flags, named) in [
+            (
+                &["--grpc-listen", "127.0.0.1:8082"][..],
+                ["--grpc-listen is 127.0.0.1:8082", "--admin-listen"],
+            ),
+            (
+                &["--grpc-listen", "0.0.0.0:5557"],
+                ["--grpc-listen is 0.0.0.0:5557", "--http-listen"],
+            ),
+            (
+                &["--http-listen", "0.0.0.0:8082"],
+                ["--admin-listen", "--http-listen is 0.0.0.0:8082"],
+            ),
+            (
+                &["--http-listen", "[::]:9000", "--grpc-listen", "[::1]:9000"],
+                ["--grpc-listen is [::1]:9000", "--http-listen is [::]:9000"],
+            ),
+        ] {
+            let error = apart(&wanted(&config(flags))).unwrap_err().to_string();
+            for part in named {
+                assert!(error.contains(part), "{error}");
+            }
+        }
+        for flags in [
+            &[][..],
+            &["--grpc-listen", "127.0.0.2:8082"],
+            // Whatever is free.
+            &["--grpc-listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"],
+            // The system says whether one can be had beside the other.
+            &["--grpc-listen", "[::1]:8082"],
+        ] {
+            apart(&wanted(&config(flags))).unwrap();
+        }
+    }
 }

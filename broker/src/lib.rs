@@ -24,3 +24,4 @@ pub mod shutdown;
 mod spans;
 mod tls;
 mod units;
+mod yaml;

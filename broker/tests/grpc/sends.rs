@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 const INIT: &str = "topics: [{name: normal, types: normal}, {name: fifo, types: fifo}]\n";
 
-// Quirk python-entry: one message, one entry.
+// Quirks python-entry, rust-multiple-results: one message, one entry, and OK for all of them where all are.
 #[tokio::test]
 async fn each_message_of_a_request_has_an_entry_in_its_place() {
     let fixture = Fixture::new().await;
@@ -61,6 +61,7 @@ async fn a_request_of_more_parts_than_any_has_is_refused_before_it_is_read() {
     assert!(refusal.message().contains("more than 32768 parts"), "{refusal}");
 }
 
+// Quirk rust-multiple-results: nothing is taken of what it would send again.
 #[tokio::test]
 async fn messages_sent_together_are_refused_together() {
     let fixture = Fixture::new().await;

@@ -27,6 +27,17 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
     })
 }
 
+/// As [`parse_duration`], and not nothing.
+///
+/// # Errors
+/// When the text is no time span, or no time.
+pub fn parse_some_time(text: &str) -> Result<Duration, String> {
+    match parse_duration(text)? {
+        Duration::ZERO => Err("it is no time at all: write a longer one, such as 500ms or 2s".to_owned()),
+        span => Ok(span),
+    }
+}
+
 /// As [`parse_duration`], in milliseconds.
 ///
 /// # Errors

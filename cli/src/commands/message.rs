@@ -40,6 +40,7 @@ pub(super) async fn run(command: &MessageCommand, session: &Session) -> Outcome 
 }
 
 async fn send(args: &SendMessages, session: &Session) -> Outcome {
+    different(&args.property)?;
     let body = body(&args.body)?;
     let mut client = session.client().await?;
     let at_once = (BYTES_AT_ONCE / (body.len() as u64).max(1)).clamp(1, SEND_AT_ONCE);
@@ -68,6 +69,20 @@ async fn send(args: &SendMessages, session: &Session) -> Outcome {
         topic: args.topic.clone(),
         messages,
     })
+}
+
+/// Of two values for one name, one would be lost without a word.
+fn different(properties: &[(String, String)]) -> Result<(), Failure> {
+    for (index, (name, _)) in properties.iter().enumerate() {
+        if properties[..index].iter().any(|(before, _)| before == name) {
+            return Err(
+                Failure::usage("is given twice, and a message has one value of it")
+                    .about(format!("property '{name}'"))
+                    .hint("give --property once for each name"),
+            );
+        }
+    }
+    Ok(())
 }
 
 fn body(text: &str) -> Result<Bytes, Failure> {
@@ -257,5 +272,20 @@ mod tests {
         );
         assert_eq!(system.message_type, v2::MessageType::Fifo as i32);
         assert_eq!(message.user_properties["p"], "q=r");
+    }
+
+    #[test]
+    fn a_property_with_two_values_is_refused_by_its_name() {
+        let args = |properties: &[&str]| {
+            let flags = properties.iter().flat_map(|property| ["--property", *property]);
+            args(&["orders", "x"].into_iter().chain(flags).collect::<Vec<_>>())
+        };
+        different(&args(&["a=1", "b=1", "A=1"]).property).unwrap();
+        for properties in [&["a=1", "b=2", "a=3"], &["b=1", "a=2", "a=2"]] {
+            let failure = different(&args(properties).property).unwrap_err();
+            assert_eq!(failure.kind, Kind::Usage);
+            let text = failure.to_string();
+            assert!(text.contains("property 'a'") && text.contains("twice"), "{text}");
+        }
     }
 }

@@ -7,12 +7,13 @@ mod tail;
 
 use super::{Outcome, shown};
 use crate::args::{MessageCommand, ReceiveMessages, SendMessages};
-use crate::connect::{self, Client, Receive};
+use crate::connect::{self, Asked, Client, Receive};
 use crate::failure::{Failure, Kind};
 use crate::session::Session;
 use crate::views::message::Message;
 use crate::views::messages::{ReceivedMessages, SentMessage, SentMessages};
 use bytes::Bytes;
+use sluice_proto::admin::DescribeGroupRequest;
 use sluice_proto::v2;
 use std::io::Read as _;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -140,6 +141,7 @@ fn now() -> prost_types::Timestamp {
 }
 
 async fn receive(args: &ReceiveMessages, session: &Session) -> Outcome {
+    tell_of_new(&args.group, session).await;
     let mut client = session.client().await?;
     if args.follow {
         return follow::follow(args, &mut client, session).await;
@@ -158,6 +160,28 @@ async fn receive(args: &ReceiveMessages, session: &Session) -> Outcome {
         ));
     }
     shown(report)
+}
+
+/// A name that is a typing mistake makes a group, which the broker keeps. Where no admin API is needed, none is asked.
+async fn tell_of_new(group: &str, session: &Session) {
+    if session.settings().endpoint.is_some() {
+        return;
+    }
+    // Whatever else it says, the receive says it too.
+    let Ok(admin) = session.admin().await else {
+        return;
+    };
+    let request = DescribeGroupRequest {
+        name: group.to_owned(),
+    };
+    let answer = admin.groups().describe_group(request).await;
+    if let Err(failure) = admin.answer(&Asked::group(group), answer)
+        && failure.reason.as_deref() == Some("GROUP_NOT_FOUND")
+    {
+        session.printer().note(&format!(
+            "there is no group {group} yet: this makes it; `sluicectl group delete {group}` takes a mistake back"
+        ));
+    }
 }
 
 fn report(args: &ReceiveMessages, received: &[v2::Message]) -> ReceivedMessages {

@@ -25,3 +25,4 @@ pub mod shutdown;
 mod spans;
 mod tls;
 mod units;
+mod yaml;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-const SIZES: [(&str, u64); 11] = [
+const SIZES: [(&str, u64); 14] = [
     ("", 1),
     ("B", 1),
     ("K", 1 << 10),
@@ -14,6 +14,9 @@ const SIZES: [(&str, u64); 11] = [
     ("G", 1 << 30),
     ("GiB", 1 << 30),
     ("GB", 1_000_000_000),
+    ("T", 1 << 40),
+    ("TiB", 1 << 40),
+    ("TB", 1_000_000_000_000),
 ];
 
 const TIMES_MS: [(&str, u64); 5] = [
@@ -27,7 +30,9 @@ const TIMES_MS: [(&str, u64); 5] = [
 /// Reads a size in bytes.
 pub fn size(text: &str) -> Result<u64, String> {
     read(text, &SIZES).ok_or_else(|| {
-        format!("'{text}' is no size: write a whole number and B, KiB, MiB or GiB, such as 256KiB or 1GiB")
+        format!(
+            "'{text}' is no size: write a whole number and B, KiB, MiB, GiB or TiB, such as 256KiB or 1GiB"
+        )
     })
 }
 
@@ -81,12 +86,27 @@ mod tests {
             ("512MiB", 512 << 20),
             ("1GiB", 1 << 30),
             ("2G", 2 << 30),
+            ("1TiB", 1 << 40),
             ("1MB", 1_000_000),
         ] {
             assert_eq!(size(text), Ok(bytes), "{text}");
         }
         for text in ["", "GiB", "1.5GiB", "-1", "1TiBs", "99999999999GiB"] {
             assert!(size(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn sizes_are_written_as_they_are_read() {
+        for (bytes, text) in [
+            (0, "0B"),
+            (1000, "1000B"),
+            (8 << 20, "8MiB"),
+            (1536 << 20, "1536MiB"),
+            (1 << 40, "1TiB"),
+        ] {
+            assert_eq!(write_size(bytes), text);
+            assert_eq!(size(text), Ok(bytes));
         }
     }
 

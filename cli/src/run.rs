@@ -82,7 +82,8 @@ fn run(cli: &Cli, environment: &Environment) -> Result<(), Failure> {
         }
         Command::Context(command) => {
             let file = environment.config.as_deref();
-            let _lock = command.changes().then(|| ContextsLock::take(file)).transpose()?;
+            let lock = || ContextsLock::take(file, command.makes());
+            let _lock = command.changes().then(lock).transpose()?;
             let contexts = Contexts::load(file)?;
             commands::context(command, &cli.global, contexts)?
         }

@@ -27,6 +27,17 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
     })
 }
 
+/// As [`parse_duration`], and not nothing.
+///
+/// # Errors
+/// When the text is no time span, or no time.
+pub fn parse_some_time(text: &str) -> Result<Duration, String> {
+    match parse_duration(text)? {
+        Duration::ZERO => Err("it is no time at all: write a longer one, such as 500ms or 2s".to_owned()),
+        span => Ok(span),
+    }
+}
+
 /// As [`parse_duration`], in milliseconds.
 ///
 /// # Errors
@@ -143,6 +154,21 @@ pub fn span(ms: u64) -> String {
     }
 }
 
+/// A span of milliseconds to the millisecond, as [`parse_duration`] reads it: what somebody has set.
+pub fn exact(ms: u64) -> String {
+    let mut text = String::new();
+    let mut rest = ms;
+    for (name, factor) in UNITS.iter().rev() {
+        let number = rest / factor;
+        rest %= factor;
+        if number > 0 {
+            text.push_str(&number.to_string());
+            text.push_str(name);
+        }
+    }
+    if text.is_empty() { "0s".to_owned() } else { text }
+}
+
 /// How long ago a moment was.
 pub fn ago(ms: u64, now_ms: u64) -> String {
     match now_ms.saturating_sub(ms) {
@@ -200,6 +226,13 @@ pub fn seconds(ms: u64) -> Seconds {
 /// Milliseconds that are written as a number of seconds: whole where they are whole.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Seconds(u64);
+
+impl Seconds {
+    /// As [`exact`], for people.
+    pub fn exact(self) -> String {
+        exact(self.0)
+    }
+}
 
 impl serde::Serialize for Seconds {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -283,6 +316,23 @@ mod tests {
             (200_000_000, "2d7h"),
         ] {
             assert_eq!(span(ms), text);
+        }
+    }
+
+    #[test]
+    fn a_span_that_was_set_is_shown_to_the_millisecond_and_read_again() {
+        for (ms, text) in [
+            (0, "0s"),
+            (50, "50ms"),
+            (1_050, "1s50ms"),
+            (12_500, "12s500ms"),
+            (60_000, "1m"),
+            (90_500, "1m30s500ms"),
+            (7_200_000, "2h"),
+            (90_061_001, "1d1h1m1s1ms"),
+        ] {
+            assert_eq!(exact(ms), text);
+            assert_eq!(parse_duration_ms(text), Ok(ms));
         }
     }
 

@@ -5,13 +5,12 @@ use super::forms::Form;
 use super::keys::{self, KEYS, Key};
 use super::layers::{Values, check};
 use crate::nearest::nearest;
+use crate::yaml;
 use serde_yaml::Value;
-use std::fs::File;
-use std::io::{self, Read as _};
 use std::path::Path;
 
 /// Far more than all keys take.
-const BYTES_MAX: u64 = 1 << 20;
+const MEBIBYTES_MAX: u64 = 1;
 
 /// What an error calls a key of the file.
 pub(super) fn place(path: &Path, key: &str) -> String {
@@ -25,18 +24,7 @@ pub(super) fn read(path: &Path) -> Result<Values, ConfigError> {
 
 /// The file as it is now.
 pub(super) fn text(path: &Path) -> Result<String, ConfigError> {
-    let read = || {
-        let mut text = String::new();
-        File::open(path)?.take(BYTES_MAX + 1).read_to_string(&mut text)?;
-        if text.len() as u64 > BYTES_MAX {
-            return Err(io::Error::new(
-                io::ErrorKind::FileTooLarge,
-                "it is larger than 1 MiB",
-            ));
-        }
-        Ok(text)
-    };
-    read().map_err(|source| ConfigError::Read {
+    yaml::text(path, MEBIBYTES_MAX).map_err(|source| ConfigError::Read {
         path: path.to_owned(),
         source,
     })
@@ -48,6 +36,7 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<Values, ConfigError> {
         path: path.to_owned(),
         reason,
     };
+    yaml::check_depth(text).map_err(wrong)?;
     let content: Value = serde_yaml::from_str(text).map_err(|error| wrong(error.to_string()))?;
     let mut values = Values::new();
     let entries = match content {
@@ -148,6 +137,8 @@ mod tests {
 
     #[test]
     fn what_cannot_be_used_is_refused_with_file_and_key() {
+        let deep = "[".repeat(100_000);
+        let indented = "- ".repeat(100_000);
         for (text, parts) in [
             (
                 "grpcListn: 0.0.0.0:1",
@@ -167,6 +158,9 @@ mod tests {
             ("7: red", ["sluice.yaml: 7", "no key's name"]),
             ("- a", ["sluice.yaml", "holds no keys"]),
             ("grpcListen: [", ["sluice.yaml", "line 2"]),
+            (&deep, ["sluice.yaml", "64 brackets are open at line 1"]),
+            // The parser's own limit.
+            (&indented, ["sluice.yaml", "recursion limit"]),
             ("log: info\nlog: debug", ["sluice.yaml", "duplicate"]),
             (
                 "autoCreateTopics: 'true'",
@@ -202,7 +196,7 @@ mod tests {
     fn a_file_that_cannot_be_read_is_named_with_the_reason() {
         let folder = tempfile::tempdir().unwrap();
         let large = folder.path().join("large.yaml");
-        std::fs::write(&large, "#".repeat(BYTES_MAX as usize + 1)).unwrap();
+        std::fs::write(&large, "#".repeat((1 << 20) + 1)).unwrap();
         let missing = folder.path().join("missing.yaml");
         for (path, part) in [(large, "larger than 1 MiB"), (missing, "No such file")] {
             let error = format!("{:#}", anyhow::Error::new(read(&path).unwrap_err()));

@@ -15,10 +15,14 @@ mod texts;
 mod values;
 
 use crate::engine::{Engine, EngineError};
+use crate::yaml;
 use file::File;
 use sluice_core::command::{GroupSpec, TopicSpec};
 use std::path::{Path, PathBuf};
 use thiserror::Error;
+
+/// Room for as many topics and groups as there may be, with a few hundred bytes each.
+const MEBIBYTES_MAX: u64 = 16;
 
 /// Why the file cannot be followed.
 #[derive(Debug, Error)]
@@ -63,7 +67,7 @@ pub struct Init {
 impl Init {
     /// Reads the file at `path`.
     pub fn read(path: &Path) -> Result<Self, InitError> {
-        let text = std::fs::read_to_string(path).map_err(|source| InitError::Read {
+        let text = yaml::text(path, MEBIBYTES_MAX).map_err(|source| InitError::Read {
             path: path.to_owned(),
             source,
         })?;
@@ -74,6 +78,7 @@ impl Init {
     }
 
     fn parse(text: &str) -> Result<Self, String> {
+        yaml::check_depth(text)?;
         let file: Option<File> =
             serde_yaml::from_str(text).map_err(|error| texts::plain(&error.to_string()))?;
         let file = file.unwrap_or_default();
@@ -240,6 +245,18 @@ mod tests {
         ] {
             is_refused(text, part);
         }
+        is_refused(
+            &format!("topics:\n{}", "[".repeat(1000)),
+            "brackets are open at line 2",
+        );
+    }
+
+    #[test]
+    fn a_file_that_is_too_large_is_not_read() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        file.as_file().set_len((MEBIBYTES_MAX << 20) + 1).unwrap();
+        let error = format!("{:#}", anyhow::Error::new(Init::read(file.path()).unwrap_err()));
+        assert!(error.contains("larger than 16 MiB"), "{error}");
     }
 
     fn is_refused(text: &str, part: &str) {

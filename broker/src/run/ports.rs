@@ -9,7 +9,7 @@ use crate::listener::{Bounds, Listener, OpenConnections};
 use crate::metrics::PortSources;
 use crate::open_files::Shares;
 use crate::tls;
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use rustix::fs::{Access, access};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -39,10 +39,14 @@ impl Ports {
         health: &Arc<Health>,
         background: &mut Vec<JoinHandle<()>>,
     ) -> anyhow::Result<Self> {
-        let listener = sockets.listen(config.http_listen).await;
+        let ports = wanted(config);
+        apart(&ports)?;
+        sockets.all_wanted(&ports)?;
+        let [grpc_port, admin_port, http_port] = &ports;
+        let listener = sockets.listen(http_port.address).await;
         let listener = listener
-            .with_context(|| format!("cannot listen on {}", config.http_listen))
-            .with_context(|| taken("health and metrics", "--http-listen"))?;
+            .with_context(|| format!("cannot listen on {}", http_port.address))
+            .with_context(|| http_port.taken())?;
         let http = listener.local_addr()?;
         let web = OpenConnections::at_most(shares.http as u64);
         background.push(tokio::spawn(http::serve(
@@ -55,21 +59,12 @@ impl Ports {
             transfer: config.limits.transfer,
             refused: AtomicU64::default(),
         });
-        let clients = Listener::over(
-            sockets.listen(config.grpc_listen).await,
-            config.grpc_listen,
-            shares.connections,
-            &bounds,
-        );
-        let clients = clients.with_context(|| taken("clients", "--grpc-listen"))?;
-        let operators = Listener::over(
-            sockets.listen(config.admin_listen).await,
-            config.admin_listen,
-            shares.admin,
-            &bounds,
-        );
-        let operators = operators.with_context(|| taken("the admin API", "--admin-listen"))?;
-        sockets.all_taken()?;
+        let listener = sockets.listen(grpc_port.address).await;
+        let clients = Listener::over(listener, grpc_port.address, shares.connections, &bounds);
+        let clients = clients.with_context(|| grpc_port.taken())?;
+        let listener = sockets.listen(admin_port.address).await;
+        let operators = Listener::over(listener, admin_port.address, shares.admin, &bounds);
+        let operators = operators.with_context(|| admin_port.taken())?;
         // Only now is anything written: a start that finds a port taken leaves nothing behind.
         own_folder(&config.data_dir)?;
         let certificate = tls::open(config)?;
@@ -102,9 +97,61 @@ impl Ports {
     }
 }
 
-/// What a port that is not to be had was for, and how to take another.
-fn taken(what: &str, flag: &str) -> String {
-    format!("the port for {what} is not to be had, {flag} names another")
+/// A port as the configuration has it.
+pub(super) struct Wanted {
+    /// What it is for.
+    pub(super) what: &'static str,
+    pub(super) flag: &'static str,
+    pub(super) address: SocketAddr,
+}
+
+impl Wanted {
+    /// That it is not to be had, and how to take another.
+    fn taken(&self) -> String {
+        format!(
+            "the port for {} is not to be had, {} names another",
+            self.what, self.flag
+        )
+    }
+
+    /// Whether a socket at one keeps the system from opening one at the other.
+    fn excludes(&self, other: &Self) -> bool {
+        let (one, other) = (self.address, other.address);
+        let (own_ip, other_ip) = (one.ip(), other.ip());
+        let everywhere = own_ip.is_unspecified() || other_ip.is_unspecified();
+        one.port() != 0
+            && one.port() == other.port()
+            && own_ip.is_ipv4() == other_ip.is_ipv4()
+            && (everywhere || own_ip == other_ip)
+    }
+}
+
+/// For clients, for operators, and HTTP.
+fn wanted(config: &Config) -> [Wanted; 3] {
+    let port = |what, flag, address| Wanted { what, flag, address };
+    [
+        port("clients", "--grpc-listen", config.grpc_listen),
+        port("the admin API", "--admin-listen", config.admin_listen),
+        port("health and metrics", "--http-listen", config.http_listen),
+    ]
+}
+
+/// Whether each can have its own: the system would say of the second only that its address is in use.
+fn apart(ports: &[Wanted]) -> anyhow::Result<()> {
+    for (index, one) in ports.iter().enumerate() {
+        if let Some(other) = ports[..index].iter().find(|other| other.excludes(one)) {
+            bail!(
+                "the port for {} and the one for {} are the same, {} is {} and {} is {}: give them different ports",
+                other.what,
+                one.what,
+                other.flag,
+                other.address,
+                one.flag,
+                one.address
+            );
+        }
+    }
+    Ok(())
 }
 
 /// Makes the folder, or looks whether anything can be made in it.
@@ -118,4 +165,47 @@ fn own_folder(folder: &Path) -> anyhow::Result<()> {
                 folder.display()
             )
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_ports_at_one_address_are_told_apart_by_their_flags() {
+        let config = |flags: &[&str]| Config::of_flags(flags).unwrap();
+        for (flags, named) in [
+            (
+                &["--grpc-listen", "127.0.0.1:8082"][..],
+                ["--grpc-listen is 127.0.0.1:8082", "--admin-listen"],
+            ),
+            (
+                &["--grpc-listen", "0.0.0.0:5557"],
+                ["--grpc-listen is 0.0.0.0:5557", "--http-listen"],
+            ),
+            (
+                &["--http-listen", "0.0.0.0:8082"],
+                ["--admin-listen", "--http-listen is 0.0.0.0:8082"],
+            ),
+            (
+                &["--http-listen", "[::]:9000", "--grpc-listen", "[::1]:9000"],
+                ["--grpc-listen is [::1]:9000", "--http-listen is [::]:9000"],
+            ),
+        ] {
+            let error = apart(&wanted(&config(flags))).unwrap_err().to_string();
+            for part in named {
+                assert!(error.contains(part), "{error}");
+            }
+        }
+        for flags in [
+            &[][..],
+            &["--grpc-listen", "127.0.0.2:8082"],
+            // Whatever is free.
+            &["--grpc-listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"],
+            // The system says whether one can be had beside the other.
+            &["--grpc-listen", "[::1]:8082"],
+        ] {
+            apart(&wanted(&config(flags))).unwrap();
+        }
+    }
 }

@@ -101,8 +101,8 @@ fn check(message: &Message, body_max: usize) -> Result<(), Invalid> {
     }
 }
 
-/// The type follows from what the message has, transaction before delay before order, as in RocketMQ. A type that the broker does
-/// not have is refused by its name as well: what it promises would not be kept.
+/// The type follows from what the message has, transaction before delay before order, as in RocketMQ. A type that promises more
+/// than what the message has, or than the broker has, is refused by its name as well: it would be taken for a lesser one.
 fn check_type(message: &Message, topic: &Topic) -> Result<(), Invalid> {
     let system = system(message);
     let has = |part: fn(&SystemProperties) -> bool| system.is_some_and(part);
@@ -112,7 +112,8 @@ fn check_type(message: &Message, topic: &Topic) -> Result<(), Invalid> {
             kind,
         })
     };
-    let called = system.map_or(MessageType::Unspecified, SystemProperties::message_type);
+    let number = system.map_or(0, |system| system.message_type);
+    let called = MessageType::try_from(number).map_err(|_| Invalid::TypeUnknown(number))?;
     if called == MessageType::Transaction {
         return refuse("TRANSACTION");
     }
@@ -126,6 +127,9 @@ fn check_type(message: &Message, topic: &Topic) -> Result<(), Invalid> {
         return refuse("PRIORITY");
     }
     let fifo = has(|system| system.message_group.is_some());
+    if called == MessageType::Fifo && !fifo {
+        return Err(Invalid::NoMessageGroup);
+    }
     let (kind, name) = if fifo {
         (MessageKind::Fifo, "FIFO")
     } else {

@@ -84,7 +84,9 @@ impl From<Invalid> for Failure {
             Invalid::Properties { .. } | Invalid::StoredProperties { .. } => Code::MessagePropertiesTooLarge,
             Invalid::BodyEmpty => Code::MessageBodyEmpty,
             Invalid::BodyTooLarge { .. } => Code::MessageBodyTooLarge,
-            Invalid::Type { .. } => Code::MessagePropertyConflictWithType,
+            Invalid::Type { .. } | Invalid::TypeUnknown(_) | Invalid::NoMessageGroup => {
+                Code::MessagePropertyConflictWithType
+            }
             Invalid::Filter(_) | Invalid::FilterType => Code::IllegalFilterExpression,
             Invalid::Invisible { .. } | Invalid::InvisibleMissing => Code::IllegalInvisibleTime,
             Invalid::Handle => Code::InvalidReceiptHandle,

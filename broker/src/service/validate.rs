@@ -124,6 +124,12 @@ pub enum Invalid {
         /// The message's type.
         kind: &'static str,
     },
+    /// A type that no version of the protocol has.
+    #[error("message type {0} is not known: take that of the topic, NORMAL (1) or FIFO (2)")]
+    TypeUnknown(i32),
+    /// A message that is to be in order, and not of what.
+    #[error("the message is of type FIFO and has no message group: give it one, or send it as NORMAL")]
+    NoMessageGroup,
     /// A tag expression.
     #[error(transparent)]
     Filter(#[from] FilterError),

@@ -117,6 +117,41 @@ async fn a_client_is_known_by_its_id_whatever_connection_it_calls_by() {
     session.announce(consumer("g")).await.unwrap();
 }
 
+// Quirk all-groups: what a client has announced is of one of them.
+#[tokio::test]
+async fn one_client_id_serves_several_groups_and_settles_for_each_what_is_its_own() {
+    let fixture = Fixture::with("groups: [{name: ordered, fifo: true}]\n", &[]).await;
+    let mut session = open(&fixture, &fixture.client).await;
+    session.announce(consumer("g")).await.unwrap();
+    fixture.send_ok(message("t", "x")).await;
+    let mut handles = Vec::new();
+    for group in ["g", "h", "ordered"] {
+        let received = fixture
+            .receive(|request| {
+                request.group = named(group);
+                request.long_polling_timeout = Some(seconds(5));
+            })
+            .await;
+        assert_eq!(received.bodies(), ["x"], "{group}");
+        handles.push((group, handle(&received.messages[0]).to_owned()));
+    }
+    let of_another = fixture.ack("g", "t", &[&handles[1].1]).await;
+    assert_eq!(code(&of_another.status), Code::InvalidReceiptHandle);
+    for (group, handle) in &handles {
+        let acked = fixture.ack(group, "t", &[handle]).await;
+        assert_eq!(code(&acked.status), Code::Ok, "{group}");
+    }
+    // It is still the client that it announced itself as.
+    let told = session.announce(consumer("g")).await.unwrap();
+    assert!(matches!(
+        told.pub_sub,
+        Some(settings::PubSub::Subscription(Subscription {
+            fifo: Some(false),
+            ..
+        }))
+    ));
+}
+
 // Quirk rust-headers: nothing is announced before they have come.
 #[tokio::test]
 async fn a_stream_of_telemetry_has_its_headers_before_anything_is_said() {

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 const INIT: &str = "topics: [{name: normal, types: normal}, {name: fifo, types: fifo}]\n";
 
-// Quirk python-entry: one message, one entry.
+// Quirks python-entry, rust-multiple-results: one message, one entry, and OK for all of them where all are.
 #[tokio::test]
 async fn each_message_of_a_request_has_an_entry_in_its_place() {
     let fixture = Fixture::new().await;
@@ -61,6 +61,7 @@ async fn a_request_of_more_parts_than_any_has_is_refused_before_it_is_read() {
     assert!(refusal.message().contains("more than 32768 parts"), "{refusal}");
 }
 
+// Quirk rust-multiple-results: nothing is taken of what it would send again.
 #[tokio::test]
 async fn messages_sent_together_are_refused_together() {
     let fixture = Fixture::new().await;
@@ -203,6 +204,53 @@ const TYPES: [(&str, Change); 9] = [
     ("any", |system| system.set_message_type(MessageType::Priority)),
     ("any", |system| system.priority = Some(1)),
 ];
+
+#[tokio::test]
+async fn a_message_whose_type_is_unknown_or_lacks_its_message_group_is_refused_and_never_stored_as_normal() {
+    let fixture = Fixture::with(INIT, &[]).await;
+    let typed = |topic: &str, number| with(message(topic, "x"), |system| system.message_type = number);
+    let fifo = MessageType::Fifo as i32;
+    for (refused, part) in [
+        (typed("normal", 99), "message type 99 is not known"),
+        (typed("any", -1), "message type -1 is not known"),
+        (
+            with(typed("fifo", 7), |system| system.message_group = Some("g".into())),
+            "message type 7 is not known",
+        ),
+        (typed("normal", fifo), "no message group"),
+        (typed("any", fifo), "no message group"),
+        (typed("fifo", fifo), "no message group"),
+    ] {
+        // One of many refuses them all.
+        let together = match refused.topic.as_ref().unwrap().name.as_str() {
+            "any" => vec![message("any", "x"), refused],
+            _ => vec![refused],
+        };
+        let status = fixture.send(together).await.status;
+        assert_eq!(code(&status), Code::MessagePropertyConflictWithType, "{part}");
+        let text = status.unwrap().message;
+        assert!(text.contains(part), "{text}");
+    }
+    for topic in ["normal", "any", "fifo"] {
+        let received = fixture
+            .receive(|request| request.message_queue.as_mut().unwrap().topic = named(topic))
+            .await;
+        assert!(received.messages.is_empty(), "{topic}");
+    }
+}
+
+// The type may be left out, and one that says less than the message has does no harm: RocketMQ looks at neither.
+#[tokio::test]
+async fn a_message_with_a_group_is_in_order_whatever_type_of_those_that_are_there_it_names() {
+    let fixture = Fixture::with(INIT, &[]).await;
+    for called in [MessageType::Unspecified, MessageType::Normal, MessageType::Fifo] {
+        let sent = with(message("fifo", "x"), |system| {
+            system.message_group = Some("g".into());
+            system.set_message_type(called);
+        });
+        fixture.send_ok(sent).await;
+    }
+}
 
 #[tokio::test]
 async fn the_largest_body_goes_through_and_comes_back() {

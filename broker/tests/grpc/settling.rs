@@ -255,30 +255,58 @@ async fn a_changed_message_has_a_new_handle_and_the_old_one_is_void() {
 }
 
 #[tokio::test]
+async fn a_handle_is_void_once_its_time_is_over_and_its_message_was_delivered_again() {
+    let fixture = Fixture::new().await;
+    fixture.send_ok(message("t", "x")).await;
+    let received = fixture.receive(|_| {}).await;
+    let changed = change(&fixture, handle(&received.messages[0]), Some(500)).await;
+    assert_eq!(code(&changed.status), Code::Ok);
+    let expired = &changed.receipt_handle;
+    let again = fixture
+        .receive(|request| request.long_polling_timeout = Some(seconds(8)))
+        .await;
+    assert_eq!(again.bodies(), ["x"]);
+    assert_eq!(system(&again.messages[0]).delivery_attempt, Some(2));
+
+    let acked = fixture.ack("g", "t", &[expired]).await;
+    assert_eq!(code(&acked.status), Code::InvalidReceiptHandle);
+    assert_eq!(code(&acked.entries[0].status), Code::InvalidReceiptHandle);
+    let prolonged = change(&fixture, expired, Some(900)).await;
+    assert_eq!(code(&prolonged.status), Code::InvalidReceiptHandle);
+    assert_eq!(forward(&fixture, expired).await, Code::InvalidReceiptHandle);
+
+    let acked = fixture.ack("g", "t", &[handle(&again.messages[0])]).await;
+    assert_eq!(code(&acked.status), Code::Ok, "it was left as it was");
+}
+
+async fn forward(fixture: &Fixture, handle: &str) -> Code {
+    let body = ForwardMessageToDeadLetterQueueRequest {
+        group: named("g"),
+        topic: named("t"),
+        receipt_handle: handle.to_owned(),
+        ..Default::default()
+    };
+    let answer = fixture
+        .stub()
+        .forward_message_to_dead_letter_queue(fixture.request(body))
+        .await;
+    code(&answer.unwrap().into_inner().status)
+}
+
+#[tokio::test]
 async fn a_message_given_up_is_in_the_dead_letter_topic_with_its_origin() {
     let fixture = Fixture::new().await;
     let sent = message("t", "x");
     fixture.send_ok(sent.clone()).await;
     let received = fixture.receive(|_| {}).await;
-    let forward = async |handle: &str| {
-        let body = ForwardMessageToDeadLetterQueueRequest {
-            group: named("g"),
-            topic: named("t"),
-            receipt_handle: handle.to_owned(),
-            ..Default::default()
-        };
-        let answer = fixture
-            .stub()
-            .forward_message_to_dead_letter_queue(fixture.request(body))
-            .await;
-        code(&answer.unwrap().into_inner().status)
-    };
-    assert_eq!(forward("no handle").await, Code::InvalidReceiptHandle);
-    assert_eq!(forward(handle(&received.messages[0])).await, Code::Ok);
-    assert_eq!(
-        forward(handle(&received.messages[0])).await,
-        Code::InvalidReceiptHandle
-    );
+    let first = handle(&received.messages[0]);
+    for (handle, expected) in [
+        ("no handle", Code::InvalidReceiptHandle),
+        (first, Code::Ok),
+        (first, Code::InvalidReceiptHandle),
+    ] {
+        assert_eq!(forward(&fixture, handle).await, expected);
+    }
     let route = QueryRouteRequest {
         topic: named("%DLQ%g"),
         endpoints: None,

@@ -61,4 +61,9 @@ impl ContextCommand {
             Self::List | Self::Show { .. } => false,
         }
     }
+
+    /// Whether it writes the file where there is none yet.
+    pub fn makes(&self) -> bool {
+        matches!(self, Self::Set { .. })
+    }
 }

@@ -1,7 +1,7 @@
 //! `sluicectl message …`
 
 use super::values::at_least_one;
-use crate::units::{Moment, parse_duration};
+use crate::units::{Moment, parse_duration, parse_some_time};
 use clap::{Args, Subcommand};
 use std::time::Duration;
 
@@ -149,7 +149,7 @@ pub struct TailMessages {
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub max: Option<u64>,
     /// How often to look for new ones
-    #[arg(long, value_name = "TIME", default_value = "500ms", value_parser = parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "500ms", value_parser = parse_some_time)]
     pub every: Duration,
 }
 

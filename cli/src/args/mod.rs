@@ -10,7 +10,7 @@ mod topic;
 mod values;
 
 use crate::output::Format;
-use crate::units::parse_duration;
+use crate::units::parse_some_time;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use std::path::PathBuf;
@@ -105,7 +105,7 @@ pub struct Global {
     )]
     pub cert_key: Option<PathBuf>,
     /// How long a call may take
-    #[arg(long, global = true, value_name = "TIME", value_parser = parse_duration, default_value = "10s",
+    #[arg(long, global = true, value_name = "TIME", value_parser = parse_some_time, default_value = "10s",
           help_heading = "Broker")]
     pub timeout: Duration,
     /// How to show what there is
@@ -114,7 +114,7 @@ pub struct Global {
     pub output: Format,
     /// Show it again and again, each SECONDS; 2 unless given. With -o json, one document a line
     #[arg(short, long, global = true, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "2",
-          value_parser = parse_duration, help_heading = "Output")]
+          value_parser = parse_some_time, help_heading = "Output")]
     pub watch: Option<Duration>,
 }
 
@@ -301,6 +301,28 @@ mod tests {
         let mut tried = 0;
         look(&Cli::command(), &mut tried);
         assert!(tried > 80, "{tried} examples");
+    }
+
+    #[test]
+    fn a_call_and_a_watch_are_given_some_time() {
+        for arguments in [
+            &["sluicectl", "group", "list", "--watch", "0"][..],
+            &["sluicectl", "group", "list", "--watch=0s"],
+            &["sluicectl", "group", "list", "--timeout", "0ms"],
+            &["sluicectl", "group", "verify", "g", "t", "id", "--timeout", "0"],
+            &["sluicectl", "message", "tail", "t", "--every", "0"],
+        ] {
+            let error = Cli::try_parse_from(arguments).unwrap_err();
+            assert_eq!(error.exit_code(), 2, "{arguments:?}");
+            let text = error.to_string();
+            assert!(
+                text.contains("no time at all") && text.contains("such as 500ms"),
+                "{text}"
+            );
+        }
+        // A receive may look and not wait.
+        let receive = ["sluicectl", "message", "receive", "g", "t", "--wait", "0"];
+        assert!(Cli::try_parse_from(receive).is_ok());
     }
 
     #[test]

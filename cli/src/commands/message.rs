@@ -7,12 +7,13 @@ mod tail;
 
 use super::{Outcome, shown};
 use crate::args::{MessageCommand, ReceiveMessages, SendMessages};
-use crate::connect::{self, Client, Receive};
+use crate::connect::{self, Asked, Client, Receive};
 use crate::failure::{Failure, Kind};
 use crate::session::Session;
 use crate::views::message::Message;
 use crate::views::messages::{ReceivedMessages, SentMessage, SentMessages};
 use bytes::Bytes;
+use sluice_proto::admin::DescribeGroupRequest;
 use sluice_proto::v2;
 use std::io::Read as _;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -40,6 +41,7 @@ pub(super) async fn run(command: &MessageCommand, session: &Session) -> Outcome 
 }
 
 async fn send(args: &SendMessages, session: &Session) -> Outcome {
+    different(&args.property)?;
     let body = body(&args.body)?;
     let mut client = session.client().await?;
     let at_once = (BYTES_AT_ONCE / (body.len() as u64).max(1)).clamp(1, SEND_AT_ONCE);
@@ -68,6 +70,20 @@ async fn send(args: &SendMessages, session: &Session) -> Outcome {
         topic: args.topic.clone(),
         messages,
     })
+}
+
+/// Of two values for one name, one would be lost without a word.
+fn different(properties: &[(String, String)]) -> Result<(), Failure> {
+    for (index, (name, _)) in properties.iter().enumerate() {
+        if properties[..index].iter().any(|(before, _)| before == name) {
+            return Err(
+                Failure::usage("is given twice, and a message has one value of it")
+                    .about(format!("property '{name}'"))
+                    .hint("give --property once for each name"),
+            );
+        }
+    }
+    Ok(())
 }
 
 fn body(text: &str) -> Result<Bytes, Failure> {
@@ -125,6 +141,7 @@ fn now() -> prost_types::Timestamp {
 }
 
 async fn receive(args: &ReceiveMessages, session: &Session) -> Outcome {
+    tell_of_new(&args.group, session).await;
     let mut client = session.client().await?;
     if args.follow {
         return follow::follow(args, &mut client, session).await;
@@ -143,6 +160,28 @@ async fn receive(args: &ReceiveMessages, session: &Session) -> Outcome {
         ));
     }
     shown(report)
+}
+
+/// A name that is a typing mistake makes a group, which the broker keeps. Where no admin API is needed, none is asked.
+async fn tell_of_new(group: &str, session: &Session) {
+    if session.settings().endpoint.is_some() {
+        return;
+    }
+    // Whatever else it says, the receive says it too.
+    let Ok(admin) = session.admin().await else {
+        return;
+    };
+    let request = DescribeGroupRequest {
+        name: group.to_owned(),
+    };
+    let answer = admin.groups().describe_group(request).await;
+    if let Err(failure) = admin.answer(&Asked::group(group), answer)
+        && failure.reason.as_deref() == Some("GROUP_NOT_FOUND")
+    {
+        session.printer().note(&format!(
+            "there is no group {group} yet: this makes it; `sluicectl group delete {group}` takes a mistake back"
+        ));
+    }
 }
 
 fn report(args: &ReceiveMessages, received: &[v2::Message]) -> ReceivedMessages {
@@ -257,5 +296,20 @@ mod tests {
         );
         assert_eq!(system.message_type, v2::MessageType::Fifo as i32);
         assert_eq!(message.user_properties["p"], "q=r");
+    }
+
+    #[test]
+    fn a_property_with_two_values_is_refused_by_its_name() {
+        let args = |properties: &[&str]| {
+            let flags = properties.iter().flat_map(|property| ["--property", *property]);
+            args(&["orders", "x"].into_iter().chain(flags).collect::<Vec<_>>())
+        };
+        different(&args(&["a=1", "b=1", "A=1"]).property).unwrap();
+        for properties in [&["a=1", "b=2", "a=3"], &["b=1", "a=2", "a=2"]] {
+            let failure = different(&args(properties).property).unwrap_err();
+            assert_eq!(failure.kind, Kind::Usage);
+            let text = failure.to_string();
+            assert!(text.contains("property 'a'") && text.contains("twice"), "{text}");
+        }
     }
 }

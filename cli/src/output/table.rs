@@ -2,6 +2,9 @@
 
 use comfy_table::{CellAlignment, ContentArrangement, presets};
 
+/// No name that a broker takes has more; a message's id, tag and keys may have thousands.
+const CHARACTERS_MAX: usize = 128;
+
 /// On which side a column is even.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Align {
@@ -11,7 +14,8 @@ pub enum Align {
     Right,
 }
 
-/// Rows under a heading. A column is as wide as its widest value; nothing is wrapped or cut, so that it can be searched.
+/// Rows under a heading. A column is as wide as its widest value; nothing is wrapped, and no name is cut, so that it can be
+/// searched. What is longer than any name ends with `…`, or one message's id would move all columns apart; JSON has the whole.
 #[derive(Debug)]
 pub struct Table {
     columns: Vec<(&'static str, Align)>,
@@ -33,7 +37,7 @@ impl Table {
     pub fn row(&mut self, values: impl IntoIterator<Item = String>) {
         let filled = values.into_iter().map(|value| match value.as_str() {
             "" => "-".to_owned(),
-            _ => one_line(&value),
+            _ => cut(one_line(&value)),
         });
         self.rows.push(filled.collect());
     }
@@ -111,6 +115,14 @@ fn lines(table: &comfy_table::Table) -> String {
     lines.join("\n")
 }
 
+fn cut(mut text: String) -> String {
+    if let Some((end, _)) = text.char_indices().nth(CHARACTERS_MAX) {
+        text.truncate(end);
+        text.push('…');
+    }
+    text
+}
+
 /// What comes from outside must not move a terminal's cursor, nor break a row.
 fn one_line(text: &str) -> String {
     text.chars()
@@ -153,6 +165,26 @@ mod tests {
         assert_eq!(
             Table::new("no topics", &[("NAME", Align::Left)]).render(),
             "no topics"
+        );
+    }
+
+    #[test]
+    fn a_value_longer_than_any_name_is_cut_in_a_table_and_not_among_fields() {
+        let (longest, longer) = ("ü".repeat(CHARACTERS_MAX), "ü".repeat(CHARACTERS_MAX + 1));
+        let mut table = Table::new("", &[("MESSAGE ID", Align::Left), ("TAG", Align::Left)]);
+        for id in [&longest, &longer] {
+            table.row([id.clone(), "t".to_owned()]);
+        }
+        let text = table.render();
+        let lines: Vec<&str> = text.lines().skip(1).collect();
+        assert_eq!(
+            lines,
+            [format!("{longest}    t"), format!("{longest}…   t")],
+            "cut, and even"
+        );
+        assert_eq!(
+            Fields::default().with("id", &longer).render(),
+            format!("id:  {longer}")
         );
     }
 

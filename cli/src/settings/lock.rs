@@ -16,13 +16,14 @@ pub struct ContextsLock(#[expect(dead_code, reason = "it is held, not used")] Op
 
 impl ContextsLock {
     /// Waits for other changes to end. The lock is a file of its own beside the contexts, for theirs is replaced by each
-    /// change.
+    /// change. Where there is none yet and the command does not make one (`makes`) there is nothing to change, and no lock is
+    /// left behind.
     ///
     /// # Errors
     /// When the lock cannot be made, or is not given back.
-    pub fn take(contexts: Option<&Path>) -> Result<Self, Failure> {
+    pub fn take(contexts: Option<&Path>, makes: bool) -> Result<Self, Failure> {
         // Without a place for the file saving it says so.
-        let Some(contexts) = contexts else {
+        let Some(contexts) = contexts.filter(|path| makes || path.exists()) else {
             return Ok(Self(None));
         };
         let path = contexts.with_added_extension("lock");
@@ -64,7 +65,7 @@ mod tests {
             for number in 0..16 {
                 let path = &path;
                 scope.spawn(move || {
-                    let _lock = ContextsLock::take(Some(path)).unwrap();
+                    let _lock = ContextsLock::take(Some(path), true).unwrap();
                     let mut contexts = Contexts::load(Some(path)).unwrap();
                     contexts.put(&format!("c{number}"), Context::default());
                     contexts.save().unwrap();
@@ -72,5 +73,19 @@ mod tests {
             }
         });
         assert_eq!(Contexts::load(Some(&path)).unwrap().all().count(), 16);
+    }
+
+    #[test]
+    fn where_there_is_no_file_only_what_makes_one_leaves_anything_behind() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path().join("sluice");
+        let path = folder.join("config.yaml");
+        drop(ContextsLock::take(Some(&path), false).unwrap());
+        assert!(!folder.exists());
+        std::fs::create_dir(&folder).unwrap();
+        drop(ContextsLock::take(Some(&path), false).unwrap());
+        assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0);
+        drop(ContextsLock::take(Some(&path), true).unwrap());
+        assert!(folder.join("config.yaml.lock").exists());
     }
 }

@@ -3,7 +3,7 @@
 use super::lag::TopicLag;
 use super::topic_description::{columns_of_lag, numbers_of_lag};
 use crate::output::{Fields, Show, Table};
-use crate::units::{self, Seconds, count, seconds, span};
+use crate::units::{self, Seconds, count, seconds};
 use serde::Serialize;
 use sluice_proto::admin;
 use sluice_proto::admin::backoff::Strategy;
@@ -122,7 +122,7 @@ impl Backoff {
     fn text(&self) -> String {
         match self {
             Self::Steps { steps_ms } => {
-                let steps: Vec<String> = steps_ms.iter().map(|ms| span(*ms)).collect();
+                let steps: Vec<String> = steps_ms.iter().map(|ms| units::exact(*ms)).collect();
                 steps.join(", ")
             }
             Self::Exponential {
@@ -131,8 +131,8 @@ impl Backoff {
                 multiplier_milli,
             } => format!(
                 "from {} to {}, times {}.{:03}",
-                span(*initial_ms),
-                span(*max_ms),
+                units::exact(*initial_ms),
+                units::exact(*max_ms),
                 multiplier_milli / 1000,
                 multiplier_milli % 1000
             ),
@@ -161,8 +161,8 @@ impl Group {
             .with("max attempts", self.max_attempts.to_string())
             .with("back-off", self.backoff.text())
             .with("receive batch", self.receive_batch.to_string())
-            .with("long poll", self.long_poll_seconds.to_string())
-            .with("invisible", self.invisible_seconds.to_string())
+            .with("long poll", self.long_poll_seconds.exact())
+            .with("invisible", self.invisible_seconds.exact())
             .with("subscriptions", subscriptions(&self.subscriptions))
             .with("generation", self.generation.to_string())
             .with("id", self.id.to_string())
@@ -248,6 +248,20 @@ pub(super) mod tests {
             generation: 2,
             id: 9,
         }
+    }
+
+    #[test]
+    fn waits_that_were_set_are_shown_to_the_millisecond() {
+        let steps = Backoff::Steps {
+            steps_ms: vec![0, 1_050, 90_500],
+        };
+        assert_eq!(steps.text(), "0s, 1s50ms, 1m30s500ms");
+        let growing = Backoff::Exponential {
+            initial_ms: 50,
+            max_ms: 12_500,
+            multiplier_milli: 1500,
+        };
+        assert_eq!(growing.text(), "from 50ms to 12s500ms, times 1.500");
     }
 
     #[test]

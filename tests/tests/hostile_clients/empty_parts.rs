@@ -15,20 +15,14 @@ const BYTES: usize = (8 << 20) - 64;
 /// What all these requests together may add: each lies in a few buffers on its way.
 const MORE_MIB_MAX: u64 = 96;
 
-/// A field that holds bytes.
-fn field(number: u8, payload: &[u8]) -> Vec<u8> {
-    let mut field = vec![number << 3 | 2];
-    prost::encoding::encode_varint(payload.len() as u64, &mut field);
-    field.extend(payload);
-    field
-}
-
 /// Fields within fields, at whose end one is repeated without anything in it.
-fn filled(path: &[u8], repeated: u8) -> Vec<u8> {
+fn filled(path: &[u32], repeated: u8) -> Vec<u8> {
     let empty = [repeated << 3 | 2, 0].repeat(BYTES / 2);
-    path.iter()
-        .rev()
-        .fold(empty, |inner, number| field(*number, &inner))
+    path.iter().rev().fold(empty, |inner, number| {
+        let mut field = Vec::new();
+        prost::encoding::bytes::encode(*number, &inner, &mut field);
+        field
+    })
 }
 
 /// How the broker refuses a request.

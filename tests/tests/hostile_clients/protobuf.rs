@@ -113,9 +113,8 @@ fn perhaps_right(chance: &mut Chance) -> Vec<(&'static str, Vec<u8>)> {
 fn nested(depth: usize) -> Vec<u8> {
     let mut inner = Vec::new();
     for _ in 0..depth {
-        let mut outer = vec![0x0a];
-        prost::encoding::encode_varint(inner.len() as u64, &mut outer);
-        outer.extend(inner);
+        let mut outer = Vec::new();
+        prost::encoding::bytes::encode(1, &inner, &mut outer);
         inner = outer;
     }
     inner

@@ -68,6 +68,7 @@ fn a_body_just_under_four_mebibytes_arrives_unharmed(language: Language) {
     arrives_unharmed(language, LARGE);
 }
 
+// Quirk go-2-mib: it says that it sends no more than half of that.
 fn a_body_of_four_mebibytes_to_the_byte_arrives_unharmed(language: Language) {
     arrives_unharmed(language, 4 << 20);
 }

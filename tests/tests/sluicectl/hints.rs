@@ -89,6 +89,44 @@ fn what_nobody_saw_is_not_acknowledged_and_that_is_no_success() {
 }
 
 #[test]
+fn a_receive_for_a_group_that_is_not_there_says_that_it_makes_one() {
+    let (_broker, sluicectl) = stage();
+    sluicectl.ok(&["message", "send", "orders", "hello"]).unwrap();
+    let receive = ["message", "receive", "raeders", "orders", "--ack", "--wait", "0"];
+    let said = sluicectl.run(&receive).unwrap();
+    assert_eq!(said.code, 0, "{said:?}");
+    assert!(said.stdout.ends_with("\nhello\n"), "{said:?}");
+    assert!(
+        said.stderr.contains("there is no group raeders yet")
+            && said.stderr.contains("sluicectl group delete raeders"),
+        "{said:?}"
+    );
+    let again = sluicectl.run(&receive).unwrap();
+    assert_eq!((again.code, again.stderr.as_str()), (0, ""), "it is there now");
+    // A name that no group has makes none.
+    let said = sluicectl
+        .run(&["message", "receive", "a b", "orders", "--wait", "0"])
+        .unwrap();
+    assert!(said.code == 2 && !said.stderr.contains("makes it"), "{said:?}");
+    // Whoever names the client port alone need not have an admin API.
+    let (other, sluicectl) = stage();
+    let endpoint = other.endpoint();
+    let said = sluicectl
+        .run(&[
+            "message",
+            "receive",
+            "raeders",
+            "orders",
+            "--wait",
+            "0",
+            "--endpoint",
+            &endpoint,
+        ])
+        .unwrap();
+    assert_eq!((said.code, said.stderr.as_str()), (0, ""), "{said:?}");
+}
+
+#[test]
 fn a_subscription_to_a_topic_that_is_not_there_is_made_and_told_of() {
     let (_broker, sluicectl) = stage();
     sluicectl.ok(&["topic", "create", "orders"]).unwrap();

@@ -4,6 +4,8 @@
 //! - `go-1316`, `go-1165`: its start never ends without topics. It waits for settings on streams that it opens for the
 //!   queues of its topics, so the broker cannot help it.
 //! - `go-1324`: up to 5.1.4 it names one and the same queue when it tries again. The broker does not look at that queue.
+//! - `go-2-mib`: it has a limit of 2 MiB on what it sends, which up to 5.1.4 it never applies. Larger bodies are taken, and one
+//!   that applies it refuses them by itself.
 //! - `go-permission`: it sends to queues that cannot be written, as those for Rust and Node.js do. Such a send is refused.
 //! - `go-attempts`: it forgets how often its application wants it to try, and takes what it is told: [`attempts`].
 //! - `go-same-id`: as the one for Java.

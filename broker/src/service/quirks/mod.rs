@@ -10,6 +10,8 @@
 //! - `all-queues`: each chooses the queue of a message by a hash of its own. The broker chooses
 //!   ([`crate::engine`]), so that a message group has one queue whoever sends to it.
 //! - `all-routes`: they compare routes, and begin anew where one has changed. Names and numbers in a route outlive a restart.
+//! - `all-groups`: one client id comes with the calls of several groups. What a client announced of one group holds for that
+//!   one, and the others' own settings for them.
 //! - `all-repeated-settings`: they send their settings again and again. Each is answered, and the last one holds.
 //! - `all-deadline`: some wait for an answer no longer than they have the broker wait: [`MARGIN`].
 //! - `all-10601` (of apache/rocketmq): the project's dashboard shows no lag of these clients, and asks by the classic protocol,

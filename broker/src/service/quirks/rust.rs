@@ -1,6 +1,8 @@
 //! The client for Rust, crate `rocketmq`:
 //!
 //! - `rust-code`: version 5.0.0 panics on a status code newer than itself: [`known_to`].
+//! - `rust-multiple-results`: it takes MULTIPLE_RESULTS for a failure of all, and would send all again. The messages of one
+//!   send that fit a frame are taken together or not at all, so that their codes agree ([`crate::service::status::over`]).
 //! - `rust-headers`: it waits for the headers of its stream of telemetry before it announces anything. They come at once.
 //! - `rust-deadline`: it waits for a receive exactly as long as it polls ([`super::MARGIN`]). A poll of 0 it gives up before
 //!   anybody can answer.

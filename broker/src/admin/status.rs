@@ -189,7 +189,6 @@ impl From<EngineError> for Failure {
             | EngineError::Unreadable { .. } => Reason::Internal,
             EngineError::NoTopic(_)
             | EngineError::TopicDeleted(_)
-            | EngineError::TopicNotFound(_)
             | EngineError::TopicNotMade(_)
             | EngineError::GroupTopicNotFound(_) => Reason::TopicNotFound,
             EngineError::NoGroup(_) | EngineError::GroupDeleted(_) => Reason::GroupNotFound,

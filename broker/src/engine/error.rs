@@ -39,9 +39,6 @@ pub enum EngineError {
     /// Nobody knows whether it was done.
     #[error("the outcome is not known: the command may or may not be in the log")]
     Unknown,
-    /// No such topic, and this call does not make any.
-    #[error("there is no topic '{0}': name the topic that the message was received from")]
-    TopicNotFound(String),
     /// No such topic, and topics are not made on first use.
     #[error("there is no topic '{0}', and this broker makes none on first use: add it to the file of --init")]
     TopicNotMade(String),

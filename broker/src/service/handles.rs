@@ -4,7 +4,6 @@ use super::Shared;
 use super::metadata::Caller;
 use super::status::Failure;
 use super::validate::Invalid;
-use crate::engine::EngineError;
 use crate::receipt::Receipt;
 use sluice_core::ids::{GroupId, TopicId};
 use sluice_proto::v2::Resource;
@@ -12,9 +11,10 @@ use sluice_proto::v2::Resource;
 /// The group and topic that a request names: its handles must be theirs.
 #[derive(Clone, Copy, Debug)]
 pub struct Scope {
-    /// None: no such group, and so no handle of it.
+    /// None: no such group or topic, and so no handle of it. Clients that push try to settle for as long as they are told
+    /// anything else.
     group: Option<GroupId>,
-    topic: TopicId,
+    topic: Option<TopicId>,
 }
 
 impl Scope {
@@ -28,12 +28,9 @@ impl Scope {
         let topic = caller.readable_topic(topic)?;
         let group = caller.group(group)?;
         let tables = shared.engine.tables();
-        let topic = tables
-            .topic(&topic)
-            .ok_or_else(|| EngineError::TopicNotFound(topic.into_owned()))?;
         Ok(Self {
             group: tables.group(&group).map(|group| group.id),
-            topic: topic.id,
+            topic: tables.topic(&topic).map(|topic| topic.id),
         })
     }
 
@@ -41,7 +38,7 @@ impl Scope {
     pub(super) fn receipt(&self, shared: &Shared, handle: &str) -> Result<Receipt, Invalid> {
         let receipt = shared.receipts.decode(handle).ok_or(Invalid::Handle)?;
         let fits = Some(receipt.id.group) == self.group
-            && receipt.id.at.topic == self.topic
+            && Some(receipt.id.at.topic) == self.topic
             && receipt.term <= shared.engine.term();
         if fits { Ok(receipt) } else { Err(Invalid::Handle) }
     }

@@ -126,8 +126,7 @@ impl From<EngineError> for Failure {
             | EngineError::NoSpace => Code::TooManyRequests,
             EngineError::TooLarge { .. } => Code::MessageBodyTooLarge,
             EngineError::NotLeader(_) => Code::HaNotAvailable,
-            EngineError::TopicNotFound(_)
-            | EngineError::TopicNotMade(_)
+            EngineError::TopicNotMade(_)
             | EngineError::GroupTopicNotFound(_)
             | EngineError::TopicDeleted(_)
             | EngineError::NoTopic(_)
@@ -237,7 +236,6 @@ mod tests {
             (EngineError::Stopping, Code::InternalServerError),
             (EngineError::NotLeader(None), Code::HaNotAvailable),
             (EngineError::Unknown, Code::InternalServerError),
-            (EngineError::TopicNotFound("t".into()), Code::TopicNotFound),
             (EngineError::TopicNotMade("t".into()), Code::TopicNotFound),
             (
                 EngineError::GroupTopicNotFound("%DLQ%g".into()),

@@ -11,13 +11,14 @@ use crate::frames::{
     CONTINUATION, DATA, END_HEADERS, GREETING, HEADERS, PING, RST_STREAM, SETTINGS, WINDOW_UPDATE, frame,
     send_message_headers, streams,
 };
-use crate::stage::{anonymous_mib, nobody_is_connected, serves};
+use crate::stage::{anonymous_mib, memory_mib, nobody_is_connected, serves};
 
 /// Connections that each attack is made by at one time.
 const ATTACKERS: usize = 8;
 /// A connection that has said nothing of use is closed after ten seconds.
 const ENDED_WITHIN: Duration = Duration::from_secs(20);
-/// What all attacks together may leave behind in the broker's memory.
+/// What an attack may take of the broker's memory while it lasts, and what all of them together may leave behind.
+const TAKEN_MIB_MAX: u64 = 160;
 const LEFT_MIB_MAX: u64 = 64;
 
 struct Attack {
@@ -156,7 +157,7 @@ async fn whatever_bytes_come_the_broker_hangs_up_or_bears_them_and_serves_others
     let mut chance = Chance::new(seed::from_environment().unwrap());
     let broker = Setup::new().start().unwrap();
     serves(&broker).await;
-    let before = anonymous_mib(&broker);
+    let (before, most_before) = (anonymous_mib(&broker), memory_mib(&broker));
     let address = broker.endpoint();
     for Attack { name, says, ends } in ATTACKS {
         let listen = if *ends {
@@ -178,6 +179,9 @@ async fn whatever_bytes_come_the_broker_hangs_up_or_bears_them_and_serves_others
         if *ends {
             assert!(ended.iter().all(|ended| *ended), "{name}: it does not hang up");
         }
+        let taken = memory_mib(&broker).saturating_sub(most_before);
+        println!("{name}: {taken} MiB");
+        assert!(taken <= TAKEN_MIB_MAX, "{name}: {taken} MiB");
         serves(&broker).await;
     }
     nobody_is_connected(&broker);

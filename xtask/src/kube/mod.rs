@@ -131,8 +131,9 @@ fn run_suites(args: &TestArgs) -> Result<ExitCode> {
         if let Some(files) = std::env::var_os(KUBECONFIG) {
             environment.push((KUBECONFIG, absolute(&here, &files)?));
         }
-        test::chosen_by_name(&mut run, &metadata, &chosen, &environment)?;
+        let ran = test::chosen_by_name(&mut run, &metadata, &chosen, &environment);
         run.step("nothing is left in it", || of_context("clear", context));
+        ran?;
     }
     Ok(run.finish())
 }

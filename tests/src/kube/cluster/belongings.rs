@@ -140,17 +140,15 @@ impl Belongings {
                 if !is_ours || object["metadata"]["finalizers"].is_null() {
                     continue;
                 }
-                let patch = [
-                    "patch",
-                    kind,
-                    &name,
-                    "--namespace",
-                    namespace,
-                    "--type=merge",
-                    "--patch",
-                    "{\"metadata\":{\"finalizers\":null}}",
-                ];
-                kubectl.run(&patch)?;
+                let object = [kind, &name, "--namespace", namespace];
+                let change = ["--type=merge", "--patch", "{\"metadata\":{\"finalizers\":null}}"];
+                let patched = kubectl.run(&[&["patch"], &object[..], &change].concat());
+                // It may have been let go of just before.
+                if patched.is_err()
+                    && kubectl.run(&[&["get", "--ignore-not-found"], &object[..]].concat())? != ""
+                {
+                    patched?;
+                }
             }
         }
         Ok(())

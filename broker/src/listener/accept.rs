@@ -27,6 +27,9 @@ const NO_HTTP_1: &str = "HTTP/1.1 505 HTTP Version Not Supported\r\n\
 const RETRY_AFTER: Duration = Duration::from_millis(100);
 /// A connection that was accepted just before the broker stops is open by then.
 const OPENED_WITHIN: Duration = Duration::from_secs(1);
+/// One of so many gives way at a time: those that are silent take a moment each, and whoever opens them in floods must not have
+/// others wait for one after the other.
+const DISPLACED_PART: usize = 32;
 /// A connection that gives way is gone by then, unless a call has begun on it.
 const DISPLACED_WITHIN: Duration = Duration::from_secs(2);
 /// While all places are taken, this is said no more often.
@@ -170,10 +173,10 @@ impl Listener {
             if let Ok(permit) = tokio::time::timeout(look_again, place).await {
                 return permit.ok();
             }
-            if activities.displace_one() {
-                self.open.lose(Lost::Displaced);
-                look_again = DISPLACED_WITHIN;
-            } else {
+            let displaced = activities.displace(1 + self.connections_max as usize / DISPLACED_PART);
+            (0..displaced).for_each(|_| self.open.lose(Lost::Displaced));
+            look_again = DISPLACED_WITHIN;
+            if displaced == 0 {
                 self.say_that_all_are_taken(said);
                 look_again = RETRY_AFTER;
             }

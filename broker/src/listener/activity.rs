@@ -1,6 +1,7 @@
 //! What a connection does: with all places of its port taken, the one that is idle longest is closed for a new one. So whoever holds connections without asking for anything keeps nobody out.
 
 use parking_lot::Mutex;
+use std::cmp::Reverse;
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 use tokio::sync::Notify;
@@ -89,20 +90,21 @@ impl Activities {
         activity
     }
 
-    /// Has the one that is idle longest give way; answers whether there is one.
-    pub(super) fn displace_one(&mut self) -> bool {
+    /// Has those that are idle longest give way, so many of them at most; answers how many do.
+    pub(super) fn displace(&mut self, most: usize) -> usize {
         let standing = self.0.iter().enumerate();
-        let idle = standing.filter_map(|(at, activity)| {
-            let activity = activity.upgrade()?;
-            Some((activity.idle_since()?, at, activity))
-        });
-        let Some((_, at, longest)) = idle.min_by_key(|(since, at, _)| (*since, *at)) else {
-            return false;
-        };
-        longest.gives_way.notify_one();
-        // It is asked once.
-        self.0.swap_remove(at);
-        true
+        let idle = standing.filter_map(|(at, activity)| Some((activity.upgrade()?.idle_since()?, at)));
+        let mut longest: Vec<_> = idle.collect();
+        longest.sort_unstable();
+        longest.truncate(most);
+        // Each is asked once. From behind, since removing one moves those behind it.
+        longest.sort_unstable_by_key(|(_, at)| Reverse(*at));
+        for (_, at) in &longest {
+            if let Some(activity) = self.0.swap_remove(*at).upgrade() {
+                activity.gives_way.notify_one();
+            }
+        }
+        longest.len()
     }
 }
 
@@ -124,12 +126,12 @@ mod tests {
         drop(first.busy());
         let expected = [(&third, true), (&first, true), (&second, false)];
         for (activity, displaced) in expected {
-            assert_eq!(all.displace_one(), displaced);
+            assert_eq!(all.displace(1), usize::from(displaced));
             assert_eq!(gives_way(activity), displaced);
         }
         drop(running);
-        assert!(all.displace_one() && gives_way(&second));
-        assert!(!all.displace_one(), "each is asked once");
+        assert!(all.displace(1) == 1 && gives_way(&second));
+        assert_eq!(all.displace(1), 0, "each is asked once");
     }
 
     #[test]
@@ -137,16 +139,27 @@ mod tests {
         let mut all = Activities::default();
         let connection = all.one_more(Kept::ByAnyCall);
         let call = connection.any_call();
-        assert!(!all.displace_one());
+        assert_eq!(all.displace(1), 0);
         drop(call);
-        assert!(all.displace_one() && gives_way(&connection));
+        assert!(all.displace(1) == 1 && gives_way(&connection));
+    }
+
+    #[test]
+    fn several_give_way_at_once_and_the_others_stand() {
+        let mut all = Activities::default();
+        let five = [(); 5].map(|()| all.one_more(Kept::ByAnyCall));
+        let running = five[1].busy();
+        assert_eq!(all.displace(2), 2);
+        assert_eq!(five.each_ref().map(gives_way), [true, false, true, false, false]);
+        drop(running);
+        assert_eq!(all.displace(9), 3);
     }
 
     #[test]
     fn connections_that_are_gone_are_forgotten() {
         let mut all = Activities::default();
         drop(all.one_more(Kept::ByAnyCall));
-        assert!(!all.displace_one());
+        assert_eq!(all.displace(1), 0);
         let _standing = all.one_more(Kept::ByAnyCall);
         assert_eq!(all.0.len(), 1);
     }

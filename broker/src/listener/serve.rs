@@ -34,7 +34,7 @@ const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 /// Among the headers it is an answer without anything else.
 const GRPC_STATUS: &str = "grpc-status";
 /// An idle connection that gives way may take so long to hear of it: another waits for its place.
-const GIVES_WAY_WITHIN: Duration = Duration::from_secs(1);
+const GIVES_WAY_WITHIN: Duration = Duration::from_millis(100);
 
 /// What answers requests: a generated gRPC server, or several by their paths.
 pub trait Answers:

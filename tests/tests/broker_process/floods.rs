@@ -24,7 +24,7 @@ const HALF_SENT: usize = 200;
 const HEADERS_WITHIN: Duration = Duration::from_secs(5);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn idle_connections_take_no_open_files_from_the_store() {
+async fn idle_connections_take_no_open_files_from_the_store_and_give_way_to_clients() {
     let mut broker = Setup::new()
         .open_files(OPEN_FILES)
         .flag("--checkpoint-seconds", "1")
@@ -38,8 +38,10 @@ async fn idle_connections_take_no_open_files_from_the_store() {
     for _ in 0..IDLE {
         idle.spawn(be_idle(broker.endpoint()));
     }
-    wait::until("all places are taken", SOON, || {
-        Ok(broker.log()?.contains("all connections are taken").then_some(()))
+    wait::until("all places are taken, and taken again", SOON, || {
+        let places = broker.metric_of("sluice_connections_limit", "listener", "client")?;
+        let displaced = broker.metric_of("sluice_connections_refused_total", "reason", "displaced")?;
+        Ok((displaced >= places / 2.0).then_some(()))
     })
     .unwrap();
 
@@ -48,6 +50,7 @@ async fn idle_connections_take_no_open_files_from_the_store() {
     // New topics and a checkpoint are new files.
     let checkpoints = broker.metric("sluice_checkpoints_total").unwrap();
     for topic in ["amid-1", "amid-2", "amid-3"] {
+        let client = Client::new(&broker.endpoint()).unwrap();
         send(&client, topic, &numbered(0..10)).await;
         assert_eq!(consume(&client, "readers", topic, 10).await, numbered(0..10));
     }

@@ -1,10 +1,13 @@
 //! More than a slow disk takes: the rest is refused while its senders wait, and nothing that was refused is stored.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use sluice_proto::v2::Code;
 use sluice_tests::binaries;
-use sluice_tests::client::{Client, code, message};
+use sluice_tests::client::{Client, Receive, code, message};
 use sluice_tests::process::Setup;
 use tokio::task::JoinSet;
 
@@ -16,6 +19,29 @@ const SLOW_SYNCS: &str = "slow-syncs=200";
 const SENDS: usize = 4000;
 const BODY_BYTES: usize = 16 << 10;
 const CONNECTIONS: usize = 8;
+
+/// Receives and acknowledges until it is told that it is over; answers how many messages it has done. What ends work that was
+/// begun is never told to come again.
+async fn consume_meanwhile(client: Client, over: Arc<AtomicBool>) -> usize {
+    let mut done = 0;
+    while !over.load(Ordering::Relaxed) {
+        let receive = Receive {
+            poll: Duration::from_secs(1),
+            ..Receive::new("meanwhile", "orders")
+        };
+        let received = client.receive(&receive).await.unwrap();
+        assert!(
+            matches!(received.code, Some(Code::Ok | Code::MessageNotFound)),
+            "{received:?}"
+        );
+        if !received.messages.is_empty() {
+            let acknowledged = client.ack_ok("meanwhile", "orders", &received.messages).await;
+            acknowledged.unwrap();
+        }
+        done += received.messages.len();
+    }
+    done
+}
 
 /// A body that begins with its number.
 fn body(number: usize) -> Vec<u8> {
@@ -37,6 +63,9 @@ async fn what_a_slow_disk_does_not_take_in_time_is_refused_and_not_stored_and_al
         .collect();
     clients[0].send_ok(message("orders", body(SENDS))).await.unwrap();
 
+    let over = Arc::new(AtomicBool::new(false));
+    let consumer = Client::new(&broker.endpoint()).unwrap();
+    let consuming = tokio::spawn(consume_meanwhile(consumer, Arc::clone(&over)));
     let mut sends = JoinSet::new();
     for number in 0..SENDS {
         let client = clients[number % CONNECTIONS].clone();
@@ -46,6 +75,8 @@ async fn what_a_slow_disk_does_not_take_in_time_is_refused_and_not_stored_and_al
         });
     }
     let answers = sends.join_all().await;
+    over.store(true, Ordering::Relaxed);
+    assert!(consuming.await.unwrap() > 0, "nothing is delivered meanwhile");
 
     let mut counts = BTreeMap::<_, usize>::new();
     let mut stored = vec![format!("{SENDS:08}")];

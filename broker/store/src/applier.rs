@@ -111,6 +111,12 @@ impl Effects for Derived {
         }
         self.observer.changed(what);
     }
+
+    fn carried(&mut self, _: TopicQueue, _: QueueOffset, _: &QueueEntry) {}
+
+    fn trimmed(&mut self, _: TopicQueue, _: QueueOffset) {}
+
+    fn dropped(&mut self, _: TopicQueue, _: QueueOffset) {}
 }
 
 impl Applier {

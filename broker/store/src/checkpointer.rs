@@ -137,7 +137,7 @@ impl Checkpointer {
     fn tails(&self) -> Vec<(TopicQueue, QueueOffset)> {
         let mut tails = Vec::new();
         for view in self.held_over.values() {
-            if let Some(ShardView::Topic(topic, ends)) = view {
+            if let Some(ShardView::Topic(topic, ends, _)) = view {
                 let at = |queue| TopicQueue {
                     topic: topic.id,
                     queue: QueueId(queue as u32),

@@ -82,6 +82,8 @@ impl State {
             Command::SubscribeAt(subscribe) => self.subscribe_at(&subscribe),
             Command::SetFloor(floor) => self.set_floor(&floor, effects),
             Command::Fence(fence) => self.fence(fence),
+            Command::Trim(trim) => self.trim(at, &trim, effects),
+            Command::Carry(carry) => self.carry(at, size, &carry, effects),
         }
     }
 
@@ -257,6 +259,10 @@ impl State {
         })?;
         if !fits {
             return Err(Refused::NotHeld);
+        }
+        // Below level 3 there is no such bound.
+        if command.entry.physical < self.tables.bounds().links_from {
+            return Err(Refused::Leaving(command.entry.physical));
         }
         let topic = self.dead_letter_topic_of(&group)?;
         let entry = QueueEntry {

@@ -120,14 +120,13 @@ impl State {
         let mut shards = Vec::with_capacity(topic.tails.len());
         for queue in (0..topic.spec.queues).map(QueueId) {
             let tail = topic.tail(queue).unwrap_or_default();
-            shards.push(Shard::new(GroupQueue::new(
-                group.spec.fifo,
-                floor(&group, queue, tail),
-            )));
             let at = TopicQueue {
                 topic: topic.id,
                 queue,
             };
+            let mut held = GroupQueue::new(group.spec.fifo, floor(&group, queue, tail));
+            held.begin_behind(&self.tables.gone(at));
+            shards.push(Shard::new(held));
             self.dirty
                 .insert(ShardKey::GroupQueue(GroupQueueId { group: group.id, at }));
         }

@@ -54,6 +54,12 @@ impl Effects for Derived {
     fn moved(&mut self, _: GroupQueueId) {}
 
     fn changed(&mut self, _: Changed) {}
+
+    fn carried(&mut self, _: TopicQueue, _: QueueOffset, _: &QueueEntry) {}
+
+    fn trimmed(&mut self, _: TopicQueue, _: QueueOffset) {}
+
+    fn dropped(&mut self, _: TopicQueue, _: QueueOffset) {}
 }
 
 impl Fold {

@@ -5,8 +5,10 @@
 //! that has its name is whole, and so is everything it counts on.
 
 mod trigger;
+mod trim;
 
 pub use trigger::{CheckpointPolicy, CheckpointRequest, Requests, Trigger};
+pub use trim::{TrimPoint, TrimPoints};
 
 use crate::checkpoint::{CheckpointError, Checkpoints, PartKey};
 use crate::index::{IndexError, IndexPosition, IndexStore};
@@ -40,6 +42,7 @@ pub struct Checkpointer {
     /// A sync has failed, or a write, not for want of space: a later sync may claim success for what is lost.
     broken: bool,
     stats: Arc<CheckpointStats>,
+    points: Arc<TrimPoints>,
 }
 
 impl Checkpointer {
@@ -52,7 +55,7 @@ impl Checkpointer {
         halted: Arc<AtomicBool>,
         begun_at: PhysicalOffset,
     ) -> Self {
-        Self {
+        let checkpointer = Self {
             log,
             queues,
             index,
@@ -61,12 +64,20 @@ impl Checkpointer {
             halted,
             broken: false,
             stats: Arc::new(CheckpointStats::new(begun_at)),
-        }
+            points: Arc::default(),
+        };
+        checkpointer.publish_points();
+        checkpointer
     }
 
     /// What is counted of them.
     pub fn stats(&self) -> Arc<CheckpointStats> {
         Arc::clone(&self.stats)
+    }
+
+    /// Where the log can begin.
+    pub fn trim_points(&self) -> Arc<TrimPoints> {
+        Arc::clone(&self.points)
     }
 
     /// Writes one checkpoint. On a full disk, or with too many files open, there is only a warning: the log has everything, and
@@ -94,6 +105,7 @@ impl Checkpointer {
             term,
             state,
             index,
+            bounds,
         } = request;
         self.held_over
             .extend(state.removed.into_iter().map(|key| (key, None)));
@@ -130,6 +142,8 @@ impl Checkpointer {
             millis = stats.elapsed.as_millis() as u64,
             "checkpoint"
         );
+        self.trim(bounds)?;
+        self.publish_points();
         Ok(())
     }
 

@@ -19,5 +19,5 @@ pub mod survey;
 mod tests;
 
 pub use applier::{NoObserver, Observer};
-pub use checkpointer::CheckpointPolicy;
+pub use checkpointer::{CheckpointPolicy, TrimPoint};
 pub use store::{Failed, Store, StoreError, StoreOptions};

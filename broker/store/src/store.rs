@@ -1,8 +1,8 @@
 //! A store: the log and all that is derived from it, opened, running, and closed.
 
 use crate::applier::{Applier, Observer};
-use crate::checkpoint::{CheckpointError, Checkpoints};
-use crate::checkpointer::{self, CheckpointPolicy, Checkpointer, Requests, Trigger};
+use crate::checkpoint::{self, CheckpointError, Checkpoints, PartKey};
+use crate::checkpointer::{self, CheckpointPolicy, Checkpointer, Requests, Trigger, TrimPoint, TrimPoints};
 use crate::index::{IndexError, IndexStore};
 use crate::io::{DirLock, LogIo};
 use crate::log::{
@@ -13,10 +13,11 @@ use crate::restored::{self, Restored};
 use crate::stats::{ApplyStats, CheckpointStats, LogStats};
 use parking_lot::Mutex;
 use sluice_core::command::encode_level;
-use sluice_core::ids::{Term, TimeMs};
+use sluice_core::ids::{PhysicalOffset, QueueOffset, Term, TimeMs, TopicId, TopicQueue};
 use sluice_core::log::{Outcome, ReplicatedLog};
-use sluice_core::state::{LEVEL, RestoreError, Tables};
+use sluice_core::state::{LEVEL, RestoreError, ShardKey, State, Tables};
 use smallvec::smallvec;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
@@ -89,6 +90,9 @@ struct Inner {
     uuid: [u8; 16],
     applying: Arc<ApplyStats>,
     checkpoints: Arc<CheckpointStats>,
+    trim_points: Arc<TrimPoints>,
+    io: Arc<dyn LogIo>,
+    dir: PathBuf,
     running: Mutex<Option<Running>>,
 }
 
@@ -153,6 +157,7 @@ impl Store {
             position.physical,
         );
         let (applying, checkpoints) = (applier.stats(), checkpointer.stats());
+        let trim_points = checkpointer.trim_points();
         let (applier, checkpointer) = start_folding(applier, checkpointer, &log, to_apply, &failed)?;
         let log_failed = Arc::clone(&failed);
         let threads = log::spawn(writer, prefill, move |fatal| log_failed(fatal.to_string()))
@@ -169,6 +174,9 @@ impl Store {
                 uuid,
                 applying,
                 checkpoints,
+                trim_points,
+                io,
+                dir,
                 running: Mutex::new(Some(Running {
                     log: threads,
                     applier,
@@ -220,6 +228,30 @@ impl Store {
     pub fn stats(&self) -> (&LogStats, &ApplyStats, &CheckpointStats) {
         let inner = &*self.inner;
         (inner.log.stats(), &inner.applying, &inner.checkpoints)
+    }
+
+    /// Where the log can begin, later than it does, in rising order.
+    pub fn trim_points(&self) -> Vec<TrimPoint> {
+        self.inner.trim_points.get()
+    }
+
+    /// Where queues ended at a place where the log can begin. What was put below stands before it, unless it was carried: a
+    /// log that begins there has queues that begin here. Blocks on IO; [`CheckpointError::Io`] of a file that is not there if
+    /// the checkpoint has gone meanwhile.
+    pub fn ends_at(&self, point: PhysicalOffset) -> Result<Vec<(TopicQueue, QueueOffset)>, StoreError> {
+        let folder = self.inner.dir.join("checkpoint");
+        let is_topic = |key: &PartKey| key.kind == ShardKey::Topic(TopicId(0)).to_numbers().0;
+        let loaded = checkpoint::load_some(&self.inner.io, &folder, point, is_topic)?;
+        let mut ends = Vec::new();
+        for (key, part) in loaded.parts() {
+            let key = ShardKey::from_numbers(key.kind, key.ids).map_err(RestoreError::Header)?;
+            if let ShardKey::Topic(topic) = key {
+                let wrong = |error| RestoreError::Part(key, error);
+                ends.extend(State::ends_of_topic(topic, part).map_err(wrong)?);
+            }
+        }
+        ends.sort_unstable();
+        Ok(ends)
     }
 
     /// When checkpoints are written from now on.

@@ -140,6 +140,11 @@ fn all_frames(reader: &LogReader) -> Vec<Frame> {
     }
 }
 
+fn segment_starts(reader: &LogReader, frames: &[Frame]) -> Vec<PhysicalOffset> {
+    let starts = frames.iter().map(Frame::start);
+    starts.filter(|at| reader.starts_segment(*at)).collect()
+}
+
 fn same_derived_files(left: &Path, right: &Path) {
     let index = [left, right].map(|dir| files(&dir.join("index")));
     assert!(!index[0].is_empty());
@@ -154,7 +159,7 @@ fn same_derived_files(left: &Path, right: &Path) {
 }
 
 /// Applies the frames of a log to a store of its own under `dir`, flushing at other moments than the first one did.
-fn replica(dir: &Path, frames: &[Frame], flush_every: usize) -> Content {
+fn replica(dir: &Path, frames: &[Frame], starts: &[PhysicalOffset], flush_every: usize) -> Content {
     let io: Arc<dyn LogIo> = Arc::new(RealIo::new());
     let queues = QueueStore::create(Arc::clone(&io), &dir.join("queue")).unwrap();
     let index = IndexStore::create(io, &dir.join("index")).unwrap();
@@ -162,7 +167,7 @@ fn replica(dir: &Path, frames: &[Frame], flush_every: usize) -> Content {
         bytes: u64::MAX,
         every: Duration::from_secs(3600),
     };
-    let trigger = Trigger::new(policy, PhysicalOffset(0), Vec::new());
+    let trigger = Trigger::new(policy, PhysicalOffset(0), starts.to_vec());
     let state = State::new();
     let mut applier = Applier::new(
         state,
@@ -187,7 +192,8 @@ fn replica(dir: &Path, frames: &[Frame], flush_every: usize) -> Content {
     while index.background_step().unwrap() {}
     let end = frames.last().unwrap().end();
     let snapshot = applier.snapshot(end).state;
-    let parts = snapshot.changed.iter().map(|(key, view)| (*key, bytes_of(view)));
+    let views = applier.state().all_views();
+    let parts = views.iter().map(|(key, view)| (*key, bytes_of(view)));
     Content {
         digest: snapshot.digest,
         end,
@@ -207,12 +213,13 @@ fn frames_fed_to_other_stores_give_the_digest_the_checkpoint_and_the_files_of_th
         driver.round(900).unwrap();
     }
     let frames = all_frames(driver.opened.store.reader());
+    let starts = segment_starts(driver.opened.store.reader(), &frames);
     driver.opened.store.close().unwrap();
     let (left, right) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     // On two threads: the one starts with other hash seeds and runs at other moments than the other.
     let (one, two) = std::thread::scope(|scope| {
-        let one = scope.spawn(|| replica(left.path(), &frames, 7));
-        let two = scope.spawn(|| replica(right.path(), &frames, 1000));
+        let one = scope.spawn(|| replica(left.path(), &frames, &starts, 7));
+        let two = scope.spawn(|| replica(right.path(), &frames, &starts, 1000));
         (one.join().unwrap(), two.join().unwrap())
     });
     let first = newest_checkpoint(dir.path());

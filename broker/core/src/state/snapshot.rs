@@ -9,7 +9,7 @@ use super::tables::{Group, Shard, Subscription, Topic};
 use super::{LEVEL, State};
 use crate::codec::{Malformed, Reader};
 use crate::command::Membership;
-use crate::ids::{GroupId, GroupQueueId, LogIndex, QueueId, Term, TopicId, TopicQueue};
+use crate::ids::{GroupId, GroupQueueId, LogIndex, QueueId, QueueOffset, Term, TimeMs, TopicId, TopicQueue};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -200,6 +200,20 @@ impl State {
         keys.into_iter()
             .filter_map(|key| Some((key, self.view(key)?)))
             .collect()
+    }
+
+    /// The level and the time of the state that a checkpoint's header is of.
+    pub fn level_and_time(header: &[u8]) -> Result<(u32, TimeMs), Malformed> {
+        let mut reader = Reader::new(header);
+        Ok((reader.varint32()?, reader.varint()?))
+    }
+
+    /// Where queues end in a topic that a checkpoint holds as these bytes.
+    pub fn ends_of_topic(id: TopicId, part: &[u8]) -> Result<Vec<(TopicQueue, QueueOffset)>, Malformed> {
+        let topic = Topic::decode(id, &mut Reader::new(part))?;
+        let queues = (0..topic.spec.queues).map(QueueId);
+        let end = |queue| Some((TopicQueue { topic: id, queue }, topic.tail(queue)?));
+        Ok(queues.filter_map(end).collect())
     }
 
     /// State from a checkpoint's header and parts, in any order.

@@ -144,7 +144,7 @@ impl Checkpoints {
         Ok((root, parts))
     }
 
-    fn read_parts(&self, root: &Root) -> Result<Parts, CheckpointError> {
+    pub(super) fn read_parts(&self, root: &Root) -> Result<Parts, CheckpointError> {
         let mut order: Vec<(PartKey, BlobRef)> = root.parts.iter().map(|(key, blob)| (*key, *blob)).collect();
         order.sort_unstable_by_key(|(_, blob)| (blob.pack, blob.offset));
         let mut parts = Parts {
@@ -208,5 +208,6 @@ pub(super) fn known_root(root: &Root) -> KnownRoot {
     KnownRoot {
         position: root.position,
         packs: root.packs(),
+        header: root.header.clone(),
     }
 }

@@ -225,12 +225,13 @@ impl Source {
     }
 }
 
-/// Whether these become one file: neighbours of one level and slice, beginning where a file of the next level does.
+/// Whether these become one file: neighbours of one level, slice and segment, beginning where a file of the next level does.
 fn is_mergeable(group: &[Arc<SortedFile>]) -> bool {
     let Some(first) = group.first().map(|file| &file.header) else {
         return false;
     };
-    let alike = |file: &Arc<SortedFile>| file.header.level == first.level && file.header.slice == first.slice;
+    let place = |header: &Header| (header.level, header.slice, header.slice_start);
+    let alike = |file: &Arc<SortedFile>| place(&file.header) == place(first);
     let neighbours = |pair: &[Arc<SortedFile>]| pair[0].header.runs().end == pair[1].header.first_run;
     let runs_of_next = (MERGED as u64).pow(first.level + 1);
     first.level < LEVEL_MAX

@@ -55,6 +55,7 @@ impl Checkpointer {
         halted: Arc<AtomicBool>,
         begun_at: PhysicalOffset,
     ) -> Self {
+        let points = TrimPoints::of(&checkpoints);
         let checkpointer = Self {
             log,
             queues,
@@ -64,9 +65,9 @@ impl Checkpointer {
             halted,
             broken: false,
             stats: Arc::new(CheckpointStats::new(begun_at)),
-            points: Arc::default(),
+            points,
         };
-        checkpointer.publish_points();
+        checkpointer.publish_points(true);
         checkpointer
     }
 
@@ -126,6 +127,8 @@ impl Checkpointer {
             .held_over
             .iter()
             .map(|(key, view)| (part_key(*key), view.as_ref().map(encode)));
+        // Before older ones are thinned out.
+        self.checkpoints.pin(bounds.links_from);
         let reader = self.log.reader();
         let starts_segment = |offset| reader.starts_segment(offset);
         let stats = self
@@ -143,7 +146,7 @@ impl Checkpointer {
             "checkpoint"
         );
         self.trim(bounds)?;
-        self.publish_points();
+        self.publish_points(false);
         Ok(())
     }
 

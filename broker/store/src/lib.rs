@@ -12,6 +12,7 @@ pub mod log;
 mod mmap;
 pub mod queue;
 mod restored;
+pub mod retention;
 pub mod stats;
 mod store;
 pub mod survey;

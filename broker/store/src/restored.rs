@@ -7,7 +7,7 @@
 use crate::applier::spans;
 use crate::checkpoint::{CheckpointError, Checkpoints, Loaded, Pick};
 use crate::checkpointer::Header;
-use crate::index::{IndexPosition, IndexStore};
+use crate::index::{IndexPosition, IndexStore, RUN_ITEMS};
 use crate::io::LogIo;
 use crate::log::LogPosition;
 use crate::queue::{QueueError, QueueStore};
@@ -92,7 +92,8 @@ fn of(
         false => header.index,
     };
     let first_run = first_run(&checkpoints, first);
-    let index = IndexStore::restore_from(Arc::clone(io), &dir.join("index"), &index_at, first_run)?;
+    let folder = dir.join("index");
+    let index = IndexStore::restore_from(Arc::clone(io), &folder, &index_at, first_run, RUN_ITEMS)?;
     Ok(Restored {
         state,
         queues,

@@ -1,23 +1,23 @@
 //! A store: the log and all that is derived from it, opened, running, and closed.
 
 use crate::applier::{Applier, Observer};
-use crate::checkpoint::{self, CheckpointError, Checkpoints, PartKey};
+use crate::checkpoint::{CheckpointError, Checkpoints};
 use crate::checkpointer::{self, CheckpointPolicy, Checkpointer, Requests, Trigger, TrimPoint, TrimPoints};
 use crate::index::{IndexError, IndexStore};
 use crate::io::{DirLock, LogIo};
 use crate::log::{
-    self, Committed, Cut, LocalLog, LogError, LogOptions, LogReader, LogThreads, Opening, Parts,
+    self, Committed, Cut, LocalLog, LogError, LogOptions, LogReader, LogThreads, LogWriter, Opening, Parts,
+    Prefill,
 };
 use crate::queue::{QueueError, QueueStore};
 use crate::restored::{self, Restored};
 use crate::stats::{ApplyStats, CheckpointStats, LogStats};
 use parking_lot::Mutex;
 use sluice_core::command::encode_level;
-use sluice_core::ids::{PhysicalOffset, QueueOffset, Term, TimeMs, TopicId, TopicQueue};
+use sluice_core::ids::{PhysicalOffset, QueueOffset, Term, TimeMs, TopicQueue};
 use sluice_core::log::{Outcome, ReplicatedLog};
-use sluice_core::state::{LEVEL, RestoreError, ShardKey, State, Tables};
+use sluice_core::state::{LEVEL, RestoreError, Tables};
 use smallvec::smallvec;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
@@ -91,8 +91,6 @@ struct Inner {
     applying: Arc<ApplyStats>,
     checkpoints: Arc<CheckpointStats>,
     trim_points: Arc<TrimPoints>,
-    io: Arc<dyn LogIo>,
-    dir: PathBuf,
     running: Mutex<Option<Running>>,
 }
 
@@ -159,9 +157,7 @@ impl Store {
         let (applying, checkpoints) = (applier.stats(), checkpointer.stats());
         let trim_points = checkpointer.trim_points();
         let (applier, checkpointer) = start_folding(applier, checkpointer, &log, to_apply, &failed)?;
-        let log_failed = Arc::clone(&failed);
-        let threads = log::spawn(writer, prefill, move |fatal| log_failed(fatal.to_string()))
-            .map_err(|_| StoreError::Thread("log"))?;
+        let threads = start_log(writer, prefill, &failed)?;
         let store = Self {
             inner: Arc::new(Inner {
                 policy,
@@ -175,8 +171,6 @@ impl Store {
                 applying,
                 checkpoints,
                 trim_points,
-                io,
-                dir,
                 running: Mutex::new(Some(Running {
                     log: threads,
                     applier,
@@ -236,22 +230,9 @@ impl Store {
     }
 
     /// Where queues ended at a place where the log can begin. What was put below stands before it, unless it was carried: a
-    /// log that begins there has queues that begin here. Blocks on IO; [`CheckpointError::Io`] of a file that is not there if
-    /// the checkpoint has gone meanwhile.
+    /// log that begins there has queues that begin here. Blocks on IO; an error if the checkpoint there has gone meanwhile.
     pub fn ends_at(&self, point: PhysicalOffset) -> Result<Vec<(TopicQueue, QueueOffset)>, StoreError> {
-        let folder = self.inner.dir.join("checkpoint");
-        let is_topic = |key: &PartKey| key.kind == ShardKey::Topic(TopicId(0)).to_numbers().0;
-        let loaded = checkpoint::load_some(&self.inner.io, &folder, point, is_topic)?;
-        let mut ends = Vec::new();
-        for (key, part) in loaded.parts() {
-            let key = ShardKey::from_numbers(key.kind, key.ids).map_err(RestoreError::Header)?;
-            if let ShardKey::Topic(topic) = key {
-                let wrong = |error| RestoreError::Part(key, error);
-                ends.extend(State::ends_of_topic(topic, part).map_err(wrong)?);
-            }
-        }
-        ends.sort_unstable();
-        Ok(ends)
+        Ok(self.inner.trim_points.ends_at(point)?)
     }
 
     /// When checkpoints are written from now on.
@@ -318,6 +299,11 @@ fn halting(failed: Failed, halted: &Arc<AtomicBool>) -> Failed {
         halted.store(true, Ordering::Release);
         failed(reason);
     })
+}
+
+fn start_log(writer: LogWriter, prefill: Prefill, failed: &Failed) -> Result<LogThreads, StoreError> {
+    let failed = Arc::clone(failed);
+    log::spawn(writer, prefill, move |fatal| failed(fatal.to_string())).map_err(|_| StoreError::Thread("log"))
 }
 
 /// Starts the threads that apply and that write checkpoints.

@@ -14,11 +14,15 @@ use sluice_store::index::{IndexPosition, IndexStore};
 use sluice_store::io::{LogIo, RealIo};
 use sluice_store::log::{Frame, LogReader};
 use sluice_store::queue::QueueStore;
+use sluice_store::retention::Settings;
+use sluice_store::survey::{Depth, survey};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use workload::{Driver, check, open, open_with};
+
+const DAY_MS: u64 = 24 * 3_600_000;
 
 /// Every file below `dir`, by its path from there.
 fn files(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
@@ -90,6 +94,55 @@ fn deleted_queue_and_index_files_are_rebuilt_byte_for_byte() {
     opened.store.close().unwrap();
     same(&before.0, &living(dir.path()));
     same(&before.1, &files(&dir.path().join("index")));
+}
+
+/// Rounds of a workload with retention now and then; in the end the log begins where it should.
+fn retained(io: &Arc<dyn LogIo>, dir: &Path, seed: u64) -> Driver {
+    let mut driver = Driver::new(open(Arc::clone(io), dir, 60_000).unwrap(), seed);
+    driver.make().unwrap();
+    let settings = Settings {
+        keep_ms: Some(DAY_MS),
+        keep_bytes: Some(700_000),
+        longer: [(TopicId(2), 365 * DAY_MS)].into(),
+    };
+    for round in 0..900 {
+        driver.round(6000).unwrap();
+        if round % 90 == 89 {
+            driver.retain(&settings).unwrap();
+        }
+    }
+    let begins = |driver: &Driver| driver.opened.store.tables().bounds().start;
+    assert!(begins(&driver).0 > 1_000_000, "something has gone");
+    assert!(
+        driver.opened.store.tables().carried_len() > 0,
+        "something was carried"
+    );
+    driver
+        .send_until(100, |driver| driver.opened.store.log().start() == begins(driver))
+        .unwrap();
+    driver
+}
+
+#[test]
+fn files_made_again_from_the_base_after_retention_are_byte_for_byte_those_that_were() {
+    for seed in [31, 32] {
+        let io: Arc<dyn LogIo> = Arc::new(RealIo::new());
+        let dir = tempfile::tempdir().unwrap();
+        let driver = retained(&io, dir.path(), seed);
+        driver.opened.store.close().unwrap();
+        let looked = survey(&io, dir.path(), Depth::Everything).unwrap();
+        assert!(looked.folded_to.is_some());
+        assert!(looked.findings.is_sound(), "{:?}", looked.findings);
+        let before = (living(dir.path()), files(&dir.path().join("index")));
+        assert!(!before.0.is_empty() && !before.1.is_empty());
+        std::fs::remove_dir_all(dir.path().join("queue")).unwrap();
+        std::fs::remove_dir_all(dir.path().join("index")).unwrap();
+        let opened = open(Arc::clone(&io), dir.path(), 60_000).unwrap();
+        check(&opened.store, &driver.memory);
+        opened.store.close().unwrap();
+        same(&before.0, &living(dir.path()));
+        same(&before.1, &files(&dir.path().join("index")));
+    }
 }
 
 /// What a checkpoint says, without how it is spread over files.

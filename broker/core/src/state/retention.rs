@@ -7,7 +7,7 @@ use super::snapshot::ShardKey;
 use super::tables::{LogBounds, Topic};
 use super::{CommandAt, Effects, State};
 use crate::command::{Carry, Place, Trim};
-use crate::entry::QueueEntry;
+use crate::entry::{CARRIED, QueueEntry};
 use crate::ids::{GroupQueueId, QueueId, QueueOffset, TopicId, TopicQueue};
 use crate::limits;
 use std::collections::BTreeMap;
@@ -153,6 +153,7 @@ impl State {
             let entry = QueueEntry {
                 physical: at.physical,
                 size,
+                flags: place.entry.flags | CARRIED,
                 ..place.entry
             };
             effects.carried(place.at, place.offset, &entry);

@@ -7,7 +7,7 @@ use sluice_core::command::{
     CreateGroup, CreateTopic, DeadLetter, Deliver, EncodedCommand, Minimum, NewCarry, Place, Standing,
     Subscribe, Take, Trim, Types, encode_level,
 };
-use sluice_core::entry::QueueEntry;
+use sluice_core::entry::{CARRIED, QueueEntry};
 use sluice_core::ids::{DeliveryId, GroupId, LogIndex, PhysicalOffset, QueueOffset, TimeMs, TopicId};
 
 const ORDERS: TopicId = TopicId(0);
@@ -152,6 +152,7 @@ pub fn frames() -> Vec<Frame> {
     let carried = QueueEntry {
         physical,
         size,
+        flags: CARRIED,
         ..places[1].entry
     };
     script.add("dead-letter", dead_letter(1, delivery, carried));

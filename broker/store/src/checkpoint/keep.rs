@@ -4,7 +4,7 @@
 pub(super) const KEPT_MAX: usize = 8;
 
 /// Of roots in rising order, (position, at a segment's start), those that stay: the base, the newest two, and between
-/// them those at a segment's start, thinned out evenly where they are too many, but for the pinned one.
+/// them those at a segment's start, thinned out evenly where they are too many, but for the last and for the pinned one.
 pub(super) fn kept(roots: &[(u64, bool)], pinned: Option<u64>) -> Vec<u64> {
     let newest = roots.len().saturating_sub(2);
     let stays =
@@ -15,10 +15,13 @@ pub(super) fn kept(roots: &[(u64, bool)], pinned: Option<u64>) -> Vec<u64> {
         .filter(stays)
         .map(|(_, (position, _))| *position)
         .collect();
+    // The log can begin nowhere later.
+    let starts = roots.iter().filter(|(_, at_segment_start)| *at_segment_start);
+    let last_start = starts.map(|(position, _)| *position).next_back();
     while kept.len() > KEPT_MAX {
         // Without this one the gap is the smallest. The base and the newest two are never looked at.
         let gap = |n: &usize| kept[n + 1] - kept[n - 1];
-        let thin = |n: &usize| Some(kept[*n]) != pinned;
+        let thin = |n: &usize| Some(kept[*n]) != pinned && Some(kept[*n]) != last_start;
         let Some(least) = (1..kept.len() - 2).filter(thin).min_by_key(gap) else {
             break;
         };
@@ -72,5 +75,19 @@ mod tests {
         };
         assert!(thinned(Some(11)).contains(&(11, true)));
         assert!(!thinned(None).contains(&(11, true)));
+    }
+
+    #[test]
+    fn the_last_start_of_a_segment_stays_however_little_follows() {
+        let mut roots = vec![(0, true)];
+        for segment in 1..100 {
+            for (behind, at_start) in [(0, true), (1, false), (2, false)] {
+                roots.push((segment * 100 + behind, at_start));
+                let stay = kept(&roots, None);
+                assert!(stay.len() <= KEPT_MAX);
+                roots.retain(|(position, _)| stay.contains(position));
+                assert!(roots.contains(&(segment * 100, true)), "{roots:?}");
+            }
+        }
     }
 }

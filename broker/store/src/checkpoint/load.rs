@@ -43,6 +43,15 @@ pub(super) struct Parts {
 }
 
 impl Loaded {
+    /// Its parts are not what they say.
+    pub(crate) fn is_wrong(&self, folder: &Path) -> CheckpointError {
+        CheckpointError::Damaged {
+            path: folder.join(format!("{:020}{ROOT_SUFFIX}", self.position.physical.0)),
+            offset: 0,
+            what: "part",
+        }
+    }
+
     /// The parts, in no order.
     pub fn parts(&self) -> impl Iterator<Item = (PartKey, &[u8])> {
         self.parts

@@ -217,13 +217,25 @@ impl Checkpoints {
             .map(|root| (root.position, root.header.as_slice()))
     }
 
+    /// What reads their files, and where they are.
+    pub(crate) fn files(&self) -> (Arc<dyn LogIo>, PathBuf) {
+        (Arc::clone(&self.io), self.dir.clone())
+    }
+
     /// The one at `position` stays from now on, until another is named: the log is going to begin there.
     pub fn pin(&mut self, position: PhysicalOffset) {
         self.pinned = Some(position.0);
     }
 
-    /// Makes the newest one's name durable, and with it every change of the caller's files.
-    pub fn sync(&self) -> Result<(), CheckpointError> {
+    /// Makes the newest one's name durable.
+    pub fn sync_names(&self) -> Result<(), CheckpointError> {
+        self.io
+            .sync_dir(&self.dir)
+            .map_err(CheckpointError::sync(&self.dir))
+    }
+
+    /// Makes every change of the caller's files durable.
+    pub fn sync_files(&self) -> Result<(), CheckpointError> {
         self.io
             .sync_all_files(&self.dir)
             .map_err(CheckpointError::sync(&self.dir))

@@ -7,11 +7,14 @@
 
 use super::{Checkpointer, Header};
 use crate::applier::SEGMENTS_INDEX_APART;
-use crate::checkpoint::CheckpointError;
+use crate::checkpoint::{self, CheckpointError, Checkpoints, PartKey};
+use crate::io::LogIo;
 use crate::log::{LogError, LogId, LogPosition};
 use parking_lot::Mutex;
-use sluice_core::ids::{LogIndex, PhysicalOffset, TimeMs};
-use sluice_core::state::{LogBounds, State};
+use sluice_core::ids::{LogIndex, PhysicalOffset, QueueOffset, TimeMs, TopicId, TopicQueue};
+use sluice_core::state::{LogBounds, ShardKey, State};
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::time::Duration;
@@ -28,14 +31,39 @@ pub struct TrimPoint {
     pub time: TimeMs,
 }
 
-/// Where the log can begin, in rising order.
-#[derive(Debug, Default)]
-pub struct TrimPoints(Mutex<Vec<TrimPoint>>);
+/// Where the log can begin.
+pub struct TrimPoints {
+    io: Arc<dyn LogIo>,
+    folder: PathBuf,
+    points: Mutex<Vec<TrimPoint>>,
+}
 
 impl TrimPoints {
-    /// As they are now. Each may be thinned out by the next checkpoint, unless links are closed up to it.
+    pub(super) fn of(checkpoints: &Checkpoints) -> Arc<Self> {
+        let (io, folder) = checkpoints.files();
+        Arc::new(Self {
+            io,
+            folder,
+            points: Mutex::default(),
+        })
+    }
+
+    /// Where queues ended at one of them.
+    pub fn ends_at(&self, point: PhysicalOffset) -> Result<Vec<(TopicQueue, QueueOffset)>, CheckpointError> {
+        let is_topic = |key: &PartKey| key.kind == ShardKey::Topic(TopicId(0)).to_numbers().0;
+        let loaded = checkpoint::load_some(&self.io, &self.folder, point, is_topic)?;
+        let mut ends = Vec::new();
+        for (key, part) in loaded.parts() {
+            let of_topic = State::ends_of_topic(TopicId(key.ids[0]), part);
+            ends.extend(of_topic.map_err(|_| loaded.is_wrong(&self.folder))?);
+        }
+        ends.sort_unstable();
+        Ok(ends)
+    }
+
+    /// As they are now, in rising order. Each may be thinned out by the next checkpoint, unless links are closed up to it.
     pub fn get(&self) -> Vec<TrimPoint> {
-        self.0.lock().clone()
+        self.points.lock().clone()
     }
 }
 
@@ -60,20 +88,25 @@ impl Checkpointer {
             .collect()
     }
 
-    pub(super) fn publish_points(&self) {
+    /// Tells where the log can begin, as far as it will be so after a crash: not where the newest checkpoint stands, the name
+    /// of which may be lost, unless it was found at the start.
+    pub(super) fn publish_points(&self, newest_is_durable: bool) {
+        let newest = self.checkpoints.kept().last().filter(|_| !newest_is_durable);
         let points = self.points().into_iter().map(|(_, point, _)| point);
-        *self.points.0.lock() = points.collect();
+        let durable = points.filter(|point| newest.is_none_or(|newest| point.at < newest.physical));
+        *self.points.points.lock() = durable.collect();
     }
 
     /// Lets go what is before `bounds`, as far as a checkpoint stands there. A checkpoint that counts with them is written.
     pub(super) fn trim(&mut self, bounds: LogBounds) -> Result<(), CheckpointError> {
-        self.checkpoints.pin(bounds.links_from);
         let mut points = self.points().into_iter();
         let Some((position, point, run)) = points.rfind(|(_, point, _)| point.at <= bounds.start) else {
             return Ok(());
         };
+        // A crash must not bring an older checkpoint back, which counts on what goes now.
+        self.checkpoints.sync_names()?;
         self.queues.trim_files()?;
-        self.checkpoints.sync()?;
+        self.checkpoints.sync_files()?;
         let upto = LogId {
             term: position.term,
             index: LogIndex(position.index.0.saturating_sub(1)),

@@ -228,14 +228,15 @@ impl IndexStore {
     }
 
     /// Like [`IndexStore::restore`] where the log begins at the start of run `first_run`: what is before goes. Where that is
-    /// not known, the first run that is there is taken for it.
+    /// not known, the first run that is there is taken for it. Runs have `run_items`, as in [`IndexStore::restore_sized`].
     pub fn restore_from(
         io: Arc<dyn LogIo>,
         dir: &Path,
         position: &IndexPosition,
         first_run: Option<u64>,
+        run_items: u32,
     ) -> Result<Self, IndexError> {
-        restore::restore(io, dir, position, first_run, RUN_ITEMS)
+        restore::restore(io, dir, position, first_run, run_items.clamp(1, RUN_ITEMS))
     }
 
     /// Like [`IndexStore::restore`] with runs of `run_items`, at most [`RUN_ITEMS`], so that proofs see many of them. A
@@ -276,8 +277,11 @@ impl IndexStore {
 
     /// Takes away what belongs to runs before `first_run`: the log begins behind them.
     pub fn trim(&self, first_run: u64) -> Result<(), IndexError> {
-        // No merge may be under way of what goes, and none is of a file on each side of a segment's start.
-        let _merging = self.inner.merge.lock();
+        // No merge is of files on both sides of a segment's start.
+        let mut merge = self.inner.merge.lock();
+        if let Some(gone) = merge.take_if(|merge| merge.first_run() < first_run) {
+            self.discard(gone);
+        }
         let (files, runs) = {
             let mut live = self.inner.live.lock();
             let is_gone = |file: &Arc<SortedFile>| file.header.runs().end <= first_run;

@@ -109,7 +109,8 @@ impl RunSums {
                 place(&at) == place(position)
                     && (position.covered || !open.is_whole || at.crc == position.crc)
             };
-            stands(open.at) || stands(open.at.at_segment_start())
+            let begins_anew = place(&open.at) == place(&position.at_segment_start());
+            stands(open.at) || stands(open.at.at_segment_start()) || begins_anew
         })
     }
 }

@@ -106,10 +106,12 @@ fn what_is_gone_is_passed_by_and_counted_and_what_was_carried_comes_again() {
     assert_eq!(bench.carry(1), 1);
     let new = bench.entry(bench.id.at, 1);
     assert!(new.physical >= start && new.size != old.size);
+    assert_eq!(new.flags, old.flags | crate::entry::CARRIED);
     assert_eq!(
         QueueEntry {
             physical: old.physical,
             size: old.size,
+            flags: old.flags,
             ..new
         },
         old

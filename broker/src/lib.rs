@@ -18,6 +18,7 @@ mod metrics;
 mod nearest;
 mod open_files;
 mod receipt;
+mod retention;
 pub mod run;
 mod service;
 pub mod shutdown;

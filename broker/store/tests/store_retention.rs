@@ -193,6 +193,32 @@ fn nineteen_of_twenty_segments_go_and_what_waits_in_the_first_still_arrives() {
     driver.opened.store.close().unwrap();
 }
 
+#[test]
+fn what_is_visible_again_and_nobody_takes_goes_when_its_time_has_come() {
+    let io = FaultyIo::new(22);
+    let mut driver = Driver::new(open(Arc::new(io.clone()), Path::new(DIR), 60_000).unwrap(), 22);
+    driver.make().unwrap();
+    let (abandoned, hidden) = (at(0, 0), at(0, 1));
+    let offsets = [abandoned, hidden].map(|at| driver.send_one(at, 500).unwrap());
+    deliver(&driver, plain(abandoned), offsets[0], 1000).unwrap();
+    deliver(&driver, plain(hidden), offsets[1], 3 * DAY).unwrap();
+    while segments(&driver) < 4 {
+        driver.send_one(at(0, 2), 16_000).unwrap();
+    }
+    let second = |driver: &Driver| driver.opened.store.trim_points().len() > 1;
+    driver.send_until(50, second).unwrap();
+    driver.pass_time(2 * DAY);
+    let by_time = Settings {
+        keep_bytes: None,
+        ..settings()
+    };
+    let ran = driver.retain(&by_time).unwrap();
+    assert_eq!((ran.carried.0, ran.blocked), (1, false), "{ran:?}");
+    let gone = |at| driver.opened.store.tables().gone(at);
+    assert!(gone(abandoned).contains(offsets[0].0) && !gone(hidden).contains(offsets[1].0));
+    driver.opened.store.close().unwrap();
+}
+
 /// A store over which retention ran several times, at work or not.
 fn retained(io: &FaultyIo, seed: u64, rounds: usize) -> Driver {
     let mut driver = Driver::new(open(Arc::new(io.clone()), Path::new(DIR), 60_000).unwrap(), seed);

@@ -1,5 +1,6 @@
 //! What still waits in the part of the log that is to go: messages that are in flight or hidden until another attempt, dead
-//! letters, and messages of topics that are kept longer.
+//! letters, and messages of topics that are kept longer. A message that is visible again and that nobody takes until its time
+//! has come is as good as unread.
 
 use super::RetentionError;
 use super::decide::Settings;
@@ -8,7 +9,7 @@ use crate::store::Store;
 use sluice_core::command::Place;
 use sluice_core::entry::QueueEntry;
 use sluice_core::ids::{PhysicalOffset, QueueId, QueueOffset, TimeMs, TopicQueue};
-use sluice_core::state::{Shard, Tables, Topic, dead_letter_topic};
+use sluice_core::state::{Pending, Shard, Tables, Topic, dead_letter_topic};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -162,8 +163,13 @@ impl Look<'_> {
         has_time && self.settings.keeps(at.topic, entry.put_ms, self.now)
             || self.tables.subscribers_of(at.topic).iter().any(|(_, held)| {
                 let shard = held.shards.get(at.queue.0 as usize);
-                shard.is_some_and(|shard| shard.read(|queue| queue.pending(offset).is_some()))
+                let pending = shard.and_then(|shard| shard.read(|queue| queue.pending(offset).copied()));
+                pending.is_some_and(|pending| self.waits(&pending, at, entry))
             })
+    }
+
+    fn waits(&self, pending: &Pending, at: TopicQueue, entry: &QueueEntry) -> bool {
+        pending.visible_at > self.now || self.settings.keeps(at.topic, entry.put_ms, self.now)
     }
 
     /// Those of a queue whose time has not come, up to `to`; from `end` on all, for the queue cannot begin behind them.
@@ -208,18 +214,18 @@ impl Look<'_> {
         shard: &Arc<Shard>,
         end: QueueOffset,
     ) -> Result<(), RetentionError> {
-        let pending: Vec<QueueOffset> = {
+        let pending: Vec<(QueueOffset, Pending)> = {
             let view = shard.view();
-            let offsets = view.all_pending().map(|(offset, _)| offset);
-            offsets.take_while(|offset| *offset < end).collect()
+            let all = view.all_pending().map(|(offset, pending)| (offset, *pending));
+            all.take_while(|(offset, _)| *offset < end).collect()
         };
         let mut entries = Vec::with_capacity(1);
-        for offset in pending {
+        for (offset, pending) in pending {
             entries.clear();
             self.queues
                 .read(at, offset, 1, &mut entries)
                 .map_err(RetentionError::Entries)?;
-            if let Some(entry) = entries.first() {
+            if let Some(entry) = entries.first().filter(|entry| self.waits(&pending, at, entry)) {
                 waiting.add(at, offset, *entry);
             }
         }

@@ -66,6 +66,8 @@ pub const SUBSCRIPTIONS_MAX: usize = 64;
 pub const EXPRESSION_BYTES_MAX: usize = 1024;
 /// Bytes of a fence holder's name.
 pub const HOLDER_BYTES_MAX: usize = 255;
+/// Hours that a topic's messages are kept at most where it says so.
+pub const RETENTION_HOURS_MAX: u32 = 876_000;
 /// Queues that one `Trim` moves.
 pub const TRIM_QUEUES_MAX: usize = 4096;
 /// Places in queues that one `Carry` moves.

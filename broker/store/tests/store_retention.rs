@@ -196,7 +196,7 @@ fn nineteen_of_twenty_segments_go_and_what_waits_in_the_first_still_arrives() {
 #[test]
 fn what_is_visible_again_and_nobody_takes_goes_when_its_time_has_come() {
     let io = FaultyIo::new(22);
-    let mut driver = Driver::new(open(Arc::new(io.clone()), Path::new(DIR), 60_000).unwrap(), 22);
+    let mut driver = Driver::new(open(Arc::new(io), Path::new(DIR), 60_000).unwrap(), 22);
     driver.make().unwrap();
     let (abandoned, hidden) = (at(0, 0), at(0, 1));
     let offsets = [abandoned, hidden].map(|at| driver.send_one(at, 500).unwrap());

@@ -143,6 +143,7 @@ fn every_command_of_level_2_comes_back() {
             queues: 8,
             types: Types::FIFO,
             closed: true,
+            retention_hours: 0,
         },
         keep_queues: true,
         terms,

@@ -43,7 +43,13 @@ impl State {
         if Command::kind(bytes)?.level() > self.level {
             return Err(Malformed::Range("command kind").into());
         }
-        Ok(Command::decode(bytes)?)
+        let (time, command) = Command::decode(bytes)?;
+        match &command {
+            Command::PutTopic(put) if self.level < 3 && put.spec.retention_hours > 0 => {
+                Err(Malformed::Range("topic flags").into())
+            }
+            _ => Ok((time, command)),
+        }
     }
 
     fn advance(&mut self, time: TimeMs) {

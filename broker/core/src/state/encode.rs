@@ -16,6 +16,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// In the byte of a topic's types: what a topic of level 1 cannot have follows the ends of its queues.
 const EXTRAS: u8 = 0x80;
+/// In the byte of a topic's extras: it is closed.
+const CLOSED: u8 = 1;
+/// In the same byte: how long its messages are kept follows.
+const RETENTION: u8 = 2;
 /// In the first byte of a group's hold on a queue: the group is FIFO.
 const FIFO: u8 = 1;
 /// In the same byte: how often the group was moved back follows.
@@ -40,7 +44,8 @@ impl ShardView {
 impl Topic {
     /// A topic that could be one of level 1 has the bytes that it had there.
     fn encode(&self, tails: &[u64], firsts: &[u64], out: &mut Vec<u8>) {
-        let extras = self.generation > 1 || self.spec.closed;
+        let hours = self.spec.retention_hours;
+        let extras = self.generation > 1 || self.spec.closed || hours > 0;
         let trimmed = firsts.iter().any(|first| *first > 0);
         let flag = |set, flag| if set { flag } else { 0 };
         put_bytes(out, self.spec.name.as_bytes());
@@ -52,7 +57,10 @@ impl Topic {
         }
         if extras {
             put_varint(out, self.generation);
-            out.push(u8::from(self.spec.closed));
+            out.push(flag(self.spec.closed, CLOSED) | flag(hours > 0, RETENTION));
+            if hours > 0 {
+                put_varint(out, u64::from(hours));
+            }
         }
     }
 
@@ -69,16 +77,21 @@ impl Topic {
             0 => tails.iter().map(|_| Arc::default()).collect(),
             _ => offsets(reader)?,
         };
-        let (generation, closed) = match types & EXTRAS {
-            0 => (1, false),
-            _ => (reader.varint()?, reader.u8()? != 0),
+        let (generation, flags) = match types & EXTRAS {
+            0 => (1, 0),
+            _ => (reader.varint()?, reader.u8()?),
+        };
+        let retention_hours = match flags & RETENTION {
+            0 => 0,
+            _ => reader.varint32()?,
         };
         reader.clone().finish()?;
         let spec = TopicSpec {
             name,
             queues: queues as u32,
             types: Types::from_byte(types & !(EXTRAS | TRIMMED))?,
-            closed,
+            closed: flags & CLOSED != 0,
+            retention_hours,
         };
         Ok(Self {
             tails,

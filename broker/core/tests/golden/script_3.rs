@@ -4,8 +4,8 @@
 use super::common::{START, message};
 use super::script::{Frame, at, named, of};
 use sluice_core::command::{
-    CreateGroup, CreateTopic, DeadLetter, Deliver, EncodedCommand, Minimum, NewCarry, Place, Standing,
-    Subscribe, Take, Trim, Types, encode_level,
+    CreateGroup, CreateTopic, DeadLetter, Deliver, EncodedCommand, Minimum, NewCarry, Place, PutTopic,
+    Standing, Subscribe, Take, Terms, TopicSpec, Trim, Types, encode_level,
 };
 use sluice_core::entry::{CARRIED, QueueEntry};
 use sluice_core::ids::{DeliveryId, GroupId, LogIndex, PhysicalOffset, QueueOffset, TimeMs, TopicId};
@@ -92,6 +92,22 @@ fn dead_letter(offset: u64, delivery: DeliveryId, entry: QueueEntry) -> EncodedC
     dead.encode(START + 50)
 }
 
+fn put_kept() -> EncodedCommand {
+    let spec = TopicSpec {
+        name: "kept".to_owned(),
+        queues: 1,
+        types: Types::ALL,
+        closed: true,
+        retention_hours: 1000,
+    };
+    let put = PutTopic {
+        spec,
+        keep_queues: false,
+        terms: Terms::default(),
+    };
+    put.encode(START + 1)
+}
+
 fn beginnings(script: &mut Script) {
     let topic = CreateTopic {
         name: "orders".to_owned(),
@@ -112,7 +128,9 @@ fn beginnings(script: &mut Script) {
     }
     script.add("level", encode_level(START, 2));
     script.trim("trim-unknown", PhysicalOffset(0), PhysicalOffset(0), 0);
+    script.add("put-kept-unknown", put_kept());
     script.add("level", encode_level(START, 3));
+    script.add("put-kept", put_kept());
 }
 
 pub fn frames() -> Vec<Frame> {

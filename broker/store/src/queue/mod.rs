@@ -206,13 +206,19 @@ impl QueueStore {
         let mut done = 0;
         while done < max {
             let from = from.0 + done as u64;
-            // Before the look: what it finds in files stays there until it is read.
-            let reading = self.inner.files.reading();
-            let found = self.look(&queue, from, max - done, out);
-            done += match found {
+            done += match self.look(&queue, from, max - done, out) {
                 Found::Nothing => break,
                 Found::Copied(count) => count,
-                Found::InFiles { to, flushed } => reading.read(at, from, to, flushed, out)?,
+                Found::InFiles { .. } => {
+                    // Looks again: only what is found from now on stays in files until it is read. Who reads from memory
+                    // waits for nobody.
+                    let reading = self.inner.files.reading();
+                    match self.look(&queue, from, max - done, out) {
+                        Found::Nothing => break,
+                        Found::Copied(count) => count,
+                        Found::InFiles { to, flushed } => reading.read(at, from, to, flushed, out)?,
+                    }
+                }
             };
         }
         Ok(done)

@@ -390,6 +390,27 @@ fn a_topic_without_groups_is_empty_when_nothing_of_it_is_left() {
 }
 
 #[test]
+fn a_topic_says_since_level_3_how_long_it_is_kept() {
+    let mut put = super::administer::put_topic("kept", 1);
+    put.spec.retention_hours = 100;
+    let mut bench = Bench::at_level_2(false);
+    let later = START + 5;
+    let unknown = Refused::Malformed(crate::codec::Malformed::Range("topic flags"));
+    assert_eq!(bench.run(put.encode(later)), Err(unknown));
+    assert_eq!(bench.state.now(), START, "as of a build that does not know it");
+    bench.run(encode_level(START, 3)).unwrap();
+    bench.run(put.encode(later)).unwrap();
+    put.spec.retention_hours = crate::limits::RETENTION_HOURS_MAX + 1;
+    let refused = bench.run(put.encode(later));
+    assert_eq!(refused, Err(Refused::OutOfBounds("the topic's retention")));
+    let (parts, header) = (encoded(&bench.state), bench.state.snapshot().header);
+    let borrowed = parts.iter().map(|(key, bytes)| (*key, bytes.as_slice()));
+    let back = State::restore(&header, borrowed).unwrap();
+    assert_eq!(encoded(&back), parts);
+    assert_eq!(back.tables().topic("kept").unwrap().spec.retention_hours, 100);
+}
+
+#[test]
 fn a_carry_decodes_as_it_was_proposed() {
     let mut bench = Bench::at_level_3(false);
     bench.send();

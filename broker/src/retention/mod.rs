@@ -4,6 +4,7 @@ use crate::config::LiveValues;
 use crate::engine::Engine;
 use sluice_core::command::EncodedCommand;
 use sluice_core::log::{Outcome, ReplicatedLog};
+use sluice_core::state::Tables;
 use sluice_store::Store;
 use sluice_store::retention::{Propose, Ran, RetentionError, Run, Settings};
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
+const HOUR_MS: u64 = 3_600_000;
 /// Between two looks.
 const EVERY: Duration = Duration::from_secs(10);
 /// Between two looks where too much of what should go waits: each reads what waits.
@@ -50,12 +52,16 @@ impl RetentionStats {
     }
 }
 
-/// What the values come to.
-pub fn settings(values: &LiveValues) -> Settings {
+/// What the values and the topics' own come to.
+pub fn settings(values: &LiveValues, tables: &Tables) -> Settings {
+    let topics = tables.all_topics();
+    let own = topics.iter().filter(|topic| topic.spec.retention_hours > 0);
     Settings {
         keep_ms: Some(values.retention.as_millis() as u64),
         keep_bytes: values.retention_bytes,
-        ..Settings::default()
+        longer: own
+            .map(|topic| (topic.id, u64::from(topic.spec.retention_hours) * HOUR_MS))
+            .collect(),
     }
 }
 
@@ -75,7 +81,7 @@ impl Propose for Log<'_> {
 /// One look. Blocks on the disk and on the log.
 pub(crate) fn look(engine: &Engine, values: &LiveValues) -> Result<Ran, RetentionError> {
     let store = engine.store();
-    let (settings, log) = (settings(values), Log(store));
+    let (settings, log) = (settings(values, store.tables()), Log(store));
     Run {
         store,
         log,

@@ -3,6 +3,7 @@
 use super::*;
 use crate::config::LiveValues;
 use crate::engine::find::Finder;
+use sluice_core::command::{PutTopic, Terms, TopicSpec};
 use sluice_core::ids::{PhysicalOffset, QueueOffset};
 use sluice_core::record::{property, put_property};
 
@@ -29,6 +30,24 @@ impl Fixture {
             ..files::outgoing(id, None)
         };
         self.engine.send(&self.topic, QueueId(0), outgoing).await.unwrap();
+    }
+
+    /// A topic whose messages are kept for a year.
+    async fn kept_topic(&self) -> Arc<Topic> {
+        let spec = TopicSpec {
+            name: "kept".to_owned(),
+            queues: 1,
+            types: Types::ALL,
+            closed: false,
+            retention_hours: 365 * 24,
+        };
+        let put = PutTopic {
+            spec,
+            keep_queues: false,
+            terms: Terms::default(),
+        };
+        self.engine.put_topic(put).await.unwrap();
+        self.engine.tables().topic("kept").unwrap()
     }
 
     fn log_start(&self) -> PhysicalOffset {
@@ -93,10 +112,15 @@ async fn what_waits_in_the_part_that_goes_is_delivered_pulled_and_found() {
         .dead_letter(got[2].id, got[2].offset, got[2].delivery)
         .await
         .unwrap();
+    let kept = at.kept_topic().await;
+    at.engine
+        .send(&kept, QueueId(0), files::outgoing("kept", None))
+        .await
+        .unwrap();
     assert_eq!(at.log_start(), PhysicalOffset(0));
     at.fill().await;
     let ran = at.retain().await;
-    assert_eq!((ran.carried.0, ran.blocked), (2, false), "{ran:?}");
+    assert_eq!((ran.carried.0, ran.blocked), (3, false), "{ran:?}");
     assert!(ran.expired > 100);
     assert!(at.engine.store().log().segments() < 8);
 
@@ -117,6 +141,12 @@ async fn what_waits_in_the_part_that_goes_is_delivered_pulled_and_found() {
         max: 2,
         deadline: Instant::now(),
     };
+    let kept = Pull {
+        topic: kept,
+        ..pull(0)
+    };
+    let pulled = at.engine.pull(kept).await.unwrap();
+    assert_eq!(pulled.messages[0].body().unwrap().as_ref(), b"kept");
     let pulled = at.engine.pull(pull(1)).await.unwrap();
     let offsets: Vec<QueueOffset> = pulled.messages.iter().map(|found| found.offset).collect();
     assert_eq!(offsets, [QueueOffset(1)]);

@@ -28,21 +28,6 @@ fn every_command_of_level_3_comes_back_and_a_record_is_found_in_each_kind() {
     let more = trim(limits::TRIM_QUEUES_MAX as u64 + 1).encode(NOW);
     assert!(Command::decode(more.as_bytes()).is_err());
 
-    let topic = |retention_hours| PutTopic {
-        spec: TopicSpec {
-            name: "orders".into(),
-            queues: 8,
-            types: Types::FIFO,
-            closed: true,
-            retention_hours,
-        },
-        keep_queues: true,
-        terms: Terms::default(),
-    };
-    for hours in [0, 1, u32::MAX] {
-        comes_back(&topic(hours).encode(NOW), Command::PutTopic(topic(hours)));
-    }
-
     let places: Vec<Place> = (0..limits::CARRY_PLACES_MAX as u64)
         .map(|n| Place {
             at,
@@ -78,4 +63,22 @@ fn every_command_of_level_3_comes_back_and_a_record_is_found_in_each_kind() {
         }
     }
     assert!(record_of(trim(1).encode(NOW).as_bytes()).is_err());
+}
+
+#[test]
+fn a_topic_comes_back_with_the_hours_that_it_is_kept() {
+    let topic = |retention_hours| PutTopic {
+        spec: TopicSpec {
+            name: "orders".into(),
+            queues: 8,
+            types: Types::FIFO,
+            closed: true,
+            retention_hours,
+        },
+        keep_queues: true,
+        terms: Terms::default(),
+    };
+    for hours in [0, 1, u32::MAX] {
+        comes_back(&topic(hours).encode(NOW), Command::PutTopic(topic(hours)));
+    }
 }

@@ -19,6 +19,7 @@ mod metrics;
 mod nearest;
 mod open_files;
 mod receipt;
+mod retention;
 pub mod run;
 mod service;
 pub mod shutdown;

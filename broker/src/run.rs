@@ -14,6 +14,7 @@ use crate::listener::{First, Routes};
 use crate::logging::{self, Logging};
 use crate::metrics::{Metrics, Sources};
 use crate::open_files::Shares;
+use crate::retention;
 use crate::service::{Parts, Service};
 use crate::shutdown::{self, Shutdown};
 use crate::spans::Spans;
@@ -93,6 +94,7 @@ impl Broker {
         let watch = clients::run(Arc::clone(&clients), Arc::clone(&engine), shutdown.clone());
         background.push(tokio::spawn(watch));
         background.push(tokio::spawn(Arc::clone(&engine).follow_checkpoints()));
+        background.push(tokio::spawn(retention::follow(Arc::clone(&engine))));
         background.push(tokio::spawn(config::follow_file(Arc::clone(&config.live))));
         let endpoint = config.otlp_endpoint.as_deref();
         let spans = endpoint.map(|to| Spans::start(to, &config.cluster_name, &config.broker_name));

@@ -20,6 +20,9 @@ pub const TAGGED: u16 = 2;
 /// The message has a message group, whose hash is in the entry.
 pub const GROUPED: u16 = 4;
 
+/// The message was carried: its record stands in the log behind those of its neighbours.
+pub const CARRIED: u16 = 8;
+
 /// One message's entry in its queue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct QueueEntry {
@@ -37,7 +40,7 @@ pub struct QueueEntry {
     pub size: u32,
     /// Deliveries counted before the message came here.
     pub attempt: u16,
-    /// [`LINKED`], [`TAGGED`], [`GROUPED`].
+    /// [`LINKED`], [`TAGGED`], [`GROUPED`], [`CARRIED`].
     pub flags: u16,
 }
 

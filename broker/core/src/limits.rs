@@ -68,6 +68,16 @@ pub const SUBSCRIPTIONS_MAX: usize = 64;
 pub const EXPRESSION_BYTES_MAX: usize = 1024;
 /// Bytes of a fence holder's name.
 pub const HOLDER_BYTES_MAX: usize = 255;
+/// Hours that a topic's messages are kept at most where it says so.
+pub const RETENTION_HOURS_MAX: u32 = 876_000;
+/// Queues that one `Trim` moves.
+pub const TRIM_QUEUES_MAX: usize = 4096;
+/// Places in queues that one `Carry` moves.
+pub const CARRY_PLACES_MAX: usize = 256;
+/// Places in queues that carried messages stand at, all together: their entries are part of state, 40 bytes each.
+pub const CARRIED_MAX: usize = 1 << 20;
+/// Offsets of a queue whose carried entries are one part of state.
+pub const CARRIED_SPAN: u64 = 1 << 16;
 
 const _: () = assert!(BATCH_COMMANDS_MAX <= u16::MAX as usize);
 const _: () = assert!(RECEIVE_MAX <= IN_FLIGHT_MAX);

@@ -170,7 +170,7 @@ fn the_log_does_something_of_every_kind() {
         }
         state.end_frame(frame.term, frame.index);
     }
-    for kind in (3..=11).chain(16..=21).chain([23]) {
+    for kind in (3..=11).chain(16..=21).chain(23..=25) {
         let (applied, refused) = done.get(&kind).copied().unwrap_or_default();
         assert!(applied > 0, "kind {kind}: {applied} applied, {refused} refused");
     }

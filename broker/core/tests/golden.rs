@@ -2,7 +2,8 @@
 //! lead to are pinned in `golden/level-N.*`, so that a change of a format or of what apply does at a level is noticed.
 //!
 //! Logs in the field hold these bytes. Do not regenerate the files to make a test pass: a new behaviour needs a new
-//! level and a new script. Until level 2 is released, `SLUICE_GOLDEN=write` writes its files anew; never those of level 1.
+//! level and a new script. Until levels 2 and 3 are released, `SLUICE_GOLDEN=write` writes their files anew; never those of
+//! level 1.
 #![cfg(test)]
 
 mod common;
@@ -10,10 +11,12 @@ mod common;
 mod script;
 #[path = "golden/script_2.rs"]
 mod script_2;
+#[path = "golden/script_3.rs"]
+mod script_3;
 
 use common::{Queues, encoded};
 use sluice_core::command::check;
-use sluice_core::ids::{LogIndex, PhysicalOffset, Term};
+use sluice_core::ids::{LogIndex, PhysicalOffset, QueueOffset, Term};
 use sluice_core::state::{CommandAt, ShardKey, State};
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -75,6 +78,15 @@ fn apply(lines: &[String]) -> (State, Vec<String>) {
         for (offset, entry) in entries.iter().enumerate() {
             let bytes = hex(&entry.encode());
             outcomes.push(format!("entry {} {} {offset} {bytes}", at.topic, at.queue));
+        }
+    }
+    for (at, entries) in &queues.0 {
+        for (offset, entry) in entries.iter().enumerate() {
+            let now = queues.current(*at, QueueOffset(offset as u64));
+            if now != Some(*entry) {
+                let bytes = now.map_or_else(|| "gone".to_owned(), |entry| hex(&entry.encode()));
+                outcomes.push(format!("now {} {} {offset} {bytes}", at.topic, at.queue));
+            }
         }
     }
     (state, outcomes)
@@ -143,6 +155,11 @@ fn level_2_keeps_its_bytes_answers_digests_and_state() {
     keeps("level-2", script_2::frames());
 }
 
+#[test]
+fn level_3_keeps_its_bytes_answers_digests_and_state() {
+    keeps("level-3", script_3::frames());
+}
+
 fn restore(lines: &[String]) -> State {
     let (mut header, mut parts) = (Vec::new(), Vec::new());
     for line in lines {
@@ -162,11 +179,12 @@ fn restore(lines: &[String]) -> State {
 
 #[test]
 fn the_scripts_hold_every_kind_and_all_but_the_malformed_prove_themselves() {
-    let both = [
+    let all = [
         (script::frames(), vec![1, 2, 3, 4, 5, 16, 17, 18, 19, 20, 21, 22]),
         (script_2::frames(), vec![1, 6, 7, 8, 9, 10, 11, 17, 23]),
+        (script_3::frames(), vec![1, 16, 17, 20, 24, 25]),
     ];
-    for (frames, expected) in both {
+    for (frames, expected) in all {
         let mut kinds = std::collections::BTreeSet::new();
         for (name, bytes) in frames.into_iter().flat_map(|(_, commands)| commands) {
             let malformed = name.starts_with("malformed");

@@ -21,6 +21,8 @@ mod node;
 mod receive;
 #[path = "model/reference.rs"]
 mod reference;
+#[path = "model/retention.rs"]
+mod retention;
 #[path = "model/settling.rs"]
 mod settling;
 #[path = "model/steps.rs"]
@@ -124,4 +126,9 @@ fn it_notices_a_move_that_receives_do_not_hear_of() {
 #[test]
 fn it_notices_a_choice_that_outlives_a_move_back() {
     notices::<{ Fault::CHOICE_OUTLIVES_MOVE }>();
+}
+
+#[test]
+fn it_notices_a_message_that_is_not_carried() {
+    notices::<{ Fault::CARRY_IS_LEFT_OUT }>();
 }

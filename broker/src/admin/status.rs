@@ -223,6 +223,8 @@ impl From<Refused> for Failure {
             | Refused::KindNotTaken(_)
             | Refused::NotHeld
             | Refused::Malformed(_)
+            | Refused::Leaving(_)
+            | Refused::Bounds { .. }
             | Refused::Level { .. } => Reason::Internal,
         };
         Self::new(reason, &refused)

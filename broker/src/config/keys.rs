@@ -80,6 +80,8 @@ pub static KEYS: &[&Key] = &[
     &MAX_TRANSFER_SECONDS,
     &FLUSH,
     &SEGMENT_SIZE,
+    &RETENTION_HOURS,
+    &RETENTION_BYTES,
     &CHECKPOINT_BYTES,
     &CHECKPOINT_SECONDS,
 ];
@@ -410,6 +412,29 @@ pub static SEGMENT_SIZE: Key = Key {
     default: Some("1GiB"),
     heading: STORE,
     help: "Size of the log's files, fixed when the log is made",
+    ..KEY
+};
+
+pub static RETENTION_HOURS: Key = Key {
+    name: "retentionHours",
+    flag: "retention-hours",
+    variable: "SLUICE_RETENTION_HOURS",
+    form: Form::Count(1, 876_000),
+    default: Some("72"),
+    live: true,
+    heading: STORE,
+    help: "Keep messages for this many hours, consumed or not",
+    ..KEY
+};
+
+pub static RETENTION_BYTES: Key = Key {
+    name: "retentionBytes",
+    flag: "retention-bytes",
+    variable: "SLUICE_RETENTION_BYTES",
+    form: Form::Bytes(1 << 20, 1 << 50),
+    live: true,
+    heading: STORE,
+    help: "Keep no more than this much log, consumed or not",
     ..KEY
 };
 

@@ -23,6 +23,10 @@ pub struct LiveValues {
     pub queue_metrics: bool,
     /// What is logged.
     pub log: Levels,
+    /// How long messages are kept (F8),
+    pub retention: Duration,
+    /// and how much log, if that is bounded.
+    pub retention_bytes: Option<u64>,
     /// A checkpoint is written after this much log,
     pub checkpoint_bytes: u64,
     /// or after this long.
@@ -160,10 +164,19 @@ impl LiveValues {
             auto_create_topics: layers.need(&keys::AUTO_CREATE_TOPICS, forms::switch)?,
             queue_metrics: layers.need(&keys::QUEUE_METRICS, forms::switch)?,
             log: layers.need(&keys::LOG, forms::directives)?,
+            retention: layers.need(&keys::RETENTION_HOURS, hours)?,
+            retention_bytes: layers.get(&keys::RETENTION_BYTES, |text| {
+                keys::RETENTION_BYTES.form.number(text)
+            })?,
             checkpoint_bytes: layers.need(&keys::CHECKPOINT_BYTES, forms::checkpoint_bytes)?,
             checkpoint_every: layers.need(&keys::CHECKPOINT_SECONDS, forms::seconds)?,
         })
     }
+}
+
+fn hours(text: &str) -> Result<Duration, String> {
+    let hours = keys::RETENTION_HOURS.form.number(text)?;
+    Ok(Duration::from_secs(hours * 3600))
 }
 
 fn tell_of_fixed(key: &Key, running: Option<String>, wanted: Option<String>) {

@@ -57,6 +57,8 @@ fn defaults_are_those_of_the_manual() {
     assert_eq!(config.segment_bytes, 1 << 30);
     let live = config.live.values();
     assert!(live.auto_create_topics && !live.queue_metrics);
+    assert_eq!(live.retention, Duration::from_secs(72 * 3600));
+    assert_eq!(live.retention_bytes, None);
     assert_eq!(live.checkpoint_bytes, 512 << 20);
     assert_eq!(live.checkpoint_every, Duration::from_secs(30));
 }

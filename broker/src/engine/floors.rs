@@ -88,7 +88,11 @@ impl Engine {
         let preview = |(queue, target): (&QueueId, &Target)| {
             let (min, max) = self.bounds(&meant.topic, *queue);
             let shard = meant.subscription.shards.get(queue.0 as usize);
-            let moved = shard.map(|shard| shard.read(|held| held.floor_move(*target, max, now)));
+            let gone = self.tables().gone(TopicQueue {
+                topic: meant.topic.id,
+                queue: *queue,
+            });
+            let moved = shard.map(|shard| shard.read(|held| held.floor_move(*target, max, &gone, now)));
             QueueReset {
                 queue: *queue,
                 min,

@@ -41,6 +41,7 @@ pub use settle::Settled;
 
 use crate::budget::Budget;
 use crate::config::Live;
+use crate::retention::RetentionStats;
 use answers::Answers;
 use arrivals::Arrivals;
 use dispatcher::Dispatchers;
@@ -82,6 +83,7 @@ pub struct Engine {
     polls: AtomicU64,
     unreadable: AtomicU64,
     refusals: Refusals,
+    retention: RetentionStats,
     stopping: watch::Sender<bool>,
 }
 
@@ -103,6 +105,7 @@ impl Engine {
             polls: AtomicU64::new(0),
             unreadable: AtomicU64::new(0),
             refusals: Refusals::default(),
+            retention: RetentionStats::default(),
             stopping,
         })
     }
@@ -156,6 +159,16 @@ impl Engine {
     /// How many polls may wait or work.
     pub fn polls_max(&self) -> usize {
         self.options.polls_max
+    }
+
+    /// What can change while the broker runs.
+    pub fn live(&self) -> &Arc<Live> {
+        &self.options.live
+    }
+
+    /// What retention did.
+    pub fn retention(&self) -> &RetentionStats {
+        &self.retention
     }
 
     /// What was refused because of a bound.

@@ -100,6 +100,17 @@ impl<'a> Reading<'a> {
     async fn is_done(&mut self) -> Result<bool, EngineError> {
         loop {
             let tail = self.tail()?;
+            // Retention may have left some of the queue's first messages.
+            let at = TopicQueue {
+                topic: self.pull.topic.id,
+                queue: self.pull.queue,
+            };
+            self.pulled.next = self
+                .engine
+                .store
+                .queues()
+                .next(at, self.pulled.next)
+                .max(self.pulled.next);
             if self.pulled.next >= tail {
                 return Ok(false);
             }

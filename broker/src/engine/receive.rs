@@ -53,7 +53,7 @@ pub struct Received {
     pub attempt: u16,
     /// Its entry.
     pub entry: QueueEntry,
-    /// The whole `Append` command; the record starts at [`sluice_core::command::APPEND_RECORD_AT`].
+    /// The whole `Append` or `Carry` command; the record starts at [`sluice_core::command::APPEND_RECORD_AT`].
     pub command: Bytes,
 }
 

@@ -6,12 +6,37 @@ use sluice_core::entry::QueueEntry;
 use sluice_core::ids::{QueueOffset, TopicQueue};
 use sluice_core::plan::EntrySource;
 use sluice_store::Store;
+use std::ops::Range;
 
 /// One queue's entries, for planning.
 #[derive(Clone, Copy)]
 pub(super) struct Entries<'a> {
     pub(super) store: &'a Store,
     pub(super) at: TopicQueue,
+}
+
+impl Entries<'_> {
+    /// Appends the entries of a span that there are, past what retention has taken between them.
+    pub(super) fn present(
+        &self,
+        span: Range<QueueOffset>,
+        out: &mut Vec<(QueueOffset, QueueEntry)>,
+    ) -> Result<(), EngineError> {
+        let (mut at, mut some) = (self.store.queues().next(self.at, span.start), Vec::new());
+        while at < span.end {
+            some.clear();
+            self.entries(at, (span.end.0 - at.0) as usize, &mut some)?;
+            if some.is_empty() {
+                break;
+            }
+            out.extend((at.0..).map(QueueOffset).zip(some.iter().copied()));
+            at = self
+                .store
+                .queues()
+                .next(self.at, QueueOffset(at.0 + some.len() as u64));
+        }
+        Ok(())
+    }
 }
 
 impl EntrySource for Entries<'_> {

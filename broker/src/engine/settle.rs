@@ -39,16 +39,29 @@ impl Engine {
         offset: QueueOffset,
         delivery: DeliveryId,
     ) -> Result<(), EngineError> {
-        let entry = records::entry(&self.store, id.at, offset)
-            .await?
-            .ok_or(Refused::NotHeld)?;
-        let command = DeadLetter {
-            id,
-            offset,
-            delivery: Some(delivery),
-            entry,
+        let read = async || {
+            let entry = records::entry(&self.store, id.at, offset).await?;
+            entry.ok_or_else(|| EngineError::from(Refused::NotHeld))
         };
-        self.propose_one(command.encode(self.now())).await??;
+        let bury = async |entry| {
+            let command = DeadLetter {
+                id,
+                offset,
+                delivery: Some(delivery),
+                entry,
+            };
+            self.propose_one(command.encode(self.now())).await
+        };
+        let entry = read().await?;
+        let mut answer = bury(entry).await?;
+        if let Err(Refused::Leaving(_)) = answer {
+            // Retention may have carried the record since.
+            let again = read().await?;
+            if again.physical != entry.physical {
+                answer = bury(again).await?;
+            }
+        }
+        answer?;
         Ok(())
     }
 }

@@ -29,6 +29,7 @@ mod offsets;
 mod pulling;
 mod resetting;
 mod restarts;
+mod retention;
 mod sending;
 mod unread;
 mod unreadable;
@@ -233,10 +234,12 @@ impl Fixture {
 }
 
 fn bodies(messages: &[Received]) -> Vec<String> {
-    let record = |message: &Received| message.command.slice(sluice_core::command::APPEND_RECORD_AT..);
-    let body = |bytes: bytes::Bytes| sluice_core::record::Record::parse(&bytes).unwrap().body.to_vec();
+    let body = |message: &Received| {
+        let record = sluice_core::command::record_of(&message.command).unwrap();
+        sluice_core::record::Record::parse(record).unwrap().body.to_vec()
+    };
     messages
         .iter()
-        .map(|message| String::from_utf8(body(record(message))).unwrap())
+        .map(|message| String::from_utf8(body(message)).unwrap())
         .collect()
 }

@@ -12,6 +12,11 @@ pub(super) fn of_topics(present: &TopicSpec, asked: &TopicSpec) -> Option<String
         ("queues", present.queues.to_string(), asked.queues.to_string()),
         ("types", types(present.types), types(asked.types)),
         ("closed", present.closed.to_string(), asked.closed.to_string()),
+        (
+            "retentionHours",
+            present.retention_hours.to_string(),
+            asked.retention_hours.to_string(),
+        ),
     ])
 }
 
@@ -116,6 +121,7 @@ mod tests {
             queues,
             types,
             closed: false,
+            retention_hours: 0,
         };
         assert_eq!(of_topics(&topic(4, Types::ALL), &topic(4, Types::ALL)), None);
         assert_eq!(

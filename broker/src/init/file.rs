@@ -26,6 +26,8 @@ pub(super) struct TopicEntry {
     types: Option<TypeNames>,
     #[serde(default)]
     closed: bool,
+    #[serde(rename = "retentionHours")]
+    retention_hours: Option<Whole>,
 }
 
 /// A consumer group of the file.
@@ -102,6 +104,12 @@ impl TopicEntry {
                 .within("queues", limits::QUEUES_MAX)
                 .map_err(|reason| format!("topic '{}': {reason}", self.name))?,
         };
+        let retention_hours = match self.retention_hours {
+            None => 0,
+            Some(number) => number
+                .within("retentionHours", limits::RETENTION_HOURS_MAX)
+                .map_err(|reason| format!("topic '{}': {reason}", self.name))?,
+        };
         let names = match self.types {
             None => vec![TypeName::Mixed],
             Some(TypeNames(names)) => names,
@@ -113,6 +121,7 @@ impl TopicEntry {
             queues,
             types,
             closed: self.closed,
+            retention_hours,
         })
     }
 }

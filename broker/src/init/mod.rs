@@ -155,18 +155,21 @@ mod tests {
                     queues: 8,
                     types: Types::FIFO,
                     closed: false,
+                    retention_hours: 0,
                 },
                 TopicSpec {
                     name: "mails".into(),
                     queues: 4,
                     types: Types::ALL,
                     closed: false,
+                    retention_hours: 0,
                 },
                 TopicSpec {
                     name: "t".into(),
                     queues: 4,
                     types: Types::NORMAL,
                     closed: true,
+                    retention_hours: 0,
                 },
             ]
         );

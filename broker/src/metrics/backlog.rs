@@ -8,7 +8,7 @@ use crate::engine::Engine;
 use crate::engine::lag::Lag;
 use crate::service::validate::is_group_topic;
 use sluice_core::ids::{GroupId, TimeMs, TopicId};
-use sluice_core::state::{Group, Subscription, Topic};
+use sluice_core::state::{Group, GroupQueue, Subscription, Topic};
 use std::collections::HashMap;
 
 const LABELS: &[&str] = &["consumer_group", "topic", "is_retry", "is_system"];
@@ -39,6 +39,11 @@ static QUEUEING_LATENCY: Family = Family::gauge(
     "rocketmq_consumer_queueing_latency_milliseconds",
     LABELS,
     "Age of the oldest message that is ready and that nobody has taken; 0 without one",
+);
+static EXPIRED: Family = Family::counter(
+    "sluice_consumer_expired_unconsumed_messages_total",
+    SHORT,
+    "Messages that retention took before the group had done them, since it reads the topic",
 );
 static QUEUE_LAG_MAX: Family = Family::gauge(
     "sluice_consumer_queue_lag_messages_max",
@@ -75,6 +80,8 @@ struct Known {
     /// One a queue, if series of queues were ever asked for.
     queues: Vec<Labels>,
     by_queue: Vec<Lag>,
+    /// What retention took before it was done.
+    expired: u64,
     look: u64,
 }
 
@@ -137,10 +144,13 @@ impl Backlogs {
                 short: common.and(SHORT, &[group_name, topic_name]),
                 queues: Vec::new(),
                 by_queue: Vec::new(),
+                expired: 0,
                 look: 0,
             }
         });
         known.look = self.look;
+        let shards = subscription.shards.iter();
+        known.expired = shards.map(|shard| shard.read(GroupQueue::expired)).sum();
         known.by_queue = engine.lag_by_queue(group, topic, subscription, now);
         if !with_queues {
             known.queues = Vec::new();
@@ -174,6 +184,10 @@ fn write_topics(page: &mut Page<'_>, known: &[&Known], now: TimeMs) {
         for (known, sum) in known.iter().zip(&sums) {
             page.line(family, &known.labels, value(sum));
         }
+    }
+    page.begin(&EXPIRED);
+    for known in known {
+        page.line(&EXPIRED, &known.short, known.expired);
     }
     page.begin(&QUEUE_LAG_MAX);
     for known in known {

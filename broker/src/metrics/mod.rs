@@ -116,7 +116,7 @@ impl Metrics {
         pressure::write(&mut page, sources);
         connections::write(&mut page, sources);
         self.admin.write(&mut page);
-        self.storage.write(&mut page, engine.store());
+        self.storage.write(&mut page, engine);
         kept.members.write(&mut page, &sources.clients);
         kept.topics.write(&mut page, tables);
         let with_queues = sources.live.values().queue_metrics;

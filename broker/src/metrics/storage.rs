@@ -1,6 +1,7 @@
 //! Log, syncs, apply, checkpoints and the disk.
 
 use super::page::{Family, Page};
+use crate::engine::Engine;
 use rustix::fs::statvfs;
 use sluice_store::Store;
 use std::path::{Path, PathBuf};
@@ -33,6 +34,36 @@ static DURABLE: Family = Family::gauge(
 );
 static LOG_SIZE: Family = Family::gauge("sluice_log_size_bytes", &[], "Bytes of the log that are kept");
 static SEGMENTS: Family = Family::gauge("sluice_log_segments", &[], "Files of the log");
+static RETENTION: Family = Family::gauge(
+    "sluice_retention_seconds",
+    &[],
+    "How long messages are kept, consumed or not",
+);
+static RETENTION_BYTES: Family = Family::gauge(
+    "sluice_retention_bytes",
+    &[],
+    "How much log is kept, consumed or not; 0 without a bound",
+);
+static BLOCKED: Family = Family::gauge(
+    "sluice_retention_blocked",
+    &[],
+    "1 while the log keeps more than it should, because too much of it waits",
+);
+static CARRIED: Family = Family::counter(
+    "sluice_retention_carried_records_total",
+    &[],
+    "Records written again at the log's end because their messages wait",
+);
+static CARRIED_BYTES: Family = Family::counter(
+    "sluice_retention_carried_bytes_total",
+    &[],
+    "Bytes of log that these took",
+);
+static CARRIED_NOW: Family = Family::gauge(
+    "sluice_retention_carried_messages",
+    &[],
+    "Places in queues at which such messages stand now",
+);
 static FRAMES: Family = Family::counter("sluice_log_frames_total", &[], "Frames written, one a batch");
 static GROUP_BYTES: Family = Family::histogram(
     "sluice_log_group_bytes",
@@ -118,9 +149,11 @@ impl Storage {
         Self { data_dir }
     }
 
-    pub(super) fn write(&self, page: &mut Page<'_>, store: &Store) {
+    pub(super) fn write(&self, page: &mut Page<'_>, engine: &Engine) {
+        let store = engine.store();
         self.disk(page, store);
         log(page, store);
+        retention(page, engine);
         apply(page, store);
         checkpoints(page, store);
     }
@@ -161,6 +194,18 @@ fn log(page: &mut Page<'_>, store: &Store) {
     page.single_histogram(&BATCH_COMMANDS, &batches, 1.0);
     page.single_histogram(&GROUP_BYTES, &stats.group_bytes.read(), 1.0);
     page.single_histogram(&SYNC, &stats.sync_micros.read(), MICROS);
+}
+
+fn retention(page: &mut Page<'_>, engine: &Engine) {
+    let values = engine.live().values();
+    page.single(&RETENTION, values.retention.as_secs());
+    page.single(&RETENTION_BYTES, values.retention_bytes.unwrap_or(0));
+    let stats = engine.retention();
+    let (records, bytes) = stats.carried();
+    page.single(&BLOCKED, u64::from(stats.is_blocked()));
+    page.single(&CARRIED, records);
+    page.single(&CARRIED_BYTES, bytes);
+    page.single(&CARRIED_NOW, engine.tables().carried_len() as u64);
 }
 
 fn apply(page: &mut Page<'_>, store: &Store) {

@@ -17,6 +17,9 @@ impl Effects for Nothing {
     fn unlocked(&mut self, _: GroupQueueId, _: u32) {}
     fn moved(&mut self, _: GroupQueueId) {}
     fn changed(&mut self, _: Changed) {}
+    fn carried(&mut self, _: TopicQueue, _: QueueOffset, _: &QueueEntry) {}
+    fn trimmed(&mut self, _: TopicQueue, _: QueueOffset) {}
+    fn dropped(&mut self, _: TopicQueue, _: QueueOffset) {}
 }
 
 fn apply(state: &mut State, command: &EncodedCommand) {

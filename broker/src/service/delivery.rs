@@ -9,7 +9,7 @@ use crate::receipt::{Receipt, Receipts};
 use bytes::Bytes;
 use md5::{Digest as _, Md5};
 use sluice_core::codec::Malformed;
-use sluice_core::command::APPEND_RECORD_AT;
+use sluice_core::command::{APPEND_RECORD_AT, record_of};
 use sluice_core::entry::LINKED;
 use sluice_core::ids::{QueueId, QueueOffset, Term, TimeMs};
 use sluice_core::record::{Record, property};
@@ -33,11 +33,7 @@ pub struct Frame {
 
 /// The record inside a delivered command.
 pub fn record(received: &Received) -> Result<Record<'_>, Malformed> {
-    let bytes = received
-        .command
-        .get(APPEND_RECORD_AT..)
-        .ok_or(Malformed::Short(APPEND_RECORD_AT))?;
-    Record::parse(bytes)
+    Record::parse(record_of(&received.command)?)
 }
 
 /// The message for the client.

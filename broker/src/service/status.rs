@@ -161,7 +161,10 @@ impl From<Refused> for Failure {
             Refused::NoGroup(_) => Code::ConsumerGroupNotFound,
             Refused::KindNotTaken(_) => Code::MessagePropertyConflictWithType,
             Refused::NotSubscribed(..) | Refused::NotHeld => Code::InvalidReceiptHandle,
+            // Retention has it elsewhere in a moment.
+            Refused::Leaving(_) => Code::TooManyRequests,
             Refused::Malformed(_)
+            | Refused::Bounds { .. }
             | Refused::Level { .. }
             | Refused::TopicExists(_)
             | Refused::GroupExists(_)

@@ -8,9 +8,9 @@
 use crate::checkpointer::{CheckpointRequest, Requests, Trigger};
 use crate::index::{IndexError, IndexStore};
 use crate::log::{Committed, Frame, Waiting};
-use crate::queue::{QueueError, QueueStore};
+use crate::queue::{QueueError, QueueSpan, QueueStore};
 use crate::stats::ApplyStats;
-use sluice_core::command::{APPEND_RECORD_AT, Command};
+use sluice_core::command::Command;
 use sluice_core::entry::QueueEntry;
 use sluice_core::hash;
 use sluice_core::ids::{GroupQueueId, PhysicalOffset, QueueId, QueueOffset, TimeMs, TopicId, TopicQueue};
@@ -68,6 +68,9 @@ pub enum ReplayError {
 /// any number.
 const REPLAYED_ENTRIES_MAX: u64 = 1 << 19;
 
+/// The level of the log from which on a run of the index ends where a segment does.
+pub(crate) const SEGMENTS_INDEX_APART: u32 = 3;
+
 /// Folds frames into state.
 pub struct Applier {
     state: State,
@@ -110,6 +113,18 @@ impl Effects for Derived {
             self.queues.remove_topic(topic);
         }
         self.observer.changed(what);
+    }
+
+    fn carried(&mut self, at: TopicQueue, offset: QueueOffset, entry: &QueueEntry) {
+        self.queues.carry(at, offset, *entry);
+    }
+
+    fn trimmed(&mut self, at: TopicQueue, first: QueueOffset) {
+        self.queues.begin_at(at, first);
+    }
+
+    fn dropped(&mut self, at: TopicQueue, offset: QueueOffset) {
+        self.queues.drop_carried(at, offset);
     }
 }
 
@@ -192,8 +207,7 @@ impl Applier {
 
     fn apply(&mut self, frame: &Frame) {
         if self.trigger.starts_segment(frame) {
-            let request = self.snapshot(frame.start());
-            self.trigger.request(request);
+            self.start_segment(frame);
         }
         for (place, physical, bytes) in frame.commands() {
             let at = CommandAt {
@@ -202,8 +216,9 @@ impl Applier {
                 physical,
             };
             let answer = self.state.apply(at, &bytes, &mut self.derived);
-            if let Ok(Done::Appended(_)) = &answer {
-                self.index(physical, &bytes);
+            if let Ok(Done::Appended(_) | Done::Carried(_)) = &answer {
+                let now = self.state.now();
+                index_command(&bytes, |key| self.derived.index.append(key, physical, now));
             }
             self.results.push(answer);
             #[cfg(feature = "planted-faults")]
@@ -220,19 +235,14 @@ impl Applier {
         }
     }
 
-    fn index(&mut self, physical: PhysicalOffset, command: &[u8]) {
-        // Apply has accepted the command, so it decodes; its record may still be no record at all.
-        let Ok((_, Command::Append(append))) = Command::decode(command) else {
-            return;
-        };
-        debug_assert_eq!(command.len() - append.record.len(), APPEND_RECORD_AT);
-        let Ok(record) = Record::parse(append.record) else {
-            return;
-        };
-        let now = self.state.now();
-        index_record(&record, append.at.topic, |key| {
-            self.derived.index.append(key, physical, now)
-        });
+    fn start_segment(&mut self, frame: &Frame) {
+        if self.state.level() >= SEGMENTS_INDEX_APART {
+            self.derived.index.start_segment();
+        }
+        if self.trigger.is_behind() {
+            let request = self.snapshot(frame.start());
+            self.trigger.request(request);
+        }
     }
 
     /// Hands `results` out to those who proposed the commands, in order.
@@ -261,6 +271,7 @@ impl Applier {
             term: self.state.term(),
             state: self.state.snapshot(),
             index: self.derived.index.position(),
+            bounds: self.state.tables().bounds(),
         }
     }
 
@@ -281,23 +292,42 @@ impl Applier {
     }
 }
 
-/// The ends of all queues.
-pub fn tails(state: &State) -> Vec<(TopicQueue, QueueOffset)> {
-    let mut tails = Vec::new();
+/// Where all queues begin and end.
+pub(crate) fn spans(state: &State) -> Vec<QueueSpan> {
+    let mut spans = Vec::new();
     for topic in state.tables().all_topics() {
         for queue in (0..topic.spec.queues).map(QueueId) {
             let at = TopicQueue {
                 topic: topic.id,
                 queue,
             };
-            tails.extend(topic.tail(queue).map(|end| (at, end)));
+            let bounds = topic.first(queue).zip(topic.tail(queue));
+            spans.extend(bounds.map(|(first, end)| QueueSpan { at, first, end }));
         }
     }
-    tails
+    spans
 }
 
-/// Gives `add` the index keys of a record: its message id and its keys.
-pub(crate) fn index_record(record: &Record<'_>, topic: TopicId, mut add: impl FnMut(u64)) {
+/// The ends of all queues.
+pub fn tails(state: &State) -> Vec<(TopicQueue, QueueOffset)> {
+    let spans = spans(state).into_iter();
+    spans.map(|span| (span.at, span.end)).collect()
+}
+
+/// Gives `add` the index keys of the message in a command that apply has accepted: its message id and its keys. A record
+/// that is none has none.
+pub(crate) fn index_command(command: &[u8], add: impl FnMut(u64)) {
+    let (topic, record) = match Command::decode(command) {
+        Ok((_, Command::Append(append))) => (append.at.topic, append.record),
+        Ok((_, Command::Carry(carry))) => (carry.topic, carry.record),
+        _ => return,
+    };
+    if let Ok(record) = Record::parse(record) {
+        index_record(&record, topic, add);
+    }
+}
+
+fn index_record(record: &Record<'_>, topic: TopicId, mut add: impl FnMut(u64)) {
     for (name, value) in record.properties() {
         match name {
             property::MESSAGE_ID => add(hash::message_id_key(value.as_bytes())),

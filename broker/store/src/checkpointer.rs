@@ -5,8 +5,10 @@
 //! that has its name is whole, and so is everything it counts on.
 
 mod trigger;
+mod trim;
 
 pub use trigger::{CheckpointPolicy, CheckpointRequest, Requests, Trigger};
+pub use trim::{TrimPoint, TrimPoints};
 
 use crate::checkpoint::{CheckpointError, Checkpoints, PartKey};
 use crate::index::{IndexError, IndexPosition, IndexStore};
@@ -40,6 +42,7 @@ pub struct Checkpointer {
     /// A sync has failed, or a write, not for want of space: a later sync may claim success for what is lost.
     broken: bool,
     stats: Arc<CheckpointStats>,
+    points: Arc<TrimPoints>,
 }
 
 impl Checkpointer {
@@ -52,7 +55,8 @@ impl Checkpointer {
         halted: Arc<AtomicBool>,
         begun_at: PhysicalOffset,
     ) -> Self {
-        Self {
+        let points = TrimPoints::of(&checkpoints);
+        let checkpointer = Self {
             log,
             queues,
             index,
@@ -61,12 +65,20 @@ impl Checkpointer {
             halted,
             broken: false,
             stats: Arc::new(CheckpointStats::new(begun_at)),
-        }
+            points,
+        };
+        checkpointer.publish_points(true);
+        checkpointer
     }
 
     /// What is counted of them.
     pub fn stats(&self) -> Arc<CheckpointStats> {
         Arc::clone(&self.stats)
+    }
+
+    /// Where the log can begin.
+    pub fn trim_points(&self) -> Arc<TrimPoints> {
+        Arc::clone(&self.points)
     }
 
     /// Writes one checkpoint. On a full disk, or with too many files open, there is only a warning: the log has everything, and
@@ -94,6 +106,7 @@ impl Checkpointer {
             term,
             state,
             index,
+            bounds,
         } = request;
         self.held_over
             .extend(state.removed.into_iter().map(|key| (key, None)));
@@ -114,6 +127,8 @@ impl Checkpointer {
             .held_over
             .iter()
             .map(|(key, view)| (part_key(*key), view.as_ref().map(encode)));
+        // Before older ones are thinned out.
+        self.checkpoints.pin(bounds.links_from);
         let reader = self.log.reader();
         let starts_segment = |offset| reader.starts_segment(offset);
         let stats = self
@@ -130,6 +145,8 @@ impl Checkpointer {
             millis = stats.elapsed.as_millis() as u64,
             "checkpoint"
         );
+        self.trim(bounds)?;
+        self.publish_points(false);
         Ok(())
     }
 
@@ -137,7 +154,7 @@ impl Checkpointer {
     fn tails(&self) -> Vec<(TopicQueue, QueueOffset)> {
         let mut tails = Vec::new();
         for view in self.held_over.values() {
-            if let Some(ShardView::Topic(topic, ends)) = view {
+            if let Some(ShardView::Topic(topic, ends, _)) = view {
                 let at = |queue| TopicQueue {
                     topic: topic.id,
                     queue: QueueId(queue as u32),

@@ -12,6 +12,7 @@ pub mod log;
 mod mmap;
 pub mod queue;
 mod restored;
+pub mod retention;
 pub mod stats;
 mod store;
 pub mod survey;
@@ -19,5 +20,5 @@ pub mod survey;
 mod tests;
 
 pub use applier::{NoObserver, Observer};
-pub use checkpointer::CheckpointPolicy;
+pub use checkpointer::{CheckpointPolicy, TrimPoint};
 pub use store::{Failed, Store, StoreError, StoreOptions};

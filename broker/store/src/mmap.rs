@@ -4,8 +4,9 @@
 //! mapped bytes (a `&[u8]` must not change under its reader). Both are promised by the callers of
 //! [`LogFile::map`](crate::io::LogFile::map):
 //! - other processes are kept away by the lock on the data directory ([`LogIo::lock`](crate::io::LogIo::lock));
-//! - within the process, only sealed segments and complete queue files are mapped. Neither is written again, and a
-//!   file goes away by its name only (the pages stay until the map does) or is recycled when nobody maps it.
+//! - within the process, only sealed segments and complete queue files are mapped. Segments are never written again. A
+//!   queue file is only where retention puts zeros into it, under a lock that keeps readers away, after its map was let
+//!   go. A file goes away by its name only: the pages stay until the map does.
 #![allow(
     unsafe_code,
     reason = "mapping a file cannot be done without; every other file of the workspace is safe"

@@ -4,13 +4,13 @@
 //! counts on none; and where the log still begins at its first frame the base is the empty state, whatever became of
 //! its file.
 
-use crate::applier::tails;
+use crate::applier::spans;
 use crate::checkpoint::{CheckpointError, Checkpoints, Loaded, Pick};
 use crate::checkpointer::Header;
-use crate::index::{IndexPosition, IndexStore};
+use crate::index::{IndexPosition, IndexStore, RUN_ITEMS};
 use crate::io::LogIo;
 use crate::log::LogPosition;
-use crate::queue::{QueueError, QueueSpan, QueueStore};
+use crate::queue::{QueueError, QueueStore};
 use crate::store::StoreError;
 use sluice_core::state::{RestoreError, ShardKey, State};
 use std::path::Path;
@@ -34,13 +34,16 @@ pub(crate) fn newest(io: &Arc<dyn LogIo>, dir: &Path, first: LogPosition) -> Res
         Err(CheckpointError::None { .. }) if from_the_first_frame => return fresh(io, dir, &folder),
         opened => opened?,
     };
-    match of(io, dir, checkpoints, &loaded) {
+    match of(io, dir, checkpoints, &loaded, first) {
         Err(error) if is_missing(&error) => {
             tracing::warn!(%error, "rebuilding all queue and index files from the log");
         }
         Ok(mut restored) => {
             if from_the_first_frame {
                 put_base_back(&mut restored.checkpoints)?;
+            } else {
+                // A stop may have come between the log's purge and this.
+                restored.checkpoints.remove_below(first.physical)?;
             }
             return Ok(restored);
         }
@@ -50,7 +53,7 @@ pub(crate) fn newest(io: &Arc<dyn LogIo>, dir: &Path, first: LogPosition) -> Res
         return fresh(io, dir, &folder);
     }
     let (checkpoints, loaded) = Checkpoints::open(Arc::clone(io), &folder, Pick::Base(first.physical))?;
-    of(io, dir, checkpoints, &loaded)
+    of(io, dir, checkpoints, &loaded, first)
 }
 
 /// Whether files are not there that a checkpoint counts on.
@@ -67,6 +70,7 @@ fn of(
     dir: &Path,
     checkpoints: Checkpoints,
     loaded: &Loaded,
+    first: LogPosition,
 ) -> Result<Restored, StoreError> {
     let header = Header::decode(&loaded.header).map_err(RestoreError::Header)?;
     let mut parts = Vec::new();
@@ -77,16 +81,19 @@ fn of(
         ));
     }
     let state = State::restore(header.state, parts)?;
-    let spans: Vec<QueueSpan> = tails(&state)
-        .into_iter()
-        .map(|(at, end)| QueueSpan {
-            at,
-            end,
-            ..QueueSpan::default()
-        })
-        .collect();
-    let queues = QueueStore::restore(Arc::clone(io), &dir.join("queue"), &spans)?;
-    let index = IndexStore::restore(Arc::clone(io), &dir.join("index"), &header.index)?;
+    let is_base = loaded.position.physical == first.physical;
+    let queues = queues(io, dir, &state, is_base)?;
+    if first.physical < state.tables().bounds().start {
+        // A stop has come before the log's first segments went.
+        queues.trim_again();
+    }
+    let index_at = match is_base && first != LogPosition::default() {
+        true => header.index.at_segment_start(),
+        false => header.index,
+    };
+    let first_run = first_run(&checkpoints, first);
+    let folder = dir.join("index");
+    let index = IndexStore::restore_from(Arc::clone(io), &folder, &index_at, first_run, RUN_ITEMS)?;
     Ok(Restored {
         state,
         queues,
@@ -94,6 +101,33 @@ fn of(
         checkpoints,
         position: loaded.position,
     })
+}
+
+/// The queues as of a checkpoint. Of those before the log's start all that is left stands behind it, carried or not: as of
+/// the base they have nothing.
+fn queues(io: &Arc<dyn LogIo>, dir: &Path, state: &State, is_base: bool) -> Result<QueueStore, StoreError> {
+    let mut spans = spans(state);
+    if is_base {
+        spans.iter_mut().for_each(|span| span.first = span.end);
+    }
+    let queues = QueueStore::restore(Arc::clone(io), &dir.join("queue"), &spans)?;
+    for at in state.tables().carried_queues() {
+        for (offset, entry) in state.tables().carried_of(at) {
+            queues.carry(at, offset, entry);
+        }
+    }
+    Ok(queues)
+}
+
+/// The index's first run, where it is known: what the checkpoint at the log's start says.
+fn first_run(checkpoints: &Checkpoints, first: LogPosition) -> Option<u64> {
+    if first == LogPosition::default() {
+        return Some(0);
+    }
+    let mut headers = checkpoints.headers();
+    let (_, header) = headers.find(|(position, _)| position.physical == first.physical)?;
+    let header = Header::decode(header).ok()?;
+    Some(header.index.at_segment_start().run)
 }
 
 /// Before the log's first frame: the base is the empty state, and no other checkpoint may be left that counts on files

@@ -2,18 +2,19 @@
 
 use crate::applier::{Applier, Observer};
 use crate::checkpoint::{CheckpointError, Checkpoints};
-use crate::checkpointer::{self, CheckpointPolicy, Checkpointer, Requests, Trigger};
+use crate::checkpointer::{self, CheckpointPolicy, Checkpointer, Requests, Trigger, TrimPoint, TrimPoints};
 use crate::index::{IndexError, IndexStore};
 use crate::io::{DirLock, LogIo};
 use crate::log::{
-    self, Committed, Cut, LocalLog, LogError, LogOptions, LogReader, LogThreads, Opening, Parts,
+    self, Committed, Cut, LocalLog, LogError, LogOptions, LogReader, LogThreads, LogWriter, Opening, Parts,
+    Prefill,
 };
 use crate::queue::{QueueError, QueueStore};
 use crate::restored::{self, Restored};
 use crate::stats::{ApplyStats, CheckpointStats, LogStats};
 use parking_lot::Mutex;
 use sluice_core::command::encode_level;
-use sluice_core::ids::{Term, TimeMs};
+use sluice_core::ids::{PhysicalOffset, QueueOffset, Term, TimeMs, TopicQueue};
 use sluice_core::log::{Outcome, ReplicatedLog};
 use sluice_core::state::{LEVEL, RestoreError, Tables};
 use smallvec::smallvec;
@@ -89,6 +90,7 @@ struct Inner {
     uuid: [u8; 16],
     applying: Arc<ApplyStats>,
     checkpoints: Arc<CheckpointStats>,
+    trim_points: Arc<TrimPoints>,
     running: Mutex<Option<Running>>,
 }
 
@@ -153,10 +155,9 @@ impl Store {
             position.physical,
         );
         let (applying, checkpoints) = (applier.stats(), checkpointer.stats());
+        let trim_points = checkpointer.trim_points();
         let (applier, checkpointer) = start_folding(applier, checkpointer, &log, to_apply, &failed)?;
-        let log_failed = Arc::clone(&failed);
-        let threads = log::spawn(writer, prefill, move |fatal| log_failed(fatal.to_string()))
-            .map_err(|_| StoreError::Thread("log"))?;
+        let threads = start_log(writer, prefill, &failed)?;
         let store = Self {
             inner: Arc::new(Inner {
                 policy,
@@ -169,6 +170,7 @@ impl Store {
                 uuid,
                 applying,
                 checkpoints,
+                trim_points,
                 running: Mutex::new(Some(Running {
                     log: threads,
                     applier,
@@ -220,6 +222,17 @@ impl Store {
     pub fn stats(&self) -> (&LogStats, &ApplyStats, &CheckpointStats) {
         let inner = &*self.inner;
         (inner.log.stats(), &inner.applying, &inner.checkpoints)
+    }
+
+    /// Where the log can begin, later than it does, in rising order.
+    pub fn trim_points(&self) -> Vec<TrimPoint> {
+        self.inner.trim_points.get()
+    }
+
+    /// Where queues ended at a place where the log can begin. What was put below stands before it, unless it was carried: a
+    /// log that begins there has queues that begin here. Blocks on IO; an error if the checkpoint there has gone meanwhile.
+    pub fn ends_at(&self, point: PhysicalOffset) -> Result<Vec<(TopicQueue, QueueOffset)>, StoreError> {
+        Ok(self.inner.trim_points.ends_at(point)?)
     }
 
     /// When checkpoints are written from now on.
@@ -286,6 +299,11 @@ fn halting(failed: Failed, halted: &Arc<AtomicBool>) -> Failed {
         halted.store(true, Ordering::Release);
         failed(reason);
     })
+}
+
+fn start_log(writer: LogWriter, prefill: Prefill, failed: &Failed) -> Result<LogThreads, StoreError> {
+    let failed = Arc::clone(failed);
+    log::spawn(writer, prefill, move |fatal| failed(fatal.to_string())).map_err(|_| StoreError::Thread("log"))
 }
 
 /// Starts the threads that apply and that write checkpoints.

@@ -14,11 +14,15 @@ use sluice_store::index::{IndexPosition, IndexStore};
 use sluice_store::io::{LogIo, RealIo};
 use sluice_store::log::{Frame, LogReader};
 use sluice_store::queue::QueueStore;
+use sluice_store::retention::Settings;
+use sluice_store::survey::{Depth, survey};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use workload::{Driver, check, open, open_with};
+
+const DAY_MS: u64 = 24 * 3_600_000;
 
 /// Every file below `dir`, by its path from there.
 fn files(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
@@ -92,6 +96,75 @@ fn deleted_queue_and_index_files_are_rebuilt_byte_for_byte() {
     same(&before.1, &files(&dir.path().join("index")));
 }
 
+/// All frames that a log ever had, and where its segments started.
+#[derive(Default)]
+struct Whole {
+    frames: Vec<Frame>,
+    starts: Vec<PhysicalOffset>,
+}
+
+impl Whole {
+    /// Takes what came since; to be called before any of it can have gone.
+    fn take(&mut self, reader: &LogReader) {
+        let next = self.frames.last().map_or(0, |last| last.index().0 + 1);
+        let more = frames_from(reader, LogIndex(next));
+        self.starts.extend(segment_starts(reader, &more));
+        self.frames.extend(more);
+    }
+}
+
+/// Rounds of a workload with retention now and then; in the end the log begins where it should. `whole` hears of the log
+/// before any of it goes.
+fn retained(io: &Arc<dyn LogIo>, dir: &Path, seed: u64, mut whole: impl FnMut(&LogReader)) -> Driver {
+    let mut driver = Driver::new(open(Arc::clone(io), dir, 60_000).unwrap(), seed);
+    driver.make().unwrap();
+    let settings = Settings {
+        keep_ms: Some(DAY_MS),
+        keep_bytes: Some(700_000),
+        longer: [(TopicId(2), 365 * DAY_MS)].into(),
+    };
+    for round in 0..900 {
+        driver.round(6000).unwrap();
+        if round % 90 == 89 {
+            whole(driver.opened.store.reader());
+            driver.retain(&settings).unwrap();
+        }
+    }
+    let begins = |driver: &Driver| driver.opened.store.tables().bounds().start;
+    assert!(begins(&driver).0 > 1_000_000, "something has gone");
+    assert!(
+        driver.opened.store.tables().carried_len() > 0,
+        "something was carried"
+    );
+    driver
+        .send_until(100, |driver| driver.opened.store.log().start() == begins(driver))
+        .unwrap();
+    whole(driver.opened.store.reader());
+    driver
+}
+
+#[test]
+fn files_made_again_from_the_base_after_retention_are_byte_for_byte_those_that_were() {
+    for seed in [31, 32] {
+        let io: Arc<dyn LogIo> = Arc::new(RealIo::new());
+        let dir = tempfile::tempdir().unwrap();
+        let driver = retained(&io, dir.path(), seed, |_| ());
+        driver.opened.store.close().unwrap();
+        let looked = survey(&io, dir.path(), Depth::Everything).unwrap();
+        assert!(looked.folded_to.is_some());
+        assert!(looked.findings.is_sound(), "{:?}", looked.findings);
+        let before = (living(dir.path()), files(&dir.path().join("index")));
+        assert!(!before.0.is_empty() && !before.1.is_empty());
+        std::fs::remove_dir_all(dir.path().join("queue")).unwrap();
+        std::fs::remove_dir_all(dir.path().join("index")).unwrap();
+        let opened = open(Arc::clone(&io), dir.path(), 60_000).unwrap();
+        check(&opened.store, &driver.memory);
+        opened.store.close().unwrap();
+        same(&before.0, &living(dir.path()));
+        same(&before.1, &files(&dir.path().join("index")));
+    }
+}
+
 /// What a checkpoint says, without how it is spread over files.
 #[derive(Debug, PartialEq)]
 struct Content {
@@ -130,14 +203,22 @@ fn newest_checkpoint(dir: &Path) -> Content {
 }
 
 fn all_frames(reader: &LogReader) -> Vec<Frame> {
+    frames_from(reader, reader.first_index())
+}
+
+fn frames_from(reader: &LogReader, mut next: LogIndex) -> Vec<Frame> {
     let mut frames = Vec::new();
-    let mut next = reader.first_index();
     loop {
         let more = reader.read_frames(next, LogIndex(u64::MAX), 1 << 20).unwrap();
         let Some(last) = more.last() else { return frames };
         next = LogIndex(last.index().0 + 1);
         frames.extend(more);
     }
+}
+
+fn segment_starts(reader: &LogReader, frames: &[Frame]) -> Vec<PhysicalOffset> {
+    let starts = frames.iter().map(Frame::start);
+    starts.filter(|at| reader.starts_segment(*at)).collect()
 }
 
 fn same_derived_files(left: &Path, right: &Path) {
@@ -154,7 +235,14 @@ fn same_derived_files(left: &Path, right: &Path) {
 }
 
 /// Applies the frames of a log to a store of its own under `dir`, flushing at other moments than the first one did.
-fn replica(dir: &Path, frames: &[Frame], flush_every: usize) -> Content {
+/// In the end what retention has given up goes, up to a run of the index.
+fn replica(
+    dir: &Path,
+    frames: &[Frame],
+    starts: &[PhysicalOffset],
+    flush_every: usize,
+    first_run: u64,
+) -> Content {
     let io: Arc<dyn LogIo> = Arc::new(RealIo::new());
     let queues = QueueStore::create(Arc::clone(&io), &dir.join("queue")).unwrap();
     let index = IndexStore::create(io, &dir.join("index")).unwrap();
@@ -162,7 +250,7 @@ fn replica(dir: &Path, frames: &[Frame], flush_every: usize) -> Content {
         bytes: u64::MAX,
         every: Duration::from_secs(3600),
     };
-    let trigger = Trigger::new(policy, PhysicalOffset(0), Vec::new());
+    let trigger = Trigger::new(policy, PhysicalOffset(0), starts.to_vec());
     let state = State::new();
     let mut applier = Applier::new(
         state,
@@ -185,9 +273,12 @@ fn replica(dir: &Path, frames: &[Frame], flush_every: usize) -> Content {
         .unwrap();
     index.flush(&index.position()).unwrap();
     while index.background_step().unwrap() {}
+    queues.trim_files().unwrap();
+    index.trim(first_run).unwrap();
     let end = frames.last().unwrap().end();
     let snapshot = applier.snapshot(end).state;
-    let parts = snapshot.changed.iter().map(|(key, view)| (*key, bytes_of(view)));
+    let views = applier.state().all_views();
+    let parts = views.iter().map(|(key, view)| (*key, bytes_of(view)));
     Content {
         digest: snapshot.digest,
         end,
@@ -207,12 +298,13 @@ fn frames_fed_to_other_stores_give_the_digest_the_checkpoint_and_the_files_of_th
         driver.round(900).unwrap();
     }
     let frames = all_frames(driver.opened.store.reader());
+    let starts = segment_starts(driver.opened.store.reader(), &frames);
     driver.opened.store.close().unwrap();
     let (left, right) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     // On two threads: the one starts with other hash seeds and runs at other moments than the other.
     let (one, two) = std::thread::scope(|scope| {
-        let one = scope.spawn(|| replica(left.path(), &frames, 7));
-        let two = scope.spawn(|| replica(right.path(), &frames, 1000));
+        let one = scope.spawn(|| replica(left.path(), &frames, &starts, 7, 0));
+        let two = scope.spawn(|| replica(right.path(), &frames, &starts, 1000, 0));
         (one.join().unwrap(), two.join().unwrap())
     });
     let first = newest_checkpoint(dir.path());
@@ -221,6 +313,22 @@ fn frames_fed_to_other_stores_give_the_digest_the_checkpoint_and_the_files_of_th
     assert_eq!(two, first);
     same_derived_files(left.path(), dir.path());
     same_derived_files(right.path(), dir.path());
+}
+
+#[test]
+fn all_frames_of_a_log_that_begins_later_give_the_digest_the_checkpoint_and_the_files_that_are_left() {
+    let io: Arc<dyn LogIo> = Arc::new(RealIo::new());
+    let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let mut whole = Whole::default();
+    let driver = retained(&io, dir.path(), 33, |reader| whole.take(reader));
+    driver.opened.store.close().unwrap();
+    let (checkpoints, _) = Checkpoints::open(io, &dir.path().join("checkpoint"), Pick::Newest).unwrap();
+    let (base, header) = checkpoints.headers().next().unwrap();
+    assert!(base.physical > PhysicalOffset(1_000_000));
+    let first_run = Header::decode(header).unwrap().index.at_segment_start().run;
+    let found = replica(other.path(), &whole.frames, &whole.starts, 50, first_run);
+    assert_eq!(found, newest_checkpoint(dir.path()));
+    same_derived_files(other.path(), dir.path());
 }
 
 #[test]

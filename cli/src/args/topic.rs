@@ -86,6 +86,9 @@ pub struct CreateTopic {
     /// What it takes: normal, fifo (messages with a message group, in its order) or mixed (everything that the broker takes)
     #[arg(long = "type", value_name = "TYPE", default_value = "normal", value_parser = TopicTypes::parse)]
     pub types: TopicTypes,
+    /// Keep its messages for at least so many hours; 0 is as long as the broker keeps any
+    #[arg(long, value_name = "N")]
+    pub retention_hours: Option<u32>,
 }
 
 /// Options of `topic update`.
@@ -100,6 +103,9 @@ pub struct UpdateTopic {
     /// What it takes: normal, fifo or mixed
     #[arg(long = "type", value_name = "TYPE", value_parser = TopicTypes::parse)]
     pub types: Option<TopicTypes>,
+    /// Keep its messages for at least so many hours; 0 is as long as the broker keeps any
+    #[arg(long, value_name = "N")]
+    pub retention_hours: Option<u32>,
 }
 
 /// Options of `topic delete`.

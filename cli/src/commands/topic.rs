@@ -16,10 +16,11 @@ pub(super) async fn run(command: &TopicCommand, session: &Session) -> Outcome {
     if let TopicCommand::Update(args) = command
         && args.queues.is_none()
         && args.types.is_none()
+        && args.retention_hours.is_none()
     {
         return Err(Failure::usage("nothing is to be changed")
             .about(format!("topic '{}'", args.name))
-            .hint("give --queues or --type"));
+            .hint("give --queues, --type or --retention-hours"));
     }
     let admin = session.admin().await?;
     match command {
@@ -40,6 +41,7 @@ async fn create(args: &CreateTopic, admin: &Admin) -> Outcome {
             queues: args.queues.unwrap_or(0),
             types: numbers(&args.types),
             closed: false,
+            retention_hours: args.retention_hours.unwrap_or(0),
         }),
         epoch: 0,
     };
@@ -72,6 +74,9 @@ async fn update(args: &UpdateTopic, admin: &Admin) -> Outcome {
         }
         if let Some(types) = &args.types {
             spec.types = numbers(types);
+        }
+        if let Some(hours) = args.retention_hours {
+            spec.retention_hours = hours;
         }
     })
     .await

@@ -17,6 +17,9 @@ pub struct Topic {
     pub types: Vec<TypeName>,
     /// Whether it takes nothing at the moment.
     pub closed: bool,
+    /// For how many hours its messages are kept at least, if it says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retention_hours: Option<u32>,
     /// Which change of it this is.
     pub generation: u64,
     /// Its number.
@@ -41,6 +44,7 @@ impl From<admin::Topic> for Topic {
             queues: spec.queues,
             types,
             closed: spec.closed,
+            retention_hours: Some(spec.retention_hours).filter(|hours| *hours > 0),
             generation: topic.generation,
             id: topic.id,
             system: topic.system,
@@ -171,6 +175,7 @@ mod tests {
                 queues: 8,
                 types: types.iter().map(|kind| (*kind).into()).collect(),
                 closed,
+                retention_hours: 0,
             }),
             generation: 3,
             id: 7,

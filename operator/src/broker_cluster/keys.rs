@@ -64,6 +64,8 @@ pub const KEYS: &[Key] = &[
     key("maxTransferSeconds", false, Form::Count(1, 3600)),
     key("flush", false, Form::Choice(&["sync", "async"])),
     key("segmentSize", false, Form::Size(256 << 10, 2 << 30, 4096)),
+    key("retentionHours", true, Form::Count(1, 876_000)),
+    key("retentionBytes", true, Form::Size(1 << 20, 1 << 50, 1)),
     key("checkpointBytes", true, Form::Size(64 << 10, u64::MAX, 1)),
     key("checkpointSeconds", true, Form::Seconds),
 ];

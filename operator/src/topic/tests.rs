@@ -11,6 +11,7 @@ fn spec() -> impl Strategy<Value = TopicSpec> {
         queues,
         types,
         closed,
+        retention_hours: 0,
     })
 }
 

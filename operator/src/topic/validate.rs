@@ -18,6 +18,7 @@ pub fn wanted(resource: &Resource) -> Result<TopicSpec, String> {
         queues,
         types: types.into_iter().map(i32::from).collect(),
         closed: resource.producers == Access::Closed,
+        retention_hours: 0,
     })
 }
 
@@ -25,6 +26,8 @@ pub fn wanted(resource: &Resource) -> Result<TopicSpec, String> {
 pub fn difference(wanted: &TopicSpec, present: &TopicSpec) -> Option<TopicSpec> {
     let target = TopicSpec {
         queues: wanted.queues.max(present.queues),
+        // The resource does not say it: whoever does keeps it.
+        retention_hours: present.retention_hours,
         ..wanted.clone()
     };
     let same = target.queues == present.queues
@@ -53,6 +56,7 @@ mod tests {
             queues,
             types: types.to_vec(),
             closed,
+            retention_hours: 0,
         }
     }
 

@@ -69,6 +69,7 @@ async fn a_topic_is_made_as_asked_and_only_once() {
         queues: 3,
         types: vec![TopicType::Fifo.into()],
         closed: false,
+        retention_hours: 100,
     };
     let made = create(&stage, "orders", asked.clone())
         .await

@@ -12,6 +12,7 @@ fn spec(queues: u32, closed: bool) -> TopicSpec {
         queues,
         types: vec![1],
         closed,
+        retention_hours: 0,
     }
 }
 

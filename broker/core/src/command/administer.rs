@@ -36,6 +36,7 @@ impl Terms {
 
 const CLOSED: u8 = 1;
 const KEEP_QUEUES: u8 = 2;
+const RETENTION: u8 = 4;
 
 /// Gives a topic this specification; makes it if it is absent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,9 +56,16 @@ impl PutTopic {
             put_bytes(out, self.spec.name.as_bytes());
             put_varint(out, u64::from(self.spec.queues));
             out.push(self.spec.types.to_byte());
+            let flag = |set, flag| if set { flag } else { 0 };
+            let hours = self.spec.retention_hours;
             out.push(
-                if self.spec.closed { CLOSED } else { 0 } | if self.keep_queues { KEEP_QUEUES } else { 0 },
+                flag(self.spec.closed, CLOSED)
+                    | flag(self.keep_queues, KEEP_QUEUES)
+                    | flag(hours > 0, RETENTION),
             );
+            if hours > 0 {
+                put_varint(out, u64::from(hours));
+            }
             self.terms.put(out);
         })
     }
@@ -67,15 +75,20 @@ impl PutTopic {
         let queues = reader.varint32()?;
         let types = Types::from_byte(reader.u8()?)?;
         let flags = reader.u8()?;
-        if flags & !(CLOSED | KEEP_QUEUES) != 0 {
+        if flags & !(CLOSED | KEEP_QUEUES | RETENTION) != 0 {
             return Err(Malformed::Range("topic flags"));
         }
+        let retention_hours = match flags & RETENTION {
+            0 => 0,
+            _ => reader.varint32()?,
+        };
         Ok(Self {
             spec: TopicSpec {
                 name,
                 queues,
                 types,
                 closed: flags & CLOSED != 0,
+                retention_hours,
             },
             keep_queues: flags & KEEP_QUEUES != 0,
             terms: Terms::read(reader)?,

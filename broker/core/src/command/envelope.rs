@@ -50,12 +50,16 @@ pub enum Kind {
     Unanswered = 22,
     /// See [`super::Command::SetFloor`].
     SetFloor = 23,
+    /// See [`super::Command::Trim`].
+    Trim = 24,
+    /// See [`super::Command::Carry`].
+    Carry = 25,
 }
 
 impl Kind {
     /// The kind of this byte.
     pub fn from_byte(byte: u8) -> Result<Self, Malformed> {
-        const ALL: [Kind; 19] = [
+        const ALL: [Kind; 21] = [
             Kind::Level,
             Kind::Membership,
             Kind::CreateTopic,
@@ -75,6 +79,8 @@ impl Kind {
             Kind::SubscribeAt,
             Kind::Fence,
             Kind::SetFloor,
+            Kind::Trim,
+            Kind::Carry,
         ];
         ALL.into_iter()
             .find(|kind| *kind as u8 == byte)
@@ -91,6 +97,7 @@ impl Kind {
             | Self::SubscribeAt
             | Self::SetFloor
             | Self::Fence => 2,
+            Self::Trim | Self::Carry => 3,
             _ => 0,
         }
     }

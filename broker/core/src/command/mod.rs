@@ -4,7 +4,7 @@
 //! len u32 | crc32c u32 | kind u8 | …
 //! ```
 //! `len` counts the whole command. The CRC covers `len` and everything after the CRC, so that a command read alone
-//! proves itself. `Append` has fixed-width fields and ends in RocketMQ's record ([`crate::record`]); all others
+//! proves itself. `Append` and `Carry` have fixed-width fields and RocketMQ's record ([`crate::record`]); all others
 //! are variable-length numbers after `kind u8 | time varint`. All numbers are little-endian.
 //!
 //! | kind | command | kind | command |
@@ -17,8 +17,8 @@
 //! | 6 | PutTopic | 21 | HandBack |
 //! | 7 | DeleteTopic | 22 | Unanswered |
 //! | 8 | PutGroup | 23 | SetFloor |
-//! | 9 | DeleteGroup | | |
-//! | 10 | SubscribeAt | | |
+//! | 9 | DeleteGroup | 24 | Trim |
+//! | 10 | SubscribeAt | 25 | Carry |
 //! | 11 | Fence | | |
 //!
 //! Kinds are never given a second meaning. What an unknown kind does is decided by the level of the log
@@ -30,6 +30,7 @@ mod delivery;
 mod envelope;
 mod floor;
 mod meta;
+mod retention;
 mod spec;
 mod unanswered;
 
@@ -39,6 +40,7 @@ pub use delivery::{Change, DeadLetter, Deliver, Release, Settle, SettleItem, Spa
 pub use envelope::{COMMAND_HEADER_BYTES, CommandError, EncodedCommand, Kind, check, split};
 pub use floor::{SetFloor, SubscribeAt, Target};
 pub use meta::{Backoff, CreateGroup, CreateTopic, Membership, StartFrom, Subscribe, Types, Voter};
+pub use retention::{Carry, Minimum, NewCarry, Place, Trim, record_of};
 pub use spec::{GroupSpec, StaticSubscription, TopicSpec};
 pub use unanswered::Unanswered;
 
@@ -84,6 +86,10 @@ pub enum Command<'a> {
     SetFloor(SetFloor),
     /// Gives the next epoch to a writer.
     Fence(Fence),
+    /// The log is going to begin later.
+    Trim(Trim),
+    /// Appends a record again that still waits where the log is going to lose it.
+    Carry(Carry<'a>),
 }
 
 impl<'a> Command<'a> {
@@ -101,9 +107,13 @@ impl<'a> Command<'a> {
             let append = Append::read(&mut reader)?;
             return Ok((append.time, Self::Append(append)));
         }
+        if kind == Kind::Carry {
+            let carry = Carry::read(&mut reader)?;
+            return Ok((carry.time, Self::Carry(carry)));
+        }
         let time = reader.varint()?;
         let command = match kind {
-            Kind::Append => return Err(Malformed::Range("command kind")),
+            Kind::Append | Kind::Carry => return Err(Malformed::Range("command kind")),
             Kind::Level => Self::Level(reader.varint32()?),
             Kind::Membership => Self::Membership(Membership::read(&mut reader)?),
             Kind::CreateTopic => Self::CreateTopic(CreateTopic::read(&mut reader)?),
@@ -122,6 +132,7 @@ impl<'a> Command<'a> {
             Kind::SubscribeAt => Self::SubscribeAt(SubscribeAt::read(&mut reader)?),
             Kind::SetFloor => Self::SetFloor(SetFloor::read(&mut reader)?),
             Kind::Fence => Self::Fence(Fence::read(&mut reader)?),
+            Kind::Trim => Self::Trim(Trim::read(&mut reader)?),
         };
         reader.finish()?;
         Ok((time, command))

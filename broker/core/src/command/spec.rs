@@ -15,6 +15,9 @@ pub struct TopicSpec {
     pub types: Types,
     /// Nothing can be sent to it, while consumers go on (B6).
     pub closed: bool,
+    /// Its messages are kept for at least so many hours (F8), at most [`limits::RETENTION_HOURS_MAX`]; 0 is as long as the broker
+    /// keeps any. Since level 3.
+    pub retention_hours: u32,
 }
 
 impl From<CreateTopic> for TopicSpec {
@@ -24,6 +27,7 @@ impl From<CreateTopic> for TopicSpec {
             queues: made.queues,
             types: made.types,
             closed: false,
+            retention_hours: 0,
         }
     }
 }

@@ -4,6 +4,8 @@ use crate::ids::*;
 use crate::record::NewRecord;
 use proptest::prelude::*;
 
+mod retention;
+
 const NOW: TimeMs = 1_795_000_000_000;
 
 fn id() -> GroupQueueId {
@@ -141,6 +143,7 @@ fn every_command_of_level_2_comes_back() {
             queues: 8,
             types: Types::FIFO,
             closed: true,
+            retention_hours: 0,
         },
         keep_queues: true,
         terms,
@@ -322,7 +325,7 @@ fn no_command_is_longer_than_it_says_it_may_be() {
 
 proptest! {
     #[test]
-    fn random_bytes_never_panic(mut bytes in proptest::collection::vec(any::<u8>(), 9..200), kind in 0_u8..24) {
+    fn random_bytes_never_panic(mut bytes in proptest::collection::vec(any::<u8>(), 9..200), kind in 0_u8..27) {
         bytes[COMMAND_HEADER_BYTES] = kind;
         let _ = Command::decode(&bytes);
         let _ = check(&bytes);

@@ -206,14 +206,21 @@ impl<S: EntrySource> Selection<'_, S> {
     fn fresh(&mut self) -> Result<(), S::Error> {
         let mut chunk = Vec::with_capacity(CHUNK);
         let mut at = self.cursor.scan_from.max(self.queue.floor().0);
-        let stop = self.want.tail.0.min(at.saturating_add(limits::SCAN_MAX));
-        'scan: while at < stop {
+        let (tail, mut looked_at) = (self.want.tail.0, 0);
+        'scan: while at < tail && looked_at < limits::SCAN_MAX {
+            // Of what is done there may be no entries any more.
+            if let Some(end) = self.queue.settled().end_of(at) {
+                at = end;
+                continue;
+            }
             chunk.clear();
+            let most = (tail - at).min(limits::SCAN_MAX - looked_at);
             self.entries
-                .entries(QueueOffset(at), CHUNK.min((stop - at) as usize), &mut chunk)?;
+                .entries(QueueOffset(at), CHUNK.min(most as usize), &mut chunk)?;
             if chunk.is_empty() {
                 break;
             }
+            looked_at += chunk.len() as u64;
             for entry in &chunk {
                 if self.full() || !self.has_room() {
                     break 'scan;

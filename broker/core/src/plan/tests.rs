@@ -68,6 +68,12 @@ impl Effects for Entries {
     fn moved(&mut self, _: GroupQueueId) {}
 
     fn changed(&mut self, _: Changed) {}
+
+    fn carried(&mut self, _: TopicQueue, _: QueueOffset, _: &QueueEntry) {}
+
+    fn trimmed(&mut self, _: TopicQueue, _: QueueOffset) {}
+
+    fn dropped(&mut self, _: TopicQueue, _: QueueOffset) {}
 }
 
 /// One queue of one group.

@@ -146,7 +146,7 @@ impl State {
         check_generation(command.terms, topic.generation)?;
         let subscribers = self.tables.subscribers_of(topic.id);
         let undone = match subscribers.as_slice() {
-            [] => topic.messages(),
+            [] => topic.messages() + self.carried_below(&topic),
             all => all.iter().map(|(_, of_group)| undone(&topic, of_group)).sum(),
         };
         if command.only_if_empty && undone > 0 {
@@ -157,6 +157,10 @@ impl State {
         }
         self.tables.topics.write().remove(&topic);
         self.gone(ShardKey::Topic(topic.id));
+        let carried = self.tables.carried.write().remove_topic(topic.id);
+        for (at, chunk) in carried {
+            self.gone(ShardKey::Carried(at, chunk));
+        }
         effects.changed(Changed::TopicGone(topic.id));
         Ok(Done::TopicDeleted(undone))
     }
@@ -192,7 +196,7 @@ impl State {
         }
     }
 
-    fn gone(&mut self, key: ShardKey) {
+    pub(super) fn gone(&mut self, key: ShardKey) {
         self.dirty.remove(&key);
         self.removed.insert(key);
     }
@@ -207,7 +211,8 @@ impl State {
         let tail = topic
             .tail(id.at.queue)
             .ok_or(Refused::NoQueue(id.at.topic, id.at.queue))?;
-        let moved = self.with_shard(id, |shard, now| shard.set_floor(command.target, tail, now))?;
+        let gone = self.tables.gone(id.at);
+        let moved = self.with_shard(id, |shard, now| shard.set_floor(command.target, tail, &gone, now))?;
         effects.moved(id);
         effects.ready(id, self.now);
         Ok(Done::Moved(Box::new(moved)))

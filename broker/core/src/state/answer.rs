@@ -1,7 +1,7 @@
 //! What applying a command answers.
 
 use super::group_queue::FloorMove;
-use crate::ids::{DeliveryId, GroupId, QueueOffset, TopicId};
+use crate::ids::{DeliveryId, GroupId, PhysicalOffset, QueueOffset, TopicId};
 use smallvec::SmallVec;
 use thiserror::Error;
 
@@ -77,6 +77,10 @@ pub enum Done {
     Moved(Box<FloorMove>),
     /// The writer has this epoch.
     Fenced(u64),
+    /// The log begins where it should, and groups had not done this many of the messages that are gone.
+    Trimmed(u64),
+    /// The message stands at this many places as this record.
+    Carried(u64),
 }
 
 /// What it took to make something as it is asked for.
@@ -177,6 +181,21 @@ pub enum Refused {
         "{0} messages of the consumer group are in flight or wait for a retry: it becomes FIFO, or ceases to be, only when there are none"
     )]
     InUse(u64),
+    /// The record is about to leave the log.
+    #[error("the record at {0} is about to leave the log: read the message's entry again, and ask again")]
+    Leaving(PhysicalOffset),
+    /// The log cannot begin there.
+    #[error(
+        "the log cannot begin at {asked}: it begins at {present}, and from {links_from} on links may stand"
+    )]
+    Bounds {
+        /// Where it was to begin.
+        asked: PhysicalOffset,
+        /// Where it begins.
+        present: PhysicalOffset,
+        /// What links may stand at.
+        links_from: PhysicalOffset,
+    },
 }
 
 impl Refused {
@@ -201,6 +220,8 @@ impl Refused {
             Self::NotEmpty(_) => 16,
             Self::QueuesShrink { .. } => 17,
             Self::InUse(_) => 18,
+            Self::Leaving(_) => 19,
+            Self::Bounds { .. } => 20,
         }
     }
 }
@@ -239,6 +260,8 @@ impl Done {
                 .iter()
                 .fold(mix(15, floor.voided), |digest, offset| mix(digest, offset.0)),
             Self::Fenced(epoch) => mix(16, *epoch),
+            Self::Trimmed(expired) => mix(17, *expired),
+            Self::Carried(places) => mix(18, *places),
         }
     }
 }

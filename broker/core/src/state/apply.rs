@@ -43,7 +43,13 @@ impl State {
         if Command::kind(bytes)?.level() > self.level {
             return Err(Malformed::Range("command kind").into());
         }
-        Ok(Command::decode(bytes)?)
+        let (time, command) = Command::decode(bytes)?;
+        match &command {
+            Command::PutTopic(put) if self.level < 3 && put.spec.retention_hours > 0 => {
+                Err(Malformed::Range("topic flags").into())
+            }
+            _ => Ok((time, command)),
+        }
     }
 
     fn advance(&mut self, time: TimeMs) {
@@ -82,6 +88,8 @@ impl State {
             Command::SubscribeAt(subscribe) => self.subscribe_at(&subscribe),
             Command::SetFloor(floor) => self.set_floor(&floor, effects),
             Command::Fence(fence) => self.fence(fence),
+            Command::Trim(trim) => self.trim(at, &trim, effects),
+            Command::Carry(carry) => self.carry(at, size, &carry, effects),
         }
     }
 
@@ -257,6 +265,10 @@ impl State {
         })?;
         if !fits {
             return Err(Refused::NotHeld);
+        }
+        // Below level 3 there is no such bound.
+        if command.entry.physical < self.tables.bounds().links_from {
+            return Err(Refused::Leaving(command.entry.physical));
         }
         let topic = self.dead_letter_topic_of(&group)?;
         let entry = QueueEntry {

@@ -1,13 +1,14 @@
 //! The bytes of state's parts: canonical, so that equal parts are equal bytes.
 
 use super::State;
+use super::carried;
 use super::group_queue::{Delivery, GroupQueue, Pending};
 use super::range_set::RangeSet;
 use super::snapshot::ShardView;
-use super::tables::{Group, Topic};
+use super::tables::{Group, LogBounds, Topic};
 use crate::codec::{Malformed, Reader, put_bytes, put_varint};
 use crate::command::{GroupSpec, Membership, Standing, TopicSpec, Types, Voter};
-use crate::ids::{DeliveryId, GroupId, LogIndex, Term, TopicId};
+use crate::ids::{DeliveryId, GroupId, LogIndex, PhysicalOffset, Term, TopicId};
 use crate::limits;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,33 +16,51 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// In the byte of a topic's types: what a topic of level 1 cannot have follows the ends of its queues.
 const EXTRAS: u8 = 0x80;
+/// In the byte of a topic's extras: it is closed.
+const CLOSED: u8 = 1;
+/// In the same byte: how long its messages are kept follows.
+const RETENTION: u8 = 2;
 /// In the first byte of a group's hold on a queue: the group is FIFO.
 const FIFO: u8 = 1;
 /// In the same byte: how often the group was moved back follows.
 const MOVED: u8 = 2;
+/// In the same byte: how many messages retention took from the group follows.
+const EXPIRED: u8 = 4;
+/// In the byte of a topic's types: where its queues begin follows, before the extras. Not all of them at 0.
+const TRIMMED: u8 = 0x40;
 
 impl ShardView {
     /// Appends the part's bytes.
     pub fn encode(&self, out: &mut Vec<u8>) {
         match self {
-            Self::Topic(topic, tails) => topic.encode(tails, out),
+            Self::Topic(topic, tails, firsts) => topic.encode(tails, firsts, out),
             Self::Group(group) => group.encode(out),
             Self::GroupQueue(queue) => queue.encode(out),
+            Self::Carried(entries) => carried::encode(entries, out),
         }
     }
 }
 
 impl Topic {
     /// A topic that could be one of level 1 has the bytes that it had there.
-    fn encode(&self, tails: &[u64], out: &mut Vec<u8>) {
-        let extras = self.generation > 1 || self.spec.closed;
+    fn encode(&self, tails: &[u64], firsts: &[u64], out: &mut Vec<u8>) {
+        let hours = self.spec.retention_hours;
+        let extras = self.generation > 1 || self.spec.closed || hours > 0;
+        let trimmed = firsts.iter().any(|first| *first > 0);
+        let flag = |set, flag| if set { flag } else { 0 };
         put_bytes(out, self.spec.name.as_bytes());
-        out.push(self.spec.types.to_byte() | if extras { EXTRAS } else { 0 });
+        out.push(self.spec.types.to_byte() | flag(extras, EXTRAS) | flag(trimmed, TRIMMED));
         put_varint(out, tails.len() as u64);
         tails.iter().for_each(|tail| put_varint(out, *tail));
+        if trimmed {
+            firsts.iter().for_each(|first| put_varint(out, *first));
+        }
         if extras {
             put_varint(out, self.generation);
-            out.push(u8::from(self.spec.closed));
+            out.push(flag(self.spec.closed, CLOSED) | flag(hours > 0, RETENTION));
+            if hours > 0 {
+                put_varint(out, u64::from(hours));
+            }
         }
     }
 
@@ -49,22 +68,34 @@ impl Topic {
         let name = reader.text("topic name")?.to_owned();
         let types = reader.u8()?;
         let queues = reader.count(1)?;
-        let tails = (0..queues)
-            .map(|_| reader.varint().map(|tail| Arc::new(AtomicU64::new(tail))))
-            .collect::<Result<_, _>>()?;
-        let (generation, closed) = match types & EXTRAS {
-            0 => (1, false),
-            _ => (reader.varint()?, reader.u8()? != 0),
+        let offsets = |reader: &mut Reader<'_>| {
+            let offset = |_| reader.varint().map(|offset| Arc::new(AtomicU64::new(offset)));
+            (0..queues).map(offset).collect::<Result<Vec<_>, _>>()
+        };
+        let tails = offsets(reader)?;
+        let firsts = match types & TRIMMED {
+            0 => tails.iter().map(|_| Arc::default()).collect(),
+            _ => offsets(reader)?,
+        };
+        let (generation, flags) = match types & EXTRAS {
+            0 => (1, 0),
+            _ => (reader.varint()?, reader.u8()?),
+        };
+        let retention_hours = match flags & RETENTION {
+            0 => 0,
+            _ => reader.varint32()?,
         };
         reader.clone().finish()?;
         let spec = TopicSpec {
             name,
             queues: queues as u32,
-            types: Types::from_byte(types & !EXTRAS)?,
-            closed,
+            types: Types::from_byte(types & !(EXTRAS | TRIMMED))?,
+            closed: flags & CLOSED != 0,
+            retention_hours,
         };
         Ok(Self {
             tails,
+            firsts,
             generation,
             ..Self::new(id, spec)
         })
@@ -98,9 +129,12 @@ impl GroupQueue {
     fn encode(&self, out: &mut Vec<u8>) {
         let Standing { in_order, moves } = self.standing();
         let flag = |set, flag| if set { flag } else { 0 };
-        out.push(flag(in_order, FIFO) | flag(moves != 0, MOVED));
+        out.push(flag(in_order, FIFO) | flag(moves != 0, MOVED) | flag(self.expired() != 0, EXPIRED));
         if moves != 0 {
             put_varint(out, u64::from(moves));
+        }
+        if self.expired() != 0 {
+            put_varint(out, self.expired());
         }
         put_varint(out, self.floor().0);
         put_varint(out, self.settled().iter().count() as u64);
@@ -138,6 +172,10 @@ impl GroupQueue {
                 _ => reader.varint32()?,
             },
         };
+        let expired = match flags & EXPIRED {
+            0 => 0,
+            _ => reader.varint()?,
+        };
         let floor = reader.varint()?;
         let mut settled = RangeSet::default();
         let mut last = floor;
@@ -166,7 +204,7 @@ impl GroupQueue {
                 },
             );
         }
-        let mut queue = Self::restored(standing, floor, settled);
+        let mut queue = Self::restored(standing, expired, floor, settled);
         let mut last = floor;
         for _ in 0..reader.count(5)? {
             last = last
@@ -215,6 +253,11 @@ impl State {
             put_varint(&mut out, fenced.epoch);
             put_bytes(&mut out, fenced.holder.as_bytes());
         }
+        if self.level >= 3 {
+            let bounds = self.tables.bounds.read();
+            put_varint(&mut out, bounds.start.0);
+            put_varint(&mut out, bounds.links_from.0);
+        }
         out
     }
 
@@ -245,6 +288,12 @@ impl State {
                 return Err(Malformed::Range("fence holder"));
             }
             holder.clone_into(&mut fenced.holder);
+        }
+        if self.level >= 3 {
+            *self.tables.bounds.write() = LogBounds {
+                start: PhysicalOffset(reader.varint()?),
+                links_from: PhysicalOffset(reader.varint()?),
+            };
         }
         self.set_position(term, next_index, membership);
         reader.finish()

@@ -12,6 +12,7 @@
 
 mod change;
 mod floor;
+mod gone;
 mod ready;
 mod unanswered;
 
@@ -75,6 +76,7 @@ pub struct GroupQueue {
     pending: BTreeMap<u64, Pending>,
     deliveries: BTreeMap<DeliveryId, Delivery>,
     clients: Clients,
+    expired: u64,
     // Derived from `pending` and `deliveries`; rebuilt, not stored.
     by_visibility: BTreeSet<(TimeMs, u64)>,
     by_message_group: BTreeSet<(u32, u64)>,
@@ -94,6 +96,7 @@ impl GroupQueue {
             pending: BTreeMap::new(),
             deliveries: BTreeMap::new(),
             clients: Clients::default(),
+            expired: 0,
             by_visibility: BTreeSet::new(),
             by_message_group: BTreeSet::new(),
             by_attempt_id: BTreeSet::new(),
@@ -247,9 +250,10 @@ impl GroupQueue {
         open.saturating_sub(self.settled.len())
     }
 
-    pub(super) fn restored(standing: Standing, floor: u64, settled: RangeSet) -> Self {
+    pub(super) fn restored(standing: Standing, expired: u64, floor: u64, settled: RangeSet) -> Self {
         Self {
             standing,
+            expired,
             settled,
             ..Self::new(standing.in_order, QueueOffset(floor))
         }

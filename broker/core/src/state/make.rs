@@ -120,14 +120,13 @@ impl State {
         let mut shards = Vec::with_capacity(topic.tails.len());
         for queue in (0..topic.spec.queues).map(QueueId) {
             let tail = topic.tail(queue).unwrap_or_default();
-            shards.push(Shard::new(GroupQueue::new(
-                group.spec.fifo,
-                floor(&group, queue, tail),
-            )));
             let at = TopicQueue {
                 topic: topic.id,
                 queue,
             };
+            let mut held = GroupQueue::new(group.spec.fifo, floor(&group, queue, tail));
+            held.begin_behind(&self.tables.gone(at));
+            shards.push(Shard::new(held));
             self.dirty
                 .insert(ShardKey::GroupQueue(GroupQueueId { group: group.id, at }));
         }
@@ -147,6 +146,7 @@ impl State {
             queues: 1,
             types: Types::ALL,
             closed: false,
+            retention_hours: 0,
         };
         topic_in_bounds(&spec, limits::SYSTEM_TOPIC_NAME_MAX)?;
         // Beyond the limit too, or a message that nobody can handle would be delivered for ever.
@@ -160,6 +160,9 @@ pub(super) fn topic_in_bounds(spec: &TopicSpec, name_max: usize) -> Result<(), R
     }
     if spec.queues == 0 || spec.queues > limits::QUEUES_MAX {
         return Err(Refused::OutOfBounds("the topic's number of queues"));
+    }
+    if spec.retention_hours > limits::RETENTION_HOURS_MAX {
+        return Err(Refused::OutOfBounds("the topic's retention"));
     }
     Ok(())
 }

@@ -13,19 +13,22 @@
 mod administer;
 mod answer;
 mod apply;
+mod carried;
 mod clients;
 mod encode;
 mod group_queue;
 mod make;
 mod range_set;
+mod retention;
 mod snapshot;
 mod tables;
 
 pub use answer::{Applied, Delivered, Done, Put, Refused};
+pub use carried::CarriedEntries;
 pub use group_queue::{Delivery, FloorMove, GroupQueue, Lag, Pending};
 pub use range_set::RangeSet;
 pub use snapshot::{RestoreError, ShardKey, ShardView, Snapshot};
-pub use tables::{Fenced, Group, Shard, Subscription, Tables, Topic, dead_letter_topic};
+pub use tables::{Fenced, Group, LogBounds, Shard, Subscription, Tables, Topic, dead_letter_topic};
 
 use crate::command::Membership;
 use crate::entry::QueueEntry;
@@ -36,7 +39,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// The highest level of behaviour that this build knows.
-pub const LEVEL: u32 = 2;
+pub const LEVEL: u32 = 3;
 
 /// Where a command stands in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,8 +65,8 @@ pub enum Changed {
     GroupGone(GroupId),
 }
 
-/// What applying makes happen outside of state. Called in the order of the log: `entry` before readers can see the change,
-/// all others after it.
+/// What applying makes happen outside of state. Called in the order of the log: `entry` and `carried` before readers can see
+/// the change, all others after it.
 pub trait Effects {
     /// The queue has this entry at this offset, its next one.
     fn entry(&mut self, at: TopicQueue, offset: QueueOffset, entry: &QueueEntry);
@@ -75,6 +78,12 @@ pub trait Effects {
     fn moved(&mut self, id: GroupQueueId);
     /// A topic or group is not what it was.
     fn changed(&mut self, what: Changed);
+    /// The message at this offset stands elsewhere in the log from now on, as this entry says.
+    fn carried(&mut self, at: TopicQueue, offset: QueueOffset, entry: &QueueEntry);
+    /// The queue begins here now: below it there is nothing but carried messages.
+    fn trimmed(&mut self, at: TopicQueue, first: QueueOffset);
+    /// A carried message is gone.
+    fn dropped(&mut self, at: TopicQueue, offset: QueueOffset);
 }
 
 /// All state of one log.

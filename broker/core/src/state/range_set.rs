@@ -81,6 +81,16 @@ impl RangeSet {
         ranges.map(|(start, until)| (*until).min(end) - start).sum()
     }
 
+    /// How many offsets from `start` to `end` are in the set: looks at no others.
+    pub fn len_within(&self, start: u64, end: u64) -> u64 {
+        if start >= end {
+            return 0;
+        }
+        let first = self.end_of(start).map_or(0, |until| until.min(end) - start);
+        let others = self.ranges.range(start + 1..end.max(start + 1));
+        first + others.map(|(at, until)| (*until).min(end) - at).sum::<u64>()
+    }
+
     /// Removes every offset below `end`.
     pub fn remove_below(&mut self, end: u64) {
         self.len -= self.len_below(end);
@@ -114,6 +124,8 @@ mod tests {
             for offset in 0..70 {
                 prop_assert_eq!(ranges.contains(offset), plain.contains(&offset));
                 prop_assert_eq!(ranges.len_below(offset), plain.range(..offset).count() as u64);
+                let within = plain.range(offset / 2..offset).count() as u64;
+                prop_assert_eq!(ranges.len_within(offset / 2, offset), within);
                 let (mut above, rest) = (ranges.clone(), plain.range(offset..).copied().collect::<BTreeSet<_>>());
                 above.remove_below(offset);
                 prop_assert_eq!(above.len(), rest.len() as u64);

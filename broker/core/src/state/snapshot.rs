@@ -3,15 +3,16 @@
 //! A snapshot is taken between two commands and costs the applier only reference counts: it shares the shards that
 //! changed since the last one, and the applier copies a shard that it changes while the snapshot still holds it.
 
+use super::carried::{self, CarriedEntries};
 use super::group_queue::GroupQueue;
 use super::tables::{Group, Shard, Subscription, Topic};
 use super::{LEVEL, State};
 use crate::codec::{Malformed, Reader};
 use crate::command::Membership;
-use crate::ids::{GroupId, GroupQueueId, LogIndex, QueueId, Term, TopicId, TopicQueue};
+use crate::ids::{GroupId, GroupQueueId, LogIndex, QueueId, QueueOffset, Term, TimeMs, TopicId, TopicQueue};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use thiserror::Error;
 
 /// One part of state that is stored on its own.
@@ -23,6 +24,8 @@ pub enum ShardKey {
     Group(GroupId),
     /// A group's hold on a queue.
     GroupQueue(GroupQueueId),
+    /// Carried messages of a queue, from this multiple of [`limits::CARRIED_SPAN`](crate::limits::CARRIED_SPAN) on.
+    Carried(TopicQueue, u32),
 }
 
 impl ShardKey {
@@ -32,6 +35,7 @@ impl ShardKey {
             Self::Topic(id) => (1, [id.0, 0, 0]),
             Self::Group(id) => (2, [id.0, 0, 0]),
             Self::GroupQueue(id) => (3, [id.group.0, id.at.topic.0, id.at.queue.0]),
+            Self::Carried(at, chunk) => (4, [at.topic.0, at.queue.0, chunk]),
         }
     }
 
@@ -49,6 +53,10 @@ impl ShardKey {
                 group: GroupId(a),
                 at,
             })),
+            4 => {
+                let (topic, queue) = (TopicId(a), QueueId(b));
+                Ok(Self::Carried(TopicQueue { topic, queue }, c))
+            }
             _ => Err(Malformed::Range("shard kind")),
         }
     }
@@ -57,12 +65,14 @@ impl ShardKey {
 /// A part of state, frozen.
 #[derive(Clone, Debug)]
 pub enum ShardView {
-    /// A topic and, frozen, the ends of its queues.
-    Topic(Arc<Topic>, Vec<u64>),
+    /// A topic and, frozen, the ends and the beginnings of its queues.
+    Topic(Arc<Topic>, Vec<u64>, Vec<u64>),
     /// A group.
     Group(Arc<Group>),
     /// A group's hold on a queue.
     GroupQueue(Arc<GroupQueue>),
+    /// Carried messages.
+    Carried(Arc<CarriedEntries>),
 }
 
 /// What changed in state since the last snapshot.
@@ -125,7 +135,7 @@ impl State {
                     topic.dirty.store(false, Ordering::Relaxed);
                 }
             }
-            ShardKey::Group(_) => {}
+            ShardKey::Group(_) | ShardKey::Carried(..) => {}
             ShardKey::GroupQueue(id) => {
                 if let Some(shard) = self.shard(id) {
                     shard.dirty.store(false, Ordering::Relaxed);
@@ -143,17 +153,21 @@ impl State {
         match key {
             ShardKey::Topic(id) => {
                 let topic = self.tables.topic_by_id(id)?;
-                let tails = topic
-                    .tails
-                    .iter()
-                    .map(|tail| tail.load(Ordering::Relaxed))
-                    .collect();
-                Some(ShardView::Topic(topic, tails))
+                let offsets = |of: &[Arc<AtomicU64>]| {
+                    let offsets = of.iter().map(|offset| offset.load(Ordering::Relaxed));
+                    offsets.collect()
+                };
+                let (tails, firsts) = (offsets(&topic.tails), offsets(&topic.firsts));
+                Some(ShardView::Topic(topic, tails, firsts))
             }
             ShardKey::Group(id) => self.tables.group_by_id(id).map(ShardView::Group),
             ShardKey::GroupQueue(id) => {
                 let queue = Arc::clone(&self.shard(id)?.queue.lock());
                 Some(ShardView::GroupQueue(queue))
+            }
+            ShardKey::Carried(at, chunk) => {
+                let carried = self.tables.carried.read();
+                carried.chunk(at, chunk).cloned().map(ShardView::Carried)
             }
         }
     }
@@ -180,9 +194,26 @@ impl State {
                 })
             }));
         }
+        let carried = self.tables.carried.read();
+        keys.extend(carried.chunks().map(|(at, chunk)| ShardKey::Carried(at, chunk)));
+        drop(carried);
         keys.into_iter()
             .filter_map(|key| Some((key, self.view(key)?)))
             .collect()
+    }
+
+    /// The level and the time of the state that a checkpoint's header is of.
+    pub fn level_and_time(header: &[u8]) -> Result<(u32, TimeMs), Malformed> {
+        let mut reader = Reader::new(header);
+        Ok((reader.varint32()?, reader.varint()?))
+    }
+
+    /// Where queues end in a topic that a checkpoint holds as these bytes.
+    pub fn ends_of_topic(id: TopicId, part: &[u8]) -> Result<Vec<(TopicQueue, QueueOffset)>, Malformed> {
+        let topic = Topic::decode(id, &mut Reader::new(part))?;
+        let queues = (0..topic.spec.queues).map(QueueId);
+        let end = |queue| Some((TopicQueue { topic: id, queue }, topic.tail(queue)?));
+        Ok(queues.filter_map(end).collect())
     }
 
     /// State from a checkpoint's header and parts, in any order.
@@ -214,9 +245,15 @@ impl State {
                     let of = queues.entry((id.group, id.at.topic)).or_default();
                     of.insert(id.at.queue.0, Shard::new(queue));
                 }
+                ShardKey::Carried(at, chunk) => {
+                    let entries = carried::decode(&mut Reader::new(bytes)).map_err(wrong)?;
+                    let mut table = state.tables.carried.write();
+                    table.restore(at, chunk, entries).map_err(wrong)?;
+                }
             }
         }
         state.attach(queues)?;
+        state.check_carried()?;
         Ok(state)
     }
 
@@ -243,6 +280,24 @@ impl State {
                     shards: shards.into_values().collect(),
                 },
             );
+        }
+        Ok(())
+    }
+
+    /// Carried messages stand in queues that there are.
+    fn check_carried(&self) -> Result<(), RestoreError> {
+        let carried = self.tables.carried.read();
+        for (at, chunk) in carried.chunks() {
+            let tail = self
+                .tables
+                .topic_by_id(at.topic)
+                .and_then(|topic| topic.tail(at.queue));
+            let last = carried
+                .chunk(at, chunk)
+                .and_then(|entries| entries.last_key_value());
+            if last.is_none_or(|(offset, _)| tail.is_none_or(|tail| *offset >= tail.0)) {
+                return Err(RestoreError::Orphan(ShardKey::Carried(at, chunk)));
+            }
         }
         Ok(())
     }

@@ -1,8 +1,11 @@
 //! The tables that readers and the applier share.
 
+use super::carried::CarriedTable;
 use super::group_queue::GroupQueue;
+use super::range_set::RangeSet;
 use crate::command::{GroupSpec, TopicSpec};
-use crate::ids::{GroupId, QueueId, QueueOffset, TimeMs, TopicId};
+use crate::entry::QueueEntry;
+use crate::ids::{GroupId, PhysicalOffset, QueueId, QueueOffset, TimeMs, TopicId, TopicQueue};
 use parking_lot::{Mutex, RwLock};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -24,17 +27,20 @@ pub struct Topic {
     /// 1 when it is made, one more with each change.
     pub generation: u64,
     pub(super) tails: Vec<Arc<AtomicU64>>,
+    pub(super) firsts: Vec<Arc<AtomicU64>>,
     pub(super) dirty: Arc<AtomicBool>,
 }
 
 impl Topic {
     pub(super) fn new(id: TopicId, spec: TopicSpec) -> Self {
-        let tails = (0..spec.queues).map(|_| Arc::default()).collect();
+        let zeros = || (0..spec.queues).map(|_| Arc::default()).collect();
+        let (tails, firsts) = (zeros(), zeros());
         Self {
             id,
             spec,
             generation: 1,
             tails,
+            firsts,
             dirty: Arc::default(),
         }
     }
@@ -43,11 +49,14 @@ impl Topic {
     pub(super) fn changed(&self, spec: TopicSpec) -> Self {
         let mut tails = self.tails.clone();
         tails.resize_with(spec.queues as usize, Arc::default);
+        let mut firsts = self.firsts.clone();
+        firsts.resize_with(spec.queues as usize, Arc::default);
         Self {
             id: self.id,
             spec,
             generation: self.generation + 1,
             tails,
+            firsts,
             dirty: Arc::clone(&self.dirty),
         }
     }
@@ -59,9 +68,21 @@ impl Topic {
             .map(|tail| QueueOffset(tail.load(Ordering::Acquire)))
     }
 
-    /// The messages of all queues.
+    /// Where `queue` begins: below it there is nothing but carried messages. `None` if there is no such queue.
+    pub fn first(&self, queue: QueueId) -> Option<QueueOffset> {
+        let first = self.firsts.get(queue.0 as usize)?;
+        Some(QueueOffset(first.load(Ordering::Acquire)))
+    }
+
+    /// The messages of all queues, but for those carried from below where they begin.
     pub fn messages(&self) -> u64 {
-        self.tails.iter().map(|tail| tail.load(Ordering::Acquire)).sum()
+        let queues = self.tails.iter().zip(&self.firsts);
+        // The beginning first: it never overtakes the end.
+        let of_queue = |(tail, first): (&Arc<AtomicU64>, &Arc<AtomicU64>)| {
+            let first = first.load(Ordering::Acquire);
+            tail.load(Ordering::Acquire).saturating_sub(first)
+        };
+        queues.map(of_queue).sum()
     }
 }
 
@@ -140,6 +161,15 @@ pub struct Fenced {
     pub holder: String,
 }
 
+/// What the log holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LogBounds {
+    /// Everything before is given up; files may be there yet.
+    pub start: PhysicalOffset,
+    /// What stands before this is not linked any more.
+    pub links_from: PhysicalOffset,
+}
+
 /// Everything that readers see.
 #[derive(Debug, Default)]
 pub struct Tables {
@@ -147,6 +177,8 @@ pub struct Tables {
     pub(super) groups: RwLock<GroupTable>,
     pub(super) subscriptions: RwLock<SubscriptionTable>,
     pub(super) fenced: RwLock<Fenced>,
+    pub(super) carried: RwLock<CarriedTable>,
+    pub(super) bounds: RwLock<LogBounds>,
     pub(super) level: AtomicU32,
     pub(super) now: AtomicU64,
 }
@@ -165,6 +197,53 @@ impl Tables {
     /// The fence as it stands.
     pub fn fenced(&self) -> Fenced {
         self.fenced.read().clone()
+    }
+
+    /// What the log holds.
+    pub fn bounds(&self) -> LogBounds {
+        *self.bounds.read()
+    }
+
+    /// How many places in queues carried messages stand at.
+    pub fn carried_len(&self) -> usize {
+        self.carried.read().len()
+    }
+
+    /// The entry of a carried message.
+    pub fn carried(&self, at: TopicQueue, offset: QueueOffset) -> Option<QueueEntry> {
+        self.carried.read().get(at, offset).copied()
+    }
+
+    /// The carried messages of a queue, in order.
+    pub fn carried_of(&self, at: TopicQueue) -> Vec<(QueueOffset, QueueEntry)> {
+        let carried = self.carried.read();
+        let entries = carried.of_queue(at);
+        entries.map(|(offset, entry)| (offset, *entry)).collect()
+    }
+
+    /// The queues that have carried messages, in order.
+    pub fn carried_queues(&self) -> Vec<TopicQueue> {
+        let carried = self.carried.read();
+        let mut queues: Vec<_> = carried.chunks().map(|(at, _)| at).collect();
+        queues.dedup();
+        queues
+    }
+
+    /// The first `max` carried messages whose records stand in this part of the log, in its order.
+    pub fn carried_standing(
+        &self,
+        from: PhysicalOffset,
+        below: PhysicalOffset,
+        max: usize,
+    ) -> Vec<(TopicQueue, QueueOffset)> {
+        self.carried.read().standing(from, below).take(max).collect()
+    }
+
+    /// What retention has taken away from a queue; nothing of one that is not there.
+    pub fn gone(&self, at: TopicQueue) -> RangeSet {
+        let topic = self.topic_by_id(at.topic);
+        let first = topic.and_then(|topic| topic.first(at.queue));
+        self.carried.read().gone(at, first.unwrap_or_default())
     }
 
     /// The topic of this name.

@@ -20,6 +20,7 @@ mod groups;
 mod level_2;
 mod meta;
 mod refusal;
+mod retention;
 mod snapshot;
 mod unanswered;
 
@@ -34,6 +35,9 @@ struct Seen {
     unlocked: Vec<(GroupQueueId, u32)>,
     moved: Vec<GroupQueueId>,
     changed: Vec<Changed>,
+    carried: Vec<(TopicQueue, QueueOffset, QueueEntry)>,
+    trimmed: Vec<(TopicQueue, QueueOffset)>,
+    dropped: Vec<(TopicQueue, QueueOffset)>,
 }
 
 impl Effects for Seen {
@@ -55,6 +59,18 @@ impl Effects for Seen {
 
     fn changed(&mut self, what: Changed) {
         self.changed.push(what);
+    }
+
+    fn carried(&mut self, at: TopicQueue, offset: QueueOffset, entry: &QueueEntry) {
+        self.carried.push((at, offset, *entry));
+    }
+
+    fn trimmed(&mut self, at: TopicQueue, first: QueueOffset) {
+        self.trimmed.push((at, first));
+    }
+
+    fn dropped(&mut self, at: TopicQueue, offset: QueueOffset) {
+        self.dropped.push((at, offset));
     }
 }
 

@@ -40,7 +40,25 @@ pub fn message(
 
 /// Every queue's entries, as the store would hold them.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Queues(pub BTreeMap<TopicQueue, Vec<QueueEntry>>);
+pub struct Queues(pub BTreeMap<TopicQueue, Vec<QueueEntry>>, pub Retained);
+
+/// What retention has left of them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Retained {
+    pub firsts: BTreeMap<TopicQueue, QueueOffset>,
+    pub carried: BTreeMap<(TopicQueue, QueueOffset), QueueEntry>,
+}
+
+impl Queues {
+    /// The entry at an offset, unless the message is gone or never was.
+    pub fn current(&self, at: TopicQueue, offset: QueueOffset) -> Option<QueueEntry> {
+        let Retained { firsts, carried } = &self.1;
+        let first = firsts.get(&at).copied().unwrap_or_default();
+        let stored = || self.0.get(&at)?.get(offset.0 as usize).copied();
+        let kept = || stored().filter(|_| offset >= first);
+        carried.get(&(at, offset)).copied().or_else(kept)
+    }
+}
 
 impl Effects for Queues {
     fn entry(&mut self, at: TopicQueue, offset: QueueOffset, entry: &QueueEntry) {
@@ -62,6 +80,18 @@ impl Effects for Queues {
     fn moved(&mut self, _: GroupQueueId) {}
 
     fn changed(&mut self, _: Changed) {}
+
+    fn carried(&mut self, at: TopicQueue, offset: QueueOffset, entry: &QueueEntry) {
+        self.1.carried.insert((at, offset), *entry);
+    }
+
+    fn trimmed(&mut self, at: TopicQueue, first: QueueOffset) {
+        self.1.firsts.insert(at, first);
+    }
+
+    fn dropped(&mut self, at: TopicQueue, offset: QueueOffset) {
+        self.1.carried.remove(&(at, offset));
+    }
 }
 
 /// Every part of state in bytes.

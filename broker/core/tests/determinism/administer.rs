@@ -49,6 +49,10 @@ impl Writer {
             queues: queues as u32,
             types: Types::ALL,
             closed: self.random.below(8) == 0,
+            retention_hours: match self.state.level() {
+                0..3 => 0,
+                _ => self.random.below(3) as u32,
+            },
         };
         PutTopic {
             spec,

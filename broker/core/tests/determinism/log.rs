@@ -1,8 +1,10 @@
 //! A long random log, always the same for a seed: several topics and groups, and commands that mostly fit. At a third of it
-//! the level rises to 2, and administrators begin.
+//! the level rises to 2, and administrators begin; at two thirds to 3, and retention does.
 
 #[path = "administer.rs"]
 mod administer;
+#[path = "retention.rs"]
+mod retention;
 
 use super::common::{Queues, START, message};
 use sluice_core::command::{
@@ -62,6 +64,12 @@ pub fn generate(seed: u64, commands: usize) -> Vec<Frame> {
     while count < commands {
         if writer.state.level() == 1 && count > commands / 3 {
             writer.frame(vec![encode_level(writer.clock, 2)]);
+        }
+        if writer.state.level() == 2 && count > commands * 2 / 3 {
+            writer.frame(vec![encode_level(writer.clock, 3)]);
+        }
+        if writer.state.level() == 3 && writer.random.below(60) == 0 {
+            writer.retain();
         }
         let size = if writer.random.below(8) == 0 {
             60

@@ -19,6 +19,9 @@ pub fn hammer(tables: &Tables, stop: &AtomicBool) {
                 let tail = topic.tail(QueueId(queue)).unwrap();
                 let before = tails.insert((topic.id.0, queue), tail).unwrap_or_default();
                 assert!(tail >= before, "tails go on");
+                // The beginning after the end: it is not beyond what is there by then.
+                let first = topic.first(QueueId(queue)).unwrap();
+                assert!(first <= topic.tail(QueueId(queue)).unwrap());
             }
             // Since the look at all it may be gone, and another have its name.
             let named = tables.topic(&topic.spec.name);

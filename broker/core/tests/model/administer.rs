@@ -9,6 +9,7 @@ use sluice_core::command::{
 };
 use sluice_core::ids::{GroupId, QueueOffset, TopicId};
 use sluice_core::state::{Done, Put, Refused};
+use std::collections::BTreeSet;
 
 impl Model {
     /// The living topic that a step's number means.
@@ -100,7 +101,7 @@ impl Model {
                 self.topics[topic]
                     .queues
                     .iter()
-                    .map(|queue| queue.len() as u64)
+                    .map(|queue| queue.iter().filter(|message| !message.gone).count() as u64)
                     .sum(),
             ),
             false => holds.iter().map(|at| self.undone(*at)).sum(),
@@ -161,6 +162,8 @@ impl Model {
         self.command();
         let (now, tail, target) = (self.now, self.messages(at).len(), self.target(at, to));
         let knows = self.groups[at.0].1.filter.is_none();
+        let gone = self.messages(at).iter().enumerate();
+        let gone: BTreeSet<usize> = gone.filter(|(_, m)| m.gone).map(|(offset, _)| offset).collect();
         let Some(hold) = self.holds.get_mut(&at) else {
             return Expected::Nothing;
         };
@@ -181,9 +184,10 @@ impl Model {
             Target::Newest(count) => floor.max(tail.saturating_sub(count as usize)),
         };
         if matches!(target, Target::Offset(_)) && to <= floor {
-            let repeated = floor - to + (floor..tail).filter(|offset| done(hold, *offset)).count();
+            let above = (floor..tail).filter(|offset| done(hold, *offset)).count();
+            let repeated = floor - to + above - gone.range(to..).count();
             let voided = held(hold, usize::MAX);
-            hold.status.clear();
+            hold.status = gone.iter().map(|offset| (*offset, Status::Done)).collect();
             hold.start = to;
             hold.moves += 1;
             return Expected::Moved(Some((0, repeated as u64)), voided);

@@ -69,6 +69,7 @@ pub fn state<const FAULT: u8>(machine: &Machine<FAULT>, model: &Model) {
         for (queue, messages) in topic.queues.iter().enumerate() {
             let at: TopicQueue = id_of((0, number, queue)).at;
             assert_eq!(machine.tail(at).0 as usize, messages.len(), "the end of {at:?}");
+            (0..messages.len()).for_each(|offset| machine.check_kept(model, at, (number, queue, offset)));
             let put = machine.node.queues.of(at).iter().map(|entry| entry.put_ms);
             assert!(put.is_sorted(), "put times of {at:?}");
         }
@@ -107,6 +108,9 @@ fn hold<const FAULT: u8>(machine: &Machine<FAULT>, model: &Model, at: At, queue:
         );
         in_flight += u64::from(held.is_some_and(is_held));
         ready += u64::from(fresh || held.is_some_and(|held| !is_held(held)));
+    }
+    if model.groups[at.0].1.filter.is_none() {
+        assert_eq!(queue.expired(), model.holds[&at].expired, "expired, of {at:?}");
     }
     let lag = queue.lag(machine.tail(id_of(at).at), model.now);
     assert_eq!(lag.in_flight, in_flight, "in flight, of {at:?}");

@@ -12,7 +12,7 @@ use sluice_core::command::{
     StartFrom, Types, encode_level,
 };
 use sluice_core::ids::{
-    DeliveryId, GroupId, GroupQueueId, QueueId, QueueOffset, TimeMs, TopicId, TopicQueue,
+    DeliveryId, GroupId, GroupQueueId, PhysicalOffset, QueueId, QueueOffset, TimeMs, TopicId, TopicQueue,
 };
 use sluice_core::plan::{Cursor, Plan, TagFilter};
 use sluice_core::state::{Applied, Done, GroupQueue, Refused};
@@ -31,6 +31,7 @@ impl Fault {
     pub const RESTART_FORGETS: u8 = 6;
     pub const MOVE_IS_UNHEARD: u8 = 7;
     pub const CHOICE_OUTLIVES_MOVE: u8 = 8;
+    pub const CARRY_IS_LEFT_OUT: u8 = 9;
 }
 
 /// A receive between its choice and its answer.
@@ -51,6 +52,8 @@ pub struct Machine<const FAULT: u8> {
     /// How often each message was finished, and that it was not by a filter.
     pub finished: BTreeMap<(GroupQueueId, u64), u32>,
     pub wall: TimeMs,
+    /// Where records were written, in order.
+    pub written: Vec<PhysicalOffset>,
 }
 
 pub fn id_of(at: At) -> GroupQueueId {
@@ -103,6 +106,7 @@ impl<const FAULT: u8> Machine<FAULT> {
         let mut commands = vec![
             encode_level(START, 1),
             encode_level(START, 2),
+            encode_level(START, 3),
             create_topic("topic-0", 1, START),
         ];
         for (i, spec) in FIRST_GROUPS.iter().enumerate() {
@@ -116,6 +120,7 @@ impl<const FAULT: u8> Machine<FAULT> {
             deliveries: Vec::new(),
             finished: BTreeMap::new(),
             wall: START,
+            written: Vec::new(),
         }
     }
 
@@ -151,7 +156,11 @@ impl<const FAULT: u8> Machine<FAULT> {
         let at = queue_of(topic, queue);
         let command = message(at, self.wall, tag.as_deref(), group.as_deref(), number);
         match self.node.propose_one(command) {
-            Ok(Done::Appended(offset)) => Expected::Offset(offset.0 as usize),
+            Ok(Done::Appended(offset)) => {
+                let entry = self.node.queues.current(at, offset).unwrap();
+                self.written.push(entry.physical);
+                Expected::Offset(offset.0 as usize)
+            }
             Err(Refused::Closed(_)) => Expected::Closed,
             other => panic!("an offset, not {other:?}"),
         }
@@ -163,7 +172,7 @@ impl<const FAULT: u8> Machine<FAULT> {
                 *self.finished.entry((id, offset)).or_default() += 1;
                 true
             }
-            Err(Refused::NotHeld) => false,
+            Err(Refused::NotHeld | Refused::Leaving(_)) => false,
             other => panic!("a dead letter, not {other:?}"),
         }
     }
@@ -236,7 +245,11 @@ impl<const FAULT: u8> Machine<FAULT> {
             id,
             offset: QueueOffset(handle.offset as u64),
             delivery: Some(self.deliveries[handle.token]),
-            entry: self.node.queues.of(id.at)[handle.offset],
+            entry: self
+                .node
+                .queues
+                .current(id.at, QueueOffset(handle.offset as u64))
+                .unwrap_or_default(),
         };
         let answer = self.node.propose_one(command.encode(self.wall));
         Expected::GaveUp(self.is_buried(id, handle.offset as u64, &answer))
@@ -301,6 +314,7 @@ impl<const FAULT: u8> StateMachineTest for Machine<FAULT> {
             Step::PutGroup { .. } => machine.put_group(model, &step),
             Step::DeleteTopic { .. } | Step::DeleteGroup { .. } => machine.delete(model),
             Step::Move { hold, to } => machine.move_hold(model, *hold, *to),
+            Step::Retain { .. } => machine.retain(model),
             Step::Tick(_) => Expected::Nothing,
             Step::Snapshot => {
                 machine.node.checkpoint();

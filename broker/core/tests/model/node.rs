@@ -43,6 +43,18 @@ impl Effects for Watched<'_> {
     }
 
     fn changed(&mut self, _: Changed) {}
+
+    fn carried(&mut self, at: TopicQueue, offset: QueueOffset, entry: &QueueEntry) {
+        self.queues.carried(at, offset, entry);
+    }
+
+    fn trimmed(&mut self, at: TopicQueue, first: QueueOffset) {
+        self.queues.trimmed(at, first);
+    }
+
+    fn dropped(&mut self, at: TopicQueue, offset: QueueOffset) {
+        self.queues.dropped(at, offset);
+    }
 }
 
 pub struct Node {
@@ -117,6 +129,11 @@ impl Node {
         }
         self.frames.push(frame);
         answers
+    }
+
+    /// Where the next frame begins.
+    pub fn end(&self) -> u64 {
+        self.physical
     }
 
     pub fn propose_one(&mut self, command: EncodedCommand) -> Applied {

@@ -1,25 +1,31 @@
 //! The machine's receives: choose, propose, and tell the cursor.
 
+use super::common::Queues;
 use super::compare;
 use super::machine::{Fault, Machine, Waiting, id_of, tag_text};
 use super::reference::{Expected, Model, Planned};
 use super::steps::{Ask, Fate, GroupSpec};
 use sluice_core::command::{DeadLetter, Deliver, EncodedCommand, Subscribe, Take};
 use sluice_core::entry::QueueEntry;
-use sluice_core::ids::{GroupQueueId, QueueOffset};
+use sluice_core::ids::{GroupQueueId, QueueOffset, TopicQueue};
 use sluice_core::limits;
 use sluice_core::plan::{Cursor, EntrySource, Offer, Plan, Room, TagFilter, Want};
 use sluice_core::state::{Delivered, Done, GroupQueue};
 use std::convert::Infallible;
 
 /// The entries of one queue.
-struct Entries<'a>(&'a [QueueEntry]);
+struct Entries<'a> {
+    queues: &'a Queues,
+    at: TopicQueue,
+}
 
 impl EntrySource for Entries<'_> {
     type Error = Infallible;
 
     fn entries(&self, from: QueueOffset, max: usize, out: &mut Vec<QueueEntry>) -> Result<(), Infallible> {
-        out.extend(self.0.iter().skip(from.0 as usize).take(max));
+        let all = (from.0..).map(|offset| self.queues.current(self.at, QueueOffset(offset)));
+        // Up to the first that is gone.
+        out.extend(all.take(max).map_while(|entry| entry));
         Ok(())
     }
 }
@@ -70,13 +76,13 @@ impl<const FAULT: u8> Machine<FAULT> {
     }
 
     pub fn resume(&self, id: GroupQueueId, held: &[(QueueOffset, u32)]) -> Plan {
-        let entries = self.node.queues.of(id.at);
+        let queues = &self.node.queues;
         let offer = |(offset, group_hash): &(QueueOffset, u32)| Offer {
             take: Take {
                 offset: *offset,
                 group_hash: *group_hash,
             },
-            entry: entries[offset.0 as usize],
+            entry: queues.current(id.at, *offset).unwrap(),
         };
         Plan {
             offers: held.iter().map(offer).collect(),
@@ -93,7 +99,8 @@ impl<const FAULT: u8> Machine<FAULT> {
             filter: &filter,
             max_attempts: spec.max_attempts,
         };
-        let entries = Entries(self.node.queues.of(id.at));
+        let (queues, at) = (&self.node.queues, id.at);
+        let entries = Entries { queues, at };
         let tables = self.node.state.tables();
         let shards = tables.subscription(id.group, id.at.topic).unwrap().shards;
         for (of, group_hash) in self.node.unlocked.drain(..) {

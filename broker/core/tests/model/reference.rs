@@ -5,9 +5,11 @@
 //! - In a FIFO group nothing of a message group goes while something of it is held or offered, or an earlier one waits.
 //! - A group that is moved forward owes nothing below; moved back, it owes everything from there on again, and what was chosen before
 //!   goes to nobody.
+//! - What retention takes is owed to nobody any more; what it writes again is what it was.
 //! - Time is the largest that any command had.
 
 use super::common::START;
+use super::retention::Stand;
 use super::steps::{Ask, Fate, GroupSpec, Step};
 use sluice_core::command::Standing;
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,6 +27,10 @@ pub struct Message {
     pub linked: bool,
     pub group: Option<u8>,
     pub tag: Option<u8>,
+    /// The place of its record among all that were written.
+    pub age: u64,
+    /// Its record has left the log.
+    pub gone: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -62,6 +68,8 @@ pub struct Hold {
     pub in_order: bool,
     /// How often it was moved back, or anew to where it stood: then some messages come more than once.
     pub moves: u32,
+    /// What retention took before it was done.
+    pub expired: u64,
 }
 
 /// A receive between its choice and its answer.
@@ -73,6 +81,8 @@ pub struct Planned {
     pub standing: Standing,
     pub offers: Vec<usize>,
     pub dead: Vec<usize>,
+    /// How old the records of the dead ones were.
+    pub ages: Vec<u64>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -121,6 +131,11 @@ pub struct Model {
     pub sent: u64,
     /// Of those, sent to closed topics.
     pub turned_away: u64,
+    /// Records written, and how many of the oldest have left.
+    pub writes: u64,
+    pub cut: u64,
+    /// What the last step wrote again: where each record stands.
+    pub carried: Vec<Vec<Stand>>,
     pub expected: Expected,
 }
 
@@ -165,6 +180,9 @@ impl Model {
             tokens: 0,
             sent: 0,
             turned_away: 0,
+            writes: 0,
+            cut: 0,
+            carried: Vec::new(),
             expected: Expected::Nothing,
         }
     }
@@ -198,6 +216,7 @@ impl Model {
             } => self.put_group(*group, *fifo, *max_attempts),
             Step::DeleteGroup { group } => self.delete_group(*group),
             Step::Move { hold, to } => self.move_hold(*hold, *to),
+            Step::Retain { part, carries } => self.retain(*part, *carries),
             Step::Tick(ms) => {
                 self.wall = self.wall.saturating_add_signed(*ms);
                 Expected::Nothing
@@ -260,8 +279,11 @@ impl Model {
             linked: false,
             group,
             tag,
+            age: self.writes,
+            gone: false,
         });
         self.sent += 1;
+        self.writes += 1;
         Expected::Offset(queue.len() - 1)
     }
 
@@ -295,13 +317,10 @@ impl Model {
         }
         let now = self.now.max(self.wall);
         let latest = self.groups[group].1.latest;
-        for (queue, messages) in self.topics[topic].queues.iter().enumerate() {
-            let start = if latest { messages.len() } else { 0 };
-            let fresh = || Hold {
-                start,
-                ..Hold::default()
-            };
-            self.holds.entry((group, topic, queue)).or_insert_with(fresh);
+        for queue in 0..self.topics[topic].queues.len() {
+            let messages = self.topics[topic].queues[queue].len();
+            let fresh = self.hold_from(topic, queue, if latest { messages } else { 0 });
+            self.holds.entry((group, topic, queue)).or_insert(fresh);
         }
         let at = (group, topic, queue);
         let repeated = self.held_by_attempt(at, ask, now);
@@ -314,6 +333,8 @@ impl Model {
             false => self.choose(at, ask.max, now),
         };
         let ask = ask.clone();
+        let ages = dead.iter().map(|offset| self.messages(at)[*offset].age);
+        let ages = ages.collect();
         self.plans.push(Planned {
             at,
             ask,
@@ -321,6 +342,7 @@ impl Model {
             standing,
             offers,
             dead,
+            ages,
         });
         Expected::Planned
     }
@@ -336,9 +358,10 @@ impl Model {
         self.command();
         let (at, token) = (plan.at, self.tokens);
         self.tokens += 1;
-        let dead = plan.dead.iter().map(|offset| {
+        let dead = plan.dead.iter().zip(&plan.ages).map(|(offset, age)| {
             let out = |held: Held| held.until <= self.now && self.is_exhausted(at, held);
-            let fits = self.pending(at, *offset).is_some_and(out);
+            // What was to be linked may be written elsewhere by now.
+            let fits = *age >= self.cut && self.pending(at, *offset).is_some_and(out);
             if fits {
                 self.bury(at, *offset);
             }

@@ -50,6 +50,16 @@ pub enum MoveTo {
     Offset(u8),
 }
 
+/// What retention carries.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Carries {
+    Nothing,
+    /// What is in flight or waits for another attempt, and dead letters.
+    Waiting,
+    /// The first topic, whole.
+    Topic,
+}
+
 /// One step.
 #[derive(Clone, Debug)]
 pub enum Step {
@@ -107,6 +117,11 @@ pub enum Step {
         hold: u8,
         to: MoveTo,
     },
+    /// The oldest records leave, up to this part in 200 of all.
+    Retain {
+        part: u8,
+        carries: Carries,
+    },
     Tick(i64),
     Snapshot,
     Restart,
@@ -131,6 +146,7 @@ impl ReferenceStateMachine for Model {
             2 => any::<u8>().prop_map(|pick| Step::GiveUp { pick }),
             2 => release(),
             4 => administer(),
+            2 => retain(),
             7 => tick(),
             1 => Just(Step::Snapshot),
             1 => Just(Step::Restart),
@@ -230,6 +246,15 @@ fn administer() -> impl Strategy<Value = Step> {
         1 => any::<u8>().prop_map(|group| Step::DeleteGroup { group }),
         4 => (any::<u8>(), to).prop_map(|(hold, to)| Step::Move { hold, to }),
     ]
+}
+
+fn retain() -> impl Strategy<Value = Step> {
+    let carries = prop_oneof![
+        1 => Just(Carries::Nothing),
+        3 => Just(Carries::Waiting),
+        1 => Just(Carries::Topic),
+    ];
+    (0..=200_u8, carries).prop_map(|(part, carries)| Step::Retain { part, carries })
 }
 
 fn tick() -> impl Strategy<Value = Step> {

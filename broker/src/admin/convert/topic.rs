@@ -18,6 +18,7 @@ pub fn topic(topic: &Topic) -> admin::Topic {
         queues: topic.spec.queues,
         types: types(topic.spec.types),
         closed: topic.spec.closed,
+        retention_hours: topic.spec.retention_hours,
     };
     admin::Topic {
         name: topic.spec.name.clone(),
@@ -37,6 +38,13 @@ pub fn put(name: &str, spec: &admin::TopicSpec, terms: Terms) -> Result<PutTopic
             limits::QUEUES_MAX
         )));
     }
+    if spec.retention_hours > limits::RETENTION_HOURS_MAX {
+        return Err(Wrong::Spec(format!(
+            "topic '{name}' cannot be kept for {} hours: ask for at most {}, or for 0, which is as long as the broker keeps any",
+            spec.retention_hours,
+            limits::RETENTION_HOURS_MAX
+        )));
+    }
     let keep_queues = spec.queues == 0;
     Ok(PutTopic {
         spec: TopicSpec {
@@ -48,6 +56,7 @@ pub fn put(name: &str, spec: &admin::TopicSpec, terms: Terms) -> Result<PutTopic
             },
             types: taken(name, &spec.types)?,
             closed: spec.closed,
+            retention_hours: spec.retention_hours,
         },
         keep_queues,
         terms,
@@ -90,6 +99,7 @@ mod tests {
             queues,
             types: types.to_vec(),
             closed: true,
+            retention_hours: 0,
         };
         put("orders", &spec, Terms::default())
     }

@@ -61,6 +61,9 @@ impl Lane<'_> {
     /// When the next one was put. Reads up to `max` entries if none are ready.
     fn put_ms(&mut self, max: usize) -> Result<Option<TimeMs>, FindError> {
         if self.ready.is_empty() {
+            // Retention may have left some of the queue's first messages.
+            let Entries { store, at } = self.entries;
+            self.next = store.queues().next(at, self.next);
             let mut block = Vec::with_capacity(max);
             self.entries.entries(self.next, max, &mut block)?;
             self.ready = block.into();

@@ -10,7 +10,6 @@ use sluice_core::entry::QueueEntry;
 use sluice_core::excerpt::excerpt;
 use sluice_core::hash;
 use sluice_core::ids::{PhysicalOffset, QueueOffset, TimeMs};
-use sluice_core::plan::EntrySource;
 use sluice_core::record::property;
 use sluice_core::state::Topic;
 use sluice_store::Store;
@@ -102,7 +101,7 @@ struct NewestFirst<'a> {
     /// Not read yet.
     span: Range<QueueOffset>,
     /// Read, the newest last; they stand at `span.end` and behind.
-    ready: Vec<QueueEntry>,
+    ready: Vec<(QueueOffset, QueueEntry)>,
     /// So many more may be taken.
     left: u64,
 }
@@ -141,18 +140,12 @@ impl<'a> NewestFirst<'a> {
                 .max(self.span.start);
             let end = self.span.end.max(first);
             let from = QueueOffset(end.0.saturating_sub(BLOCK)).max(first);
-            self.entries
-                .entries(from, (end.0 - from.0) as usize, &mut self.ready)?;
+            self.entries.present(from..end, &mut self.ready)?;
             self.span.end = from;
         }
-        let Some(entry) = self.ready.pop() else {
-            return Ok(None);
-        };
-        self.left -= 1;
-        Ok(Some((
-            QueueOffset(self.span.end.0 + self.ready.len() as u64),
-            entry,
-        )))
+        let next = self.ready.pop();
+        self.left -= u64::from(next.is_some());
+        Ok(next)
     }
 
     /// The next one that points at one of these places in the log.

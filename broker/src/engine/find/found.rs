@@ -3,7 +3,7 @@
 use super::FindError;
 use bytes::Bytes;
 use sluice_core::codec::Malformed;
-use sluice_core::command::APPEND_RECORD_AT;
+use sluice_core::command::{APPEND_RECORD_AT, record_of};
 use sluice_core::entry::{LINKED, QueueEntry};
 use sluice_core::ids::{QueueId, QueueOffset};
 use sluice_core::record::Record;
@@ -71,7 +71,7 @@ impl Found {
         record(&self.command)
     }
 
-    /// The whole `Append` command; the record starts at [`APPEND_RECORD_AT`].
+    /// The whole `Append` or `Carry` command; the record starts at [`APPEND_RECORD_AT`].
     pub fn command(&self) -> &Bytes {
         &self.command
     }
@@ -97,10 +97,9 @@ impl Found {
     }
 }
 
-/// The record in an `Append` command.
+/// The record in an `Append` or `Carry` command.
 pub(super) fn record(command: &[u8]) -> Result<Record<'_>, Malformed> {
-    let bytes = command.get(APPEND_RECORD_AT..);
-    Record::parse(bytes.ok_or(Malformed::Short(APPEND_RECORD_AT))?)
+    Record::parse(record_of(command)?)
 }
 
 /// Some of what was found.

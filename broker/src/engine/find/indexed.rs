@@ -2,12 +2,13 @@
 
 use super::found::{self, Unreadable};
 use super::position::Position;
-use super::{FindError, Found, Page, Room, Search, of, place, span};
+use super::{FindError, Found, Page, Room, Search, place, span};
 use crate::engine::records::Entries;
-use sluice_core::command::Command;
+use sluice_core::command::{Command, Place};
+use sluice_core::entry::{LINKED, QueueEntry};
 use sluice_core::excerpt::excerpt;
 use sluice_core::hash;
-use sluice_core::ids::{PhysicalOffset, TimeMs};
+use sluice_core::ids::{PhysicalOffset, QueueOffset, TimeMs, TopicId, TopicQueue};
 use sluice_core::record::{Record, property};
 use sluice_core::state::Topic;
 use sluice_store::Store;
@@ -99,13 +100,13 @@ impl Candidate {
             }
         };
         room.looked_at(command.len());
-        let Ok((_, Command::Append(append))) = Command::decode(&command) else {
+        let Some(at) = place_in(&command, store, self.physical) else {
             return Ok(None);
         };
-        if topic.is_some_and(|topic| topic.id != append.at.topic) {
+        if topic.is_some_and(|topic| topic.id != at.topic()) {
             return Ok(None);
         }
-        let Some(topic) = store.tables().topic_by_id(append.at.topic) else {
+        let Some(topic) = store.tables().topic_by_id(at.topic()) else {
             return Ok(None);
         };
         match found::record(&command) {
@@ -113,14 +114,51 @@ impl Candidate {
             Ok(_) => return Ok(None),
             Err(error) => return Err(format!("the record at {} of the log: {error}", self.physical)),
         }
-        let at = of(&topic, append.at.queue.0);
-        let place = place::appended_at(&Entries { store, at }, span(store, at), self.time, self.physical);
-        let Some((offset, entry)) = place.map_err(|error| error.to_string())? else {
+        let place = match at {
+            Stands::Queue(at) => {
+                let entries = Entries { store, at };
+                let place = place::appended_at(&entries, span(store, at), self.time, self.physical);
+                let place = place.map_err(|error| error.to_string())?;
+                place.map(|(offset, entry)| (at.queue, offset, entry))
+            }
+            Stands::Carried(at, offset, entry) => Some((at.queue, offset, entry)),
+        };
+        let Some((queue, offset, entry)) = place else {
             return Ok(None);
         };
-        let found = Found::new(&topic, at.queue, offset, entry, command)?;
+        let found = Found::new(&topic, queue, offset, entry, command)?;
         room.shows(&found);
         Ok(Some(found))
+    }
+}
+
+/// Where a message stands whose record the index knows.
+enum Stands {
+    /// In this queue; its entry is to be found.
+    Queue(TopicQueue),
+    /// Here, because it was carried.
+    Carried(TopicQueue, QueueOffset, QueueEntry),
+}
+
+impl Stands {
+    fn topic(&self) -> TopicId {
+        let (Self::Queue(at) | Self::Carried(at, ..)) = self;
+        at.topic
+    }
+}
+
+/// Where the message of a command with a record stands; of one that was carried the place where it was sent to, if it stands
+/// there yet.
+fn place_in(command: &[u8], store: &Store, physical: PhysicalOffset) -> Option<Stands> {
+    match Command::decode(command).ok()?.1 {
+        Command::Append(append) => Some(Stands::Queue(append.at)),
+        Command::Carry(carry) => {
+            let own = |place: &&Place| place.entry.flags & LINKED == 0;
+            let place = carry.places.iter().find(own)?;
+            let entry = store.tables().carried(place.at, place.offset)?;
+            (entry.physical == physical).then_some(Stands::Carried(place.at, place.offset, entry))
+        }
+        _ => None,
     }
 }
 

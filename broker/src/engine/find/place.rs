@@ -2,7 +2,7 @@
 
 use super::FindError;
 use crate::engine::EngineError;
-use sluice_core::entry::{LINKED, QueueEntry};
+use sluice_core::entry::{CARRIED, LINKED, QueueEntry};
 use sluice_core::ids::{PhysicalOffset, QueueOffset, TimeMs};
 use sluice_core::plan::EntrySource;
 use std::ops::Range;
@@ -81,7 +81,10 @@ fn appended_from<S: EntrySource>(
             break;
         }
         let numbered = block.iter().zip(from.0..);
-        if let Some((entry, offset)) = numbered.clone().find(|(entry, _)| entry.flags & LINKED == 0) {
+        if let Some((entry, offset)) = numbered
+            .clone()
+            .find(|(entry, _)| entry.flags & (LINKED | CARRIED) == 0)
+        {
             return Ok(Some((QueueOffset(offset), *entry)));
         }
         from = QueueOffset(from.0 + block.len() as u64);

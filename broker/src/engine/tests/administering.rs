@@ -12,6 +12,7 @@ pub(super) fn topic_put(name: &str, queues: u32) -> PutTopic {
             queues,
             types: Types::ALL,
             closed: false,
+            retention_hours: 0,
         },
         keep_queues: false,
         terms: Terms::default(),

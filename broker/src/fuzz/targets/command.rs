@@ -21,11 +21,12 @@ use std::sync::LazyLock;
 const MEMORY_BYTES_LEAST: usize = 1024;
 /// For each byte of a command: an item of some numbers takes a byte for each of them.
 const MEMORY_BYTES_EACH: usize = 64;
-const GOLDEN: [&str; 2] = [
+const GOLDEN: [&str; 3] = [
     include_str!("../../../core/tests/golden/level-1.commands.txt"),
     include_str!("../../../core/tests/golden/level-2.commands.txt"),
+    include_str!("../../../core/tests/golden/level-3.commands.txt"),
 ];
-static LOGS: LazyLock<[Vec<Vec<u8>>; 2]> =
+static LOGS: LazyLock<[Vec<Vec<u8>>; 3]> =
     LazyLock::new(|| GOLDEN.map(|log| log.lines().map(golden).collect()));
 
 type Apply = fn(&mut State, CommandAt, &[u8], &mut Offsets) -> Applied;
@@ -63,6 +64,12 @@ impl Effects for Offsets {
     fn moved(&mut self, _: GroupQueueId) {}
 
     fn changed(&mut self, _: Changed) {}
+
+    fn carried(&mut self, _: TopicQueue, _: QueueOffset, _: &QueueEntry) {}
+
+    fn trimmed(&mut self, _: TopicQueue, _: QueueOffset) {}
+
+    fn dropped(&mut self, _: TopicQueue, _: QueueOffset) {}
 }
 
 struct Scripts;

@@ -43,6 +43,15 @@ pub(super) struct Parts {
 }
 
 impl Loaded {
+    /// Its parts are not what they say.
+    pub(crate) fn is_wrong(&self, folder: &Path) -> CheckpointError {
+        CheckpointError::Damaged {
+            path: folder.join(format!("{:020}{ROOT_SUFFIX}", self.position.physical.0)),
+            offset: 0,
+            what: "part",
+        }
+    }
+
     /// The parts, in no order.
     pub fn parts(&self) -> impl Iterator<Item = (PartKey, &[u8])> {
         self.parts
@@ -144,7 +153,7 @@ impl Checkpoints {
         Ok((root, parts))
     }
 
-    fn read_parts(&self, root: &Root) -> Result<Parts, CheckpointError> {
+    pub(super) fn read_parts(&self, root: &Root) -> Result<Parts, CheckpointError> {
         let mut order: Vec<(PartKey, BlobRef)> = root.parts.iter().map(|(key, blob)| (*key, *blob)).collect();
         order.sort_unstable_by_key(|(_, blob)| (blob.pack, blob.offset));
         let mut parts = Parts {
@@ -208,5 +217,6 @@ pub(super) fn known_root(root: &Root) -> KnownRoot {
     KnownRoot {
         position: root.position,
         packs: root.packs(),
+        header: root.header.clone(),
     }
 }

@@ -32,7 +32,7 @@ use thiserror::Error;
 
 pub use load::{Loaded, Pick};
 pub use survey::CheckpointSurvey;
-pub(crate) use survey::{load, root_path, survey};
+pub(crate) use survey::{load, load_some, root_path, survey};
 pub use write::WriteStats;
 
 /// Bytes of one part.
@@ -137,6 +137,11 @@ impl CheckpointError {
         move |source| Self::Sync { path, source }
     }
 
+    /// Whether a file is not there.
+    pub(crate) fn is_not_found(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
+    }
+
     /// Whether the disk is full, or too many files are open: then nothing is lost, and a later checkpoint makes up for this
     /// one. A failed sync is none, even if the system calls it so: what it was to make durable is lost already.
     pub fn is_full_disk(&self) -> bool {
@@ -157,6 +162,7 @@ impl CheckpointError {
 struct KnownRoot {
     position: LogPosition,
     packs: BTreeSet<u64>,
+    header: Vec<u8>,
 }
 
 /// The checkpoints of a data directory. One thread writes them.
@@ -167,6 +173,8 @@ pub struct Checkpoints {
     live: BTreeMap<PartKey, BlobRef>,
     /// By rising position; the last one's name may not be durable yet.
     roots: Vec<KnownRoot>,
+    /// One that stays, wherever it stands between the base and the newest.
+    pinned: Option<u64>,
 }
 
 impl Checkpoints {
@@ -193,12 +201,55 @@ impl Checkpoints {
             dir: dir.to_path_buf(),
             live: BTreeMap::new(),
             roots: Vec::new(),
+            pinned: None,
         })
     }
 
     /// The checkpoints that are kept, by rising position: the first is the base, the last the newest.
     pub fn kept(&self) -> impl Iterator<Item = LogPosition> + '_ {
         self.roots.iter().map(|root| root.position)
+    }
+
+    /// The kept ones with the callers' headers, by rising position.
+    pub fn headers(&self) -> impl Iterator<Item = (LogPosition, &[u8])> {
+        self.roots
+            .iter()
+            .map(|root| (root.position, root.header.as_slice()))
+    }
+
+    /// What reads their files, and where they are.
+    pub(crate) fn files(&self) -> (Arc<dyn LogIo>, PathBuf) {
+        (Arc::clone(&self.io), self.dir.clone())
+    }
+
+    /// The one at `position` stays from now on, until another is named: the log is going to begin there.
+    pub fn pin(&mut self, position: PhysicalOffset) {
+        self.pinned = Some(position.0);
+    }
+
+    /// Makes the newest one's name durable.
+    pub fn sync_names(&self) -> Result<(), CheckpointError> {
+        self.io
+            .sync_dir(&self.dir)
+            .map_err(CheckpointError::sync(&self.dir))
+    }
+
+    /// Makes every change of the caller's files durable.
+    pub fn sync_files(&self) -> Result<(), CheckpointError> {
+        self.io
+            .sync_all_files(&self.dir)
+            .map_err(CheckpointError::sync(&self.dir))
+    }
+
+    /// Removes those below `start`, where the log begins now: nothing can be replayed onto them.
+    pub fn remove_below(&mut self, start: PhysicalOffset) -> Result<(), CheckpointError> {
+        let is_gone = |root: &KnownRoot| root.position.physical < start;
+        let gone = self.roots.iter().filter(|root| is_gone(root));
+        for position in gone.map(|root| root.position.physical.0) {
+            self.remove(&self.path(position, ROOT_SUFFIX))?;
+        }
+        self.roots.retain(|root| !is_gone(root));
+        self.sweep()
     }
 
     fn path(&self, position: u64, suffix: &str) -> PathBuf {

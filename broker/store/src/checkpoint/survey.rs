@@ -95,6 +95,20 @@ pub(crate) fn load(
     Ok(loaded(root, parts))
 }
 
+/// The parts of the checkpoint there that `wanted` names.
+pub(crate) fn load_some(
+    io: &Arc<dyn LogIo>,
+    folder: &Path,
+    at: PhysicalOffset,
+    wanted: impl Fn(&super::PartKey) -> bool,
+) -> Result<Loaded, CheckpointError> {
+    let checkpoints = looking(io, folder);
+    let (mut root, _) = checkpoints.read(at.0, false)?;
+    root.parts.retain(|key, _| wanted(key));
+    let parts = checkpoints.read_parts(&root)?;
+    Ok(loaded(root, parts))
+}
+
 fn loaded(root: super::root::Root, parts: Parts) -> Loaded {
     Loaded {
         position: root.position,
@@ -109,6 +123,7 @@ fn looking(io: &Arc<dyn LogIo>, folder: &Path) -> Checkpoints {
         dir: folder.to_owned(),
         live: BTreeMap::new(),
         roots: Vec::new(),
+        pinned: None,
     }
 }
 

@@ -165,7 +165,7 @@ impl Checkpoints {
             .kept()
             .map(|LogPosition { physical, .. }| (physical.0, starts_segment(physical)))
             .collect();
-        let stay = kept(&roots);
+        let stay = kept(&roots, self.pinned);
         let gone = roots
             .iter()
             .map(|(position, _)| *position)

@@ -9,7 +9,7 @@ use crate::index::IndexPosition;
 use crate::log::{Frame, LocalLog};
 use parking_lot::Mutex;
 use sluice_core::ids::{PhysicalOffset, Term};
-use sluice_core::state::{ShardKey, Snapshot};
+use sluice_core::state::{LogBounds, ShardKey, Snapshot};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,6 +29,8 @@ pub struct CheckpointRequest {
     pub state: Snapshot,
     /// How far the index is.
     pub index: IndexPosition,
+    /// What the log holds, as state has it.
+    pub bounds: LogBounds,
 }
 
 impl CheckpointRequest {
@@ -133,13 +135,12 @@ impl Trigger {
         self.applied_to = frame.end();
     }
 
-    /// Whether a snapshot is due because the segment starts with this frame.
+    /// Whether a segment starts with this frame.
     pub(crate) fn starts_segment(&self, frame: &Frame) -> bool {
-        let starts = || match &self.requests {
+        match &self.requests {
             Some(requests) => requests.log.reader().starts_segment(frame.start()),
             None => self.replayed_starts.binary_search(&frame.start()).is_ok(),
-        };
-        self.is_behind() && starts()
+        }
     }
 
     /// Whether a snapshot is due for any other reason. Never while the writer is at work: a snapshot that waits holds

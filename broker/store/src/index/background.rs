@@ -31,7 +31,20 @@ struct Source {
     taken: u64,
 }
 
+impl Merge {
+    pub(super) fn first_run(&self) -> u64 {
+        self.sources
+            .first()
+            .map_or(0, |source| source.file.header.first_run)
+    }
+}
+
 impl IndexStore {
+    /// Ends a merge that is not to become a file.
+    pub(super) fn discard(&self, merge: Merge) {
+        self.discard_file(merge.builder.path());
+    }
+
     /// Does a bounded piece of what is to be done: sorts a closed run that a flush has covered, or writes up to 1 MiB of
     /// a merge. Answers whether there was anything to do; the caller decides how fast it goes on. A crash at any
     /// moment costs at most the piece.
@@ -60,7 +73,7 @@ impl IndexStore {
         let temporary = under_way.builder.path().to_path_buf();
         let next = self.go_on(under_way);
         if !matches!(next, Ok(Some(_))) {
-            self.discard(&temporary);
+            self.discard_file(&temporary);
         }
         *merge = next?;
         Ok(true)
@@ -68,7 +81,7 @@ impl IndexStore {
 
     /// Gives back at once the space of a file that did not become whole: on a full disk others need it. One that did has
     /// another name by now.
-    fn discard(&self, temporary: &Path) {
+    fn discard_file(&self, temporary: &Path) {
         // What cannot be removed now is removed by the next try or start.
         let _ = self.inner.files.remove(temporary);
     }
@@ -86,7 +99,7 @@ impl IndexStore {
         let temporary = files.temporary_path(&header);
         let written = self.write_sorted(run, header, &temporary);
         if written.is_err() {
-            self.discard(&temporary);
+            self.discard_file(&temporary);
         }
         let file = written?;
         {
@@ -225,12 +238,13 @@ impl Source {
     }
 }
 
-/// Whether these become one file: neighbours of one level and slice, beginning where a file of the next level does.
+/// Whether these become one file: neighbours of one level, slice and segment, beginning where a file of the next level does.
 fn is_mergeable(group: &[Arc<SortedFile>]) -> bool {
     let Some(first) = group.first().map(|file| &file.header) else {
         return false;
     };
-    let alike = |file: &Arc<SortedFile>| file.header.level == first.level && file.header.slice == first.slice;
+    let place = |header: &Header| (header.level, header.slice, header.slice_start);
+    let alike = |file: &Arc<SortedFile>| place(&file.header) == place(first);
     let neighbours = |pair: &[Arc<SortedFile>]| pair[0].header.runs().end == pair[1].header.first_run;
     let runs_of_next = (MERGED as u64).pow(first.level + 1);
     first.level < LEVEL_MAX

@@ -6,6 +6,9 @@
 //! neighbouring files of a level and slice into one of the next, up to level 3. What replaces a file is durable before
 //! that goes.
 //!
+//! Since level 3 of the log a run ends, too, where a segment does, and files of different segments are not merged: so the
+//! index of what retention leaves can be made again from there, and what it takes away are whole files.
+//!
 //! Where runs end and which files are merged depends on the log alone. So the files are, once nothing is left to do,
 //! a function of the log's prefix, byte for byte; and a file that covers a run which replay comes to again need not be
 //! written again: such a run is *covered*, and its items are only counted.
@@ -133,6 +136,19 @@ pub struct IndexPosition {
 }
 
 impl IndexPosition {
+    /// The position at the start of a segment: the open run ends, and what follows is merged by itself.
+    pub fn at_segment_start(self) -> Self {
+        let run = self.run + u64::from(self.items > 0);
+        Self {
+            run,
+            items: 0,
+            crc: 0,
+            slice_start: run,
+            covered: self.covered && self.items == 0,
+            ..self
+        }
+    }
+
     /// The position in 33 bytes, little-endian, fields in order.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = self.run.to_le_bytes().to_vec();
@@ -211,6 +227,18 @@ impl IndexStore {
         Self::restore_sized(io, dir, position, RUN_ITEMS)
     }
 
+    /// Like [`IndexStore::restore`] where the log begins at the start of run `first_run`: what is before goes. Where that is
+    /// not known, the first run that is there is taken for it. Runs have `run_items`, as in [`IndexStore::restore_sized`].
+    pub fn restore_from(
+        io: Arc<dyn LogIo>,
+        dir: &Path,
+        position: &IndexPosition,
+        first_run: Option<u64>,
+        run_items: u32,
+    ) -> Result<Self, IndexError> {
+        restore::restore(io, dir, position, first_run, run_items.clamp(1, RUN_ITEMS))
+    }
+
     /// Like [`IndexStore::restore`] with runs of `run_items`, at most [`RUN_ITEMS`], so that proofs see many of them. A
     /// folder is always opened with the same number.
     pub fn restore_sized(
@@ -219,7 +247,7 @@ impl IndexStore {
         position: &IndexPosition,
         run_items: u32,
     ) -> Result<Self, IndexError> {
-        restore::restore(io, dir, position, run_items.clamp(1, RUN_ITEMS))
+        restore::restore(io, dir, position, Some(0), run_items.clamp(1, RUN_ITEMS))
     }
 
     /// Adds an item, in memory. Neither place nor time may be less than those of the item before.
@@ -236,6 +264,49 @@ impl IndexStore {
         if live.open.at.items == self.inner.run_items {
             live.close();
         }
+    }
+
+    /// A segment of the log starts here: the open run ends. A second call changes nothing.
+    pub fn start_segment(&self) {
+        let mut live = self.inner.live.lock();
+        if live.open.at.items > 0 {
+            live.close();
+        }
+        live.open.at.slice_start = live.open.at.run;
+    }
+
+    /// Takes away what belongs to runs before `first_run`: the log begins behind them.
+    pub fn trim(&self, first_run: u64) -> Result<(), IndexError> {
+        // No merge is of files on both sides of a segment's start.
+        let mut merge = self.inner.merge.lock();
+        if let Some(gone) = merge.take_if(|merge| merge.first_run() < first_run) {
+            self.discard(gone);
+        }
+        let (files, runs) = {
+            let mut live = self.inner.live.lock();
+            let is_gone = |file: &Arc<SortedFile>| file.header.runs().end <= first_run;
+            let (gone, stay) = live.sorted.iter().cloned().partition::<Vec<_>, _>(is_gone);
+            live.sorted = Arc::new(stay);
+            let mut runs = Vec::new();
+            while let Some(run) = live
+                .closed
+                .front()
+                .map(|run| run.at.run)
+                .filter(|run| *run < first_run)
+            {
+                live.closed.pop_front();
+                runs.push(run);
+            }
+            (gone, runs)
+        };
+        let mut flushed = self.inner.flushed.lock();
+        for run in runs {
+            flushed.items.remove(&run);
+            self.inner.files.remove(&self.inner.files.run_path(run))?;
+        }
+        files
+            .iter()
+            .try_for_each(|file| self.inner.files.remove(&file.path))
     }
 
     /// How far the index is, for a checkpoint: called by the applier, between two commands.

@@ -8,6 +8,7 @@ use super::{Flushed, IndexError, IndexPosition, IndexStore, Inner, Live, covers}
 use crate::io::LogIo;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -16,6 +17,7 @@ pub(super) fn restore(
     io: Arc<dyn LogIo>,
     dir: &Path,
     position: &IndexPosition,
+    first_run: Option<u64>,
     run_items: u32,
 ) -> Result<IndexStore, IndexError> {
     io.create_dir(dir)
@@ -23,8 +25,15 @@ pub(super) fn restore(
     let files = Files::new(io, dir);
     files.remove_leftovers()?;
     let (runs, sorted) = files.all()?;
-    let (sorted, superseded) = read_sorted(&files, sorted)?;
-    let closed = read_closed(&files, &runs, &sorted, position.run)?;
+    let (sorted, mut superseded) = read_sorted(&files, sorted)?;
+    let there = sorted.first().map(|file| file.header.first_run);
+    let there = there.into_iter().chain(runs.iter().copied()).min();
+    let first_run = first_run.unwrap_or_else(|| there.unwrap_or(position.run).min(position.run));
+    let (gone, sorted) = sorted
+        .into_iter()
+        .partition(|file| file.header.runs().end <= first_run);
+    superseded.extend::<Vec<_>>(gone);
+    let closed = read_closed(&files, &runs, &sorted, first_run..position.run)?;
     let open = read_open(&files, &sorted, position)?;
 
     // Nothing is missing. From here on files change, and the folder is open for syncs of their names.
@@ -95,16 +104,16 @@ fn read_sorted(
     Ok((used, superseded))
 }
 
-/// The runs before the open one that no sorted file holds.
+/// The counted runs, those before the open one, that no sorted file holds.
 fn read_closed(
     files: &Files,
     runs: &[u64],
     sorted: &[Arc<SortedFile>],
-    open: u64,
+    counted: Range<u64>,
 ) -> Result<VecDeque<Arc<ClosedRun>>, IndexError> {
     let mut closed = VecDeque::new();
-    let mut run = 0;
-    while run < open {
+    let mut run = counted.start;
+    while run < counted.end {
         if let Some(file) = sorted.iter().find(|file| file.header.runs().contains(&run)) {
             run = file.header.runs().end;
             continue;

@@ -78,6 +78,16 @@ impl RunSums {
         }
     }
 
+    /// A segment starts here, as [`super::IndexStore::start_segment`] has it.
+    pub(crate) fn start_segment(&mut self) {
+        if self.open.is_some_and(|open| open.at.items > 0) {
+            self.close();
+        }
+        if let Some(open) = &mut self.open {
+            open.at.slice_start = open.at.run;
+        }
+    }
+
     fn close(&mut self) {
         let Some(closed) = self.open.take() else { return };
         self.closed.insert(closed.at.run, closed);
@@ -93,9 +103,14 @@ impl RunSums {
     pub(crate) fn stand_at(&self, position: &IndexPosition) -> bool {
         self.open.is_none_or(|open| {
             let place = |at: &IndexPosition| (at.run, at.items, at.slice, at.slice_start);
-            // The items of a covered run are only counted.
-            place(&open.at) == place(position)
-                && (position.covered || !open.is_whole || open.at.crc == position.crc)
+            // Where a segment starts, a checkpoint may have come before that was known.
+            let stands = |at: IndexPosition| {
+                // The items of a covered run are only counted.
+                place(&at) == place(position)
+                    && (position.covered || !open.is_whole || at.crc == position.crc)
+            };
+            let begins_anew = place(&open.at) == place(&position.at_segment_start());
+            stands(open.at) || stands(open.at.at_segment_start()) || begins_anew
         })
     }
 }
@@ -105,11 +120,13 @@ fn number(item: &Item) -> u64 {
     mix(mix(item.hash, item.physical.0), item.time)
 }
 
-/// Looks at the `index` folder. `position` is where the newest checkpoint has the index, `sums` what the log gives.
+/// Looks at the `index` folder. `position` is where the newest checkpoint has the index, `first_run` where the
+/// checkpoint at the log's start has it, `sums` what the log gives.
 pub(crate) fn survey(
     io: &Arc<dyn LogIo>,
     dir: &Path,
     position: Option<&IndexPosition>,
+    first_run: u64,
     sums: Option<&RunSums>,
     everything: bool,
     findings: &mut Findings,
@@ -129,7 +146,7 @@ pub(crate) fn survey(
     for run in &runs {
         looking.run(*run, position, findings)?;
     }
-    let needed = 0..position.map_or(0, |position| position.run);
+    let needed = first_run..position.map_or(0, |position| position.run);
     for run in needed.filter(|run| !runs.contains(run) && !looking.is_sorted(*run)) {
         findings.derived(
             dir,

@@ -4,6 +4,7 @@ use super::{FILE_BYTES, FILE_ENTRIES, QueueError, stored};
 use crate::io::recent::Recent;
 use crate::io::{FileHandle, LogIo, read_exact_at, write_all_at};
 use bytes::Bytes;
+use parking_lot::{RwLock, RwLockReadGuard};
 use sluice_core::entry::{ENTRY_BYTES, QueueEntry};
 use sluice_core::ids::{QueueId, TopicId, TopicQueue};
 use std::io;
@@ -45,6 +46,28 @@ pub(super) struct Files {
     pub(super) dir: PathBuf,
     handles: Recent<FileKey, FileHandle>,
     maps: Recent<FileKey, Bytes>,
+    /// Held for writing while a file that is read by its map is changed or goes.
+    changing: RwLock<()>,
+}
+
+/// While it lives, no file is trimmed.
+pub(super) struct Reading<'a> {
+    files: &'a Files,
+    _kept: RwLockReadGuard<'a, ()>,
+}
+
+impl Reading<'_> {
+    /// See [`Files::read`].
+    pub(super) fn read(
+        &self,
+        at: TopicQueue,
+        from: u64,
+        to: u64,
+        flushed: u64,
+        out: &mut Vec<QueueEntry>,
+    ) -> Result<usize, QueueError> {
+        self.files.read(at, from, to, flushed, out)
+    }
 }
 
 impl Files {
@@ -55,7 +78,30 @@ impl Files {
             dir: dir.to_path_buf(),
             handles,
             maps,
+            changing: RwLock::new(()),
         }
+    }
+
+    pub(super) fn reading(&self) -> Reading<'_> {
+        Reading {
+            files: self,
+            _kept: self.changing.read(),
+        }
+    }
+
+    /// Puts zeros in place of the entries from `from` to `to`, which are in this file. Nobody has it mapped meanwhile: maps
+    /// live only as long as somebody reads, or here.
+    pub(super) fn clear(&self, key: FileKey, from: u64, to: u64) -> Result<(), QueueError> {
+        let _changing = self.changing.write();
+        self.maps.forget(|other| *other == key);
+        let zeros = vec![0; READ_BYTES_MAX / ENTRY_BYTES * ENTRY_BYTES];
+        let mut at = from;
+        while at < to {
+            let entries = (to - at).min((zeros.len() / ENTRY_BYTES) as u64);
+            self.write(key, at, &zeros[..entries as usize * ENTRY_BYTES])?;
+            at += entries;
+        }
+        Ok(())
     }
 
     pub(super) fn topic_folder(&self, topic: TopicId) -> PathBuf {
@@ -102,6 +148,7 @@ impl Files {
 
     /// Removes a file, and the folders above it when they are empty. Maps and handles of it may live on elsewhere.
     pub(super) fn remove(&self, key: FileKey) -> Result<(), QueueError> {
+        let _changing = self.changing.write();
         self.maps.forget(|other| *other == key);
         self.handles.forget(|other| *other == key);
         let path = self.path(key);
@@ -140,8 +187,8 @@ impl Files {
         }
     }
 
-    /// Reads up to `max` entries of the file that holds `from`, below `to`. A complete file is read by its map.
-    pub(super) fn read(
+    /// Reads entries of the file that holds `from`, below `to`. A complete file is read by its map.
+    fn read(
         &self,
         at: TopicQueue,
         from: u64,

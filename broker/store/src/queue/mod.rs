@@ -8,7 +8,10 @@
 //! What the files hold up to a checkpoint's counts is a function of the log's prefix, byte for byte. Beyond them
 //! they may hold anything after a crash: [`QueueStore::restore`] cuts it off, and replay appends it again.
 //!
-//! A complete file never changes again and is read by a map; the last one by positioned reads; the newest entries of
+//! What retention takes away goes afterwards: files whole, and in a file that is kept in part zeros take its place, so
+//! that it holds what a replay from the log's start makes of it. Carried entries are in memory, and parts of state.
+//!
+//! A complete file never changes again, but for those zeros, and is read by a map; the last one by positioned reads; the newest entries of
 //! active queues from memory, bounded in total.
 
 mod files;
@@ -17,6 +20,7 @@ mod restore;
 mod stored;
 mod survey;
 mod tail;
+mod trim;
 
 use crate::io::{LogIo, is_no_space};
 use files::Files;
@@ -28,7 +32,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use tail::Tail;
+use tail::{Found, Tail};
 use thiserror::Error;
 
 pub use flush::FlushStats;
@@ -121,7 +125,8 @@ impl From<QueueError> for io::Error {
 pub struct QueueSpan {
     /// The queue.
     pub at: TopicQueue,
-    /// Its minimum offset; files wholly below it are not needed.
+    /// Its minimum offset; files wholly below it are not needed. Of a running store: the first offset that has an entry, carried
+    /// or not.
     pub first: QueueOffset,
     /// Its next offset.
     pub end: QueueOffset,
@@ -201,19 +206,20 @@ impl QueueStore {
         let mut done = 0;
         while done < max {
             let from = from.0 + done as u64;
-            let (to, flushed) = {
-                let mut tail = queue.tail.lock();
-                if from < tail.start || from >= tail.end() {
-                    break;
+            done += match self.look(&queue, from, max - done, out) {
+                Found::Nothing => break,
+                Found::Copied(count) => count,
+                Found::InFiles { .. } => {
+                    // Looks again: only what is found from now on stays in files until it is read. Who reads from memory
+                    // waits for nobody.
+                    let reading = self.inner.files.reading();
+                    match self.look(&queue, from, max - done, out) {
+                        Found::Nothing => break,
+                        Found::Copied(count) => count,
+                        Found::InFiles { to, flushed } => reading.read(at, from, to, flushed, out)?,
+                    }
                 }
-                if from >= tail.first() {
-                    tail.used = self.tick();
-                    done += tail.copy(from, max - done, out);
-                    break;
-                }
-                (tail.first().min(from + (max - done) as u64), tail.flushed)
             };
-            done += self.inner.files.read(at, from, to, flushed, out)?;
         }
         Ok(done)
     }
@@ -229,15 +235,25 @@ impl QueueStore {
         let Some(queue) = self.queue(at) else {
             return Some(0);
         };
+        let mut done = 0;
+        while done < max {
+            done += match self.look(&queue, from.0 + done as u64, max - done, out) {
+                Found::Nothing => break,
+                Found::Copied(count) => count,
+                Found::InFiles { .. } if done == 0 => return None,
+                Found::InFiles { .. } => break,
+            };
+        }
+        Some(done)
+    }
+
+    fn look(&self, queue: &Queue, from: u64, max: usize, out: &mut Vec<QueueEntry>) -> Found {
         let mut tail = queue.tail.lock();
-        if from.0 < tail.start || from.0 >= tail.end() {
-            return Some(0);
+        let found = tail.find(from, max, out);
+        if let Found::Copied(_) = found {
+            tail.used = self.tick();
         }
-        if from.0 < tail.first() {
-            return None;
-        }
-        tail.used = self.tick();
-        Some(tail.copy(from.0, max, out))
+        found
     }
 
     /// The first offset that is read without IO for now; the end if none is.
@@ -256,8 +272,18 @@ impl QueueStore {
 
     /// The first offset whose entry was put at `time` or later; the end if none was. May block on IO.
     pub fn find_by_time(&self, at: TopicQueue, time: TimeMs) -> io::Result<QueueOffset> {
-        let span = self.span(at);
-        let (mut low, mut high) = (span.first.0, span.end.0);
+        let (carried, mut low, mut high) = {
+            let Some(queue) = self.queue(at) else {
+                return Ok(QueueOffset(0));
+            };
+            let tail = queue.tail.lock();
+            let mut below = tail.carried.range(..tail.start);
+            let carried = below.find(|(_, entry)| entry.put_ms >= time);
+            (carried.map(|(offset, _)| *offset), tail.start, tail.end())
+        };
+        if let Some(offset) = carried {
+            return Ok(QueueOffset(offset));
+        }
         let mut entry = Vec::with_capacity(1);
         while low < high {
             let middle = low + (high - low) / 2;
@@ -270,6 +296,32 @@ impl QueueStore {
             }
         }
         Ok(QueueOffset(low))
+    }
+
+    /// The first offset from `from` on that has an entry; the queue's end if there is none.
+    pub fn next(&self, at: TopicQueue, from: QueueOffset) -> QueueOffset {
+        let queue = self.queue(at);
+        QueueOffset(queue.map_or(0, |queue| queue.tail.lock().next(from.0)))
+    }
+
+    /// The message at this offset has this entry from now on, whatever the queue's own entry says.
+    pub fn carry(&self, at: TopicQueue, offset: QueueOffset, entry: QueueEntry) {
+        let queue = self.queue(at).unwrap_or_else(|| self.add(at));
+        queue.tail.lock().carried.insert(offset.0, entry);
+    }
+
+    /// A carried message is gone.
+    pub fn drop_carried(&self, at: TopicQueue, offset: QueueOffset) {
+        if let Some(queue) = self.queue(at) {
+            queue.tail.lock().carried.remove(&offset.0);
+        }
+    }
+
+    /// From now on the queue has nothing below `first` but what was carried. Files go by [`QueueStore::trim_files`].
+    pub fn begin_at(&self, at: TopicQueue, first: QueueOffset) {
+        let queue = self.queue(at).unwrap_or_else(|| self.add(at));
+        let mut tail = queue.tail.lock();
+        tail.start = tail.start.max(first.0);
     }
 
     /// Entries in memory that are in no file yet.
@@ -317,7 +369,7 @@ impl Queue {
         let tail = self.tail.lock();
         QueueSpan {
             at: self.at,
-            first: QueueOffset(tail.start),
+            first: QueueOffset(tail.least()),
             end: QueueOffset(tail.end()),
         }
     }

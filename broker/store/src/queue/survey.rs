@@ -38,9 +38,9 @@ pub(crate) struct QueueSums {
 }
 
 impl QueueSums {
-    pub(crate) fn new(ends: &[(TopicQueue, QueueOffset)]) -> Self {
+    pub(crate) fn new(spans: &[QueueSpan]) -> Self {
         Self {
-            ends: ends.iter().map(|(at, end)| (*at, end.0)).collect(),
+            ends: spans.iter().map(|span| (span.at, span.end.0)).collect(),
             ..Self::default()
         }
     }
@@ -65,12 +65,12 @@ impl QueueSums {
     }
 }
 
-/// Looks at the `queue` folder. `ends` are the ends of all queues as the newest checkpoint counts them, `sums` what the log
+/// Looks at the `queue` folder. `spans` are where all queues begin and end as the newest checkpoint counts them, `sums` what the log
 /// gives up to there.
 pub(crate) fn survey(
     io: &Arc<dyn LogIo>,
     dir: &Path,
-    ends: Option<&[(TopicQueue, QueueOffset)]>,
+    spans: Option<&[QueueSpan]>,
     sums: Option<&QueueSums>,
     everything: bool,
     findings: &mut Findings,
@@ -83,17 +83,17 @@ pub(crate) fn survey(
             "damage was found in use: the next start makes all queue files again",
         );
     }
-    let span = |(at, end): &(TopicQueue, QueueOffset)| QueueSpan {
-        at: *at,
-        end: *end,
-        ..QueueSpan::default()
-    };
-    let counted = ends.map(|ends| needed(&ends.iter().map(span).collect::<Vec<_>>()));
+    let counted = spans.map(needed);
+    let firsts: HashMap<_, _> = spans
+        .unwrap_or_default()
+        .iter()
+        .map(|span| (span.at, span.first.0))
+        .collect();
     let mut found = files.all()?;
     found.sort_unstable();
     let mut queues: BTreeMap<TopicQueue, QueueSurvey> = BTreeMap::new();
-    for (at, end) in ends.unwrap_or_default() {
-        queues.insert(*at, empty(*at, *end));
+    for span in spans.unwrap_or_default() {
+        queues.insert(span.at, empty(span.at, span.end));
     }
     for key in &found {
         let counts = |counted: &BTreeMap<FileKey, u64>| counted.get(key).copied().unwrap_or(0);
@@ -110,9 +110,11 @@ pub(crate) fn survey(
             .or_insert_with(|| empty(key.at, QueueOffset(0)));
         let bytes = measure(&files, *key, wanted, queue, findings)?;
         if everything {
+            let first = firsts.get(&key.at).copied();
+            let is_trimmed = first.is_some_and(|first| first > key.first);
             let sum = sums.and_then(|sums| sums.files.get(key));
-            let sum = sum.filter(|_| wanted == Some(bytes)).copied();
-            check(&files, *key, bytes, sum, findings)?;
+            let sum = sum.filter(|_| wanted == Some(bytes) && !is_trimmed).copied();
+            check(&files, *key, bytes, first, sum, findings)?;
         }
     }
     let all = counted.iter().flat_map(BTreeMap::keys);
@@ -167,11 +169,13 @@ fn empty(at: TopicQueue, end: QueueOffset) -> QueueSurvey {
     }
 }
 
-/// Checks the entries in the first `bytes` of a file, each by its checksum, and all together by what the log gives.
+/// Checks the entries in the first `bytes` of a file, each by its checksum, and all together by what the log gives. Those before
+/// the queue's `first` mean nothing; where that is not known, zeros at the file's start mean nothing.
 fn check(
     files: &Files,
     key: FileKey,
     bytes: u64,
+    first: Option<u64>,
     sum: Option<u32>,
     findings: &mut Findings,
 ) -> Result<(), QueueError> {
@@ -180,13 +184,18 @@ fn check(
     let file = files.io.open_read(&path).map_err(failed)?;
     let entries = bytes / ENTRY_BYTES as u64;
     let (mut crc, mut sound, mut at) = (0, true, 0);
+    let mut begun = false;
     while at < entries {
         let some = PIECE_ENTRIES.min(entries - at);
         let mut piece = vec![0; some as usize * ENTRY_BYTES];
         read_exact_at(&*file, &mut piece, at * ENTRY_BYTES as u64).map_err(failed)?;
         crc = crc32c::crc32c_append(crc, &piece);
         for (offset, entry) in (at..).zip(piece.chunks(ENTRY_BYTES)) {
-            if stored::decode(key.at, key.first + offset, entry).is_none() {
+            begun |= match first {
+                Some(first) => key.first + offset >= first,
+                None => entry.iter().any(|byte| *byte != 0),
+            };
+            if begun && stored::decode(key.at, key.first + offset, entry).is_none() {
                 sound = false;
                 let what = format!("the entry of queue offset {} is damaged", key.first + offset);
                 findings.derived(&path, offset * ENTRY_BYTES as u64, what);

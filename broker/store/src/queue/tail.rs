@@ -1,4 +1,5 @@
-//! The newest entries of one queue, in memory: what is not in a file yet, and what is likely to be read.
+//! The newest entries of one queue, in memory: what is not in a file yet, and what is likely to be read; and the carried
+//! ones, whose records stand elsewhere than the queue's own entries say.
 //!
 //! ```text
 //! start ≤ first ≤ flushed ≤ end
@@ -9,11 +10,22 @@
 //! ```
 
 use sluice_core::entry::QueueEntry;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 /// Entries of a chunk. Chunks start at multiples of it, but for the first one in memory.
 pub(super) const CHUNK: u64 = 1024;
+
+/// What there is from an offset on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// No message.
+    Nothing,
+    /// This many entries, which were copied.
+    Copied(usize),
+    /// Entries in files, up to here; those below `flushed` are in files.
+    InFiles { to: u64, flushed: u64 },
+}
 
 #[derive(Debug)]
 pub(super) struct Tail {
@@ -21,6 +33,10 @@ pub(super) struct Tail {
     pub(super) flushed: u64,
     /// When the tail was last appended to or read, in ticks of the store.
     pub(super) used: u64,
+    /// Entries that go before the queue's own, and may lie below `start`.
+    pub(super) carried: BTreeMap<u64, QueueEntry>,
+    /// Below it nothing is left in files but zeros; the files below may be gone.
+    pub(super) cleared: u64,
     first: u64,
     sealed: VecDeque<Arc<Vec<QueueEntry>>>,
     open_base: u64,
@@ -28,12 +44,14 @@ pub(super) struct Tail {
 }
 
 impl Tail {
-    /// A queue whose entries below `end` are all in files.
+    /// A queue whose entries from `start` to `end` are all in files.
     pub(super) fn new(start: u64, end: u64) -> Self {
         Self {
             start,
             flushed: end,
             used: 0,
+            carried: BTreeMap::new(),
+            cleared: start,
             first: end,
             sealed: VecDeque::new(),
             open_base: end,
@@ -68,8 +86,52 @@ impl Tail {
         }
     }
 
+    /// The first offset that has an entry.
+    pub(super) fn least(&self) -> u64 {
+        let carried = self.carried.first_key_value();
+        carried.map_or(self.start, |(offset, _)| self.start.min(*offset))
+    }
+
+    /// The first offset from `from` on that has an entry; the end if there is none.
+    pub(super) fn next(&self, from: u64) -> u64 {
+        let own = from.max(self.start).min(self.end());
+        let carried = self.carried.range(from..).next();
+        carried.map_or(own, |(offset, _)| own.min(*offset))
+    }
+
+    /// Looks for up to `max` entries from `from` on, and copies them if they are in memory.
+    pub(super) fn find(&self, from: u64, max: usize, out: &mut Vec<QueueEntry>) -> Found {
+        let mut next = self
+            .carried
+            .range(from..)
+            .map(|(offset, entry)| (*offset, *entry))
+            .peekable();
+        let mut at = from;
+        while at - from < max as u64
+            && let Some((_, entry)) = next.next_if(|(offset, _)| *offset == at)
+        {
+            out.push(entry);
+            at += 1;
+        }
+        if at > from {
+            return Found::Copied((at - from) as usize);
+        }
+        if from < self.start || from >= self.end() || max == 0 {
+            return Found::Nothing;
+        }
+        let carried = next.peek().map_or(u64::MAX, |(offset, _)| *offset);
+        let to = from.saturating_add(max as u64).min(carried);
+        if from >= self.first {
+            return Found::Copied(self.copy(from, (to - from) as usize, out));
+        }
+        Found::InFiles {
+            to: self.first.min(to),
+            flushed: self.flushed,
+        }
+    }
+
     /// Copies up to `max` entries from `from` (at least `first`) on, and answers how many.
-    pub(super) fn copy(&self, from: u64, max: usize, out: &mut Vec<QueueEntry>) -> usize {
+    fn copy(&self, from: u64, max: usize, out: &mut Vec<QueueEntry>) -> usize {
         let to = self.end().min(from.saturating_add(max as u64));
         let mut at = from;
         while at < to {

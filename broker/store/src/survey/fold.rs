@@ -2,16 +2,14 @@
 //! and the index.
 
 use super::{Findings, Known, SurveyError};
-use crate::applier::index_record;
+use crate::applier::{SEGMENTS_INDEX_APART, index_command};
 use crate::checkpoint::{self, CheckpointError, root_path};
 use crate::index::RunSums;
 use crate::io::LogIo;
 use crate::log::{Frame, LogPosition, LogSurvey};
-use crate::queue::QueueSums;
-use sluice_core::command::Command;
+use crate::queue::{QueueSpan, QueueSums};
 use sluice_core::entry::QueueEntry;
 use sluice_core::ids::{GroupQueueId, LogIndex, PhysicalOffset, QueueOffset, TimeMs, TopicQueue};
-use sluice_core::record::Record;
 use sluice_core::state::{Changed, CommandAt, Done, Effects, LEVEL, Refused, ShardKey, State};
 use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
@@ -54,6 +52,12 @@ impl Effects for Derived {
     fn moved(&mut self, _: GroupQueueId) {}
 
     fn changed(&mut self, _: Changed) {}
+
+    fn carried(&mut self, _: TopicQueue, _: QueueOffset, _: &QueueEntry) {}
+
+    fn trimmed(&mut self, _: TopicQueue, _: QueueOffset) {}
+
+    fn dropped(&mut self, _: TopicQueue, _: QueueOffset) {}
 }
 
 impl Fold {
@@ -63,7 +67,7 @@ impl Fold {
         io: &Arc<dyn LogIo>,
         folder: &Path,
         checkpoints: VecDeque<LogPosition>,
-        spans: &[(TopicQueue, QueueOffset)],
+        spans: &[QueueSpan],
     ) -> Self {
         Self {
             io: Arc::clone(io),
@@ -79,13 +83,13 @@ impl Fold {
         }
     }
 
-    /// Applies a frame. `None` stands for frames that cannot be read: the fold ends.
+    /// Applies a frame, which may start a segment. `None` stands for frames that cannot be read: the fold ends.
     pub(super) fn frame(
         &mut self,
-        frame: Option<&Frame>,
+        frame: Option<(&Frame, bool)>,
         findings: &mut Findings,
     ) -> Result<(), SurveyError> {
-        let Some(frame) = frame else {
+        let Some((frame, starts_segment)) = frame else {
             self.state = None;
             self.begun = true;
             return Ok(());
@@ -97,6 +101,9 @@ impl Fold {
         let Some(mut state) = self.state.take() else {
             return Ok(());
         };
+        if starts_segment && state.level() >= SEGMENTS_INDEX_APART {
+            self.derived.runs.start_segment();
+        }
         for (place, physical, bytes) in frame.commands() {
             let at = CommandAt {
                 index: frame.index(),
@@ -104,7 +111,7 @@ impl Fold {
                 physical,
             };
             match state.apply(at, &bytes, &mut self.derived) {
-                Ok(Done::Appended(_)) => self.index(&state, physical, &bytes),
+                Ok(Done::Appended(_) | Done::Carried(_)) => self.index(&state, physical, &bytes),
                 Err(Refused::Level { asked, .. }) if asked > LEVEL => {
                     let what = format!(
                         "the log is of level {asked}, and this build knows {LEVEL}: derived files are not compared with it"
@@ -135,7 +142,7 @@ impl Fold {
         }
         let base = self.load(first.start(), findings)?;
         if let Some(base) = base {
-            self.derived.runs.begin_at(&base.index);
+            self.derived.runs.begin_at(&base.index.at_segment_start());
             self.state = Some(base.state);
         } else {
             findings.derived(
@@ -148,16 +155,8 @@ impl Fold {
     }
 
     fn index(&mut self, state: &State, physical: PhysicalOffset, command: &[u8]) {
-        let Ok((_, Command::Append(append))) = Command::decode(command) else {
-            return;
-        };
-        let Ok(record) = Record::parse(append.record) else {
-            return;
-        };
         let now = state.now();
-        index_record(&record, append.at.topic, |key| {
-            self.derived.runs.item(key, physical, now)
-        });
+        index_command(command, |key| self.derived.runs.item(key, physical, now));
     }
 
     fn load(&self, at: PhysicalOffset, findings: &mut Findings) -> Result<Option<Known>, SurveyError> {

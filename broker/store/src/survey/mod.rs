@@ -14,7 +14,7 @@ pub use crate::log::{LogSurvey, SegmentState, SegmentSurvey};
 pub use crate::queue::QueueSurvey;
 pub use findings::{Damage, Findings, Note};
 
-use crate::applier::tails;
+use crate::applier::spans;
 use crate::checkpoint::{self, CheckpointError, Loaded};
 use crate::checkpointer::Header;
 use crate::index::{self, IndexError, IndexPosition};
@@ -22,7 +22,7 @@ use crate::io::LogIo;
 use crate::log::{self, LogError, LogPosition};
 use crate::queue::{self, QueueError};
 use fold::Fold;
-use sluice_core::ids::TopicId;
+use sluice_core::ids::{PhysicalOffset, TopicId};
 use sluice_core::state::{RestoreError, ShardKey, State};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -81,7 +81,7 @@ pub fn survey(io: &Arc<dyn LogIo>, dir: &Path, depth: Depth) -> Result<Survey, S
     let folder = dir.join("checkpoint");
     let (checkpoints, newest) = checkpoint::survey(io, &folder, everything, &mut findings)?;
     let newest = newest.and_then(|loaded| known(&loaded, &folder, &mut findings));
-    let spans = newest.as_ref().map(|known| tails(&known.state));
+    let spans = newest.as_ref().map(|known| spans(&known.state));
 
     let whole = checkpoints.iter().filter(|checkpoint| checkpoint.whole);
     let mut fold = everything.then(|| {
@@ -121,10 +121,12 @@ pub fn survey(io: &Arc<dyn LogIo>, dir: &Path, depth: Depth) -> Result<Survey, S
         &mut findings,
     )?;
     let position = newest.as_ref().map(|known| &known.index);
+    let first_run = first_run(io, &folder, &log, position)?;
     let index = index::survey(
         io,
         &dir.join("index"),
         position,
+        first_run,
         sums.map(|sums| sums.1),
         everything,
         &mut findings,
@@ -138,6 +140,25 @@ pub fn survey(io: &Arc<dyn LogIo>, dir: &Path, depth: Depth) -> Result<Survey, S
         folded_to: folded.map(|folded| folded.position),
         findings,
     })
+}
+
+/// The index's first run: that of the checkpoint at the log's start. Where there is none, nothing is missed of the index.
+fn first_run(
+    io: &Arc<dyn LogIo>,
+    folder: &Path,
+    log: &LogSurvey,
+    newest: Option<&IndexPosition>,
+) -> Result<u64, SurveyError> {
+    if log.first.physical == PhysicalOffset(0) {
+        return Ok(0);
+    }
+    let base = match checkpoint::load_some(io, folder, log.first.physical, |_| false) {
+        Err(error @ CheckpointError::Io { .. }) if !error.is_not_found() => return Err(error.into()),
+        base => base.ok(),
+    };
+    let header = base.as_ref().and_then(|base| Header::decode(&base.header).ok());
+    let run = header.map(|header| header.index.at_segment_start().run);
+    Ok(run.or_else(|| newest.map(|at| at.run)).unwrap_or_default())
 }
 
 /// A checkpoint, understood.

@@ -66,6 +66,7 @@ impl Driver {
             queues: QUEUES + self.dice.roll(u64::from(QUEUES_MAX - QUEUES) + 1) as u32,
             types: Types::ALL,
             closed: self.dice.roll(6) == 0,
+            retention_hours: 0,
         };
         PutTopic {
             spec,
@@ -81,6 +82,7 @@ impl Driver {
             queues: 1 + self.dice.roll(3) as u32,
             types: Types::ALL,
             closed: false,
+            retention_hours: 0,
         };
         PutTopic {
             spec,

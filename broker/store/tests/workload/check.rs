@@ -5,7 +5,8 @@ use sluice_core::ids::{QueueId, QueueOffset, TopicQueue};
 use sluice_store::Store;
 use std::collections::BTreeMap;
 
-/// Whether everything that `memory` was told still holds in `store`, and nothing is there that nobody sent.
+/// Whether everything that `memory` was told still holds in `store`, but for what retention took, and nothing is there that
+/// nobody sent.
 pub fn check(store: &Store, memory: &Memory) {
     let mut found = BTreeMap::new();
     for topic in store.tables().all_topics() {
@@ -15,27 +16,30 @@ pub fn check(store: &Store, memory: &Memory) {
                 queue,
             };
             let tail = topic.tail(queue).unwrap();
-            let mut entries = Vec::new();
-            store
-                .queues()
-                .read(at, QueueOffset(0), tail.0 as usize, &mut entries)
-                .unwrap();
-            assert_eq!(
-                entries.len() as u64,
-                tail.0,
-                "every offset of {at:?} has an entry"
-            );
-            for (offset, entry) in entries.iter().enumerate() {
-                let command = store.reader().read_command(entry.physical, entry.size).unwrap();
-                let record = &command[sluice_core::command::APPEND_RECORD_AT..];
+            let gone = store.tables().gone(at);
+            for offset in (0..tail.0)
+                .filter(|offset| !gone.contains(*offset))
+                .map(QueueOffset)
+            {
+                let mut entries = Vec::new();
+                store.queues().read(at, offset, 1, &mut entries).unwrap();
+                assert_eq!(entries.len(), 1, "{offset} of {at:?} has an entry");
+                let command = store
+                    .reader()
+                    .read_command(entries[0].physical, entries[0].size)
+                    .unwrap();
+                let record = sluice_core::command::record_of(&command).unwrap();
                 let record = sluice_core::record::Record::parse(record).unwrap();
-                found.insert((at, QueueOffset(offset as u64)), record.body.to_vec());
+                found.insert((at, offset), record.body.to_vec());
             }
         }
     }
     for (place, body) in &memory.acknowledged {
         let topic = place.0.topic;
         if memory.deletions.contains(&topic) && store.tables().topic_by_id(topic).is_none() {
+            continue;
+        }
+        if store.tables().gone(place.0).contains(place.1.0) {
             continue;
         }
         assert_eq!(found.get(place), Some(body), "acknowledged at {place:?}");

@@ -3,6 +3,7 @@
 
 mod administer;
 mod check;
+mod retain;
 
 pub use check::check;
 
@@ -94,7 +95,7 @@ enum Asked {
 }
 
 /// Everything that the store has answered, and what it was asked besides.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Memory {
     pub acknowledged: BTreeMap<(TopicQueue, QueueOffset), Vec<u8>>,
     pub unknown: Vec<Sent>,
@@ -164,7 +165,7 @@ impl Driver {
         }
     }
 
-    fn ask(&self, batch: Batch) -> Option<Results> {
+    pub fn ask(&self, batch: Batch) -> Option<Results> {
         match self.wait(&self.start(batch))? {
             Outcome::Applied(results) => Some(results),
             _ => None,
@@ -196,6 +197,26 @@ impl Driver {
             self.ask([subscribe.encode(self.now)].into_iter().collect())?;
         }
         Some(())
+    }
+
+    /// The time of the next commands.
+    pub fn now(&self) -> u64 {
+        self.now
+    }
+
+    /// Sends one message; answers its offset.
+    pub fn send_one(&mut self, at: TopicQueue, body_max: u64) -> Option<QueueOffset> {
+        let (asked, batch) = self.send_to(at, body_max);
+        let outcome = self.wait(&self.start(batch))?;
+        let offset = match &outcome {
+            Outcome::Applied(results) => match results.first() {
+                Some(Ok(Done::Appended(offset))) => *offset,
+                other => panic!("an offset, not {other:?}"),
+            },
+            other => panic!("applied, not {other:?}"),
+        };
+        self.learn(asked, outcome);
+        Some(offset)
     }
 
     /// The next commands come this much later.

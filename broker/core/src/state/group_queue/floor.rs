@@ -3,6 +3,7 @@
 use super::GroupQueue;
 use crate::command::Target;
 use crate::ids::{QueueOffset, TimeMs};
+use crate::state::RangeSet;
 
 /// What moving a group in a queue does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -20,8 +21,9 @@ pub struct FloorMove {
 }
 
 impl GroupQueue {
-    /// What moving to `target` does at `now`, with `tail` the offset behind the queue's last message.
-    pub fn floor_move(&self, target: Target, tail: QueueOffset, now: TimeMs) -> FloorMove {
+    /// What moving to `target` does at `now`, with `tail` the offset behind the queue's last message, and `gone` what
+    /// retention has taken away.
+    pub fn floor_move(&self, target: Target, tail: QueueOffset, gone: &RangeSet, now: TimeMs) -> FloorMove {
         let from = self.floor();
         let held = |below: u64| {
             let held = self.pending.range(..below);
@@ -30,9 +32,10 @@ impl GroupQueue {
         match self.floor_of(target, tail) {
             to if goes_back(target, to, self.floor) => FloorMove {
                 from,
-                to: QueueOffset(to),
+                to: QueueOffset(gone.end_of(to).unwrap_or(to)),
                 skipped: 0,
-                repeated: self.floor - to + self.settled.len(),
+                // What is gone counts as done, and does not come again.
+                repeated: self.floor - to + self.settled.len() - (gone.len() - gone.len_below(to)),
                 voided: held(u64::MAX),
             },
             to => FloorMove {
@@ -52,21 +55,22 @@ impl GroupQueue {
         &mut self,
         target: Target,
         tail: QueueOffset,
+        gone: &RangeSet,
         now: TimeMs,
     ) -> FloorMove {
-        let done = self.floor_move(target, tail, now);
+        let done = self.floor_move(target, tail, gone, now);
         let to = self.floor_of(target, tail);
         let back = goes_back(target, to, self.floor);
         let end = if back { u64::MAX } else { to };
-        let gone: Vec<u64> = self.pending.range(..end).map(|(offset, _)| *offset).collect();
-        gone.into_iter().for_each(|offset| self.forget(offset));
+        let void: Vec<u64> = self.pending.range(..end).map(|(offset, _)| *offset).collect();
+        void.into_iter().for_each(|offset| self.forget(offset));
         self.settled.remove_below(end);
         self.floor = to;
         if back {
             // Comes round after four billion moves: no choice is that old.
             self.standing.moves = self.standing.moves.wrapping_add(1);
         }
-        self.raise_floor();
+        self.begin_behind(gone);
         debug_assert_eq!(done.to, self.floor());
         done
     }

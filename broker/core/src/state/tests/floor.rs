@@ -8,7 +8,9 @@ fn move_to(bench: &mut Bench, target: Target) -> FloorMove {
     let preview = {
         let topic = bench.state.tables().topic_by_id(id.at.topic).unwrap();
         let tail = topic.tail(id.at.queue).unwrap();
-        bench.queue().floor_move(target, tail, bench.state.now())
+        bench
+            .queue()
+            .floor_move(target, tail, &RangeSet::default(), bench.state.now())
     };
     let command = SetFloor { id, target, epoch };
     match bench.run(command.encode(bench.clock)) {

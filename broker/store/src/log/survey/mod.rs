@@ -67,8 +67,9 @@ pub struct SegmentSurvey {
     pub times: Option<(TimeMs, TimeMs)>,
 }
 
-/// Is called with each frame in order, and with `None` where there is one that cannot be read.
-pub(crate) type Visit<'a> = dyn FnMut(Option<&Frame>, &mut Findings) + 'a;
+/// Is called with each frame in order, and whether a segment starts with it; with `None` where there is one that cannot be
+/// read.
+pub(crate) type Visit<'a> = dyn FnMut(Option<(&Frame, bool)>, &mut Findings) + 'a;
 
 /// Reads the log in the folder of a broker.
 pub(crate) fn survey(

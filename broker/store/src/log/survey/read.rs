@@ -186,7 +186,8 @@ impl<'a, 'v> Reading<'a, 'v> {
                 .map_or(header.physical, |(_, physical, _)| physical);
             self.gap(&segment.path, segment.file_offset(command), error.to_string());
         } else {
-            (self.visit)(Some(frame), self.findings);
+            let starts_segment = frame.start() == segment.base();
+            (self.visit)(Some((frame, starts_segment)), self.findings);
         }
         survey.count(frame);
         self.is_known = true;

@@ -1,0 +1,171 @@
+//! Retention as the configuration has it: what waits in the part that goes is delivered, pulled and found like any other.
+
+use super::*;
+use crate::config::LiveValues;
+use crate::engine::find::Finder;
+use sluice_core::command::{PutTopic, Terms, TopicSpec};
+use sluice_core::ids::{PhysicalOffset, QueueOffset};
+use sluice_core::record::{property, put_property};
+
+const BODY: usize = 16_000;
+
+/// A segment is 256 KiB, and as much log is kept as fits four.
+async fn small() -> Fixture {
+    let setup = Setup {
+        segment_bytes: 256 << 10,
+        ring_bytes: 1 << 20,
+        ..Setup::default()
+    };
+    let at = setup.make().await;
+    assert!(at.receive().await.is_empty(), "the first receive subscribes");
+    at
+}
+
+impl Fixture {
+    async fn send_with_id(&self, id: &str) {
+        let mut properties = Vec::new();
+        put_property(&mut properties, property::MESSAGE_ID, id);
+        let outgoing = Outgoing {
+            properties: &properties,
+            ..files::outgoing(id, None)
+        };
+        self.engine.send(&self.topic, QueueId(0), outgoing).await.unwrap();
+    }
+
+    /// A topic whose messages are kept for a year.
+    async fn kept_topic(&self) -> Arc<Topic> {
+        let spec = TopicSpec {
+            name: "kept".to_owned(),
+            queues: 1,
+            types: Types::ALL,
+            closed: false,
+            retention_hours: 365 * 24,
+        };
+        let put = PutTopic {
+            spec,
+            keep_queues: false,
+            terms: Terms::default(),
+        };
+        self.engine.put_topic(put).await.unwrap();
+        self.engine.tables().topic("kept").unwrap()
+    }
+
+    fn log_start(&self) -> PhysicalOffset {
+        self.engine.store().log().start()
+    }
+
+    /// Sends until checkpoints have brought it about.
+    async fn send_until(&self, is_so: impl Fn(&Store) -> bool) {
+        let begun = std::time::Instant::now();
+        while !is_so(self.engine.store()) {
+            assert!(begun.elapsed() < Duration::from_secs(60), "it never is so");
+            self.send("one more", None).await;
+        }
+    }
+
+    /// Fills twenty segments with messages that nobody reads.
+    async fn fill(&self) {
+        let body = "x".repeat(BODY);
+        while self.engine.store().log().segments() < 20 {
+            self.send(&body, None).await;
+        }
+        self.engine.store().set_checkpoint_policy(CheckpointPolicy {
+            bytes: 1,
+            every: Duration::from_secs(3600),
+        });
+        let kept = |store: &Store| store.trim_points().last().map(|point| point.at);
+        let before = kept(self.engine.store());
+        self.send_until(|store| kept(store) > before || kept(store).is_some_and(|at| at.0 > 4_000_000))
+            .await;
+    }
+
+    /// Retention, and then checkpoints until its files are gone.
+    async fn retain(&self) -> sluice_store::retention::Ran {
+        let values = LiveValues {
+            retention_bytes: Some(1 << 20),
+            ..self.engine.live().values().as_ref().clone()
+        };
+        let engine = Arc::clone(&self.engine);
+        let looked = tokio::task::spawn_blocking(move || crate::retention::look(&engine, &values));
+        let ran = looked.await.unwrap().unwrap();
+        let start = ran.start.expect("the log begins later");
+        self.send_until(|store| store.log().start() == start).await;
+        ran
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_waits_in_the_part_that_goes_is_delivered_pulled_and_found() {
+    let at = small().await;
+    for id in ["done", "waits", "buried", "unread"] {
+        at.send_with_id(id).await;
+    }
+    let ask = Receive {
+        max: 3,
+        auto_renew: false,
+        ..at.ask(Duration::ZERO)
+    };
+    let got = at.take(ask).await;
+    assert_eq!(bodies(&got), ["done", "waits", "buried"]);
+    assert!(at.settle(&got[0], Change::Done).await);
+    at.engine
+        .dead_letter(got[2].id, got[2].offset, got[2].delivery)
+        .await
+        .unwrap();
+    let kept = at.kept_topic().await;
+    at.engine
+        .send(&kept, QueueId(0), files::outgoing("kept", None))
+        .await
+        .unwrap();
+    assert_eq!(at.log_start(), PhysicalOffset(0));
+    at.fill().await;
+    let ran = at.retain().await;
+    assert_eq!((ran.carried.0, ran.blocked), (3, false), "{ran:?}");
+    assert!(ran.expired > 100);
+    assert!(at.engine.store().log().segments() < 8);
+
+    // It comes again, and those that are unread behind it; what was not carried does not.
+    at.pass(60_001);
+    let again = at.receive().await;
+    assert_eq!((again[0].offset, again[0].attempt), (QueueOffset(1), 2));
+    assert_eq!(bodies(&again[..1]), ["waits"]);
+    assert!(again[1].offset > QueueOffset(100));
+    assert!(again.iter().all(|message| message.offset != QueueOffset(3)));
+
+    // A pull finds it where it was, and goes on behind what is gone.
+    let pull = |offset| Pull {
+        topic: Arc::clone(&at.topic),
+        queue: QueueId(0),
+        offset,
+        client: Arc::from("puller"),
+        filter: Arc::default(),
+        max: 2,
+        deadline: Instant::now(),
+    };
+    let kept = Pull {
+        topic: kept,
+        ..pull(0)
+    };
+    let pulled = at.engine.pull(kept).await.unwrap();
+    assert_eq!(pulled.messages[0].body().unwrap().as_ref(), b"kept");
+    let pulled = at.engine.pull(pull(1)).await.unwrap();
+    let offsets: Vec<QueueOffset> = pulled.messages.iter().map(|found| found.offset).collect();
+    assert_eq!(offsets, [QueueOffset(1)]);
+    let pulled = at.engine.pull(pull(pulled.next.0 as i64)).await.unwrap();
+    assert_eq!(pulled.messages.len(), 2);
+    assert!(at.engine.pull(pull(0)).await.is_err(), "the queue begins later");
+
+    // By its id it is found as ever, and what has gone is not.
+    let finder = Finder::new(&at.engine);
+    let found = finder.by_id("waits", None).await.unwrap();
+    assert_eq!((found.topic.id, found.offset), (at.topic.id, QueueOffset(1)));
+    assert!(finder.by_id("unread", None).await.is_err());
+
+    // The dead letter waits for whoever reads it.
+    let letters = dead_letter_topic("g");
+    let found = finder.by_id("buried", Some(&letters)).await.unwrap();
+    assert_eq!(
+        (found.offset, found.body().unwrap().as_ref()),
+        (QueueOffset(0), &b"buried"[..])
+    );
+}

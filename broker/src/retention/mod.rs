@@ -1,0 +1,128 @@
+//! Retention as the configuration has it: every few seconds a look whether the log keeps more than is asked for.
+
+use crate::config::LiveValues;
+use crate::engine::Engine;
+use sluice_core::command::EncodedCommand;
+use sluice_core::log::{Outcome, ReplicatedLog};
+use sluice_core::state::Tables;
+use sluice_store::Store;
+use sluice_store::retention::{Propose, Ran, RetentionError, Run, Settings};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::sync_channel;
+use std::time::Duration;
+
+const HOUR_MS: u64 = 3_600_000;
+/// Between two looks.
+const EVERY: Duration = Duration::from_secs(10);
+/// Between two looks where too much of what should go waits: each reads what waits.
+const EVERY_BLOCKED: Duration = Duration::from_secs(120);
+
+/// What retention did since the start.
+#[derive(Debug, Default)]
+pub struct RetentionStats {
+    blocked: AtomicBool,
+    records: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl RetentionStats {
+    /// Whether more should go, and does not, for too much of it waits.
+    pub fn is_blocked(&self) -> bool {
+        self.blocked.load(Ordering::Relaxed)
+    }
+
+    /// Records that were written again because their messages waited, and their bytes.
+    pub fn carried(&self) -> (u64, u64) {
+        (
+            self.records.load(Ordering::Relaxed),
+            self.bytes.load(Ordering::Relaxed),
+        )
+    }
+
+    fn add(&self, ran: &Ran) {
+        if ran.blocked && !self.blocked.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                "the log keeps more than it should: more than half of what should go waits for consumers, is dead-lettered, or is kept longer"
+            );
+        }
+        self.blocked.store(ran.blocked, Ordering::Relaxed);
+        self.records.fetch_add(ran.carried.0, Ordering::Relaxed);
+        self.bytes.fetch_add(ran.carried.1, Ordering::Relaxed);
+    }
+}
+
+/// What the values and the topics' own come to.
+pub fn settings(values: &LiveValues, tables: &Tables) -> Settings {
+    let topics = tables.all_topics();
+    let own = topics.iter().filter(|topic| topic.spec.retention_hours > 0);
+    Settings {
+        keep_ms: Some(values.retention.as_millis() as u64),
+        keep_bytes: values.retention_bytes,
+        longer: own
+            .map(|topic| (topic.id, u64::from(topic.spec.retention_hours) * HOUR_MS))
+            .collect(),
+    }
+}
+
+/// The engine's log, for a thread that may block.
+struct Log<'a>(&'a Store);
+
+impl Propose for Log<'_> {
+    fn propose(&self, commands: Vec<EncodedCommand>) -> Outcome {
+        let (answer, answered) = sync_channel(1);
+        let done = Box::new(move |outcome| drop(answer.send(outcome)));
+        self.0.log().propose(commands.into_iter().collect(), done);
+        // Whoever drops the question unanswered does not know.
+        answered.recv().unwrap_or(Outcome::Unknown)
+    }
+}
+
+/// One look. Blocks on the disk and on the log.
+pub(crate) fn look(engine: &Engine, values: &LiveValues) -> Result<Ran, RetentionError> {
+    let store = engine.store();
+    let (settings, log) = (settings(values, store.tables()), Log(store));
+    Run {
+        store,
+        log,
+        settings: &settings,
+        now: engine.now(),
+    }
+    .run()
+}
+
+/// Follows the configuration for as long as the process lives.
+pub async fn follow(engine: Arc<Engine>) {
+    let live = Arc::clone(engine.live());
+    let mut changes = live.subscribe();
+    loop {
+        let (looker, values) = (Arc::clone(&engine), Arc::clone(&live.values()));
+        let looked = tokio::task::spawn_blocking(move || look(&looker, &values)).await;
+        match looked {
+            Ok(Ok(ran)) => {
+                if let Some(start) = ran.start {
+                    let (records, bytes) = ran.carried;
+                    tracing::info!(
+                        start = start.0,
+                        expired = ran.expired,
+                        records,
+                        bytes,
+                        "the log is to begin later"
+                    );
+                }
+                engine.retention().add(&ran);
+            }
+            Ok(Err(error)) => tracing::warn!(%error, "retention goes on at the next look"),
+            // Only a panic, or the runtime's end.
+            Err(error) => tracing::error!(%error, "retention has failed"),
+        }
+        let wait = if engine.retention().is_blocked() {
+            EVERY_BLOCKED
+        } else {
+            EVERY
+        };
+        if let Ok(Err(_)) = tokio::time::timeout(wait, changes.changed()).await {
+            return;
+        }
+    }
+}

@@ -1,0 +1,276 @@
+//! Retention: decides how far the log goes, writes again what waits there, and has it begin later.
+//!
+//! In this order, each step a command that is applied before the next one is proposed:
+//! 1. links are closed up to where the log is to begin, so that none is made any more to what leaves;
+//! 2. what waits there is looked for, and carried, a bounded piece at a time;
+//! 3. queues begin where they ended at that place, and the log there.
+//!
+//! The checkpoint that follows takes the files away. Whoever stops in between has lost nothing; the next run begins anew.
+//! A place that starts to wait after the look is not carried: it was to expire in any case, and is counted if it does.
+
+mod decide;
+mod waiting;
+
+pub use decide::{Log, Settings};
+pub use waiting::{Record, Waiting};
+
+use crate::checkpointer::TrimPoint;
+use crate::log::ReadError;
+use crate::store::{Store, StoreError};
+use sluice_core::codec::Malformed;
+use sluice_core::command::{Command, EncodedCommand, Minimum, NewCarry, Trim};
+use sluice_core::ids::{PhysicalOffset, QueueOffset, TimeMs, TopicId, TopicQueue};
+use sluice_core::limits;
+use sluice_core::log::{NotProposed, Outcome, Results};
+use sluice_core::state::{Done, Refused};
+use std::io;
+use thiserror::Error;
+
+/// Records carried in one proposal, and bytes of them, unless one alone is larger.
+const AT_A_TIME: (usize, usize) = (64, 256 * 1024);
+
+/// Why a run ended early. Nothing is lost: the next one begins anew.
+#[derive(Debug, Error)]
+pub enum RetentionError {
+    /// A checkpoint, on which the log was to begin, could not be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Queue entries could not be read.
+    #[error("queue entries cannot be read: {0}")]
+    Entries(#[source] io::Error),
+    /// The log does not take commands at the moment.
+    #[error("the log does not take the commands of retention: {0}")]
+    NotTaken(NotProposed),
+    /// A command was refused.
+    #[error("a command of retention was refused: {0}")]
+    Refused(#[from] Refused),
+    /// Nobody knows what became of a command.
+    #[error("nobody knows what became of a command of retention")]
+    Unknown,
+}
+
+/// Proposes commands and waits until they are applied.
+pub trait Propose {
+    /// What became of the commands, which all belong together.
+    fn propose(&self, commands: Vec<EncodedCommand>) -> Outcome;
+}
+
+/// What a run did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ran {
+    /// Where the log begins now, if that is later than before.
+    pub start: Option<PhysicalOffset>,
+    /// Records that were carried, and their bytes.
+    pub carried: (u64, u64),
+    /// Messages that groups had not done, each counted once a group.
+    pub expired: u64,
+    /// Whether more should go, and does not, for too much of it waits.
+    pub blocked: bool,
+}
+
+/// One run over a store.
+pub struct Run<'a, P> {
+    /// The store.
+    pub store: &'a Store,
+    /// Where commands go.
+    pub log: P,
+    /// What is asked for.
+    pub settings: &'a Settings,
+    /// The proposer's time.
+    pub now: TimeMs,
+}
+
+impl<P: Propose> Run<'_, P> {
+    /// Gives up what need not be kept. Blocks on the disk and on the log.
+    pub fn run(&self) -> Result<Ran, RetentionError> {
+        let (log, mut ran) = (self.look_at_log(), Ran::default());
+        let bounds = self.store.tables().bounds();
+        let wanted = log.wanted(self.settings, self.now);
+        let point = match wanted {
+            // A look before anything is closed: it may not be worth it.
+            Some(wanted) => self.worth_it(&log, wanted)?.map(|(point, _)| point),
+            None => None,
+        };
+        ran.blocked = point != wanted;
+        let Some(point) = point else {
+            if bounds.links_from > bounds.start {
+                // What an earlier run has closed and not finished.
+                self.trim(bounds.start, bounds.start, Vec::new())?;
+            }
+            return Ok(ran);
+        };
+        self.trim(bounds.start, point.at, Vec::new())?;
+        let gone = self.give_up(&log, point, &mut ran);
+        if !matches!(gone, Ok(true)) {
+            // Dead letters must not wait for the next run.
+            self.trim(bounds.start, bounds.start, Vec::new())?;
+        }
+        ran.blocked |= !gone?;
+        Ok(ran)
+    }
+
+    /// With links closed: carries what waits, and has the log begin later. `false` if it is not worth it after all.
+    fn give_up(&self, log: &Log, point: TrimPoint, ran: &mut Ran) -> Result<bool, RetentionError> {
+        let Some((point, waiting)) = self.worth_it(log, point)? else {
+            return Ok(false);
+        };
+        let ends = self.store.ends_at(point.at)?;
+        self.carry(&waiting, point.at, ran)?;
+        ran.expired = self.begin_at(point.at, &ends)?;
+        ran.start = Some(point.at);
+        Ok(true)
+    }
+
+    fn look_at_log(&self) -> Log {
+        let start = self.store.tables().bounds().start;
+        let mut points = self.store.trim_points();
+        points.retain(|point| point.at > start);
+        Log {
+            start: start.max(self.store.log().start()),
+            end: self.store.log().positions().written(),
+            points,
+        }
+    }
+
+    /// The last place up to `wanted` that is worth it, and what waits before it.
+    fn worth_it(&self, log: &Log, wanted: TrimPoint) -> Result<Option<(TrimPoint, Waiting)>, RetentionError> {
+        let ends = self.store.ends_at(wanted.at)?;
+        let waiting = Waiting::look(self.store, self.settings, wanted.at, &ends, self.now)?;
+        let new = waiting.new_places(self.store.tables());
+        if self.store.tables().carried_len() + new > limits::CARRIED_MAX {
+            return Ok(None);
+        }
+        let complete = log
+            .points
+            .iter()
+            .rfind(|point| point.at <= waiting.below.min(wanted.at));
+        let Some(point) = complete.and_then(|complete| log.affordable(*complete, waiting.sizes())) else {
+            return Ok(None);
+        };
+        if point == wanted {
+            return Ok(Some((point, waiting)));
+        }
+        // Where queues end is another there, and so what waits.
+        let ends = self.store.ends_at(point.at)?;
+        let waiting = Waiting::look(self.store, self.settings, point.at, &ends, self.now)?;
+        let still = log.affordable(point, waiting.sizes()) == Some(point) && waiting.below >= point.at;
+        Ok(still.then_some((point, waiting)))
+    }
+
+    fn carry(&self, waiting: &Waiting, below: PhysicalOffset, ran: &mut Ran) -> Result<(), RetentionError> {
+        let most = AT_A_TIME.1.min(self.store.log().command_bytes_max());
+        let (mut batch, mut bytes) = (Vec::new(), 0);
+        for (old, record) in waiting.records.range(..below) {
+            let carries = match self.carries(*old, record) {
+                Ok(carries) => carries,
+                Err(error) => {
+                    tracing::error!(offset = old.0, %error, "a message that waits cannot be read, and is not kept");
+                    continue;
+                }
+            };
+            ran.carried.0 += 1;
+            for carry in carries {
+                if batch.len() >= AT_A_TIME.0 || bytes + carry.len() > most && !batch.is_empty() {
+                    self.propose(std::mem::take(&mut batch))?;
+                    bytes = 0;
+                }
+                bytes += carry.len();
+                ran.carried.1 += carry.len() as u64;
+                batch.push(carry);
+            }
+        }
+        if !batch.is_empty() {
+            self.propose(batch)?;
+        }
+        Ok(())
+    }
+
+    /// The commands that write a record again: more than one only where the message stands at very many places.
+    fn carries(&self, old: PhysicalOffset, record: &Record) -> Result<Vec<EncodedCommand>, ReadError> {
+        let command = self.store.reader().read_command(old, record.size)?;
+        let none = |error: Malformed| ReadError::Damaged {
+            file: "the log".into(),
+            at: old.0,
+            reason: error.to_string(),
+        };
+        let (topic, bytes) = record_in(&command).map_err(none)?;
+        let chunks = record.places.chunks(limits::CARRY_PLACES_MAX);
+        Ok(chunks
+            .map(|places| {
+                let carry = NewCarry {
+                    topic,
+                    old,
+                    record: bytes,
+                    places,
+                };
+                carry.encode(self.now)
+            })
+            .collect())
+    }
+
+    /// Queues begin where they ended there, and the log there. Answers how many messages groups had not done.
+    fn begin_at(
+        &self,
+        start: PhysicalOffset,
+        ends: &[(TopicQueue, QueueOffset)],
+    ) -> Result<u64, RetentionError> {
+        let tables = self.store.tables();
+        let later = ends.iter().filter(|(at, end)| {
+            let topic = tables.topic_by_id(at.topic);
+            topic
+                .and_then(|topic| topic.first(at.queue))
+                .is_some_and(|first| first < *end)
+        });
+        let mut minimums: Vec<Minimum> = later
+            .map(|(at, first)| Minimum {
+                at: *at,
+                first: *first,
+            })
+            .collect();
+        let (before, mut expired) = (tables.bounds().start, 0);
+        while minimums.len() > limits::TRIM_QUEUES_MAX {
+            let some = minimums.split_off(minimums.len() - limits::TRIM_QUEUES_MAX);
+            expired += self.trim(before, start, some)?;
+        }
+        Ok(expired + self.trim(start, start, minimums)?)
+    }
+
+    fn trim(
+        &self,
+        start: PhysicalOffset,
+        links_from: PhysicalOffset,
+        minimums: Vec<Minimum>,
+    ) -> Result<u64, RetentionError> {
+        let trim = Trim {
+            start,
+            links_from,
+            minimums,
+        };
+        let done = self.propose(vec![trim.encode(self.now)])?;
+        let expired = done.iter().map(|done| match done {
+            Ok(Done::Trimmed(expired)) => *expired,
+            _ => 0,
+        });
+        Ok(expired.sum())
+    }
+
+    fn propose(&self, commands: Vec<EncodedCommand>) -> Result<Results, RetentionError> {
+        match self.log.propose(commands) {
+            Outcome::Applied(results) => match results.iter().find_map(|result| result.as_ref().err()) {
+                Some(refused) => Err(refused.clone().into()),
+                None => Ok(results),
+            },
+            Outcome::NotProposed(why) => Err(RetentionError::NotTaken(why)),
+            Outcome::NotLeader(_) | Outcome::Unknown => Err(RetentionError::Unknown),
+        }
+    }
+}
+
+/// The record in a command, and the topic under which the index has it.
+fn record_in(command: &[u8]) -> Result<(TopicId, &[u8]), Malformed> {
+    match Command::decode(command)?.1 {
+        Command::Append(append) => Ok((append.at.topic, append.record)),
+        Command::Carry(carry) => Ok((carry.topic, carry.record)),
+        _ => Err(Malformed::Range("a record's command")),
+    }
+}

@@ -1,0 +1,234 @@
+//! What still waits in the part of the log that is to go: messages that are in flight or hidden until another attempt, dead
+//! letters, and messages of topics that are kept longer. A message that is visible again and that nobody takes until its time
+//! has come is as good as unread.
+
+use super::RetentionError;
+use super::decide::Settings;
+use crate::queue::QueueStore;
+use crate::store::Store;
+use sluice_core::command::Place;
+use sluice_core::entry::QueueEntry;
+use sluice_core::ids::{PhysicalOffset, QueueId, QueueOffset, TimeMs, TopicQueue};
+use sluice_core::state::{Pending, Shard, Tables, Topic, dead_letter_topic};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Entries read at a time.
+const CHUNK: usize = 1024;
+/// Places that are looked for at a time: a bound on memory. What has more of them leaves in several steps.
+const PLACES_MAX: usize = 200_000;
+
+/// A record that waits: its bytes in the log, and where its message stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Record {
+    /// Bytes of the command with it.
+    pub size: u32,
+    /// Where the message waits.
+    pub places: Vec<Place>,
+}
+
+/// The records that wait, by where they stand.
+#[derive(Debug)]
+pub struct Waiting {
+    /// Complete below this.
+    pub below: PhysicalOffset,
+    /// The records.
+    pub records: BTreeMap<PhysicalOffset, Record>,
+    places: usize,
+}
+
+impl Waiting {
+    /// Looks for what waits below `below`, where queues ended as in `ends`. May block on the disk.
+    pub fn look(
+        store: &Store,
+        settings: &Settings,
+        below: PhysicalOffset,
+        ends: &[(TopicQueue, QueueOffset)],
+        now: TimeMs,
+    ) -> Result<Self, RetentionError> {
+        let mut waiting = Self {
+            below,
+            records: BTreeMap::new(),
+            places: 0,
+        };
+        let look = Look {
+            tables: store.tables(),
+            queues: store.queues(),
+            settings,
+            now,
+        };
+        look.carried(&mut waiting);
+        let ends: BTreeMap<TopicQueue, QueueOffset> = ends.iter().copied().collect();
+        for topic in look.tables.all_topics() {
+            let shards = look.tables.subscribers_of(topic.id);
+            let is_dead_letters = is_dead_letters(&topic);
+            for queue in (0..topic.spec.queues).map(QueueId) {
+                let at = TopicQueue {
+                    topic: topic.id,
+                    queue,
+                };
+                let end = ends.get(&at).copied().unwrap_or_default();
+                if is_dead_letters {
+                    // Linked later, too, may be what stands before.
+                    look.whole(
+                        &mut waiting,
+                        &topic,
+                        queue,
+                        topic.tail(queue).unwrap_or_default(),
+                        end,
+                    )?;
+                } else if settings.is_longer(topic.id) {
+                    look.whole(&mut waiting, &topic, queue, end, end)?;
+                }
+                let shards = shards.iter();
+                for shard in shards.filter_map(|(_, of)| of.shards.get(queue.0 as usize)) {
+                    look.pending(&mut waiting, at, shard, end)?;
+                }
+            }
+        }
+        Ok(waiting)
+    }
+
+    /// How many of the places are not carried yet.
+    pub fn new_places(&self, tables: &Tables) -> usize {
+        let places = self.records.values().flat_map(|record| &record.places);
+        let is_new = |place: &&Place| tables.carried(place.at, place.offset).is_none();
+        places.filter(is_new).count()
+    }
+
+    /// Where each record stands, rising, and its bytes.
+    pub fn sizes(&self) -> impl Iterator<Item = (PhysicalOffset, u64)> + '_ {
+        self.records
+            .iter()
+            .map(|(at, record)| (*at, u64::from(record.size)))
+    }
+
+    fn add(&mut self, at: TopicQueue, offset: QueueOffset, entry: QueueEntry) {
+        if entry.physical >= self.below {
+            return;
+        }
+        let record = self.records.entry(entry.physical).or_default();
+        let place = Place { at, offset, entry };
+        if record
+            .places
+            .iter()
+            .all(|other| (other.at, other.offset) != (at, offset))
+        {
+            record.size = entry.size;
+            record.places.push(place);
+            self.places += 1;
+        }
+        // Too many: the last ones are for another step.
+        while self.places > PLACES_MAX
+            && let Some((physical, record)) = self.records.pop_last()
+        {
+            self.places -= record.places.len();
+            self.below = physical;
+        }
+    }
+}
+
+fn is_dead_letters(topic: &Topic) -> bool {
+    topic.spec.name.starts_with(&dead_letter_topic(""))
+}
+
+struct Look<'a> {
+    tables: &'a Tables,
+    queues: &'a QueueStore,
+    settings: &'a Settings,
+    now: TimeMs,
+}
+
+impl Look<'_> {
+    /// Those that were carried before.
+    fn carried(&self, waiting: &mut Waiting) {
+        let start = self.tables.bounds().start;
+        let standing = self
+            .tables
+            .carried_standing(PhysicalOffset(0), waiting.below, PLACES_MAX + 1);
+        debug_assert!(start <= waiting.below);
+        for (at, offset) in standing {
+            let topic = self.tables.topic_by_id(at.topic);
+            let entry = self.tables.carried(at, offset);
+            if let Some((topic, entry)) = topic.zip(entry)
+                && self.still_waits(&topic, at, offset, &entry)
+            {
+                waiting.add(at, offset, entry);
+            }
+        }
+    }
+
+    fn still_waits(&self, topic: &Topic, at: TopicQueue, offset: QueueOffset, entry: &QueueEntry) -> bool {
+        let has_time = is_dead_letters(topic) || self.settings.is_longer(at.topic);
+        has_time && self.settings.keeps(at.topic, entry.put_ms, self.now)
+            || self.tables.subscribers_of(at.topic).iter().any(|(_, held)| {
+                let shard = held.shards.get(at.queue.0 as usize);
+                let pending = shard.and_then(|shard| shard.read(|queue| queue.pending(offset).copied()));
+                pending.is_some_and(|pending| self.waits(&pending, at, entry))
+            })
+    }
+
+    fn waits(&self, pending: &Pending, at: TopicQueue, entry: &QueueEntry) -> bool {
+        pending.visible_at > self.now || self.settings.keeps(at.topic, entry.put_ms, self.now)
+    }
+
+    /// Those of a queue whose time has not come, up to `to`; from `end` on all, for the queue cannot begin behind them.
+    fn whole(
+        &self,
+        waiting: &mut Waiting,
+        topic: &Topic,
+        queue: QueueId,
+        to: QueueOffset,
+        end: QueueOffset,
+    ) -> Result<(), RetentionError> {
+        let at = TopicQueue {
+            topic: topic.id,
+            queue,
+        };
+        let mut entries = Vec::with_capacity(CHUNK);
+        let mut next = topic.first(queue).unwrap_or_default();
+        while next < to {
+            entries.clear();
+            let most = CHUNK.min((to.0 - next.0) as usize);
+            self.queues
+                .read(at, next, most, &mut entries)
+                .map_err(RetentionError::Entries)?;
+            if entries.is_empty() {
+                break;
+            }
+            for entry in &entries {
+                if next >= end || self.settings.keeps(topic.id, entry.put_ms, self.now) {
+                    waiting.add(at, next, *entry);
+                }
+                next.0 += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// Those that a group has pending, of those before `end`.
+    fn pending(
+        &self,
+        waiting: &mut Waiting,
+        at: TopicQueue,
+        shard: &Arc<Shard>,
+        end: QueueOffset,
+    ) -> Result<(), RetentionError> {
+        let pending: Vec<(QueueOffset, Pending)> = {
+            let view = shard.view();
+            let all = view.all_pending().map(|(offset, pending)| (offset, *pending));
+            all.take_while(|(offset, _)| *offset < end).collect()
+        };
+        let mut entries = Vec::with_capacity(1);
+        for (offset, pending) in pending {
+            entries.clear();
+            self.queues
+                .read(at, offset, 1, &mut entries)
+                .map_err(RetentionError::Entries)?;
+            if let Some(entry) = entries.first().filter(|entry| self.waits(&pending, at, entry)) {
+                waiting.add(at, offset, *entry);
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,257 @@
+//! Retention: the log gives up its first segments, what waits there stays, and what is derived is made again as it was.
+#![cfg(test)]
+
+mod workload;
+
+use sluice_core::command::{APPEND_RECORD_AT, DeadLetter, Deliver, Standing, Take, record_of};
+use sluice_core::entry::QueueEntry;
+use sluice_core::ids::{
+    DeliveryId, GroupId, GroupQueueId, PhysicalOffset, QueueId, QueueOffset, TopicId, TopicQueue,
+};
+use sluice_core::record::Record;
+use sluice_core::state::Done;
+use sluice_store::Store;
+use sluice_store::io::{FaultyIo, LogIo};
+use sluice_store::retention::Settings;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use workload::{Driver, check, open};
+
+const DIR: &str = "/data/broker-a";
+const DAY: u64 = 24 * 3_600_000;
+
+fn at(topic: u32, queue: u32) -> TopicQueue {
+    TopicQueue {
+        topic: TopicId(topic),
+        queue: QueueId(queue),
+    }
+}
+
+fn plain(at: TopicQueue) -> GroupQueueId {
+    GroupQueueId {
+        group: GroupId(0),
+        at,
+    }
+}
+
+fn entry(store: &Store, at: TopicQueue, offset: QueueOffset) -> QueueEntry {
+    let mut entries = Vec::new();
+    store.queues().read(at, offset, 1, &mut entries).unwrap();
+    entries[0]
+}
+
+fn body(store: &Store, at: TopicQueue, offset: QueueOffset) -> Vec<u8> {
+    let entry = entry(store, at, offset);
+    let command = store.reader().read_command(entry.physical, entry.size).unwrap();
+    assert!(command.len() > APPEND_RECORD_AT);
+    Record::parse(record_of(&command).unwrap()).unwrap().body.to_vec()
+}
+
+fn deliver(driver: &Driver, id: GroupQueueId, offset: QueueOffset, invisible_ms: u64) -> Option<DeliveryId> {
+    let deliver = Deliver {
+        id,
+        client: "client".to_owned(),
+        attempt_id: 0,
+        auto_renew: false,
+        resume: false,
+        standing: Standing::default(),
+        invisible_ms,
+        taken: vec![Take {
+            offset,
+            group_hash: 0,
+        }],
+        skipped: Vec::new(),
+    };
+    let results = driver
+        .ask([deliver.encode(driver.now())].into_iter().collect())
+        .unwrap();
+    match &results[0] {
+        Ok(Done::Delivered(delivered)) => {
+            let got = delivered.taken.first();
+            got.map(|_| delivered.delivery)
+        }
+        other => panic!("a delivery, not {other:?}"),
+    }
+}
+
+fn bury(
+    driver: &Driver,
+    id: GroupQueueId,
+    offset: QueueOffset,
+    delivery: DeliveryId,
+) -> (TopicQueue, QueueOffset) {
+    let dead = DeadLetter {
+        id,
+        offset,
+        delivery: Some(delivery),
+        entry: entry(&driver.opened.store, id.at, offset),
+    };
+    let results = driver
+        .ask([dead.encode(driver.now())].into_iter().collect())
+        .unwrap();
+    match &results[0] {
+        Ok(Done::DeadLettered { topic, offset }) => (at(topic.0, 0), *offset),
+        other => panic!("a dead letter, not {other:?}"),
+    }
+}
+
+/// Topic 1 is kept for a year, others for a day, and the log as small as can be.
+fn settings() -> Settings {
+    Settings {
+        keep_ms: Some(DAY),
+        keep_bytes: Some(0),
+        longer: [(TopicId(1), 365 * DAY)].into(),
+    }
+}
+
+fn segments(driver: &Driver) -> usize {
+    driver.opened.store.log().segments()
+}
+
+/// Where the segments on the disk begin.
+fn bases(io: &FaultyIo) -> Vec<PhysicalOffset> {
+    let names = io.list(&Path::new(DIR).join("log")).unwrap();
+    let base = |name: &PathBuf| {
+        name.to_str()?
+            .strip_suffix(".seg")?
+            .parse()
+            .ok()
+            .map(PhysicalOffset)
+    };
+    names.iter().filter_map(base).collect()
+}
+
+#[test]
+fn nineteen_of_twenty_segments_go_and_what_waits_in_the_first_still_arrives() {
+    let io = FaultyIo::new(21);
+    let mut driver = Driver::new(open(Arc::new(io.clone()), Path::new(DIR), 60_000).unwrap(), 21);
+    driver.make().unwrap();
+    let (waiting, dead, kept, unread) = (at(0, 0), at(0, 1), at(1, 0), at(0, 2));
+    let offsets = [waiting, dead, kept, unread].map(|at| driver.send_one(at, 500).unwrap());
+    deliver(&driver, plain(waiting), offsets[0], DAY).unwrap();
+    let delivery = deliver(&driver, plain(dead), offsets[1], DAY).unwrap();
+    let letter = bury(&driver, plain(dead), offsets[1], delivery);
+    let store = driver.opened.store.clone();
+    let letter_body = body(&store, letter.0, letter.1);
+    driver.memory.acknowledged.insert(letter, letter_body);
+    let bodies =
+        [(waiting, offsets[0]), letter, (kept, offsets[2])].map(|(at, offset)| body(&store, at, offset));
+    assert_eq!(segments(&driver), 1, "all of it stands in the first");
+
+    while segments(&driver) < 20 {
+        driver.send_one(at(0, 2), 16_000).unwrap();
+    }
+    // Until a checkpoint stands at the twentieth.
+    let is_at_last = |driver: &Driver| {
+        let last = driver.opened.store.trim_points().last().map(|point| point.at);
+        last == bases(&io).last().copied()
+    };
+    driver.send_until(50, is_at_last).unwrap();
+    let before = segments(&driver);
+    driver.pass_time(1000);
+    let ran = driver.retain(&settings()).unwrap();
+    assert!(ran.start.is_some() && !ran.blocked, "{ran:?}");
+    assert_eq!(ran.carried.0, 3, "{ran:?}");
+    assert!(ran.expired > 0);
+    let begun = ran.start.unwrap();
+    driver
+        .send_until(50, |driver| driver.opened.store.log().start() == begun)
+        .unwrap();
+    assert_eq!((before, segments(&driver)), (20, 1), "nineteen are gone");
+
+    let group = |store: &Store, at: TopicQueue| {
+        let shards = store.tables().subscription(GroupId(0), at.topic).unwrap().shards;
+        shards[at.queue.0 as usize].read(|queue| (queue.expired(), queue.floor()))
+    };
+    for reopened in [false, true] {
+        if reopened {
+            driver.opened.store.close().unwrap();
+            driver.opened = open(Arc::new(io.crash_losing_all()), Path::new(DIR), 60_000).unwrap();
+        }
+        let store = driver.opened.store.clone();
+        check(&store, &driver.memory);
+        let found =
+            [(waiting, offsets[0]), letter, (kept, offsets[2])].map(|(at, offset)| body(&store, at, offset));
+        assert_eq!(found, bodies);
+        assert!(group(&store, unread).0 > 0, "the unread ones are counted");
+        assert_eq!(group(&store, waiting), (0, offsets[0]));
+        assert!(store.tables().gone(unread).contains(offsets[3].0));
+    }
+    driver.pass_time(2 * DAY);
+    assert!(
+        deliver(&driver, plain(waiting), offsets[0], 1000).is_some(),
+        "it comes again"
+    );
+    assert!(
+        deliver(&driver, plain(kept), offsets[2], 1000).is_some(),
+        "it was never read"
+    );
+    assert!(
+        deliver(&driver, plain(unread), offsets[3], 1000).is_none(),
+        "it is gone"
+    );
+    driver.opened.store.close().unwrap();
+}
+
+#[test]
+fn what_is_visible_again_and_nobody_takes_goes_when_its_time_has_come() {
+    let io = FaultyIo::new(22);
+    let mut driver = Driver::new(open(Arc::new(io), Path::new(DIR), 60_000).unwrap(), 22);
+    driver.make().unwrap();
+    let (abandoned, hidden) = (at(0, 0), at(0, 1));
+    let offsets = [abandoned, hidden].map(|at| driver.send_one(at, 500).unwrap());
+    deliver(&driver, plain(abandoned), offsets[0], 1000).unwrap();
+    deliver(&driver, plain(hidden), offsets[1], 3 * DAY).unwrap();
+    while segments(&driver) < 4 {
+        driver.send_one(at(0, 2), 16_000).unwrap();
+    }
+    let second = |driver: &Driver| driver.opened.store.trim_points().len() > 1;
+    driver.send_until(50, second).unwrap();
+    driver.pass_time(2 * DAY);
+    let by_time = Settings {
+        keep_bytes: None,
+        ..settings()
+    };
+    let ran = driver.retain(&by_time).unwrap();
+    assert_eq!((ran.carried.0, ran.blocked), (1, false), "{ran:?}");
+    let gone = |at| driver.opened.store.tables().gone(at);
+    assert!(gone(abandoned).contains(offsets[0].0) && !gone(hidden).contains(offsets[1].0));
+    driver.opened.store.close().unwrap();
+}
+
+/// A store over which retention ran several times, at work or not.
+fn retained(io: &FaultyIo, seed: u64, rounds: usize) -> Driver {
+    let mut driver = Driver::new(open(Arc::new(io.clone()), Path::new(DIR), 60_000).unwrap(), seed);
+    driver.make().unwrap();
+    for round in 0..rounds {
+        driver.round(6000).unwrap();
+        if round % 60 == 59 {
+            let settings = Settings {
+                keep_ms: Some(DAY),
+                keep_bytes: Some(600_000),
+                // One that comes and goes.
+                longer: [(TopicId(2), 365 * DAY)].into(),
+            };
+            driver.retain(&settings).unwrap();
+        }
+    }
+    driver
+}
+
+#[test]
+fn whatever_waits_survives_retention_of_a_busy_store() {
+    for seed in 0..4 {
+        let io = FaultyIo::new(seed);
+        let mut driver = retained(&io, seed, 400);
+        let start = driver.opened.store.tables().bounds().start;
+        assert!(start.0 > 0, "something has gone");
+        driver
+            .send_until(100, |driver| driver.opened.store.log().start() == start)
+            .unwrap();
+        check(&driver.opened.store, &driver.memory);
+        driver.opened.store.close().unwrap();
+        let opened = open(Arc::new(io.crash_losing_all()), Path::new(DIR), 60_000).unwrap();
+        check(&opened.store, &driver.memory);
+        opened.store.close().unwrap();
+    }
+}

@@ -1,0 +1,192 @@
+//! Crashes at any operation between a decision to give up a part of the log and the end of its files.
+//!
+//! `SLUICE_SEED` sets the first of two seeds.
+#![cfg(test)]
+
+mod workload;
+
+use sluice_core::ids::{GroupQueueId, QueueId, QueueOffset, TopicQueue};
+use sluice_store::Store;
+use sluice_store::io::{Fault, FaultyIo, LogIo};
+use sluice_store::retention::Settings;
+use sluice_store::survey::{Depth, survey};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use workload::{Driver, Memory, check, open};
+
+const DIR: &str = "/data/broker-a";
+const CHECKPOINT_BYTES: u64 = 30_000;
+const DAY_MS: u64 = 24 * 3_600_000;
+
+/// A store of several segments, over which retention has run before, that was closed.
+fn closed_store(seed: u64) -> (FaultyIo, Memory) {
+    let io = FaultyIo::new(seed);
+    let mut driver = Driver::new(open_store(&io), seed);
+    driver.make().unwrap();
+    for round in 0..360 {
+        driver.round(6000).unwrap();
+        if round == 150 {
+            driver.retain(&settings()).unwrap();
+        }
+    }
+    let start = driver.opened.store.tables().bounds().start;
+    assert!(start.0 > 0);
+    driver
+        .send_until(100, |driver| driver.opened.store.log().start() == start)
+        .unwrap();
+    driver.opened.store.close().unwrap();
+    (io, driver.memory)
+}
+
+fn open_store(io: &FaultyIo) -> workload::Opened {
+    open(Arc::new(io.clone()), Path::new(DIR), CHECKPOINT_BYTES).unwrap()
+}
+
+fn settings() -> Settings {
+    Settings {
+        keep_ms: Some(DAY_MS),
+        keep_bytes: Some(300_000),
+        ..Settings::default()
+    }
+}
+
+/// What is in flight, or waits for another attempt.
+fn waiting(store: &Store) -> Vec<(GroupQueueId, QueueOffset)> {
+    let mut found = Vec::new();
+    for ((group, topic), subscription) in store.tables().all_subscriptions() {
+        for (queue, shard) in (0..).map(QueueId).zip(subscription.shards.iter()) {
+            let at = TopicQueue { topic, queue };
+            let pending: Vec<_> = shard.read(|held| held.all_pending().map(|(offset, _)| offset).collect());
+            found.extend(
+                pending
+                    .into_iter()
+                    .map(|offset| (GroupQueueId { group, at }, offset)),
+            );
+        }
+    }
+    found
+}
+
+/// Retention, and checkpoints until its files are gone; `false` if the store has failed before.
+fn give_up(driver: &mut Driver) -> bool {
+    driver.pass_time(10);
+    let ran = driver.retain(&settings());
+    let start = driver.opened.store.tables().bounds().start;
+    let gone = driver.send_until(100, |driver| {
+        driver.has_failed() || driver.opened.store.log().start() == start
+    });
+    let whole = ran.is_ok() && gone.is_some() && !driver.has_failed();
+    drop(driver.opened.store.close());
+    driver.conclude();
+    whole && !driver.has_failed()
+}
+
+fn driver_over(io: &FaultyIo, memory: &Memory) -> Driver {
+    let mut driver = Driver::new(open_store(io), 77);
+    driver.memory = memory.clone();
+    driver
+}
+
+fn nothing_that_waits_is_gone(store: &Store, waiting: &[(GroupQueueId, QueueOffset)]) {
+    for (id, offset) in waiting {
+        let gone = store.tables().gone(id.at).contains(offset.0);
+        let shards = store.tables().subscription(id.group, id.at.topic).unwrap().shards;
+        let waits = shards[id.at.queue.0 as usize].read(|held| held.pending(*offset).is_some());
+        assert!(!gone && waits, "{offset} of {id:?} waits no more");
+    }
+}
+
+fn sound(io: &FaultyIo) {
+    let io: Arc<dyn LogIo> = Arc::new(io.clone());
+    let looked = survey(&io, Path::new(DIR), Depth::Everything).unwrap();
+    assert!(looked.folded_to.is_some());
+    assert!(looked.findings.is_sound(), "{:?}", looked.findings);
+}
+
+fn crash_at(whole: &FaultyIo, memory: &Memory, at: u64, waits: &[(GroupQueueId, QueueOffset)]) -> bool {
+    let io = whole.crash_keeping_all();
+    let mut driver = driver_over(&io, memory);
+    io.plant(Fault::Stop {
+        at: io.operations() + at,
+    });
+    let ended = give_up(&mut driver);
+    let memory = driver.memory;
+    for seed in 0..2 {
+        let survivor = io.crash(at * 2 + seed);
+        let mut driver = driver_over(&survivor, &memory);
+        check(&driver.opened.store, &memory);
+        nothing_that_waits_is_gone(&driver.opened.store, waits);
+        assert!(give_up(&mut driver), "the next one does the rest");
+        sound(&survivor);
+        let last = survivor.crash_losing_all();
+        let opened = open_store(&last);
+        check(&opened.store, &driver.memory);
+        nothing_that_waits_is_gone(&opened.store, waits);
+        opened.store.close().unwrap();
+    }
+    ended
+}
+
+#[test]
+fn a_crash_at_any_operation_while_the_log_gives_up_its_start_loses_nothing_that_waits() {
+    let first = std::env::var("SLUICE_SEED").map_or(41, |seed| seed.parse().unwrap());
+    for seed in first..first + 2 {
+        println!("SLUICE_SEED={seed}");
+        let (whole, memory) = closed_store(seed);
+        let opened = open_store(&whole.crash_keeping_all());
+        let waits = waiting(&opened.store);
+        opened.store.close().unwrap();
+        assert!(!waits.is_empty());
+        let mut stopped = 0;
+        for at in 0.. {
+            if crash_at(&whole, &memory, at, &waits) {
+                break;
+            }
+            stopped += 1;
+        }
+        assert!(stopped > 30, "{stopped} operations");
+    }
+}
+
+/// Removes all files below.
+fn remove(io: &FaultyIo, folder: &Path) {
+    for name in io.list(folder).unwrap() {
+        let path = folder.join(name);
+        remove(io, &path);
+        io.remove(&path).unwrap();
+    }
+}
+
+#[test]
+fn a_store_that_lost_its_queue_and_index_files_or_its_newest_checkpoints_starts_from_the_new_base() {
+    let (whole, memory) = closed_store(42);
+    let roots = |io: &FaultyIo| {
+        let names = io.list(&Path::new(DIR).join("checkpoint")).unwrap();
+        let root = |name: &PathBuf| name.to_str().is_some_and(|name| name.ends_with(".root"));
+        names.into_iter().filter(root).collect::<Vec<_>>()
+    };
+    let all = roots(&whole);
+    let base = all[0]
+        .to_str()
+        .unwrap()
+        .trim_end_matches(".root")
+        .parse::<u64>()
+        .unwrap();
+    assert!(base > 0, "the first checkpoint is the new base: {all:?}");
+    for keep in 1..all.len() {
+        let io = whole.crash_keeping_all();
+        for newer in &all[keep..] {
+            io.remove(&Path::new(DIR).join("checkpoint").join(newer)).unwrap();
+        }
+        for folder in [&["queue"][..], &["index"], &["queue", "index"], &[]] {
+            let io = io.crash_keeping_all();
+            folder
+                .iter()
+                .for_each(|folder| remove(&io, &Path::new(DIR).join(folder)));
+            let opened = open_store(&io);
+            check(&opened.store, &memory);
+            opened.store.close().unwrap();
+            sound(&io);
+        }
+    }
+}

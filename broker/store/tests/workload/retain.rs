@@ -1,0 +1,62 @@
+//! Retention over the workload's store.
+
+use super::{Driver, Opened};
+use sluice_core::command::EncodedCommand;
+use sluice_core::log::{Outcome, ReplicatedLog};
+use sluice_store::retention::{Propose, Ran, RetentionError, Run, Settings};
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::time::{Duration, Instant};
+
+/// Proposes, and waits for the answer as long as the store has not failed.
+struct Proposer<'a>(&'a Opened);
+
+impl Propose for Proposer<'_> {
+    fn propose(&self, commands: Vec<EncodedCommand>) -> Outcome {
+        let (answer, answered) = sync_channel(1);
+        let done = Box::new(move |outcome| drop(answer.send(outcome)));
+        self.0.store.log().propose(commands.into_iter().collect(), done);
+        loop {
+            match answered.recv_timeout(Duration::from_millis(5)) {
+                Ok(outcome) => return outcome,
+                Err(RecvTimeoutError::Disconnected) => return Outcome::Unknown,
+                Err(RecvTimeoutError::Timeout) if self.0.failed.load(Ordering::SeqCst) => {
+                    return Outcome::Unknown;
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+        }
+    }
+}
+
+impl Driver {
+    /// One run of retention, now.
+    pub fn retain(&mut self, settings: &Settings) -> Result<Ran, RetentionError> {
+        let log = Proposer(&self.opened);
+        let (store, now) = (&self.opened.store, self.now);
+        Run {
+            store,
+            log,
+            settings,
+            now,
+        }
+        .run()
+    }
+
+    /// Sends until `is_so`, which checkpoints bring about; `None` if the store failed.
+    pub fn send_until(&mut self, body_max: u64, is_so: impl Fn(&Self) -> bool) -> Option<()> {
+        let begun = Instant::now();
+        while !is_so(self) {
+            assert!(begun.elapsed() < Duration::from_secs(60), "it never is so");
+            let (asked, batch) = self.send(body_max);
+            let answered = self.start(batch);
+            let Some(outcome) = self.wait(&answered) else {
+                // The answer may still be under way: see `conclude`.
+                self.waiting.push((asked, answered));
+                return None;
+            };
+            self.learn(asked, outcome);
+        }
+        Some(())
+    }
+}

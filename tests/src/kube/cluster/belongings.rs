@@ -143,11 +143,14 @@ impl Belongings {
                 let object = [kind, &name, "--namespace", namespace];
                 let change = ["--type=merge", "--patch", "{\"metadata\":{\"finalizers\":null}}"];
                 let patched = kubectl.run(&[&["patch"], &object[..], &change].concat());
-                // It may have been let go of just before.
-                if patched.is_err()
-                    && kubectl.run(&[&["get", "--ignore-not-found"], &object[..]].concat())? != ""
-                {
-                    patched?;
+                if patched.is_err() {
+                    // It may have been let go of just before.
+                    let is_gone = kubectl
+                        .run(&[&["get", "--ignore-not-found"], &object[..]].concat())?
+                        .is_empty();
+                    if !is_gone {
+                        patched?;
+                    }
                 }
             }
         }

@@ -4,6 +4,7 @@ from rocketmq import Producer
 
 from driver import messages, settings
 from driver.named import Named
+from driver.starting import started
 
 
 class Producers:
@@ -16,10 +17,11 @@ class Producers:
         """Starts a producer."""
         if "maxAttempts" in command:
             raise settings.Unsupported("maxAttempts: the client takes the number of attempts from the broker")
-        producer = Producer(
-            settings.connection(command), command.get("topics"), **settings.encryption(command)
+        producer = started(
+            lambda: Producer(
+                settings.connection(command), command.get("topics"), **settings.encryption(command)
+            )
         )
-        producer.startup()
         return self._producers.put(command["name"], producer)
 
     def send(self, command):

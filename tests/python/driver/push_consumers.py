@@ -8,6 +8,7 @@ from rocketmq import ConsumeResult, MessageListener, PushConsumer
 
 from driver import messages, settings
 from driver.named import Named
+from driver.starting import started
 
 
 class PushConsumers:
@@ -19,15 +20,16 @@ class PushConsumers:
 
     def open(self, command):
         """Starts a push consumer."""
-        consumer = PushConsumer(
-            settings.connection(command),
-            command["group"],
-            Listener(self._wire, command),
-            settings.subscriptions(command),
-            consumption_thread_count=command.get("threads", 8),
-            **settings.encryption(command),
+        consumer = started(
+            lambda: PushConsumer(
+                settings.connection(command),
+                command["group"],
+                Listener(self._wire, command),
+                settings.subscriptions(command),
+                consumption_thread_count=command.get("threads", 8),
+                **settings.encryption(command),
+            )
         )
-        consumer.startup()
         return self._consumers.put(command["name"], consumer)
 
     def close(self, command):

@@ -6,6 +6,7 @@ from rocketmq import SimpleConsumer
 
 from driver import messages, settings
 from driver.named import Named
+from driver.starting import started
 
 
 class SimpleConsumers:
@@ -18,14 +19,15 @@ class SimpleConsumers:
 
     def open(self, command):
         """Starts a simple consumer."""
-        consumer = SimpleConsumer(
-            settings.connection(command),
-            command["group"],
-            settings.subscriptions(command),
-            settings.seconds(command, "awaitMs"),
-            **settings.encryption(command),
+        consumer = started(
+            lambda: SimpleConsumer(
+                settings.connection(command),
+                command["group"],
+                settings.subscriptions(command),
+                settings.seconds(command, "awaitMs"),
+                **settings.encryption(command),
+            )
         )
-        consumer.startup()
         return self._consumers.put(command["name"], consumer)
 
     def receive(self, command):

@@ -196,7 +196,9 @@ async fn the_connection_that_is_idle_longest_gives_way_to_a_new_one_and_none_wit
         idle.push(admin);
     }
 
-    assert_eq!(of_admin_port("sluice_connections_refused_total"), 10);
+    // Three at a time.
+    let displaced = of_admin_port("sluice_connections_refused_total");
+    assert!((10..=12).contains(&displaced), "{displaced}");
     assert!(of_admin_port("sluice_connections") <= limit);
     let asked = asking.await.unwrap().unwrap_err();
     assert_eq!(reason(&asked), "CLIENT_SILENT", "{asked:?}");

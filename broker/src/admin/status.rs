@@ -7,7 +7,7 @@ use crate::config::ChangeError;
 use crate::engine::EngineError;
 use crate::engine::find::FindError;
 use crate::service::ask::QuestionError;
-use crate::service::validate::Invalid;
+use crate::service::invalid::Invalid;
 use sluice_core::state::Refused;
 use thiserror::Error;
 use tonic::Status;

@@ -2,9 +2,10 @@
 
 use super::Shared;
 use super::handles::Scope;
+use super::invalid::Invalid;
 use super::metadata::Caller;
 use super::status::{self, Failure};
-use super::validate::{self, Invalid};
+use super::validate;
 use sluice_core::command::{Change, SettleItem};
 use sluice_core::ids::{GroupQueueId, TimeMs};
 use sluice_core::limits;

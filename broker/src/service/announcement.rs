@@ -1,8 +1,8 @@
 //! What a client says of itself by its settings, as the table of clients keeps it.
 
+use super::invalid::Invalid;
 use super::metadata::Caller;
 use super::quirks::node::Node;
-use super::validate::Invalid;
 use super::{counted, settings};
 use crate::clients::{Announced, Role};
 use sluice_proto::v2::settings::PubSub;

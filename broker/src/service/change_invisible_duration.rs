@@ -3,9 +3,9 @@
 use super::Shared;
 use super::convert;
 use super::handles::Scope;
+use super::invalid::Invalid;
 use super::metadata::Caller;
 use super::status::{self, Failure};
-use super::validate::Invalid;
 use crate::receipt::Receipt;
 use sluice_core::command::{Change, SettleItem};
 use sluice_core::limits;

@@ -1,7 +1,7 @@
 //! A body against the digest that a client sent with it.
 
 use super::delivery::hex_upper;
-use super::validate::Invalid;
+use super::invalid::Invalid;
 use md5::{Digest as _, Md5};
 use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use sluice_proto::v2::{Digest, DigestType};

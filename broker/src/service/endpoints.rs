@@ -1,6 +1,6 @@
 //! Addresses of the broker as clients are told them.
 
-use super::validate::Invalid;
+use super::invalid::Invalid;
 use crate::config::HostPort;
 use sluice_proto::v2::{self, AddressScheme};
 use std::net::{IpAddr, SocketAddr};

@@ -1,9 +1,9 @@
 //! From a request's group, topic and receipt handles to the deliveries that they stand for.
 
 use super::Shared;
+use super::invalid::Invalid;
 use super::metadata::Caller;
 use super::status::Failure;
-use super::validate::Invalid;
 use crate::receipt::Receipt;
 use sluice_core::ids::{GroupId, TopicId};
 use sluice_proto::v2::Resource;

@@ -1,9 +1,9 @@
 //! `Heartbeat`: the client is still there.
 
+use super::invalid::Invalid;
 use super::metadata::Caller;
 use super::status::{self, Failure};
 use super::telemetry::settings_command;
-use super::validate::Invalid;
 use super::{Shared, announcement};
 use crate::clients::Heartbeat;
 use sluice_proto::v2::{HeartbeatRequest, HeartbeatResponse};

@@ -1,6 +1,7 @@
 //! What a call says about itself in its headers, and by which connection it came.
 
-use super::validate::{self, Invalid};
+use super::invalid::Invalid;
+use super::validate;
 use crate::clients::Call;
 use crate::listener::{Connection, Peer};
 use sluice_core::excerpt::excerpt;

@@ -16,6 +16,7 @@ mod frames;
 mod get_offset;
 mod handles;
 mod heartbeat;
+pub mod invalid;
 pub(crate) mod metadata;
 mod named_queue;
 mod notify_client_termination;
@@ -50,6 +51,7 @@ use crate::spans::{Asked, Spans};
 use answer::Answer;
 use begun::Begun;
 use frames::Frames;
+use invalid::Invalid;
 use pull_frames::PullFrames;
 use sluice_core::state::Changed;
 use sluice_proto::v2::messaging_service_server::MessagingService;
@@ -59,7 +61,6 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status as Refusal, Streaming};
 use turns::Turns;
-use validate::Invalid;
 
 type Answered<T> = Result<Response<T>, Refusal>;
 

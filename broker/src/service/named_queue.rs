@@ -1,8 +1,8 @@
 //! The queue that a request is about. Calls of clients that keep their own place name one; for a receive it is any.
 
 use super::Shared;
+use super::invalid::Invalid;
 use super::metadata::Caller;
-use super::validate::Invalid;
 use sluice_core::excerpt::excerpt;
 use sluice_core::ids::QueueId;
 use sluice_proto::v2::MessageQueue;

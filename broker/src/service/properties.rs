@@ -1,7 +1,8 @@
 //! A message's properties as RocketMQ stores them, and back.
 
+use super::invalid::Invalid;
 use super::reserved;
-use super::validate::{self, Invalid};
+use super::validate;
 use sluice_core::limits;
 use sluice_core::record::{Record, property, put_property};
 use sluice_proto::v2;

@@ -2,10 +2,10 @@
 
 use super::Shared;
 use super::convert;
+use super::invalid::Invalid;
 use super::metadata::Caller;
 use super::named_queue::NamedQueue;
 use super::status::{self, Failure};
-use super::validate::Invalid;
 use sluice_proto::v2::{QueryOffsetPolicy, QueryOffsetRequest, QueryOffsetResponse};
 use tonic::Request;
 

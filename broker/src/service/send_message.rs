@@ -1,10 +1,11 @@
 //! `SendMessage`: messages of one topic, each into a queue of the broker's choice. This is the hottest call: nothing is
 //! copied but into the command, and nothing is looked up twice.
 
+use super::invalid::Invalid;
 use super::metadata::Caller;
 use super::status::{self, Failure};
 use super::turns::Turn;
-use super::validate::{self, Invalid};
+use super::validate;
 use super::{Shared, convert, digest, properties, quirks};
 use crate::clients::Figures;
 use crate::engine::{EngineError, Outgoing};

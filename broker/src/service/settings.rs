@@ -2,10 +2,11 @@
 //! the client would trust them.
 
 use super::convert;
+use super::invalid::Invalid;
 use super::metadata::Caller;
 use super::quirks::node::Node;
 use super::quirks::{go, python};
-use super::validate::{self, Invalid};
+use super::validate;
 use sluice_core::command::{Backoff, GroupSpec};
 use sluice_core::limits;
 use sluice_proto::v2;

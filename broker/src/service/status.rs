@@ -3,7 +3,7 @@
 //! Clients know these codes since 2022, with one exception that [`super::quirks::rust`] takes care of, and but for what only
 //! clients that pull are told.
 
-use super::validate::Invalid;
+use super::invalid::Invalid;
 use crate::clients::Full;
 use crate::engine::EngineError;
 use sluice_core::state::Refused;

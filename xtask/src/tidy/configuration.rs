@@ -6,6 +6,8 @@ use super::Violation;
 use super::tree::{File, Tree};
 
 const TABLE: &str = "broker/src/config/keys.rs";
+/// Where the keys of a heading may stand in files of their own.
+const PARTS: &str = "broker/src/config/keys/";
 
 const PAGE: &str = "docs/configuration.md";
 
@@ -14,10 +16,11 @@ const HEADING: &str = "| Key | Flag | Variable | Default | Live | Meaning |";
 /// Each key of the table has a row on the page with its flag, its variable, its default and whether it is live, and each row
 /// is a key's.
 pub fn keys_and_page_agree(tree: &Tree) -> Vec<Violation> {
-    let Some(table) = tree.file(TABLE) else {
+    if tree.file(TABLE).is_none() {
         return Vec::new();
-    };
-    let keys = keys(table);
+    }
+    let is_of_table = |file: &&File| file.path == TABLE || file.path.starts_with(PARTS);
+    let keys: Vec<_> = tree.files.iter().filter(is_of_table).flat_map(keys).collect();
     if keys.is_empty() {
         return vec![Violation::new(TABLE, 1, "no key can be found in here")];
     }
@@ -25,7 +28,7 @@ pub fn keys_and_page_agree(tree: &Tree) -> Vec<Violation> {
     let undescribed = keys.iter().filter(|key| !rows.contains_key(&*key.name));
     let undescribed = undescribed.map(|key| {
         let message = format!("{PAGE} has no row for the key {}", key.name);
-        Violation::new(TABLE, key.line, message)
+        Violation::new(key.file, key.line, message)
     });
     let wrong = keys.iter().filter_map(|key| {
         let row = rows.get(&*key.name)?;
@@ -40,7 +43,8 @@ pub fn keys_and_page_agree(tree: &Tree) -> Vec<Violation> {
 }
 
 /// A key as the broker has it.
-struct Key {
+struct Key<'a> {
+    file: &'a str,
     line: usize,
     name: String,
     flag: String,
@@ -57,7 +61,7 @@ struct Row<'a> {
 
 impl Row<'_> {
     /// What the row says otherwise than the table.
-    fn differs(&self, key: &Key) -> Option<String> {
+    fn differs(&self, key: &Key<'_>) -> Option<String> {
         let default = key
             .default
             .as_ref()
@@ -83,7 +87,7 @@ impl Row<'_> {
 }
 
 /// The statics of the type `Key`, as the formatter writes them.
-fn keys(table: &File) -> Vec<Key> {
+fn keys(table: &File) -> Vec<Key<'_>> {
     let mut lines = table.text.lines().zip(1..);
     let mut keys = Vec::new();
     while let Some((line, number)) = lines.next() {
@@ -101,6 +105,7 @@ fn keys(table: &File) -> Vec<Key> {
             Some(value.split('"').nth(1)?.to_owned())
         };
         keys.push(Key {
+            file: &table.path,
             line: number,
             name: text("name").unwrap_or_default(),
             flag: text("flag").unwrap_or_default(),
@@ -176,6 +181,18 @@ mod tests {
             places(keys_and_page_agree, &[(TABLE, KEYS)]),
             ["broker/src/config/keys.rs:2", "broker/src/config/keys.rs:9"]
         );
+    }
+
+    #[test]
+    fn a_key_in_a_part_of_the_table_needs_a_row_too() {
+        let (a, b) = KEYS.split_at(KEYS.find("pub static B").unwrap());
+        let part = "broker/src/config/keys/b.rs";
+        passes(
+            keys_and_page_agree,
+            &[(TABLE, a), (part, b), (PAGE, &page(&[A, B]))],
+        );
+        let found = places(keys_and_page_agree, &[(TABLE, a), (part, b), (PAGE, &page(&[A]))]);
+        assert_eq!(found, ["broker/src/config/keys/b.rs:1"]);
     }
 
     #[test]

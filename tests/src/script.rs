@@ -52,7 +52,8 @@ pub fn init_yaml() -> String {
     let topics = [(TOPICS[0], "NORMAL"), (TOPICS[1], "FIFO"), (OLD, "NORMAL")];
     let topics = topics.map(|(name, kind)| format!("  - {{name: {name}, queues: 2, types: [{kind}]}}\n"));
     let groups = [GROUPS[0], GROUPS[1], GROUPS[2], HOLDER];
-    let groups = groups.map(|name| format!("  - {{name: {name}, fifo: {}, maxAttempts: 1000}}\n", fifo(name)));
+    let groups =
+        groups.map(|name| format!("  - {{name: {name}, fifo: {}, maxAttempts: 1000}}\n", fifo(name)));
     format!("topics:\n{}groups:\n{}", topics.concat(), groups.concat())
 }
 

@@ -16,7 +16,16 @@ use crate::wait;
 
 /// The calls by which a broker changes files and names, and makes them durable. No socket is written to by one of them.
 pub const CALLS: &[&str] = &[
-    "pwritev", "pwrite64", "fdatasync", "fsync", "syncfs", "rename", "ftruncate", "unlink", "mkdir", "rmdir",
+    "pwritev",
+    "pwrite64",
+    "fdatasync",
+    "fsync",
+    "syncfs",
+    "rename",
+    "ftruncate",
+    "unlink",
+    "mkdir",
+    "rmdir",
 ];
 
 const ATTACHED_WITHIN: Duration = Duration::from_secs(10);
@@ -115,7 +124,9 @@ impl Strace {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(File::create(&said)?);
-        let child = command.spawn().context("cannot start strace: install Debian's package strace")?;
+        let child = command
+            .spawn()
+            .context("cannot start strace: install Debian's package strace")?;
         let mut strace = Self { child, folder };
         wait::until("strace is attached", ATTACHED_WITHIN, || {
             let text = fs::read_to_string(&said)?;
@@ -199,7 +210,14 @@ fn call_of(line: &str) -> Option<(&str, &'static str)> {
 pub fn from_the_start(injection: Option<&Injection>, calls: &Path) -> Vec<String> {
     let trace = injection.map_or_else(|| CALLS.join(","), |injection| injection.call.to_owned());
     // Without --seccomp-bpf, under which no signal is injected.
-    let words = ["strace", "-D", "-f", "--decode-pids=comm", "--quiet=all", "--output"];
+    let words = [
+        "strace",
+        "-D",
+        "-f",
+        "--decode-pids=comm",
+        "--quiet=all",
+        "--output",
+    ];
     let mut words: Vec<String> = words.map(str::to_owned).into();
     words.push(calls.display().to_string());
     words.push(format!("--trace={trace}"));
@@ -221,7 +239,10 @@ pub fn threads(process: u32) -> Result<Vec<(String, u32)>> {
             continue;
         };
         let number = entry.file_name().to_string_lossy().parse();
-        threads.push((name.trim_end().to_owned(), number.context("a thread without a number")?));
+        threads.push((
+            name.trim_end().to_owned(),
+            number.context("a thread without a number")?,
+        ));
     }
     Ok(threads)
 }
@@ -240,7 +261,11 @@ mod tests {
              12<log> +++ exited with 0 +++\n\
              12<log> sendto(9, \"fdatasync(\")       = 1\n",
         );
-        let expected = [(("log", "fdatasync"), 1), (("log", "pwritev"), 1), (("log-prefill", "fdatasync"), 1)];
+        let expected = [
+            (("log", "fdatasync"), 1),
+            (("log", "pwritev"), 1),
+            (("log-prefill", "fdatasync"), 1),
+        ];
         let expected = expected.map(|((thread, call), count)| ((thread.to_owned(), call), count));
         assert_eq!(traced.counts, Counts::from(expected));
         assert_eq!(traced.injected, 1);
@@ -251,9 +276,17 @@ mod tests {
         for (what, when, text) in [
             (Injected::Kill, When::Nth(3), "unlink:signal=KILL:when=3"),
             (Injected::Error("EIO"), When::From(2), "unlink:error=EIO:when=2+"),
-            (Injected::Delay(Duration::from_millis(200)), When::From(1), "unlink:delay_enter=200000:when=1+"),
+            (
+                Injected::Delay(Duration::from_millis(200)),
+                When::From(1),
+                "unlink:delay_enter=200000:when=1+",
+            ),
         ] {
-            let injection = Injection { call: "unlink", what, when };
+            let injection = Injection {
+                call: "unlink",
+                what,
+                when,
+            };
             assert_eq!(injection.to_string(), text);
         }
     }

@@ -27,7 +27,8 @@ impl Script {
         // What the worker has acknowledged must not be among that.
         self.receive(&client, WORKER, 0).await?;
         let held = client.ack_ok(HOLDER, OLD, std::slice::from_ref(&base.held));
-        held.await.context("the message that was in flight when the log gave up its start")?;
+        held.await
+            .context("the message that was in flight when the log gave up its start")?;
         ensure!(broker.stop()?.success(), "the broker did not stop well");
         let verified = Sluicectl::new()?.ok(&["log", "verify", &broker.data_dir().display().to_string()]);
         verified.context("the files of the stopped broker")?;
@@ -43,7 +44,11 @@ impl Script {
                 return Ok(());
             }
             self.acknowledge(client, auditor, auditor, &messages).await?;
-            ensure!(began.elapsed() < DELIVERED_WITHIN, "{} has no end", AUDITORS[auditor]);
+            ensure!(
+                began.elapsed() < DELIVERED_WITHIN,
+                "{} has no end",
+                AUDITORS[auditor]
+            );
         }
     }
 }

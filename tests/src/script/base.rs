@@ -75,6 +75,10 @@ fn small(setup: Setup) -> Setup {
 
 fn copy(from: &Path, to: &Path) -> Result<()> {
     let status = Command::new("cp").arg("-a").arg(from).arg(to).status();
-    ensure!(status.context("cannot start cp")?.success(), "cannot copy {}", from.display());
+    ensure!(
+        status.context("cannot start cp")?.success(),
+        "cannot copy {}",
+        from.display()
+    );
     Ok(())
 }

@@ -12,7 +12,8 @@ use sluice_tests::strace::{Injected, Strace};
 use crate::block_on;
 use crate::points::{self, Point, Sample};
 
-const TIME: Duration = Duration::from_secs(25);
+/// For each kind of error.
+const TIME: Duration = Duration::from_secs(15);
 /// What the process ends with when its store has failed.
 const STORE_FAILED: i32 = 3;
 /// Sends that may share the group that is refused, or come while the disk counts as full.
@@ -63,8 +64,11 @@ fn run_with(base: &Base, point: &Point, error: &'static str, seed: u64) -> Comes
         assert_eq!(count.unknown_sends, 0, "{what}: {count:?}");
         assert!(count.refused_sends <= REFUSED_MAX, "{what}: {count:?}");
     }
-    broker.restart().unwrap_or_else(|error| panic!("{what}: {error:#}"));
-    let verdict = block_on(script.audit(&mut broker, base)).unwrap_or_else(|error| panic!("{what}: {error:#}"));
+    broker
+        .restart()
+        .unwrap_or_else(|error| panic!("{what}: {error:#}"));
+    let verdict =
+        block_on(script.audit(&mut broker, base)).unwrap_or_else(|error| panic!("{what}: {error:#}"));
     assert!(verdict.is_clean(), "{what}: {verdict}");
     came
 }

@@ -12,7 +12,7 @@ use sluice_tests::strace::{Injected, Strace, from_the_start};
 use crate::block_on;
 use crate::points::{self, Point, Sample};
 
-const RUN_TIME: Duration = Duration::from_secs(40);
+const RUN_TIME: Duration = Duration::from_secs(35);
 const START_TIME: Duration = Duration::from_secs(15);
 const SIGKILL: i32 = 9;
 
@@ -37,7 +37,9 @@ fn killed_at(base: &Base, script: &Script, point: &Point) -> Option<Broker> {
 
 /// The broker starts, and everything is there.
 fn recovers(broker: &mut Broker, script: &Script, base: &Base, what: &str) {
-    broker.restart().unwrap_or_else(|error| panic!("{what}: {error:#}"));
+    broker
+        .restart()
+        .unwrap_or_else(|error| panic!("{what}: {error:#}"));
     let verdict = block_on(script.audit(broker, base)).unwrap_or_else(|error| panic!("{what}: {error:#}"));
     assert!(verdict.is_clean(), "{what}: {verdict}");
 }
@@ -63,7 +65,10 @@ fn a_broker_killed_at_any_call_that_changes_a_file_has_everything_acknowledged_w
         }
     }
     let kills: u32 = killed.values().sum();
-    println!("{kills} kills of {} points, {over} came too late: {killed:?}", sample.total());
+    println!(
+        "{kills} kills of {} points, {over} came too late: {killed:?}",
+        sample.total()
+    );
     assert!(kills > 4 * over, "{over} points were not reached");
 }
 

@@ -3,7 +3,12 @@
 
 mod errors;
 mod kills;
+mod memory;
+mod pause;
 mod points;
+mod slow;
+
+use sluice_tests::process::Broker;
 
 /// Set by `cargo xtask test --long`.
 const LONG: &str = "SLUICE_LONG";
@@ -20,4 +25,12 @@ fn block_on<T>(work: impl Future<Output = T>) -> T {
         .build()
         .unwrap();
     runtime.block_on(work)
+}
+
+/// Memory of the process that no file stands behind.
+fn anonymous_mib(broker: &Broker) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", broker.id().unwrap())).unwrap();
+    let line = status.lines().find(|line| line.starts_with("RssAnon:")).unwrap();
+    let kib: u64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
+    kib / 1024
 }

@@ -95,7 +95,12 @@ impl Sample {
     pub fn of(mut points: Vec<Point>, time: Duration, chance: &mut Chance) -> Self {
         if is_long() {
             let at_least = points.len();
-            return Self { points, until: None, at_least, tried: 0 };
+            return Self {
+                points,
+                until: None,
+                at_least,
+                tried: 0,
+            };
         }
         for left in (1..points.len()).rev() {
             points.swap(left, chance.below(left as u64 + 1) as usize);
@@ -108,15 +113,22 @@ impl Sample {
             kinds.push(kind);
             !is_new
         });
-        let at_least = points.iter().fold(Vec::new(), |mut seen: Vec<(&str, &str)>, point| {
-            let kind = (point.thread.as_str(), point.call);
-            if !seen.contains(&kind) {
-                seen.push(kind);
-            }
-            seen
-        });
+        let at_least = points
+            .iter()
+            .fold(Vec::new(), |mut seen: Vec<(&str, &str)>, point| {
+                let kind = (point.thread.as_str(), point.call);
+                if !seen.contains(&kind) {
+                    seen.push(kind);
+                }
+                seen
+            });
         let at_least = at_least.len();
-        Self { points, until: Some(Instant::now() + time), at_least, tried: 0 }
+        Self {
+            points,
+            until: Some(Instant::now() + time),
+            at_least,
+            tried: 0,
+        }
     }
 
     /// How many there are in all.

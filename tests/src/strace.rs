@@ -94,28 +94,41 @@ impl Strace {
     /// # Errors
     /// When strace is not there or may not.
     pub fn count(threads: &[u32]) -> Result<Self> {
-        Self::attach(threads, None, &[format!("--trace={}", CALLS.join(","))])
+        Self::attach(threads, &[format!("--trace={}", CALLS.join(","))])
     }
 
-    /// Does to the calls of these threads what `injection` says; with a path, only to calls that are about this file.
+    /// Does to the calls of these threads what `injection` says.
     ///
     /// # Errors
     /// When strace is not there or may not.
-    pub fn inject(threads: &[u32], injection: &Injection, path: Option<&Path>) -> Result<Self> {
+    pub fn inject(threads: &[u32], injection: &Injection) -> Result<Self> {
         let trace = format!("--trace={}", injection.call);
-        Self::attach(threads, path, &[trace, format!("--inject={injection}")])
+        Self::attach(threads, &[trace, format!("--inject={injection}")])
     }
 
-    fn attach(threads: &[u32], path: Option<&Path>, arguments: &[String]) -> Result<Self> {
+    /// Does it to the calls that are about one file, of all threads of a process, those to come included.
+    ///
+    /// # Errors
+    /// When strace is not there or may not.
+    pub fn inject_everywhere(process: u32, injection: &Injection, file: &Path) -> Result<Self> {
+        let trace = format!("--trace={}", injection.call);
+        let file = format!("--trace-path={}", file.display());
+        let arguments = [
+            "--follow-forks".to_owned(),
+            file,
+            trace,
+            format!("--inject={injection}"),
+        ];
+        Self::attach(&[process], &arguments)
+    }
+
+    fn attach(threads: &[u32], arguments: &[String]) -> Result<Self> {
         ensure!(!threads.is_empty(), "no thread to attach to");
         let folder = tempfile::tempdir().context("cannot make a folder")?;
         let said = folder.path().join("said");
         let mut command = Command::new("strace");
         for thread in threads {
             command.args(["-p", &thread.to_string()]);
-        }
-        if let Some(path) = path {
-            command.arg("-P").arg(path);
         }
         command
             .args(["--decode-pids=comm", "--output"])

@@ -97,7 +97,7 @@ fn crash_points() -> u64 {
     std::env::var("LOG_CRASH_POINTS")
         .ok()
         .and_then(|points| points.parse().ok())
-        .unwrap_or(or_long(400, u64::MAX))
+        .unwrap_or_else(|| or_long(400, u64::MAX))
 }
 
 /// Opens the crashed log and checks it against what was asked.

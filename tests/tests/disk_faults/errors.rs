@@ -46,7 +46,7 @@ fn run_with(base: &Base, point: &Point, error: &'static str, seed: u64) -> Comes
     let script = Script::new(seed);
     let mut broker = base.start(Setup::new()).unwrap();
     let thread = points::numbers(&broker, &[&point.thread]);
-    let strace = Strace::inject(&thread, &point.injected(Injected::Error(error)), None).unwrap();
+    let strace = Strace::inject(&thread, &point.injected(Injected::Error(error))).unwrap();
     block_on(script.run(&broker.endpoint())).unwrap();
     if broker.runs().unwrap() {
         broker.signal_term().unwrap();

@@ -21,7 +21,7 @@ const SIGKILL: i32 = 9;
 fn killed_at(base: &Base, script: &Script, point: &Point) -> Option<Broker> {
     let mut broker = base.start(Setup::new()).unwrap();
     let thread = points::numbers(&broker, &[&point.thread]);
-    let strace = Strace::inject(&thread, &point.injected(Injected::Kill), None).unwrap();
+    let strace = Strace::inject(&thread, &point.injected(Injected::Kill)).unwrap();
     block_on(script.run(&broker.endpoint())).unwrap();
     if broker.runs().unwrap() {
         broker.signal_term().unwrap();

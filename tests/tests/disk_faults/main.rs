@@ -6,6 +6,7 @@ mod kills;
 mod memory;
 mod pause;
 mod points;
+mod reads;
 mod slow;
 
 use sluice_tests::process::Broker;

@@ -43,7 +43,7 @@ async fn slow_syncs_push_back_on_senders_and_not_into_memory() {
         what: Injected::Delay(SLOW),
         when: When::From(1),
     };
-    let strace = Strace::inject(&numbers(&broker, &["log"]), &slow, None).unwrap();
+    let strace = Strace::inject(&numbers(&broker, &["log"]), &slow).unwrap();
     let flood = Flood::begin(&broker.endpoint(), AT_A_TIME, BODY_BYTES).unwrap();
     let time = Duration::from_secs(if is_long() { 60 } else { 6 });
     let peak = peak(&broker, time).await;

@@ -269,11 +269,7 @@ impl LogReader {
     fn load_sparse(&self, segment: &Segment) -> SparseIndex {
         let path = segment.path.with_extension("sparse");
         let (base, base_index) = (segment.base(), segment.header.base_index);
-        let stored = self.shared.io.open_read(&path).and_then(|file| {
-            let mut bytes = vec![0; file.len()?.min(4 << 20) as usize];
-            read_exact_at(file.as_ref(), &mut bytes, 0)?;
-            Ok(bytes)
-        });
+        let stored = super::sparse_file::read(&*self.shared.io, &path);
         if let Some(sparse) = stored
             .ok()
             .and_then(|bytes| SparseIndex::decode(&bytes, base, base_index))

@@ -175,6 +175,7 @@ impl Opening {
         let (at, bad) = end.unwrap_or((self.segments.len() - 1, FrameError::Empty));
         self.durable.offset = self.durable.offset.min(tail.physical);
         let cut = self.cut_behind(at, tail.physical, &bad)?;
+        super::sparse_file::drop_torn(&*self.io, &self.segments);
         Ok(Opened {
             opening: self,
             tail,

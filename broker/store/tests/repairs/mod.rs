@@ -57,15 +57,15 @@ pub fn used(seed: u64) -> Used {
     // So many that something stands behind the newest checkpoint.
     let mut rounds = 0;
     let io = loop {
-        driver.round(900).unwrap();
+        driver.round(4000).unwrap();
         rounds += 1;
-        if rounds < 500 {
+        if rounds < 110 {
             continue;
         }
         let killed = io.crash_keeping_all();
         let found = look(&killed);
         let newest = found.checkpoints.last().unwrap().position.index.0;
-        if found.log.end.index.0 > newest + 25 && found.log.segments.len() > 3 {
+        if found.log.end.index.0 > newest + 10 && found.log.segments.len() > 3 {
             break killed;
         }
         assert!(rounds < 2_000, "no checkpoint leaves frames behind it");

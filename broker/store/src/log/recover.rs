@@ -267,7 +267,7 @@ impl Opening {
                 Found::Frame(frame) => frame,
                 Found::Bad(error) => return Ok(Some(error)),
             };
-            if let Err(error) = frame.check_commands() {
+            if let Err(error) = frame.check_commands().and_then(|()| frame.check_state()) {
                 return Ok(Some(error));
             }
             let header = frame.header();
@@ -283,7 +283,7 @@ impl Opening {
             sparse.note(header.index, header.physical);
             *tail = LogPosition {
                 physical: frame.end(),
-                index: LogIndex(header.index.0 + 1),
+                index: header.next_index(),
                 term: header.term,
             };
         }

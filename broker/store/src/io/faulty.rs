@@ -88,6 +88,11 @@ impl FaultyIo {
         self.plan.lock().lift_no_space();
     }
 
+    /// Ends every [`Fault::ReadError`].
+    pub fn lift_read_errors(&self) {
+        self.plan.lock().lift_read_errors();
+    }
+
     /// How many operations have changed files or names so far (reads do not count): the crash points to enumerate.
     pub fn operations(&self) -> u64 {
         self.plan.lock().operations()

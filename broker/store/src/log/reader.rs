@@ -4,6 +4,7 @@
 //! segment. What is not durable is in the ring and nowhere else. Every record is checked by its own checksum.
 
 mod by_start;
+mod message;
 
 use super::error::ReadError;
 use super::frame::Frame;

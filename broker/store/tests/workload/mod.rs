@@ -5,6 +5,7 @@ mod administer;
 mod check;
 mod retain;
 
+#[allow(unused_imports, reason = "each test file uses a part of it")]
 pub use check::check;
 
 use sluice_core::command::{

@@ -37,18 +37,20 @@ impl LogReader {
         self.belonging(entry, command)
     }
 
-    fn belonging(&self, entry: &QueueEntry, command: Bytes) -> Result<Bytes, ReadError> {
+    /// The command, if the entry may have been made of it: else another stands in its place.
+    pub fn belonging(&self, entry: &QueueEntry, command: Bytes) -> Result<Bytes, ReadError> {
         if belongs(entry, &command) {
             return Ok(command);
         }
         let reason = "a record stands there that is not of the queue's entry";
-        match self.shared.segment_of(entry.physical) {
-            Some(segment) => Err(damaged(
-                segment.path.clone(),
-                segment.file_offset(entry.physical),
-                reason,
-            )),
-            None => Err(self.gone(entry.physical)),
+        Err(self.is_another(entry.physical, reason))
+    }
+
+    /// What stands at `offset` is whole and not what was written there.
+    pub(super) fn is_another(&self, offset: PhysicalOffset, reason: &str) -> ReadError {
+        match self.shared.segment_of(offset) {
+            Some(segment) => damaged(segment.path.clone(), segment.file_offset(offset), reason),
+            None => self.gone(offset),
         }
     }
 
@@ -61,6 +63,9 @@ impl LogReader {
 /// Whether the entry may have been made of the command.
 fn belongs(entry: &QueueEntry, command: &[u8]) -> bool {
     let own = entry.flags & !(LINKED | CARRIED);
+    if command.len() != entry.size as usize {
+        return false;
+    }
     match Command::decode(command) {
         Ok((_, Command::Append(append))) => {
             let hashes = (append.tag_hash, append.group_hash, append.flags);
@@ -139,12 +144,18 @@ mod tests {
         ];
         for (entry, expected) in cases {
             assert_eq!(belongs(&entry, append.as_bytes()), expected, "{entry:?}");
-            assert_eq!(belongs(&entry, carry.as_bytes()), expected, "{entry:?}, carried");
+            let carried = QueueEntry {
+                size: carry.len() as u32,
+                ..entry
+            };
+            assert_eq!(belongs(&carried, carry.as_bytes()), expected, "{carried:?}");
         }
         assert!(belongs(&changed(|entry| entry.put_ms += 1), append.as_bytes()));
         let sooner = changed(|entry| entry.put_ms -= 1);
         assert!(!belongs(&sooner, append.as_bytes()), "put before it was sent");
+        assert!(!belongs(&changed(|entry| entry.size += 1), append.as_bytes()));
         let other = sluice_core::command::encode_level(5, 1);
-        assert!(!belongs(&entry, other.as_bytes()));
+        let size = other.len() as u32;
+        assert!(!belongs(&QueueEntry { size, ..entry }, other.as_bytes()));
     }
 }

@@ -82,6 +82,7 @@ pub struct Engine {
     looks: lag::Looks,
     polls: AtomicU64,
     unreadable: AtomicU64,
+    lost: AtomicU64,
     refusals: Refusals,
     retention: RetentionStats,
     stopping: watch::Sender<bool>,
@@ -104,6 +105,7 @@ impl Engine {
             looks: lag::Looks::default(),
             polls: AtomicU64::new(0),
             unreadable: AtomicU64::new(0),
+            lost: AtomicU64::new(0),
             refusals: Refusals::default(),
             retention: RetentionStats::default(),
             stopping,
@@ -179,6 +181,11 @@ impl Engine {
     /// How often a message could not be read when it was to be delivered.
     pub fn unreadable(&self) -> u64 {
         self.unreadable.load(Ordering::Relaxed)
+    }
+
+    /// Messages that consumer groups were brought past because their records are damaged, each counted once a group.
+    pub fn lost(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
     }
 
     /// Ends waiting polls with nothing, and lets none wait from now on.

@@ -24,6 +24,7 @@ pub struct RetentionStats {
     blocked: AtomicBool,
     records: AtomicU64,
     bytes: AtomicU64,
+    lost: AtomicU64,
 }
 
 impl RetentionStats {
@@ -40,6 +41,11 @@ impl RetentionStats {
         )
     }
 
+    /// Places of messages that waited and whose records were damaged: they have gone with the log.
+    pub fn lost(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
+    }
+
     fn add(&self, ran: &Ran) {
         if ran.blocked && !self.blocked.swap(true, Ordering::Relaxed) {
             tracing::warn!(
@@ -49,6 +55,7 @@ impl RetentionStats {
         self.blocked.store(ran.blocked, Ordering::Relaxed);
         self.records.fetch_add(ran.carried.0, Ordering::Relaxed);
         self.bytes.fetch_add(ran.carried.1, Ordering::Relaxed);
+        self.lost.fetch_add(ran.lost, Ordering::Relaxed);
     }
 }
 

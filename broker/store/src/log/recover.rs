@@ -237,7 +237,7 @@ impl Opening {
         // What an earlier failed sync has left in the cache is not what is on the disk.
         segment
             .file
-            .drop_cache()
+            .drop_cache(0, 0)
             .map_err(LogError::io("drop the cache of", &segment.path))?;
         let at_start = tail.physical == segment.base();
         if at_start && tail.index != segment.header.base_index {

@@ -30,6 +30,7 @@ pub(super) fn open(io: &FaultyIo, clock: &Arc<Hand>, bounds: impl FnOnce(&mut Lo
         store_host: "127.0.0.1:8081".parse().unwrap(),
         polls_max: 2_000,
         unread: Budget::of(64 << 20),
+        disk: Disk::new(Planted::default()),
     };
     let clock = Clock::new(Box::new(Hands(Arc::clone(clock))));
     Engine::new(store, clock, &wakes, options)

@@ -4,6 +4,7 @@ use super::LogId;
 use super::error::{LogError, ReadError};
 use super::meta::Vote;
 use super::op::{Control, Entry, Flushed, Op};
+use super::prefill;
 use super::reader::LogReader;
 use super::shared::{Positions, Shared};
 use crate::stats::LogStats;
@@ -53,9 +54,30 @@ impl LocalLog {
         [(queued.commands, bound.commands), (queued.bytes, bound.bytes)]
     }
 
-    /// Whether messages are refused because the disk is full.
+    /// Whether the disk has no room but the reserve, which messages may not use.
     pub fn is_full(&self) -> bool {
         self.shared.inbox.is_full()
+    }
+
+    /// Bytes of records that retention may write again: on a full disk only what leaves enough of the reserve to everything
+    /// else, and to the commands that then give the space back.
+    pub fn carry_max(&self) -> u64 {
+        if self.is_full() {
+            prefill::reserve(&self.shared) / 2
+        } else {
+            u64::MAX
+        }
+    }
+
+    /// Whether messages are refused because the disk is full, or fuller than they may make it.
+    pub fn refuses_messages(&self) -> bool {
+        self.shared.inbox.refuses()
+    }
+
+    /// Refuses messages from now on, or takes them again: for whoever watches how full the disk is. A disk that is full in
+    /// earnest refuses them in any case.
+    pub fn set_nearly_full(&self, nearly_full: bool) {
+        self.shared.inbox.set_nearly_full(nearly_full);
     }
 
     /// How many segments there are.

@@ -36,6 +36,14 @@ pub(super) fn wanted(shared: &Shared, active: &Segment, written: PhysicalOffset)
     wants_zeros(active, written) || wants_spare(shared, active, written)
 }
 
+/// Bytes that frames can still go to without the disk giving any.
+pub(super) fn reserve(shared: &Shared) -> u64 {
+    let active = shared.active();
+    let left = active.map_or(0, |active| ahead(&active, shared.positions.written()));
+    let spare = shared.spare.lock();
+    left + spare.as_ref().map_or(0, |spare| spare.filled - PAGE_BYTES)
+}
+
 /// What a step did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Prefilled {
@@ -63,7 +71,10 @@ impl Prefill {
     pub fn step(&mut self) -> Result<Prefilled, Fatal> {
         let result = self.advance();
         match &result {
-            Ok(Prefilled::NoSpace) => self.shared.inbox.set_full(self.reserve() < self.reserve_wanted()),
+            Ok(Prefilled::NoSpace) => self
+                .shared
+                .inbox
+                .set_full(reserve(&self.shared) < self.reserve_wanted()),
             Ok(_) => self.shared.inbox.set_full(false),
             Err(fatal) => {
                 self.shared.positions.set_failed();
@@ -150,14 +161,6 @@ impl Prefill {
         }
         *self.shared.spare.lock() = Some(Spare { file, filled });
         Ok(())
-    }
-
-    /// Bytes that frames can still go to without the disk giving any.
-    fn reserve(&self) -> u64 {
-        let active = self.shared.active();
-        let left = active.map_or(0, |active| ahead(&active, self.shared.positions.written()));
-        let spare = self.shared.spare.lock();
-        left + spare.as_ref().map_or(0, |spare| spare.filled - PAGE_BYTES)
     }
 
     fn reserve_wanted(&self) -> u64 {

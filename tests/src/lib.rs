@@ -26,6 +26,7 @@ pub mod prometheus;
 pub mod python;
 pub mod seed;
 pub mod sluicectl;
+pub mod small_disk;
 pub mod stage;
 pub mod wait;
 pub mod workload;

@@ -12,14 +12,24 @@ use sluice_core::command;
 use sluice_core::ids::{LogIndex, PhysicalOffset};
 use sluice_core::limits::BATCH_COMMANDS_MAX;
 use sluice_core::log::{Batch, Completion, ReplicatedLog};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// A log on this node's disk; clones share it. Everything it is asked for is done in the order in which it was asked.
 #[derive(Clone)]
 pub struct LocalLog {
     shared: Arc<Shared>,
     reader: LogReader,
+}
+
+/// Keeps the log from taking space ahead.
+pub(crate) struct Held(Arc<Shared>);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.holds_prefill.store(false, Ordering::Release);
+    }
 }
 
 impl ReplicatedLog for LocalLog {
@@ -67,6 +77,22 @@ impl LocalLog {
         } else {
             u64::MAX
         }
+    }
+
+    /// As long as the answer lives the log takes no space ahead of what it writes.
+    pub(crate) fn hold_prefill(&self) -> Held {
+        self.shared.holds_prefill.store(true, Ordering::Release);
+        Held(Arc::clone(&self.shared))
+    }
+
+    /// The shard's folder.
+    pub(crate) fn folder(&self) -> &Path {
+        self.shared.log_dir.parent().unwrap_or(&self.shared.log_dir)
+    }
+
+    /// What one segment holds.
+    pub(crate) fn segment_bytes(&self) -> u64 {
+        self.shared.limits.capacity
     }
 
     /// Whether messages are refused because the disk is full, or fuller than they may make it.

@@ -8,6 +8,7 @@ use super::segment::{PAGE_BYTES, SPARE, Segment, Spare};
 use super::shared::Shared;
 use crate::io::{FileHandle, is_no_space, write_all_at};
 use sluice_core::ids::PhysicalOffset;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 
 /// Written and synced at a time. The log thread's sync of the same file has to wait for what is unsynced of it, so that
@@ -85,6 +86,9 @@ impl Prefill {
     }
 
     fn advance(&mut self) -> Result<Prefilled, Fatal> {
+        if self.is_held() {
+            return Ok(Prefilled::NoSpace);
+        }
         let Some(active) = self.shared.active() else {
             return Ok(Prefilled::Idle);
         };
@@ -161,6 +165,10 @@ impl Prefill {
         }
         *self.shared.spare.lock() = Some(Spare { file, filled });
         Ok(())
+    }
+
+    fn is_held(&self) -> bool {
+        self.shared.holds_prefill.load(Ordering::Acquire)
     }
 
     fn reserve_wanted(&self) -> u64 {

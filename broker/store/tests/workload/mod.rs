@@ -3,6 +3,7 @@
 
 mod administer;
 mod check;
+mod reserve;
 mod retain;
 
 pub use check::check;

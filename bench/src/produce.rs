@@ -117,7 +117,7 @@ pub async fn send(
 /// When the run cannot start; failed sends are in the report.
 pub async fn run(args: &ProduceArgs) -> Result<Report> {
     let target = &args.target;
-    let maker = Arc::new(Maker::new(&target.topic, &args.shape)?);
+    let maker = Arc::new(Maker::new(&target.topic, &args.shape)?.over_topics(args.topics));
     let clients = connect(target).await?;
     let session = Session::open(&clients[0], target, Role::Producer).await?;
     let live = Arc::<Live>::default();

@@ -54,6 +54,8 @@ pub type MapHandle = Arc<dyn LogMap>;
 pub trait LogMap: Send + Sync {
     /// These bytes; an error where the disk cannot give them back, or the file has become shorter.
     fn bytes(&self, range: Range<usize>) -> io::Result<Bytes>;
+    /// Whether slices of it live: the file must not be written until they are gone.
+    fn is_looked_at(&self) -> bool;
 }
 
 /// A file system.

@@ -41,6 +41,7 @@ mod present;
 mod put;
 mod reader;
 mod recover;
+mod recycle;
 mod rewrite;
 mod ring;
 mod scan;

@@ -3,15 +3,26 @@
 
 mod log_bench;
 
-use log_bench::{Answer, Bench, SEGMENT, message};
+use log_bench::{Answer, Bench, identity, message, options};
 use sluice_store::io::{LogIo, RealIo};
-use sluice_store::log::{Frame, LogId};
+use sluice_store::log::{Frame, Identity, LogId, LogOptions};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 
+/// Several of the pieces in which a file is cleaned.
+const SEGMENT: u64 = 1 << 20;
+
 fn open(dir: &Path) -> Bench {
-    Bench::open(Arc::new(RealIo::new()), dir).unwrap()
+    let identity = Identity {
+        segment_bytes: SEGMENT,
+        ..identity()
+    };
+    let options = LogOptions {
+        identity,
+        ..options(dir)
+    };
+    Bench::open_with(Arc::new(RealIo::new()), options).unwrap()
 }
 
 /// Fills so many segments more; what is committed is answered.

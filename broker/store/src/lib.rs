@@ -6,11 +6,13 @@
 pub mod applier;
 pub mod checkpoint;
 pub mod checkpointer;
+pub mod damage;
 pub mod index;
 pub mod io;
 pub mod log;
 mod mmap;
 pub mod queue;
+pub mod repair;
 mod restored;
 pub mod retention;
 pub mod stats;

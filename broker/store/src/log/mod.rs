@@ -22,6 +22,7 @@
 //! | `files`, `present`, `recover`, `cut` | what is done when a log is opened; what must be there; what stood behind its end |
 //! | `local` | the log as its users see it |
 //! | `survey` | the files of a log that does not run, read and checked |
+//! | `rewrite` | a segment of a log that does not run, made anew with something in the place of what is damaged |
 
 mod control;
 mod cut;
@@ -40,6 +41,7 @@ mod present;
 mod put;
 mod reader;
 mod recover;
+mod rewrite;
 mod ring;
 mod scan;
 mod segment;
@@ -51,6 +53,7 @@ mod thread;
 mod writer;
 
 pub use error::{Fatal, LogError, ReadError};
+pub(crate) use frame::Tombstone;
 pub use frame::{
     Commands, FRAME_HEADER_BYTES, Frame, FrameBuilder, FrameError, FrameHeader, FrameKind, FrameSeed,
     ShardUuid,
@@ -63,10 +66,11 @@ pub use options::{Flush, LogOptions, SegmentLimits};
 pub use prefill::{Prefill, Prefilled};
 pub use reader::LogReader;
 pub use recover::{Cut, Opened, Opening, Parts, VisitError};
+pub(crate) use rewrite::{Change, Prepared, Replaced, file_of, save_newest_segment, surviving_commands};
 pub use segment::{PAGE_BYTES, SegmentHeader};
 pub use shared::Positions;
-pub(crate) use survey::survey;
-pub use survey::{LogSurvey, SegmentState, SegmentSurvey};
+pub(crate) use survey::{Ask, Seen, survey};
+pub use survey::{LogDamage, LogSurvey, Lost, Repaired, SegmentState, SegmentSurvey};
 pub use thread::{LogThreads, spawn};
 pub use writer::{LogWriter, Progress};
 

@@ -30,6 +30,7 @@ use std::collections::VecDeque;
 use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 /// Read at a time during replay.
 const PIECE: usize = 4 << 20;
@@ -237,7 +238,7 @@ impl Opening {
         // What an earlier failed sync has left in the cache is not what is on the disk.
         segment
             .file
-            .drop_cache()
+            .drop_cache(0, 0)
             .map_err(LogError::io("drop the cache of", &segment.path))?;
         let at_start = tail.physical == segment.base();
         if at_start && tail.index != segment.header.base_index {
@@ -267,7 +268,7 @@ impl Opening {
                 Found::Frame(frame) => frame,
                 Found::Bad(error) => return Ok(Some(error)),
             };
-            if let Err(error) = frame.check_commands() {
+            if let Err(error) = frame.check_commands().and_then(|()| frame.check_state()) {
                 return Ok(Some(error));
             }
             let header = frame.header();
@@ -283,7 +284,7 @@ impl Opening {
             sparse.note(header.index, header.physical);
             *tail = LogPosition {
                 physical: frame.end(),
-                index: LogIndex(header.index.0 + 1),
+                index: header.next_index(),
                 term: header.term,
             };
         }
@@ -423,6 +424,7 @@ impl Opened {
             pending: Mutex::new(VecDeque::new()),
             spare: Mutex::new(None),
             prefill: Bell::default(),
+            holds_prefill: AtomicBool::new(false),
             poison: Mutex::new(None),
         });
         let reader = LogReader::new(shared.clone());

@@ -3,8 +3,10 @@
 
 mod administer;
 mod check;
+mod reserve;
 mod retain;
 
+#[allow(unused_imports, reason = "each test file uses a part of it")]
 pub use check::check;
 
 use sluice_core::command::{

@@ -23,6 +23,8 @@ pub use setup::Setup;
 /// What the broker's folder under `--data-dir` is called by default.
 pub const BROKER_NAME: &str = "broker-a";
 
+/// Tells the suites, and nobody else, to take their long form: to a broker it looks like SLUICE_LOG, which it would say.
+pub const LONG: &str = "SLUICE_LONG";
 const READY_WITHIN: Duration = Duration::from_secs(30);
 const END_WITHIN: Duration = Duration::from_secs(30);
 const INIT_FILE: &str = "init.yaml";
@@ -155,6 +157,7 @@ impl Broker {
             .arg("--data-dir")
             .arg(&self.data_dir)
             .args(&self.flags)
+            .env_remove(LONG)
             .envs(self.environment.iter().cloned())
             .envs(self.handed_over()?)
             .stdin(Stdio::null())

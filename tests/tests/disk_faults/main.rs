@@ -9,10 +9,7 @@ mod points;
 mod reads;
 mod slow;
 
-use sluice_tests::process::Broker;
-
-/// Set by `cargo xtask test --long`.
-const LONG: &str = "SLUICE_LONG";
+use sluice_tests::process::{Broker, LONG};
 
 fn is_long() -> bool {
     std::env::var_os(LONG).is_some()

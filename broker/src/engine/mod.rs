@@ -41,6 +41,7 @@ pub use settle::Settled;
 
 use crate::budget::Budget;
 use crate::config::Live;
+use crate::disk::Disk;
 use crate::retention::RetentionStats;
 use answers::Answers;
 use arrivals::Arrivals;
@@ -58,7 +59,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::{broadcast, oneshot, watch};
 
 /// What the engine needs to know beside its store.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct EngineOptions {
     /// What can change while the broker runs, such as whether a topic is made on its first use (F7).
     pub live: Arc<Live>,
@@ -68,6 +69,8 @@ pub struct EngineOptions {
     pub polls_max: usize,
     /// The bound on messages that were asked for and are not read.
     pub unread: Arc<Budget>,
+    /// The disk that the store is on.
+    pub disk: Arc<Disk>,
 }
 
 /// The use cases over one broker's log.
@@ -82,6 +85,7 @@ pub struct Engine {
     looks: lag::Looks,
     polls: AtomicU64,
     unreadable: AtomicU64,
+    lost: AtomicU64,
     refusals: Refusals,
     retention: RetentionStats,
     stopping: watch::Sender<bool>,
@@ -104,6 +108,7 @@ impl Engine {
             looks: lag::Looks::default(),
             polls: AtomicU64::new(0),
             unreadable: AtomicU64::new(0),
+            lost: AtomicU64::new(0),
             refusals: Refusals::default(),
             retention: RetentionStats::default(),
             stopping,
@@ -166,6 +171,11 @@ impl Engine {
         &self.options.live
     }
 
+    /// How full the disk is.
+    pub fn disk(&self) -> &Disk {
+        &self.options.disk
+    }
+
     /// What retention did.
     pub fn retention(&self) -> &RetentionStats {
         &self.retention
@@ -179,6 +189,11 @@ impl Engine {
     /// How often a message could not be read when it was to be delivered.
     pub fn unreadable(&self) -> u64 {
         self.unreadable.load(Ordering::Relaxed)
+    }
+
+    /// Messages that consumer groups were brought past because their records are damaged, each counted once a group.
+    pub fn lost(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
     }
 
     /// Ends waiting polls with nothing, and lets none wait from now on.

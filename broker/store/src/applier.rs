@@ -268,13 +268,16 @@ impl Applier {
 
     /// A checkpoint of everything applied so far, `physical` being where the next frame starts.
     pub fn snapshot(&mut self, physical: PhysicalOffset) -> CheckpointRequest {
-        CheckpointRequest {
+        let begun = Instant::now();
+        let request = CheckpointRequest {
             physical,
             term: self.state.term(),
             state: self.state.snapshot(),
             index: self.derived.index.position(),
             bounds: self.state.tables().bounds(),
-        }
+        };
+        self.stats.freeze_micros.observe_micros(begun.elapsed());
+        request
     }
 
     /// From now on snapshots for checkpoints go there.

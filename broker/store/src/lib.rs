@@ -6,6 +6,7 @@
 pub mod applier;
 pub mod checkpoint;
 pub mod checkpointer;
+pub mod damage;
 pub mod index;
 pub mod io;
 pub mod log;

@@ -7,6 +7,7 @@ pub use refusal::Refusal;
 use crate::applier::{Applier, Observer};
 use crate::checkpoint::{CheckpointError, Checkpoints};
 use crate::checkpointer::{self, CheckpointPolicy, Checkpointer, Requests, Trigger, TrimPoint, TrimPoints};
+use crate::damage::{Failures, Unread};
 use crate::index::{IndexError, IndexStore};
 use crate::io::{DirLock, LogIo};
 use crate::log::{
@@ -16,8 +17,10 @@ use crate::log::{
 use crate::queue::{QueueError, QueueStore};
 use crate::restored::{self, Restored};
 use crate::stats::{ApplyStats, CheckpointStats, LogStats};
+use bytes::Bytes;
 use parking_lot::Mutex;
 use sluice_core::command::encode_level;
+use sluice_core::entry::QueueEntry;
 use sluice_core::ids::{PhysicalOffset, QueueOffset, Term, TimeMs, TopicQueue};
 use sluice_core::log::{Outcome, ReplicatedLog};
 use sluice_core::state::{LEVEL, RestoreError, Tables};
@@ -103,6 +106,7 @@ struct Inner {
     applying: Arc<ApplyStats>,
     checkpoints: Arc<CheckpointStats>,
     trim_points: Arc<TrimPoints>,
+    failures: Failures,
     running: Mutex<Option<Running>>,
 }
 
@@ -134,11 +138,7 @@ impl Store {
         failed: Failed,
     ) -> Result<Self, StoreError> {
         let dir = options.log.dir.clone();
-        let opening = Opening::begin(Arc::clone(&io), options.log)?;
-        // First of all: finding a checkpoint to start from changes files.
-        if let Some(newest) = Checkpoints::newest_named(&*io, &dir.join("checkpoint"))? {
-            opening.check_checkpoint(newest)?;
-        }
+        let opening = begin(&io, options.log)?;
         let Restored {
             state,
             queues,
@@ -194,6 +194,7 @@ impl Store {
                 applying,
                 checkpoints,
                 trim_points,
+                failures: Failures::default(),
                 running: Mutex::new(Some(Running {
                     log: threads,
                     applier,
@@ -219,6 +220,12 @@ impl Store {
     /// Reads records.
     pub fn reader(&self) -> &LogReader {
         &self.inner.reader
+    }
+
+    /// The command with the record of this entry's message; where it cannot be read, whether it is lost. Blocks on the disk
+    /// unless it [is hot](LogReader::is_hot). `now` is the wall clock.
+    pub fn read_message(&self, entry: &QueueEntry, now: TimeMs) -> Result<Bytes, Unread> {
+        self.inner.failures.read(&self.inner.reader, entry, now)
     }
 
     /// Reads queue entries.
@@ -309,6 +316,16 @@ impl Store {
         }
         Ok(checkpointer.finish_index()?)
     }
+}
+
+fn begin(io: &Arc<dyn LogIo>, options: LogOptions) -> Result<Opening, StoreError> {
+    let checkpoints = options.dir.join("checkpoint");
+    let opening = Opening::begin(Arc::clone(io), options)?;
+    // First of all: finding a checkpoint to start from changes files.
+    if let Some(newest) = Checkpoints::newest_named(&**io, &checkpoints)? {
+        opening.check_checkpoint(newest)?;
+    }
+    Ok(opening)
 }
 
 fn tell_of_cut(cut: &Cut) {

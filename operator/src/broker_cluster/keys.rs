@@ -66,6 +66,9 @@ pub const KEYS: &[Key] = &[
     key("segmentSize", false, Form::Size(256 << 10, 2 << 30, 4096)),
     key("retentionHours", true, Form::Count(1, 876_000)),
     key("retentionBytes", true, Form::Size(1 << 20, 1 << 50, 1)),
+    key("earlyRetentionPercent", true, Form::Count(0, 99)),
+    key("forcedRetentionPercent", true, Form::Count(0, 99)),
+    key("refuseSendsPercent", true, Form::Count(0, 99)),
     key("checkpointBytes", true, Form::Size(64 << 10, u64::MAX, 1)),
     key("checkpointSeconds", true, Form::Seconds),
 ];

@@ -56,6 +56,7 @@ pub(super) fn restore(
             open,
             closed,
             sorted: Arc::new(sorted),
+            damaged: Vec::new(),
         }),
         flushed: Mutex::new(Flushed {
             items,

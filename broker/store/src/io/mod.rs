@@ -16,6 +16,7 @@ pub use real::RealIo;
 use bytes::Bytes;
 use rustix::io::Errno;
 use std::io::{self, IoSlice};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -39,10 +40,20 @@ pub trait LogFile: Send + Sync {
     /// The file's length.
     fn len(&self) -> io::Result<u64>;
     /// The file's first `len` bytes as memory, read-only. The caller never writes, cuts or recycles the file while the
-    /// bytes or slices of them live.
-    fn map(&self, len: usize) -> io::Result<Bytes>;
-    /// Tells the system that cached pages of the file are not wanted: what is read next comes from the disk.
-    fn drop_cache(&self) -> io::Result<()>;
+    /// map or slices of it live.
+    fn map(&self, len: usize) -> io::Result<MapHandle>;
+    /// Tells the system that cached pages of this part of the file are not wanted: what is read next comes from the disk. A
+    /// length of 0 means up to the file's end.
+    fn drop_cache(&self, offset: u64, len: u64) -> io::Result<()>;
+}
+
+/// A mapped file; slices of it outlive it.
+pub type MapHandle = Arc<dyn LogMap>;
+
+/// The first bytes of a file as memory.
+pub trait LogMap: Send + Sync {
+    /// These bytes; an error where the disk cannot give them back, or the file has become shorter.
+    fn bytes(&self, range: Range<usize>) -> io::Result<Bytes>;
 }
 
 /// A file system.

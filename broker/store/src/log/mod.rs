@@ -17,7 +17,7 @@
 //! | `writer`, `group`, `control` | the log thread's object: groups of frames; votes, truncations, purges |
 //! | `prefill` | zero-filling ahead of the writer |
 //! | `thread` | the loops around `writer` and `prefill` |
-//! | `ring`, `reader`, `sparse`, `scan` | recent frames in memory; reads by offset and by index |
+//! | `ring`, `reader`, `sparse`, `sparse_file`, `scan` | recent frames in memory; reads by offset and by index |
 //! | `meta` | names, votes, the purge marker, the newest segment |
 //! | `files`, `present`, `recover`, `cut` | what is done when a log is opened; what must be there; what stood behind its end |
 //! | `local` | the log as its users see it |
@@ -47,6 +47,7 @@ mod scan;
 mod segment;
 mod shared;
 mod sparse;
+mod sparse_file;
 mod survey;
 mod thread;
 mod writer;

@@ -5,6 +5,7 @@
 
 mod by_start;
 mod cold;
+mod message;
 
 use cold::{LOST, is_lost};
 
@@ -15,7 +16,7 @@ use super::segment::Segment;
 use super::shared::{Positions, Shared};
 use super::sparse::SparseIndex;
 use super::{LogId, LogPosition};
-use crate::io::{read_exact_at, write_all_at};
+use crate::io::{MapHandle, read_exact_at, write_all_at};
 use bytes::Bytes;
 use sluice_core::command;
 use sluice_core::ids::{LogIndex, PhysicalOffset, Term};
@@ -99,7 +100,8 @@ impl LogReader {
             }
             Some(sealed) => self
                 .map(&segment, sealed)?
-                .slice(at as usize..at as usize + size as usize),
+                .bytes(at as usize..at as usize + size as usize)
+                .map_err(io_error(&segment, at))?,
             None => {
                 let mut buffer = vec![0; size as usize];
                 read_exact_at(segment.file.as_ref(), &mut buffer, at).map_err(io_error(&segment, at))?;
@@ -110,14 +112,14 @@ impl LogReader {
     }
 
     /// A sealed segment as memory: mapped once, and unmapped when others have been used since.
-    fn map(&self, segment: &Segment, sealed: PhysicalOffset) -> Result<Bytes, ReadError> {
+    fn map(&self, segment: &Segment, sealed: PhysicalOffset) -> Result<MapHandle, ReadError> {
         let mut map = segment.map.lock();
         if let Some(mapped) = map.as_ref() {
-            return Ok(mapped.clone());
+            return Ok(Arc::clone(mapped));
         }
         let len = segment.file_offset(sealed) as usize;
         let mapped = segment.file.map(len).map_err(io_error(segment, 0))?;
-        *map = Some(mapped.clone());
+        *map = Some(Arc::clone(&mapped));
         drop(map);
         self.note_mapped(segment.base());
         Ok(mapped)
@@ -259,11 +261,7 @@ impl LogReader {
     fn load_sparse(&self, segment: &Segment) -> SparseIndex {
         let path = segment.path.with_extension("sparse");
         let (base, base_index) = (segment.base(), segment.header.base_index);
-        let stored = self.shared.io.open_read(&path).and_then(|file| {
-            let mut bytes = vec![0; file.len()?.min(4 << 20) as usize];
-            read_exact_at(file.as_ref(), &mut bytes, 0)?;
-            Ok(bytes)
-        });
+        let stored = super::sparse_file::read(&*self.shared.io, &path);
         if let Some(sparse) = stored
             .ok()
             .and_then(|bytes| SparseIndex::decode(&bytes, base, base_index))

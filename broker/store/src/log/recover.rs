@@ -30,6 +30,7 @@ use std::collections::VecDeque;
 use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 /// Read at a time during replay.
 const PIECE: usize = 4 << 20;
@@ -175,6 +176,7 @@ impl Opening {
         let (at, bad) = end.unwrap_or((self.segments.len() - 1, FrameError::Empty));
         self.durable.offset = self.durable.offset.min(tail.physical);
         let cut = self.cut_behind(at, tail.physical, &bad)?;
+        super::sparse_file::drop_torn(&*self.io, &self.segments);
         Ok(Opened {
             opening: self,
             tail,
@@ -236,7 +238,7 @@ impl Opening {
         // What an earlier failed sync has left in the cache is not what is on the disk.
         segment
             .file
-            .drop_cache()
+            .drop_cache(0, 0)
             .map_err(LogError::io("drop the cache of", &segment.path))?;
         let at_start = tail.physical == segment.base();
         if at_start && tail.index != segment.header.base_index {
@@ -422,6 +424,7 @@ impl Opened {
             pending: Mutex::new(VecDeque::new()),
             spare: Mutex::new(None),
             prefill: Bell::default(),
+            holds_prefill: AtomicBool::new(false),
             poison: Mutex::new(None),
         });
         let reader = LogReader::new(shared.clone());

@@ -13,8 +13,7 @@
 use super::error::{Fatal, LogError};
 use super::frame::{FrameSeed, ShardUuid};
 use super::sparse::SparseIndex;
-use crate::io::{FileHandle, LogIo, write_all_at};
-use bytes::Bytes;
+use crate::io::{FileHandle, LogIo, MapHandle, write_all_at};
 use parking_lot::Mutex;
 use sluice_core::codec::{Malformed, Reader};
 use sluice_core::ids::{LogIndex, PhysicalOffset};
@@ -189,7 +188,7 @@ pub(super) struct Segment {
     zeroed: AtomicU64,
     zeroing: Mutex<()>,
     /// The sealed file as memory, while it is mapped.
-    pub(super) map: Mutex<Option<Bytes>>,
+    pub(super) map: Mutex<Option<MapHandle>>,
     /// Index to offset; grows while the segment is active.
     pub(super) sparse: Mutex<SparseIndex>,
 }

@@ -2,8 +2,7 @@
 
 use super::{FILE_BYTES, FILE_ENTRIES, QueueError, stored};
 use crate::io::recent::Recent;
-use crate::io::{FileHandle, LogIo, read_exact_at, write_all_at};
-use bytes::Bytes;
+use crate::io::{FileHandle, LogIo, MapHandle, read_exact_at, write_all_at};
 use parking_lot::{RwLock, RwLockReadGuard};
 use sluice_core::entry::{ENTRY_BYTES, QueueEntry};
 use sluice_core::ids::{QueueId, TopicId, TopicQueue};
@@ -45,7 +44,7 @@ pub(super) struct Files {
     pub(super) io: Arc<dyn LogIo>,
     pub(super) dir: PathBuf,
     handles: Recent<FileKey, FileHandle>,
-    maps: Recent<FileKey, Bytes>,
+    maps: Recent<FileKey, MapHandle>,
     /// Held for writing while a file that is read by its map is changed or goes.
     changing: RwLock<()>,
 }
@@ -203,7 +202,8 @@ impl Files {
         if key.end() <= flushed {
             let open = || self.io.open_read(&self.path(key))?.map(FILE_BYTES as usize);
             let map = self.maps.get(&key, open).map_err(failed)?;
-            return self.decode(key, start, &map[start..end], out);
+            let bytes = map.bytes(start..end).map_err(failed)?;
+            return self.decode(key, start, &bytes, out);
         }
         let file = self
             .handles

@@ -2,9 +2,11 @@
 //! and what the admin API shows come from here; docs/configuration.md has a row for each.
 
 mod limits;
+mod upkeep;
 
 use super::forms::{FLUSH_MODES, Form, LOG_FORMATS, PROFILES};
 pub use limits::*;
+pub use upkeep::*;
 
 /// One thing that can be configured.
 #[derive(Debug)]
@@ -86,6 +88,7 @@ pub static KEYS: &[&Key] = &[
     &RETENTION_BYTES,
     &CHECKPOINT_BYTES,
     &CHECKPOINT_SECONDS,
+    &SCRUB_BYTES_PER_SECOND,
 ];
 
 pub static CONFIG: Key = Key {

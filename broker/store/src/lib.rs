@@ -14,6 +14,7 @@ mod mmap;
 pub mod queue;
 mod restored;
 pub mod retention;
+pub mod scrub;
 pub mod stats;
 mod store;
 pub mod survey;

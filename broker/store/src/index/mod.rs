@@ -20,6 +20,7 @@ mod find;
 mod item;
 mod restore;
 mod run;
+mod scrub;
 mod sorted;
 mod survey;
 
@@ -38,6 +39,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use thiserror::Error;
 
+pub(crate) use scrub::IndexScrub;
 pub use survey::IndexSurvey;
 pub(crate) use survey::{RunSums, survey};
 

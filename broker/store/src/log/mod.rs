@@ -60,7 +60,7 @@ pub use meta::{Identity, Meta, MetaStore, Vote, random_uuid};
 pub use op::{ChannelSink, Committed, Entry, Flushed, Sink, Waiting};
 pub use options::{Flush, LogOptions, SegmentLimits};
 pub use prefill::{Prefill, Prefilled};
-pub use reader::LogReader;
+pub use reader::{BadStretch, LogReader, Scrubbed};
 pub use recover::{Cut, Opened, Opening, Parts, VisitError};
 pub use segment::{PAGE_BYTES, SegmentHeader};
 pub use shared::Positions;

@@ -5,6 +5,9 @@
 
 mod by_start;
 mod message;
+mod scrub;
+
+pub use scrub::{BadStretch, Scrubbed};
 
 use super::error::ReadError;
 use super::frame::Frame;

@@ -95,6 +95,13 @@ impl Picture {
         }
     }
 
+    /// The messages of the lasting topics, and not of dead letters, that could not be read.
+    pub fn unread_of_topics(&self) -> Vec<Place> {
+        let unread = self.messages.iter().filter(|(_, read)| read.is_err());
+        let places = unread.map(|(place, _)| *place);
+        places.filter(|(at, _)| at.topic < TopicId(2)).collect()
+    }
+
     /// How many messages there are, and how many keys are looked for.
     pub fn counts(&self) -> (usize, usize) {
         (self.messages.len(), self.ids.len() + self.keys.len())

@@ -235,10 +235,10 @@ impl<'a, 'v> Reading<'a, 'v> {
 }
 
 /// Where frames of a segment are.
-struct Frames<'a> {
-    segment: &'a Segment,
-    seed: FrameSeed,
-    max: usize,
+pub(in crate::log) struct Frames<'a> {
+    pub(in crate::log) segment: &'a Segment,
+    pub(in crate::log) seed: FrameSeed,
+    pub(in crate::log) max: usize,
 }
 
 impl<'a> Frames<'a> {
@@ -247,7 +247,7 @@ impl<'a> Frames<'a> {
     }
 
     /// The nearest whole frame behind `bad`: frames begin at multiples of 8, and know where they stand.
-    fn after(&self, bad: PhysicalOffset) -> std::io::Result<Option<PhysicalOffset>> {
+    pub(in crate::log) fn after(&self, bad: PhysicalOffset) -> std::io::Result<Option<PhysicalOffset>> {
         let len = self.segment.file.len()?;
         let mut from = bad.0 + 8;
         loop {

@@ -60,6 +60,9 @@ pub enum Command {
     /// Send a few messages to each of many topics, and receive one of each for many groups: metrics have much to tell then
     #[command(after_help = UNITS)]
     Spread(SpreadArgs),
+    /// Receive the same messages for many groups and settle none: state has much to keep then
+    #[command(after_help = UNITS)]
+    Hold(HoldArgs),
     /// Open --connections, call nothing on them, and hold them until standard input ends
     Idle(IdleArgs),
     /// Serve SendMessage with nothing but decoding, framing, writing and syncing: the ceiling
@@ -128,6 +131,9 @@ pub struct ProduceArgs {
     /// Which messages
     #[command(flatten)]
     pub shape: Shape,
+    /// Send to so many topics in turns, which are called like the topic, with a number; 1 sends to the topic itself
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub topics: u16,
     /// Sends under way at once on each connection
     #[arg(long, default_value_t = 32, value_name = "N")]
     pub in_flight: usize,
@@ -143,6 +149,12 @@ pub struct ProduceArgs {
     /// Load before measuring
     #[arg(long, default_value = "2s", value_parser = parse_duration, value_name = "TIME")]
     pub warmup: Duration,
+    /// Write how many sends there were and how long they took, a line each few seconds, as comma-separated values
+    #[arg(long, value_name = "FILE")]
+    pub timeline: Option<PathBuf>,
+    /// Between two lines of --timeline
+    #[arg(long, default_value = "5s", value_parser = parse_duration, value_name = "TIME")]
+    pub timeline_every: Duration,
 }
 
 /// Options of `spread`.
@@ -166,6 +178,35 @@ pub struct SpreadArgs {
     /// Messages sent to each topic
     #[arg(long, default_value_t = 8, value_name = "N")]
     pub each: u64,
+}
+
+/// Options of `hold`.
+#[derive(Debug, Clone, Args)]
+pub struct HoldArgs {
+    /// Which server, and the topic that all groups read
+    #[command(flatten)]
+    pub target: Target,
+    /// Which messages
+    #[command(flatten)]
+    pub shape: Shape,
+    /// How many groups
+    #[arg(long, default_value_t = 1000, value_name = "N")]
+    pub groups: u64,
+    /// What the groups are called, before their number
+    #[arg(long, default_value = "bench")]
+    pub group: String,
+    /// Messages sent to the topic first
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub prefill: u64,
+    /// Messages that each group is to receive of each queue, all of which must be there
+    #[arg(long, default_value_t = 1250, value_name = "N")]
+    pub each: u64,
+    /// Messages asked for by one receive
+    #[arg(long, default_value_t = 32, value_name = "N", value_parser = clap::value_parser!(i32).range(1..=1024))]
+    pub batch: i32,
+    /// Receive calls under way at once on each connection
+    #[arg(long, default_value_t = 4, value_name = "N")]
+    pub receivers: usize,
 }
 
 /// Options of `idle`.

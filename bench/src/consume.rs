@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 
-use crate::args::ConsumeArgs;
+use crate::args::{ConsumeArgs, Shape, Target};
 use crate::client::{Client, connect};
 use crate::message::Maker;
 use crate::pace::{Load, Plan};
@@ -29,7 +29,7 @@ pub async fn run(args: &ConsumeArgs) -> Result<Report> {
     let target = &args.target;
     let clients = connect(target).await?;
     if args.prefill > 0 {
-        prefill(args, clients.clone()).await?;
+        prefill(target, &args.shape, args.prefill, clients.clone()).await?;
     }
     let session = Session::open(&clients[0], target, Role::Consumer(args.reception.clone())).await?;
     let live = Arc::<Live>::default();
@@ -75,13 +75,16 @@ pub fn add(report: &mut Report, tally: &Tally) {
     report.counts.insert("redelivered", tally.redelivered);
 }
 
-async fn prefill(args: &ConsumeArgs, clients: Vec<Client>) -> Result<()> {
-    let target = &args.target;
-    eprintln!("sending {} messages first", args.prefill);
+/// Sends so many messages, unmeasured.
+///
+/// # Errors
+/// When one of them is not taken.
+pub async fn prefill(target: &Target, shape: &Shape, messages: u64, clients: Vec<Client>) -> Result<()> {
+    eprintln!("sending {messages} messages first");
     let session = Session::open(&clients[0], target, Role::Producer).await?;
     let live = Arc::<Live>::default();
     let progress = Progress::start(Arc::clone(&live));
-    let count = Some(args.prefill);
+    let count = Some(messages);
     let plan = Plan::new(Load {
         warmup: Duration::ZERO,
         duration: Duration::ZERO,
@@ -92,17 +95,16 @@ async fn prefill(args: &ConsumeArgs, clients: Vec<Client>) -> Result<()> {
         clients,
         in_flight: PREFILL_IN_FLIGHT,
         request_timeout: target.request_timeout,
-        maker: Arc::new(Maker::new(&target.topic, &args.shape)?),
+        maker: Arc::new(Maker::new(&target.topic, shape)?),
         live,
         stamped: false,
     };
-    let sent = sender.run(&plan).await?;
+    let sent = sender.run(&plan, None).await?;
     drop(progress);
     session.close().await;
     ensure!(
         sent.errors().is_empty(),
-        "cannot send the {} messages to be received: {:?}",
-        args.prefill,
+        "cannot send the {messages} messages to be received: {:?}",
         sent.errors()
     );
     Ok(())

@@ -35,7 +35,8 @@ pub fn resource(name: &str) -> Resource {
 /// Makes send requests of one shape.
 #[derive(Debug)]
 pub struct Maker {
-    topic: Resource,
+    /// Taken in turns.
+    topics: Vec<Resource>,
     shape: Shape,
     body: Bytes,
     /// First half of each message id: this run's own.
@@ -59,12 +60,23 @@ impl Maker {
         // Version 01, then what an SDK fills with its MAC address, process and start time.
         let id_prefix = format!("01{run:016X}{:08X}", std::process::id());
         Ok(Self {
-            topic: resource(topic),
+            topics: vec![resource(topic)],
             shape: shape.clone(),
             body,
             id_prefix,
             run,
         })
+    }
+
+    /// The same maker for so many topics, called like its own with a number; for its own alone if it is one.
+    #[must_use]
+    pub fn over_topics(mut self, topics: u16) -> Self {
+        if let ([topic], 2..) = (self.topics.as_slice(), topics) {
+            self.topics = (0..topics)
+                .map(|number| resource(&format!("{}-{number}", topic.name)))
+                .collect();
+        }
+        self
     }
 
     /// The request of this number; `due` goes into the body when delivery is to be timed.
@@ -97,7 +109,10 @@ impl Maker {
             ..Default::default()
         };
         let message = Message {
-            topic: Some(self.topic.clone()),
+            topic: self
+                .topics
+                .get((number % self.topics.len() as u64) as usize)
+                .cloned(),
             user_properties: Default::default(),
             system_properties: Some(properties),
             body,

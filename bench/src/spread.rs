@@ -2,22 +2,18 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
 use sluice_proto::v2;
-use sluice_proto::v2::receive_message_response::Content;
 use tokio::task::JoinSet;
 
 use crate::args::SpreadArgs;
-use crate::client::{Client, Failure, check, connect};
+use crate::client::{Client, connect};
+use crate::hold::Taken;
 use crate::message::{Maker, resource};
 use crate::produce::send;
 use crate::report::{Recorder, Report};
-use crate::settings::everything;
-
-/// What a group has received stays in flight for as long, which is as long as the protocol allows.
-const INVISIBLE: Duration = Duration::from_secs(12 * 3600);
 
 /// Runs `spread`.
 ///
@@ -63,7 +59,16 @@ async fn work(mut client: Client, args: SpreadArgs, next: Arc<AtomicU64>) -> Res
         }
         for group in 0..args.groups {
             let began = Instant::now();
-            let got = receive_one(&mut client, &format!("{}-{group}", args.group), &topic, deadline).await;
+            let taken = Taken {
+                group: format!("{}-{group}", args.group),
+                queue: v2::MessageQueue {
+                    topic: Some(resource(&topic)),
+                    ..Default::default()
+                },
+                batch: 1,
+                wait: deadline,
+            };
+            let got = taken.receive(&mut client).await;
             let got = got.map_err(|failure| anyhow::anyhow!("cannot receive from {topic}: {failure:?}"))?;
             ensure!(
                 got == 1,
@@ -72,35 +77,4 @@ async fn work(mut client: Client, args: SpreadArgs, next: Arc<AtomicU64>) -> Res
             received.record(began.elapsed());
         }
     }
-}
-
-async fn receive_one(
-    client: &mut Client,
-    group: &str,
-    topic: &str,
-    deadline: Duration,
-) -> Result<usize, Failure> {
-    let body = v2::ReceiveMessageRequest {
-        group: Some(resource(group)),
-        message_queue: Some(v2::MessageQueue {
-            topic: Some(resource(topic)),
-            ..Default::default()
-        }),
-        filter_expression: Some(everything()),
-        batch_size: 1,
-        invisible_duration: prost_types::Duration::try_from(INVISIBLE).ok(),
-        long_polling_timeout: prost_types::Duration::try_from(deadline).ok(),
-        ..Default::default()
-    };
-    let request = client.request(body, deadline * 2);
-    let mut frames = client.stub.receive_message(request).await?.into_inner();
-    let mut messages = 0;
-    while let Some(frame) = frames.message().await? {
-        match frame.content {
-            Some(Content::Status(status)) => check(Some(&status))?,
-            Some(Content::Message(_)) => messages += 1,
-            Some(Content::DeliveryTimestamp(_)) | None => {}
-        }
-    }
-    Ok(messages)
 }

@@ -121,6 +121,11 @@ static CHECKPOINT_TIME: Family = Family::histogram(
     &[],
     "Checkpoints by the time they took",
 );
+static CHECKPOINT_FREEZE: Family = Family::histogram(
+    "sluice_checkpoint_apply_pause_seconds",
+    &[],
+    "Pauses of the applier while state is frozen for a checkpoint, by the time they took",
+);
 static CHECKPOINT_SIZE: Family = Family::gauge(
     "sluice_checkpoint_size_bytes",
     &[],
@@ -244,7 +249,7 @@ fn apply(page: &mut Page<'_>, store: &Store) {
 }
 
 fn checkpoints(page: &mut Page<'_>, store: &Store) {
-    let (_, _, stats) = store.stats();
+    let (_, applying, stats) = store.stats();
     let newest = stats.newest();
     let written = store.log().positions().written().0;
     page.single(&CHECKPOINTS, stats.written());
@@ -253,4 +258,5 @@ fn checkpoints(page: &mut Page<'_>, store: &Store) {
     page.single(&CHECKPOINT_AGE, newest.since.elapsed().as_secs_f64());
     page.single(&CHECKPOINT_BEHIND, written.saturating_sub(newest.position.0));
     page.single_histogram(&CHECKPOINT_TIME, &stats.micros.read(), MICROS);
+    page.single_histogram(&CHECKPOINT_FREEZE, &applying.freeze_micros.read(), MICROS);
 }

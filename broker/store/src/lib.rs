@@ -12,6 +12,7 @@ pub mod io;
 pub mod log;
 mod mmap;
 pub mod queue;
+pub mod repair;
 mod restored;
 pub mod retention;
 pub mod scrub;

@@ -71,6 +71,8 @@ impl LogStats {
 pub struct ApplyStats {
     /// Microseconds of rounds: everything that was committed when the round began, with the answers.
     pub round_micros: Histogram,
+    /// Microseconds for which a checkpoint held apply up: freezing what changed.
+    pub freeze_micros: Histogram,
     commands: AtomicU64,
     applied_to: AtomicU64,
 }
@@ -79,6 +81,7 @@ impl Default for ApplyStats {
     fn default() -> Self {
         Self {
             round_micros: Histogram::new(MICROS),
+            freeze_micros: Histogram::new(MICROS),
             commands: AtomicU64::new(0),
             applied_to: AtomicU64::new(0),
         }

@@ -1,5 +1,9 @@
 //! A store: the log and all that is derived from it, opened, running, and closed.
 
+mod refusal;
+
+pub use refusal::Refusal;
+
 use crate::applier::{Applier, Observer};
 use crate::checkpoint::{CheckpointError, Checkpoints};
 use crate::checkpointer::{self, CheckpointPolicy, Checkpointer, Requests, Trigger, TrimPoint, TrimPoints};
@@ -55,6 +59,14 @@ pub enum StoreError {
     /// The log.
     #[error(transparent)]
     Log(#[from] LogError),
+    /// The log is damaged where it was durable, and it is known how far that reaches.
+    #[error("{refusal}; {extent}")]
+    Damaged {
+        /// What has stopped the start.
+        refusal: Refusal,
+        /// How far it reaches, what is lost with it, and the command that repairs it.
+        extent: String,
+    },
     /// The checkpoints.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
@@ -113,6 +125,17 @@ impl Store {
     /// Opens or makes the store in the options' folder: newest whole checkpoint, then replay of the log behind it, then the
     /// threads. `observer` hears of the replay too.
     pub fn open(
+        io: Arc<dyn LogIo>,
+        options: StoreOptions,
+        observer: Box<dyn Observer>,
+        failed: Failed,
+    ) -> Result<Self, StoreError> {
+        let dir = options.log.dir.clone();
+        let opened = Self::open_as_it_is(Arc::clone(&io), options, observer, failed);
+        opened.map_err(|error| refusal::with_extent(&io, &dir, error))
+    }
+
+    fn open_as_it_is(
         io: Arc<dyn LogIo>,
         options: StoreOptions,
         observer: Box<dyn Observer>,

@@ -310,7 +310,7 @@ fn a_store_whose_log_ends_below_a_checkpoints_name_is_refused_before_anything_is
     io.create(&root).unwrap();
     let before = listing(&io);
     match open() {
-        Err(StoreError::Log(LogError::Corruption { file, .. })) => assert_eq!(file, segments(&io)[0].0),
+        Err(StoreError::Damaged { refusal, .. }) => assert_eq!(refusal.file, segments(&io)[0].0),
         Err(other) => panic!("{other}"),
         Ok(_) => panic!("the store starts"),
     }

@@ -7,13 +7,14 @@ use crate::broker::{BrokerAdmin, BrokerError};
 use crate::broker_object::{BrokerObject, Found, Present};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use sluice_operator_api::{DeletionPolicy, Topic, TopicStatus};
-use sluice_proto::admin::{TopicDescription, TopicSpec};
+use sluice_proto::admin::TopicDescription;
+use validate::Wanted;
 
 impl BrokerObject for Topic {
     const KIND: &'static str = "Topic";
     const NOUN: &'static str = "topic";
     const LOST: &'static str = "its messages are gone";
-    type Spec = TopicSpec;
+    type Spec = Wanted;
     type Description = TopicDescription;
     type Status = TopicStatus;
 
@@ -29,20 +30,20 @@ impl BrokerObject for Topic {
         self.spec.deletion_policy
     }
 
-    fn wanted(&self) -> Result<TopicSpec, String> {
+    fn wanted(&self) -> Result<Wanted, String> {
         validate::wanted(&self.spec)
     }
 
-    fn difference(wanted: &TopicSpec, present: &TopicSpec) -> Option<TopicSpec> {
+    fn difference(wanted: &Wanted, present: &Wanted) -> Option<Wanted> {
         validate::difference(wanted, present)
     }
 
-    fn present(description: &TopicDescription) -> Present<TopicSpec> {
+    fn present(description: &TopicDescription) -> Present<Wanted> {
         let topic = description.topic.clone().unwrap_or_default();
         Present {
             id: topic.id,
             generation: topic.generation,
-            spec: topic.spec.unwrap_or_default(),
+            spec: topic.spec.unwrap_or_default().into(),
         }
     }
 
@@ -68,17 +69,17 @@ impl BrokerObject for Topic {
         admin.topic(name).await
     }
 
-    async fn create(admin: &impl BrokerAdmin, name: &str, spec: TopicSpec) -> Result<(), BrokerError> {
-        admin.create_topic(name, spec).await
+    async fn create(admin: &impl BrokerAdmin, name: &str, spec: Wanted) -> Result<(), BrokerError> {
+        admin.create_topic(name, spec.into()).await
     }
 
     async fn update(
         admin: &impl BrokerAdmin,
         name: &str,
-        spec: TopicSpec,
+        spec: Wanted,
         generation: u64,
     ) -> Result<(), BrokerError> {
-        admin.update_topic(name, spec, generation).await
+        admin.update_topic(name, spec.into(), generation).await
     }
 
     async fn delete(

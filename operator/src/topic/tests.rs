@@ -5,18 +5,19 @@ use crate::broker::fake::Fake;
 use crate::broker_object::plan::{Action, ClusterState, Facts, Observed, Seen, plan};
 use proptest::prelude::*;
 
-fn spec() -> impl Strategy<Value = TopicSpec> {
+fn wanted() -> impl Strategy<Value = Wanted> {
     let types = proptest::sample::subsequence(vec![1, 2], 0..=2);
-    (0..6_u32, types, any::<bool>()).prop_map(|(queues, types, closed)| TopicSpec {
+    let hours = proptest::option::of(0..3_u32);
+    (0..6_u32, types, any::<bool>(), hours).prop_map(|(queues, types, closed, retention_hours)| Wanted {
         queues,
         types,
         closed,
-        retention_hours: 0,
+        retention_hours,
     })
 }
 
 /// One round: what a reconciliation asks of the broker.
-async fn round(fake: &Fake, wanted: &TopicSpec, known_id: Option<u32>) -> Option<u32> {
+async fn round(fake: &Fake, wanted: &Wanted, known_id: Option<u32>) -> Option<u32> {
     let present = || async {
         Topic::describe(fake, "orders")
             .await
@@ -59,28 +60,29 @@ async fn round(fake: &Fake, wanted: &TopicSpec, known_id: Option<u32>) -> Option
 proptest! {
     #[test]
     fn one_round_makes_a_topic_as_wanted_and_a_second_one_writes_nothing(
-        there in proptest::option::of(spec()),
-        wanted in spec(),
-        drift in proptest::option::of(spec()),
+        there in proptest::option::of(wanted()),
+        wanted in wanted(),
+        drift in proptest::option::of(wanted()),
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let converge = async {
             let fake = Fake::default();
             if let Some(spec) = there.clone() {
-                fake.create_topic("orders", spec).await.unwrap();
+                fake.create_topic("orders", spec.into()).await.unwrap();
             }
             let mut id = None;
             for drift in [None, drift.clone()] {
                 if let Some(mut spec) = drift {
                     let present = Topic::present(&fake.topic("orders").await.unwrap().unwrap());
                     spec.queues = spec.queues.max(present.spec.queues);
-                    fake.update_topic("orders", spec, present.generation).await.unwrap();
+                    fake.update_topic("orders", spec.into(), present.generation).await.unwrap();
                 }
                 id = round(&fake, &wanted, id).await;
                 let found = Topic::present(&fake.topic("orders").await.unwrap().unwrap()).spec;
                 prop_assert_eq!(Topic::difference(&wanted, &found), None);
                 prop_assert!(found.queues >= wanted.queues.max(1));
                 prop_assert_eq!(found.closed, wanted.closed);
+                prop_assert!(wanted.retention_hours.is_none_or(|hours| found.retention_hours == Some(hours)));
                 let writes = fake.writes();
                 round(&fake, &wanted, id).await;
                 prop_assert_eq!(fake.writes(), writes);

@@ -4,34 +4,72 @@ use sluice_operator_api::TopicSpec as Resource;
 use sluice_operator_api::topic::{Access, MessageType};
 use sluice_proto::admin::{TopicSpec, TopicType};
 
-/// The broker's words for it. No number of queues is 0: as many as there are, or the broker's default.
-pub fn wanted(resource: &Resource) -> Result<TopicSpec, String> {
+/// A topic as a resource wants it, or as it was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// 0 is any number.
+    pub(super) queues: u32,
+    pub(super) types: Vec<i32>,
+    pub(super) closed: bool,
+    /// `None` is any: whoever set it on the brokers keeps it.
+    pub(super) retention_hours: Option<u32>,
+}
+
+impl From<TopicSpec> for Wanted {
+    fn from(found: TopicSpec) -> Self {
+        Self {
+            queues: found.queues,
+            types: found.types,
+            closed: found.closed,
+            retention_hours: Some(found.retention_hours),
+        }
+    }
+}
+
+impl From<Wanted> for TopicSpec {
+    /// The brokers' words for it.
+    fn from(wanted: Wanted) -> Self {
+        Self {
+            queues: wanted.queues,
+            types: wanted.types,
+            closed: wanted.closed,
+            retention_hours: wanted.retention_hours.unwrap_or(0),
+        }
+    }
+}
+
+/// What the resource asks for. No number of queues is 0: as many as there are, or the broker's default.
+pub fn wanted(resource: &Resource) -> Result<Wanted, String> {
     let queues = resource.queues.unwrap_or(0);
     let queues = u32::try_from(queues)
         .map_err(|_| format!("spec.queues is {queues}; give 1 to 4096, or leave it out"))?;
+    let hours = resource.retention_hours.map(|hours| {
+        u32::try_from(hours)
+            .map_err(|_| format!("spec.retentionHours is {hours}; give 0 to 876000, or leave it out"))
+    });
     let types = match resource.message_type {
         MessageType::Normal => vec![TopicType::Normal],
         MessageType::Fifo => vec![TopicType::Fifo],
         MessageType::Mixed => vec![TopicType::Normal, TopicType::Fifo],
     };
-    Ok(TopicSpec {
+    Ok(Wanted {
         queues,
         types: types.into_iter().map(i32::from).collect(),
         closed: resource.producers == Access::Closed,
-        retention_hours: 0,
+        retention_hours: hours.transpose()?,
     })
 }
 
 /// Queues never become fewer: a topic that has more keeps them.
-pub fn difference(wanted: &TopicSpec, present: &TopicSpec) -> Option<TopicSpec> {
-    let target = TopicSpec {
+pub fn difference(wanted: &Wanted, present: &Wanted) -> Option<Wanted> {
+    let target = Wanted {
         queues: wanted.queues.max(present.queues),
-        // The resource does not say it: whoever does keeps it.
-        retention_hours: present.retention_hours,
+        retention_hours: wanted.retention_hours.or(present.retention_hours),
         ..wanted.clone()
     };
     let same = target.queues == present.queues
         && target.closed == present.closed
+        && target.retention_hours == present.retention_hours
         && kinds(&target.types) == kinds(&present.types);
     (!same).then_some(target)
 }
@@ -51,12 +89,19 @@ fn kinds(types: &[i32]) -> Vec<i32> {
 mod tests {
     use super::*;
 
-    fn spec(queues: u32, types: &[i32], closed: bool) -> TopicSpec {
-        TopicSpec {
+    fn spec(queues: u32, types: &[i32], closed: bool) -> Wanted {
+        Wanted {
             queues,
             types: types.to_vec(),
             closed,
-            retention_hours: 0,
+            retention_hours: None,
+        }
+    }
+
+    fn kept(hours: u32) -> Wanted {
+        Wanted {
+            retention_hours: Some(hours),
+            ..spec(8, &[1], false)
         }
     }
 
@@ -72,12 +117,26 @@ mod tests {
                 "{clusterRef: {name: main}, messageType: Mixed, producers: Closed}",
                 spec(0, &[1, 2], true),
             ),
+            (
+                "{clusterRef: {name: main}, queues: 8, retentionHours: 960}",
+                kept(960),
+            ),
+            (
+                "{clusterRef: {name: main}, queues: 8, retentionHours: 0}",
+                kept(0),
+            ),
         ] {
             let resource: Resource = serde_yaml::from_str(yaml).unwrap();
             assert_eq!(wanted(&resource).unwrap(), wanted_spec, "{yaml}");
         }
         let negative = serde_yaml::from_str("{clusterRef: {name: main}, queues: -1}").unwrap();
         assert!(wanted(&negative).unwrap_err().contains("spec.queues is -1"));
+        let negative = serde_yaml::from_str("{clusterRef: {name: main}, retentionHours: -1}").unwrap();
+        assert!(
+            wanted(&negative)
+                .unwrap_err()
+                .contains("spec.retentionHours is -1")
+        );
     }
 
     #[test]
@@ -112,7 +171,30 @@ mod tests {
             ),
             ("everything", spec(0, &[2, 1], false), spec(8, &[], false), None),
         ] {
+            let present = Wanted {
+                retention_hours: Some(24),
+                ..present
+            };
+            let made = made.map(|made| Wanted {
+                retention_hours: Some(24),
+                ..made
+            });
             assert_eq!(difference(&wanted, &present), made, "{name}");
         }
+    }
+
+    #[test]
+    fn hours_follow_the_resource_only_where_it_gives_them() {
+        for (wanted, present, made) in [
+            (spec(8, &[1], false), kept(960), None),
+            (kept(960), kept(960), None),
+            (kept(48), kept(960), Some(kept(48))),
+            (kept(0), kept(960), Some(kept(0))),
+            (kept(960), kept(0), Some(kept(960))),
+        ] {
+            assert_eq!(difference(&wanted, &present), made, "{wanted:?}");
+        }
+        let unsaid = TopicSpec::from(spec(8, &[1], false));
+        assert_eq!(unsaid.retention_hours, 0);
     }
 }

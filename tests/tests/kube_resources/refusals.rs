@@ -148,6 +148,12 @@ async fn a_topic_that_cannot_be_is_refused() {
         ),
         ("orders", json!({"queues": 0}), "spec.queues"),
         ("orders", json!({"queues": 4097}), "spec.queues"),
+        ("orders", json!({"retentionHours": -1}), "spec.retentionHours"),
+        (
+            "orders",
+            json!({"retentionHours": 876_001}),
+            "spec.retentionHours",
+        ),
         (
             "orders",
             json!({"messageType": "Delay"}),

@@ -98,6 +98,28 @@ async fn a_topic_that_is_there_is_adopted_with_all_its_queues() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn messages_are_kept_as_long_as_the_resource_says_or_else_as_it_was() {
+    let stage = Stage::new().await;
+    let month = TopicSpec {
+        retention_hours: 720,
+        ..spec(2, false)
+    };
+    stage.set_topic("orders", month).await;
+    let _operator = stage.leader().await;
+    stage.make_topic("orders", json!({"producers": "Closed"})).await;
+    stage.until_topic("closed", "orders", |found| found.closed).await;
+    let found = stage.topic("orders").await.unwrap().topic.unwrap();
+    assert_eq!(found.spec.unwrap().retention_hours, 720);
+    for hours in [48, 0] {
+        let patch = json!({"spec": {"retentionHours": hours}});
+        stage.patch::<Topic>("orders", patch).await;
+        stage
+            .until_topic("kept otherwise", "orders", |found| found.retention_hours == hours)
+            .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_oldest_resource_has_the_name_and_the_next_one_inherits_it() {
     let stage = Stage::new().await;
     let _operator = stage.leader().await;

@@ -15,6 +15,7 @@ mod floor;
 mod gone;
 mod ready;
 mod unanswered;
+mod visibility;
 
 pub use floor::FloorMove;
 
@@ -23,8 +24,8 @@ use super::range_set::RangeSet;
 use crate::command::Standing;
 use crate::ids::{DeliveryId, QueueOffset, TimeMs};
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Bound;
 use std::sync::Arc;
+use visibility::ByVisibility;
 
 /// A message that was delivered at least once and is not done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,7 +79,7 @@ pub struct GroupQueue {
     clients: Clients,
     expired: u64,
     // Derived from `pending` and `deliveries`; rebuilt, not stored.
-    by_visibility: BTreeSet<(TimeMs, u64)>,
+    by_visibility: ByVisibility,
     by_message_group: BTreeSet<(u32, u64)>,
     by_attempt_id: BTreeSet<(u64, DeliveryId)>,
 }
@@ -97,7 +98,7 @@ impl GroupQueue {
             deliveries: BTreeMap::new(),
             clients: Clients::default(),
             expired: 0,
-            by_visibility: BTreeSet::new(),
+            by_visibility: ByVisibility::default(),
             by_message_group: BTreeSet::new(),
             by_attempt_id: BTreeSet::new(),
         }
@@ -179,15 +180,12 @@ impl GroupQueue {
 
     /// Pending messages by the time they are ready again, soonest first.
     pub fn by_visibility(&self) -> impl DoubleEndedIterator<Item = (TimeMs, QueueOffset)> + '_ {
-        self.by_visibility
-            .iter()
-            .map(|(at, offset)| (*at, QueueOffset(*offset)))
+        self.by_visibility.iter()
     }
 
     /// When the first of those that are hidden at `now` is ready again.
     pub fn visible_after(&self, now: TimeMs) -> Option<TimeMs> {
-        let later = (Bound::Excluded((now, u64::MAX)), Bound::Unbounded);
-        self.by_visibility.range(later).next().map(|(at, _)| *at)
+        self.by_visibility.after(now)
     }
 
     /// Whether a message of this message group is held.
@@ -222,7 +220,7 @@ impl GroupQueue {
 
     /// What waits, with `tail` the offset behind the queue's last message.
     pub fn lag(&self, tail: QueueOffset, now: TimeMs) -> Lag {
-        let expired = self.by_visibility.range(..=(now, u64::MAX)).count() as u64;
+        let expired = self.by_visibility.len_until(now);
         let in_flight = self.pending.len() as u64 - expired;
         Lag {
             ready: self.undone(tail).saturating_sub(in_flight),

@@ -126,7 +126,7 @@ pub enum CheckpointError {
 }
 
 impl CheckpointError {
-    fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
+    pub(crate) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
         Self::Io {
             action,
             path: path.to_path_buf(),
@@ -134,7 +134,7 @@ impl CheckpointError {
         }
     }
 
-    fn sync(path: &Path) -> impl FnOnce(io::Error) -> Self {
+    pub(crate) fn sync(path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_path_buf();
         move |source| Self::Sync { path, source }
     }

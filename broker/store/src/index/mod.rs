@@ -39,6 +39,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use thiserror::Error;
 
+pub(crate) use restore::sorted_files_from;
 pub(crate) use scrub::IndexScrub;
 pub use survey::IndexSurvey;
 pub(crate) use survey::{RunSums, survey};

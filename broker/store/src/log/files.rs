@@ -15,6 +15,7 @@ pub(super) fn segment_files(io: &dyn LogIo, log_dir: &Path) -> Result<Vec<PathBu
     // A spare is prepared anew when it is needed: a crash may have left it half filled.
     let spare = log_dir.join(SPARE);
     io.remove(&spare).map_err(LogError::io("remove", &spare))?;
+    super::rewrite::remove_temporary(io, log_dir)?;
     let names = io.list(log_dir).map_err(LogError::io("list", log_dir))?;
     // A trait object may answer names or paths; a joined absolute path stays itself.
     let paths = names.into_iter().map(|name| log_dir.join(name));

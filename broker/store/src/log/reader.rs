@@ -4,9 +4,11 @@
 //! segment. What is not durable is in the ring and nowhere else. Every record is checked by its own checksum.
 
 mod by_start;
+mod cold;
 mod message;
 mod scrub;
 
+use cold::{LOST, is_lost};
 pub use scrub::{BadStretch, Scrubbed};
 
 use super::error::ReadError;
@@ -189,10 +191,14 @@ impl LogReader {
                 .shared
                 .ring
                 .starting_at(next, to, max_bytes - bytes.min(max_bytes));
-            let more = if hot.is_empty() {
-                self.read_cold(next, to, max_bytes - bytes.min(max_bytes))?
-            } else {
-                hot
+            let more = match hot.is_empty() {
+                true => self.read_cold(next, to, max_bytes - bytes.min(max_bytes)),
+                false => Ok(hot),
+            };
+            let more = match more {
+                // Whoever goes on behind these meets the damage.
+                Err(_) if !frames.is_empty() => return Ok(frames),
+                more => more?,
             };
             if more.is_empty() {
                 break;
@@ -202,27 +208,10 @@ impl LogReader {
                     return Ok(frames);
                 }
                 bytes += frame.bytes().len();
-                next = LogIndex(frame.index().0 + 1);
+                next = frame.header().next_index();
                 frames.push(frame);
             }
         }
-        Ok(frames)
-    }
-
-    /// Frames of one segment, from its file; at least one, unless `from` is behind the durable part.
-    fn read_cold(&self, from: LogIndex, to: LogIndex, max_bytes: usize) -> Result<Vec<Frame>, ReadError> {
-        let mut frames = Vec::new();
-        let mut bytes = 0;
-        self.walk(from, |frame| {
-            if frame.index() >= to || (!frames.is_empty() && bytes + frame.bytes().len() > max_bytes) {
-                return false;
-            }
-            if frame.index() >= from {
-                bytes += frame.bytes().len();
-                frames.push(frame.clone());
-            }
-            true
-        })?;
         Ok(frames)
     }
 
@@ -274,11 +263,7 @@ impl LogReader {
     fn load_sparse(&self, segment: &Segment) -> SparseIndex {
         let path = segment.path.with_extension("sparse");
         let (base, base_index) = (segment.base(), segment.header.base_index);
-        let stored = self.shared.io.open_read(&path).and_then(|file| {
-            let mut bytes = vec![0; file.len()?.min(4 << 20) as usize];
-            read_exact_at(file.as_ref(), &mut bytes, 0)?;
-            Ok(bytes)
-        });
+        let stored = super::sparse_file::read(&*self.shared.io, &path);
         if let Some(sparse) = stored
             .ok()
             .and_then(|bytes| SparseIndex::decode(&bytes, base, base_index))
@@ -353,8 +338,16 @@ impl LogReader {
                 .filter(|purged| purged.index == before)
                 .map_or(Term(0), |purged| purged.term));
         }
-        let frames = self.read_frames(before, index, 0)?;
-        Ok(frames.first().map_or(Term(0), |frame| frame.header().term))
+        if let Some(frame) = self.shared.ring.starting_at(before, index, 0).first() {
+            return Ok(frame.header().term);
+        }
+        let mut term = Term(0);
+        self.walk(before, |frame| {
+            let found = frame.header().last_index() >= before;
+            term = if found { frame.header().term } else { term };
+            !found
+        })?;
+        Ok(term)
     }
 }
 
@@ -380,7 +373,9 @@ fn save(shared: &Shared, segment: &Segment, sparse: &SparseIndex) {
 
 fn checked(bytes: Bytes, path: impl FnOnce() -> PathBuf, at: u64) -> Result<Bytes, ReadError> {
     match command::check(&bytes) {
+        Ok(()) if is_lost(&bytes) => Err(damaged(path(), at, LOST)),
         Ok(()) => Ok(bytes),
+        Err(_) if is_lost(&bytes) => Err(damaged(path(), at, LOST)),
         Err(error) => Err(damaged(path(), at, &error.to_string())),
     }
 }

@@ -175,6 +175,7 @@ impl Opening {
         let (at, bad) = end.unwrap_or((self.segments.len() - 1, FrameError::Empty));
         self.durable.offset = self.durable.offset.min(tail.physical);
         let cut = self.cut_behind(at, tail.physical, &bad)?;
+        super::sparse_file::drop_torn(&*self.io, &self.segments);
         Ok(Opened {
             opening: self,
             tail,
@@ -266,7 +267,7 @@ impl Opening {
                 Found::Frame(frame) => frame,
                 Found::Bad(error) => return Ok(Some(error)),
             };
-            if let Err(error) = frame.check_commands() {
+            if let Err(error) = frame.check_commands().and_then(|()| frame.check_state()) {
                 return Ok(Some(error));
             }
             let header = frame.header();
@@ -282,7 +283,7 @@ impl Opening {
             sparse.note(header.index, header.physical);
             *tail = LogPosition {
                 physical: frame.end(),
-                index: LogIndex(header.index.0 + 1),
+                index: header.next_index(),
                 term: header.term,
             };
         }

@@ -78,16 +78,26 @@ impl<'a> Scanner<'a> {
         if header.physical != self.at {
             return Ok(Found::Bad(FrameError::Shape("it belongs to another offset")));
         }
-        if self.ahead.len() < header.padded_len() as usize {
-            self.read(self.piece.max(header.padded_len() as usize))?;
+        // A tombstone may be as long as a segment, and nothing of it is read but its header.
+        let wanted = if header.is_tombstone() {
+            FRAME_HEADER_BYTES
+        } else {
+            header.padded_len() as usize
+        };
+        if header.end() > self.segment.limit() {
+            return Ok(Found::Bad(FrameError::Shape("it does not fit its segment")));
+        }
+        if self.ahead.len() < wanted {
+            self.read(self.piece.max(wanted))?;
         }
         match Frame::check(&self.ahead, self.seed, self.max_frame) {
             Ok(frame) => {
                 // The padding may be missing at the file's end.
                 let behind = self.ahead.len().min(header.padded_len() as usize);
-                self.padding_is_zero = self.ahead[header.len as usize..behind]
-                    .iter()
-                    .all(|byte| *byte == 0);
+                self.padding_is_zero = header.is_tombstone()
+                    || self.ahead[header.len as usize..behind]
+                        .iter()
+                        .all(|byte| *byte == 0);
                 self.ahead = self.ahead.slice(behind..);
                 self.at = frame.end();
                 Ok(Found::Frame(frame))

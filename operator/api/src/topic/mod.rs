@@ -73,6 +73,12 @@ pub struct TopicSpec {
     /// on. It can be changed at any time.
     #[serde(default)]
     pub producers: Access,
+    /// For how many hours messages are kept at least, consumed or not, 0 to 876000; 0 is as long as the brokers keep all,
+    /// which is their `retentionHours` and the least in any case. Unless given it stays as it is on the brokers, where
+    /// `sluicectl` can set it. It can be changed at any time; what is gone does not come back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 876_000))]
+    pub retention_hours: Option<i32>,
     /// What becomes of the topic when this resource is deleted. `Retain`, the default: it stays with its messages.
     /// `DeleteIfEmpty`: it is deleted once every group that reads it has done every message, and the resource waits for that.
     /// `Delete`: it is deleted with its messages. If the cluster is gone, the resource goes whatever this says.

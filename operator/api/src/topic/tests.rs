@@ -18,12 +18,14 @@ fn a_spec_that_says_no_more_than_its_cluster_has_the_defaults() {
         queues,
         producers,
         deletion_policy,
+        retention_hours,
         ..
     } = topic.spec;
     assert_eq!(
         (message_type, queues, producers, deletion_policy),
         (MessageType::Normal, None, Access::Open, DeletionPolicy::Retain)
     );
+    assert_eq!(retention_hours, None);
 }
 
 #[test]

@@ -124,9 +124,9 @@ impl GroupQueue {
             .collect();
         for offset in &held {
             if let Some(pending) = self.pending.get_mut(offset) {
-                self.by_visibility.remove(&(pending.visible_at, *offset));
+                self.by_visibility.remove(pending.visible_at, *offset);
                 pending.visible_at = visible_at;
-                self.by_visibility.insert((visible_at, *offset));
+                self.by_visibility.insert(visible_at, *offset);
             }
         }
         held.len() as u32
@@ -141,7 +141,7 @@ impl GroupQueue {
     /// Makes a pending message one that was never delivered.
     pub(super) fn forget(&mut self, offset: u64) {
         if let Some(pending) = self.pending.remove(&offset) {
-            self.by_visibility.remove(&(pending.visible_at, offset));
+            self.by_visibility.remove(pending.visible_at, offset);
             self.by_message_group.remove(&(pending.group_hash, offset));
             self.forget_delivery(pending.delivery);
         }
@@ -195,11 +195,11 @@ impl GroupQueue {
             delivery.left += 1;
         }
         if let Some(old) = self.pending.insert(offset, pending) {
-            self.by_visibility.remove(&(old.visible_at, offset));
+            self.by_visibility.remove(old.visible_at, offset);
             self.by_message_group.remove(&(old.group_hash, offset));
             self.forget_delivery(old.delivery);
         }
-        self.by_visibility.insert((pending.visible_at, offset));
+        self.by_visibility.insert(pending.visible_at, offset);
         if self.is_fifo() {
             self.by_message_group.insert((pending.group_hash, offset));
         }

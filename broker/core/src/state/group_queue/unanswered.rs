@@ -21,17 +21,17 @@ impl GroupQueue {
         let renewed: Vec<u64> = self.renewed_until(hidden_until_min).collect();
         for offset in &renewed {
             if let Some(pending) = self.pending.get_mut(offset) {
-                self.by_visibility.remove(&(pending.visible_at, *offset));
+                self.by_visibility.remove(pending.visible_at, *offset);
                 pending.visible_at = visible_at;
-                self.by_visibility.insert((visible_at, *offset));
+                self.by_visibility.insert(visible_at, *offset);
             }
         }
         renewed.len() as u32
     }
 
     fn renewed_until(&self, hidden_until_min: TimeMs) -> impl Iterator<Item = u64> {
-        let hidden = self.by_visibility.range((hidden_until_min, 0)..);
-        hidden.map(|(_, offset)| *offset).filter(|offset| {
+        let hidden = self.by_visibility.since(hidden_until_min);
+        hidden.map(|(_, offset)| offset.0).filter(|offset| {
             let pending = self.pending.get(offset);
             pending
                 .and_then(|pending| self.deliveries.get(&pending.delivery))

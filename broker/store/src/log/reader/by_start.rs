@@ -1,9 +1,11 @@
 //! A command of which only the start is known: what the index has of a message.
 
+use super::cold::LOST;
 use super::{LogReader, damaged, io_error};
 use crate::applier::index_command;
 use crate::io::read_exact_at;
 use crate::log::error::ReadError;
+use crate::log::frame::FILL;
 use bytes::Bytes;
 use sluice_core::ids::PhysicalOffset;
 
@@ -42,6 +44,9 @@ impl LogReader {
         read_exact_at(segment.file.as_ref(), &mut len, at).map_err(io_error(&segment, at))?;
         let len = u32::from_le_bytes(len);
         // Before it is believed: as much is allocated as it says.
+        if len == u32::from_le_bytes([FILL; LENGTH_BYTES]) {
+            return Err(damaged(segment.path.clone(), at, LOST));
+        }
         if len as usize > self.shared.limits.frame_bytes() || offset.0 + u64::from(len) > end.0 {
             let reason = format!("the length of a command there, {len}, is beyond what fits");
             return Err(damaged(segment.path.clone(), at, &reason));

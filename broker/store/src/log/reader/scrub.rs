@@ -2,10 +2,11 @@
 
 use super::LogReader;
 use crate::io::{LogFile, read_exact_aside};
+use crate::log::LogPosition;
 use crate::log::scan::{Found, Scanner};
 use crate::log::segment::{PAGE_BYTES, Segment, decode_page};
 use crate::log::survey::Frames;
-use sluice_core::ids::PhysicalOffset;
+use sluice_core::ids::{LogIndex, PhysicalOffset};
 use std::io;
 use std::path::PathBuf;
 
@@ -80,24 +81,29 @@ impl LogReader {
         };
         let scanner = |at| Scanner::new(&segment, frames.seed, frames.max, at, PIECE).aside(&*file);
         let mut scanning = scanner(from);
+        // What follows a frame that cannot be read has a higher index than the last one that could.
+        let mut before = LogPosition {
+            index: LogIndex(segment.header.base_index.0.saturating_sub(1)),
+            ..LogPosition::default()
+        };
+        let next = |bad, before| {
+            let found = frames.after(bad, before).ok().flatten();
+            found.map_or(end, |found| found.physical.min(end))
+        };
         while scanning.at() < end && scanning.at().0 - from.0 < bytes {
             let at = scanning.at();
             let (reason, to) = match scanning.next() {
-                Ok(Found::Frame(frame)) => match frame.check_commands() {
-                    Ok(()) => continue,
-                    Err(error) => (error.to_string(), frame.end()),
-                },
-                Ok(Found::Bad(error)) => (error.to_string(), frames.after(at).ok().flatten().unwrap_or(end)),
-                Err(error) => {
-                    // Whoever looks for the next frame must not read there again.
-                    let behind = PhysicalOffset(at.0 + FAILING);
-                    (
-                        error.to_string(),
-                        frames.after(behind).ok().flatten().unwrap_or(end),
-                    )
+                Ok(Found::Frame(frame)) => {
+                    (before.index, before.term) = (frame.index(), frame.header().term);
+                    match frame.check_commands() {
+                        Ok(()) => continue,
+                        Err(error) => (error.to_string(), frame.end()),
+                    }
                 }
+                Ok(Found::Bad(error)) => (error.to_string(), next(at, before)),
+                // Whoever looks for the next frame must not read there again.
+                Err(error) => (error.to_string(), next(PhysicalOffset(at.0 + FAILING), before)),
             };
-            let to = to.min(end);
             done.bad.push(BadStretch {
                 file: segment.path.clone(),
                 offset: segment.file_offset(at),

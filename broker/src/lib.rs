@@ -6,6 +6,7 @@ mod admin;
 mod budget;
 pub mod clients;
 pub mod config;
+mod disk;
 pub mod engine;
 #[cfg(feature = "planted-faults")]
 mod faults;

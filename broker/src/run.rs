@@ -7,6 +7,7 @@ use crate::admin::{self, Admin};
 use crate::budget::Budget;
 use crate::clients::{self, Clients};
 use crate::config::{self, AskError, Asked, Config, FlushMode};
+use crate::disk::{self, Disk, FileSystem};
 use crate::engine::{Clock, Engine, EngineOptions, SystemTime, TimeSource as _, Wakes, checkpoint_policy};
 use crate::http::Health;
 use crate::init::Init;
@@ -95,6 +96,9 @@ impl Broker {
         let watch = clients::run(Arc::clone(&clients), Arc::clone(&engine), shutdown.clone());
         background.push(tokio::spawn(watch));
         background.push(tokio::spawn(Arc::clone(&engine).follow_checkpoints()));
+        // Once before the first send.
+        disk::look(&engine).await;
+        background.push(tokio::spawn(disk::follow(Arc::clone(&engine))));
         background.push(tokio::spawn(retention::follow(Arc::clone(&engine))));
         background.push(tokio::spawn(scrub::follow(Arc::clone(&engine))));
         background.push(tokio::spawn(config::follow_file(Arc::clone(&config.live))));
@@ -243,6 +247,7 @@ async fn open_engine(
         store_host: store_host(config, grpc),
         polls_max: config.limits.receives,
         unread: Budget::of(config.limits.unread_bytes),
+        disk: Disk::new(FileSystem::of(&dir)),
     };
     Ok(Engine::new(store, Clock::new(Box::new(time)), &wakes, options))
 }

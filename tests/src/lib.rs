@@ -29,6 +29,7 @@ pub mod python;
 pub mod script;
 pub mod seed;
 pub mod sluicectl;
+pub mod small_disk;
 pub mod stage;
 pub mod strace;
 pub mod wait;

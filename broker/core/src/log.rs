@@ -34,6 +34,11 @@ pub enum NotProposed {
     /// The disk is full.
     #[error("the disk of the log is full: free space or lower the retention")]
     NoSpace,
+    /// The disk is fuller than it may be for messages; everything else is taken.
+    #[error(
+        "the disk of the log is fuller than messages may make it: free space, lower the retention, or raise the mark"
+    )]
+    NearlyFull,
     /// The broker is stopping.
     #[error("the broker is stopping")]
     Stopping,

@@ -175,7 +175,7 @@ impl From<EngineError> for Failure {
     fn from(error: EngineError) -> Self {
         let reason = match &error {
             EngineError::Busy | EngineError::Late(_) | EngineError::PollsFull(_) => Reason::Busy,
-            EngineError::NoSpace => Reason::DiskFull,
+            EngineError::NoSpace | EngineError::NearlyFull => Reason::DiskFull,
             EngineError::TooLarge { .. } => Reason::TooLarge,
             EngineError::Stopping => Reason::Stopping,
             EngineError::NotLeader(_) => Reason::NotLeader,
@@ -382,6 +382,7 @@ mod tests {
         for (error, reason) in [
             (EngineError::Busy, Reason::Busy),
             (EngineError::NoSpace, Reason::DiskFull),
+            (EngineError::NearlyFull, Reason::DiskFull),
             (EngineError::TooLarge { size: 2, max: 1 }, Reason::TooLarge),
             (EngineError::Stopping, Reason::Stopping),
             (EngineError::NotLeader(None), Reason::NotLeader),

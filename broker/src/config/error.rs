@@ -63,6 +63,12 @@ pub enum ConfigError {
         /// Where.
         address: SocketAddr,
     },
+    /// Marks on the disk that contradict each other.
+    #[error("the disk's marks are not usable together: {reason}")]
+    Marks {
+        /// Which, and why.
+        reason: String,
+    },
     /// The file of `--init`.
     #[error("--init cannot be followed")]
     Init(#[from] InitError),

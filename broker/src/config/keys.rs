@@ -1,10 +1,12 @@
 //! The table of keys: everything that the broker can be told. Flags, variables, the file, their help, what is printed
 //! and what the admin API shows come from here; docs/configuration.md has a row for each.
 
+mod disk;
 mod limits;
 mod upkeep;
 
 use super::forms::{FLUSH_MODES, Form, LOG_FORMATS, PROFILES};
+pub use disk::*;
 pub use limits::*;
 pub use upkeep::*;
 
@@ -86,6 +88,9 @@ pub static KEYS: &[&Key] = &[
     &SEGMENT_SIZE,
     &RETENTION_HOURS,
     &RETENTION_BYTES,
+    &EARLY_RETENTION,
+    &FORCED_RETENTION,
+    &REFUSE_SENDS,
     &CHECKPOINT_BYTES,
     &CHECKPOINT_SECONDS,
     &SCRUB_BYTES_PER_SECOND,

@@ -4,6 +4,7 @@ use super::error::{ChangeError, ConfigError};
 use super::forms;
 use super::keys::{self, KEYS, Key};
 use super::layers::{Entry, Layers, Values};
+use crate::disk::Marks;
 use crate::logging::Levels;
 use crate::nearest::nearest;
 use arc_swap::{ArcSwap, Guard};
@@ -27,6 +28,8 @@ pub struct LiveValues {
     pub retention: Duration,
     /// and how much log, if that is bounded.
     pub retention_bytes: Option<u64>,
+    /// How full the disk may become before something is done about it.
+    pub marks: Marks,
     /// A checkpoint is written after this much log,
     pub checkpoint_bytes: u64,
     /// or after this long.
@@ -170,6 +173,7 @@ impl LiveValues {
             retention_bytes: layers.get(&keys::RETENTION_BYTES, |text| {
                 keys::RETENTION_BYTES.form.number(text)
             })?,
+            marks: marks(layers)?,
             checkpoint_bytes: layers.need(&keys::CHECKPOINT_BYTES, forms::checkpoint_bytes)?,
             checkpoint_every: layers.need(&keys::CHECKPOINT_SECONDS, forms::seconds)?,
             scrub_bytes_per_second: layers.need(&keys::SCRUB_BYTES_PER_SECOND, |text| {
@@ -177,6 +181,21 @@ impl LiveValues {
             })?,
         })
     }
+}
+
+fn marks(layers: &Layers) -> Result<Marks, ConfigError> {
+    let [early, forced, refuse] = [
+        &keys::EARLY_RETENTION,
+        &keys::FORCED_RETENTION,
+        &keys::REFUSE_SENDS,
+    ];
+    let percent = |key: &'static Key| layers.need(key, |text| key.form.number(text));
+    let marks = Marks::of(percent(early)?, percent(forced)?, percent(refuse)?);
+    let named = [early, forced, refuse].map(|key| key.name);
+    marks
+        .check(named)
+        .map_err(|reason| ConfigError::Marks { reason })?;
+    Ok(marks)
 }
 
 fn hours(text: &str) -> Result<Duration, String> {

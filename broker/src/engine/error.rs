@@ -22,6 +22,11 @@ pub enum EngineError {
     /// The disk is full.
     #[error("the broker's disk is full: messages are taken again when space is free")]
     NoSpace,
+    /// The disk is fuller than messages may make it.
+    #[error(
+        "the broker's disk is nearly full: messages are taken again when retention or somebody else has made room on it"
+    )]
+    NearlyFull,
     /// The message does not fit the log.
     #[error("the message takes {size} bytes in the log, and at most {max} fit")]
     TooLarge {
@@ -198,6 +203,7 @@ impl From<NotProposed> for EngineError {
             NotProposed::Late { max } => Self::Late(max),
             NotProposed::TooLarge { size, max } => Self::TooLarge { size, max },
             NotProposed::NoSpace => Self::NoSpace,
+            NotProposed::NearlyFull => Self::NearlyFull,
             NotProposed::Stopping => Self::Stopping,
         }
     }

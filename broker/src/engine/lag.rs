@@ -11,7 +11,8 @@ pub(super) mod matching;
 use super::{Engine, EngineError};
 use matching::{Matching, Unread};
 use parking_lot::Mutex;
-use sluice_core::ids::{GroupId, QueueId, QueueOffset, TimeMs, TopicId, TopicQueue};
+use sluice_core::entry::QueueEntry;
+use sluice_core::ids::{GroupId, PhysicalOffset, QueueId, QueueOffset, TimeMs, TopicId, TopicQueue};
 use sluice_core::plan::TagFilter;
 use sluice_core::state::{Group, Shard, Subscription, Topic};
 use sluice_store::queue::QueueStore;
@@ -29,6 +30,8 @@ pub struct Lag {
     pub since: Option<TimeMs>,
     /// Since when the oldest message that is ready waits.
     pub ready_since: Option<TimeMs>,
+    /// Where in the log it stands.
+    pub ready_at: Option<PhysicalOffset>,
     /// Messages of `ready` that the tag expression has not been asked about yet. They count as if it took all of them, and
     /// the times as if it took the first: where there are any, the numbers are upper bounds.
     pub uncounted: u64,
@@ -53,12 +56,15 @@ impl Lag {
     /// Both together.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
-        let older = |one: Option<TimeMs>, other: Option<TimeMs>| one.into_iter().chain(other).min();
+        fn older<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
+            one.into_iter().chain(other).min()
+        }
         Self {
             ready: self.ready + other.ready,
             in_flight: self.in_flight + other.in_flight,
             since: older(self.since, other.since),
             ready_since: older(self.ready_since, other.ready_since),
+            ready_at: older(self.ready_at, other.ready_at),
             uncounted: self.uncounted + other.uncounted,
         }
     }
@@ -87,9 +93,18 @@ struct Look {
 
 #[derive(Debug, Default)]
 struct Known {
-    oldest: Option<(QueueOffset, TimeMs)>,
-    oldest_ready: Option<(QueueOffset, TimeMs)>,
+    oldest: Option<(QueueOffset, Waits)>,
+    oldest_ready: Option<(QueueOffset, Waits)>,
     matching: Matching,
+}
+
+/// A message that waits.
+#[derive(Clone, Copy, Debug)]
+struct Waits {
+    /// Since when.
+    since: TimeMs,
+    /// Where in the log.
+    at: PhysicalOffset,
 }
 
 /// What a group has not done of one topic.
@@ -150,6 +165,7 @@ impl Engine {
         // One that cannot be read, which nobody lets in, takes all.
         let filter = TagFilter::parse(expression).unwrap_or_default();
         look.by_queue.resize_with(held.shards.len(), Known::default);
+        let log_start = self.tables().bounds().start;
         let shards = held.shards.iter().zip(&mut look.by_queue).zip(0..);
         shards
             .map(|((shard, known), queue)| {
@@ -160,6 +176,7 @@ impl Engine {
                         queue: QueueId(queue),
                     },
                     tail: topic.tail(QueueId(queue)).unwrap_or_default(),
+                    log_start,
                 };
                 match filter.takes_all() {
                     true => queue.lag(shard, known, now),
@@ -190,6 +207,7 @@ struct Queue<'a> {
     queues: &'a QueueStore,
     at: TopicQueue,
     tail: QueueOffset,
+    log_start: PhysicalOffset,
 }
 
 impl Queue<'_> {
@@ -197,17 +215,19 @@ impl Queue<'_> {
         let tail = self.tail;
         let (lag, floor, first_ready) =
             shard.read(|held| (held.lag(tail, now), held.floor(), held.first_ready(tail, now)));
-        let since = (floor < tail).then(|| self.waiting_since(floor, &mut known.oldest));
-        let ready_since = match first_ready {
-            Some(offset) if offset == floor => since,
-            Some(offset) => Some(self.waiting_since(offset, &mut known.oldest_ready)),
+        let oldest = (floor < tail).then(|| self.waits(floor, &mut known.oldest));
+        let ready = match first_ready {
+            Some(offset) if offset == floor => oldest,
+            Some(offset) => Some(self.waits(offset, &mut known.oldest_ready)),
             None => None,
         };
+        let (oldest, ready) = (oldest.flatten(), ready.flatten());
         Lag {
             ready: lag.ready,
             in_flight: lag.in_flight,
-            since: since.flatten(),
-            ready_since: ready_since.flatten(),
+            since: oldest.map(|waits| waits.since),
+            ready_since: ready.map(|waits| waits.since),
+            ready_at: ready.map(|waits| waits.at),
             uncounted: 0,
         }
     }
@@ -231,33 +251,42 @@ impl Queue<'_> {
             )
         });
         let ready = known.matching.count(self, floor, &ready, filter, unread);
-        let held_since = first_held.and_then(|offset| self.waiting_since(offset, &mut known.oldest));
-        let ready_since = ready.since;
+        let held = first_held.and_then(|offset| self.waits(offset, &mut known.oldest));
+        let held_since = held.map(|waits| waits.since);
+        let ready_since = ready.first.map(|waits| waits.since);
         Lag {
             ready: ready.count,
             in_flight: lag.in_flight,
             since: held_since.into_iter().chain(ready_since).min(),
             ready_since,
+            ready_at: ready.first.map(|waits| waits.at),
             uncounted: ready.uncounted,
         }
     }
 
-    /// Since when the message at `offset` waits.
-    fn waiting_since(
-        &self,
-        offset: QueueOffset,
-        known: &mut Option<(QueueOffset, TimeMs)>,
-    ) -> Option<TimeMs> {
-        if let Some((read, since)) = known
+    /// Since when the message at `offset` waits, and where.
+    fn waits(&self, offset: QueueOffset, known: &mut Option<(QueueOffset, Waits)>) -> Option<Waits> {
+        // One that retention has written again stands somewhere else.
+        if let Some((read, waits)) = known
             && *read == offset
+            && waits.at >= self.log_start
         {
-            return Some(*since);
+            return Some(*waits);
         }
         let mut one = Vec::with_capacity(1);
         // A file that cannot be read shows where messages are delivered; here it is an age that is not known.
         self.queues.read(self.at, offset, 1, &mut one).ok()?;
-        let since = one.first()?.waiting_since_ms;
-        *known = Some((offset, since));
-        Some(since)
+        let waits = Waits::of(one.first()?);
+        *known = Some((offset, waits));
+        Some(waits)
+    }
+}
+
+impl Waits {
+    fn of(entry: &QueueEntry) -> Self {
+        Self {
+            since: entry.waiting_since_ms,
+            at: entry.physical,
+        }
     }
 }

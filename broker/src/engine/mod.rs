@@ -41,6 +41,7 @@ pub use settle::Settled;
 
 use crate::budget::Budget;
 use crate::config::Live;
+use crate::disk::Disk;
 use crate::retention::RetentionStats;
 use crate::scrub::ScrubStats;
 use answers::Answers;
@@ -59,7 +60,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::{broadcast, oneshot, watch};
 
 /// What the engine needs to know beside its store.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct EngineOptions {
     /// What can change while the broker runs, such as whether a topic is made on its first use (F7).
     pub live: Arc<Live>,
@@ -69,6 +70,8 @@ pub struct EngineOptions {
     pub polls_max: usize,
     /// The bound on messages that were asked for and are not read.
     pub unread: Arc<Budget>,
+    /// The disk that the store is on.
+    pub disk: Arc<Disk>,
 }
 
 /// The use cases over one broker's log.
@@ -169,6 +172,11 @@ impl Engine {
     /// What can change while the broker runs.
     pub fn live(&self) -> &Arc<Live> {
         &self.options.live
+    }
+
+    /// How full the disk is.
+    pub fn disk(&self) -> &Disk {
+        &self.options.disk
     }
 
     /// What retention did.

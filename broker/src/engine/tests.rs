@@ -1,5 +1,6 @@
 use super::*;
 use crate::budget::Budget;
+use crate::disk::Planted;
 use sluice_core::command::{Change, CreateGroup, CreateTopic, NewMessage, SettleItem, Types};
 use sluice_core::ids::{QueueId, TopicQueue};
 use sluice_core::limits::BATCH_COMMANDS_MAX;
@@ -20,6 +21,7 @@ mod cold;
 mod delivering;
 mod departures;
 mod files;
+mod filling;
 mod finding;
 mod following;
 mod handing_back;
@@ -64,6 +66,7 @@ struct Setup {
     /// Frames that stay in memory once they are durable.
     ring_bytes: usize,
     io: Arc<FaultyIo>,
+    disk: Planted,
 }
 
 impl Default for Setup {
@@ -75,6 +78,7 @@ impl Default for Setup {
             segment_bytes: 1 << 20,
             ring_bytes: 32 << 20,
             io: Arc::new(FaultyIo::new(1)),
+            disk: Planted::default(),
         }
     }
 }
@@ -89,6 +93,7 @@ impl Setup {
             store_host: "127.0.0.1:8081".parse().unwrap(),
             polls_max: 2_000,
             unread: Budget::of(16 << 20),
+            disk: Disk::new(self.disk.clone()),
         };
         let engine = Engine::new(
             store,

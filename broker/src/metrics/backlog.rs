@@ -7,7 +7,7 @@ use super::page::{Common, Family, Labels, Page};
 use crate::engine::Engine;
 use crate::engine::lag::Lag;
 use crate::service::validate::is_group_topic;
-use sluice_core::ids::{GroupId, TimeMs, TopicId};
+use sluice_core::ids::{GroupId, PhysicalOffset, TimeMs, TopicId};
 use sluice_core::state::{Group, GroupQueue, Subscription, Topic};
 use std::collections::HashMap;
 
@@ -44,6 +44,11 @@ static EXPIRED: Family = Family::counter(
     "sluice_consumer_expired_unconsumed_messages_total",
     SHORT,
     "Messages that retention took before the group had done them, since it reads the topic",
+);
+static DEPTH: Family = Family::gauge(
+    "sluice_consumer_unread_depth_bytes",
+    SHORT,
+    "Bytes of log from the group's oldest ready message on: with more than the log may keep, it is taken unread",
 );
 static QUEUE_LAG_MAX: Family = Family::gauge(
     "sluice_consumer_queue_lag_messages_max",
@@ -121,6 +126,8 @@ impl Backlogs {
         // A series cannot say that it is an upper bound: rather none until it is counted.
         let known: Vec<&Known> = known.filter(|known| known.is_counted()).collect();
         write_topics(page, &known, now);
+        // After the places: none of them is ahead of it.
+        write_depths(page, &known, engine.store().log().positions().written());
         if with_queues {
             write_queues(page, &known, now);
         }
@@ -193,6 +200,18 @@ fn write_topics(page: &mut Page<'_>, known: &[&Known], now: TimeMs) {
     for known in known {
         let most = known.by_queue.iter().map(Lag::messages).max();
         page.line(&QUEUE_LAG_MAX, &known.short, most.unwrap_or(0));
+    }
+}
+
+fn write_depths(page: &mut Page<'_>, known: &[&Known], end: PhysicalOffset) {
+    page.begin(&DEPTH);
+    for known in known {
+        let oldest = known.by_queue.iter().filter_map(|lag| lag.ready_at).min();
+        page.line(
+            &DEPTH,
+            &known.short,
+            oldest.map_or(0, |at| end.0.saturating_sub(at.0)),
+        );
     }
 }
 

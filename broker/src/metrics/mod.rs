@@ -6,6 +6,7 @@
 mod admin_calls;
 mod backlog;
 mod connections;
+mod disk;
 mod members;
 mod page;
 mod pressure;
@@ -26,6 +27,7 @@ use crate::config::Live;
 use crate::engine::Engine;
 use crate::listener::Bounds;
 use backlog::Backlogs;
+use disk::Disk;
 use members::Members;
 use page::{Common, Page};
 use parking_lot::Mutex;
@@ -34,7 +36,6 @@ use prometheus::{Registry, TextEncoder};
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
-use storage::Storage;
 use topics::Topics;
 
 /// All metrics of one broker.
@@ -48,7 +49,7 @@ pub struct Metrics {
     pub admin: Arc<AdminCalls>,
     /// Messages in and out.
     pub traffic: TrafficMetrics,
-    storage: Storage,
+    disk: Disk,
     kept: Mutex<Kept>,
 }
 
@@ -99,7 +100,7 @@ impl Metrics {
             rpc: RpcMetrics::new(&registry)?,
             admin: Arc::new(AdminCalls::new().map_err(|error| prometheus::Error::Msg(error.to_string()))?),
             traffic: TrafficMetrics::new(common.clone()),
-            storage: Storage::new(data_dir),
+            disk: Disk::new(data_dir),
             kept: Mutex::new(kept),
             common,
             registry,
@@ -116,7 +117,8 @@ impl Metrics {
         pressure::write(&mut page, sources);
         connections::write(&mut page, sources);
         self.admin.write(&mut page);
-        self.storage.write(&mut page, engine);
+        self.disk.write(&mut page, engine);
+        storage::write(&mut page, engine);
         kept.members.write(&mut page, &sources.clients);
         kept.topics.write(&mut page, tables);
         let with_queues = sources.live.values().queue_metrics;

@@ -1,21 +1,16 @@
-//! Log, syncs, apply, checkpoints and the disk.
+//! Log, syncs, apply, retention and checkpoints.
 
 use super::page::{Family, Page};
+use crate::disk::Bounds;
 use crate::engine::Engine;
-use rustix::fs::statvfs;
+use crate::retention::share;
 use sluice_store::Store;
-use std::path::{Path, PathBuf};
 
-const STORAGE: &[&str] = &["storage_type", "storage_medium"];
+pub(super) const STORAGE: &[&str] = &["storage_type", "storage_medium"];
 /// The labels of RocketMQ's storage metrics.
-const LOCAL_DISK: [&str; 2] = ["local", "disk"];
+pub(super) const LOCAL_DISK: [&str; 2] = ["local", "disk"];
 const MICROS: f64 = 1e6;
 
-static SIZE: Family = Family::gauge(
-    "rocketmq_storage_size_bytes",
-    STORAGE,
-    "Bytes in use on the file system of the data folder, by whomever",
-);
 static FLUSH_BEHIND: Family = Family::gauge(
     "rocketmq_storage_flush_behind_bytes",
     STORAGE,
@@ -43,6 +38,11 @@ static RETENTION_BYTES: Family = Family::gauge(
     "sluice_retention_bytes",
     &[],
     "How much log is kept, consumed or not; 0 without a bound",
+);
+static SIZE_LIMIT: Family = Family::gauge(
+    "sluice_retention_size_limit_bytes",
+    &[],
+    "How large the log may become before its oldest goes, read or not: retentionBytes, or what others leave of the disk; absent without a bound",
 );
 static BLOCKED: Family = Family::gauge(
     "sluice_retention_blocked",
@@ -141,55 +141,13 @@ static CHECKPOINT_BEHIND: Family = Family::gauge(
     &[],
     "Bytes of log behind the newest checkpoint: what a start would replay",
 );
-static DISK_FREE: Family = Family::gauge(
-    "sluice_data_disk_free_bytes",
-    &[],
-    "Bytes of the data folder's file system that the broker can still use",
-);
-static DISK_TOTAL: Family = Family::gauge(
-    "sluice_data_disk_total_bytes",
-    &[],
-    "Bytes of the data folder's file system",
-);
-static DISK_FULL: Family = Family::gauge(
-    "sluice_data_disk_full",
-    &[],
-    "1 while messages are refused because the disk is full",
-);
-
-/// Where the disk is.
-#[derive(Debug)]
-pub(super) struct Storage {
-    data_dir: PathBuf,
-}
-
-impl Storage {
-    pub(super) fn new(data_dir: &Path) -> Self {
-        let data_dir = data_dir.to_path_buf();
-        Self { data_dir }
-    }
-
-    pub(super) fn write(&self, page: &mut Page<'_>, engine: &Engine) {
-        let store = engine.store();
-        self.disk(page, store);
-        log(page, store);
-        retention(page, engine);
-        scrub(page, engine);
-        apply(page, store);
-        checkpoints(page, store);
-    }
-
-    fn disk(&self, page: &mut Page<'_>, store: &Store) {
-        page.single(&DISK_FULL, u64::from(store.log().is_full()));
-        // A file system that does not answer has no figures.
-        if let Ok(disk) = statvfs(&self.data_dir) {
-            let (total, free) = (disk.f_blocks * disk.f_frsize, disk.f_bavail * disk.f_frsize);
-            let used = (disk.f_blocks - disk.f_bfree) * disk.f_frsize;
-            page.single(&DISK_TOTAL, total);
-            page.single(&DISK_FREE, free);
-            page.few(&SIZE, [(LOCAL_DISK, used)]);
-        }
-    }
+pub(super) fn write(page: &mut Page<'_>, engine: &Engine) {
+    let store = engine.store();
+    log(page, store);
+    retention(page, engine);
+    scrub(page, engine);
+    apply(page, store);
+    checkpoints(page, store);
 }
 
 fn log(page: &mut Page<'_>, store: &Store) {
@@ -221,6 +179,10 @@ fn retention(page: &mut Page<'_>, engine: &Engine) {
     let values = engine.live().values();
     page.single(&RETENTION, values.retention.as_secs());
     page.single(&RETENTION_BYTES, values.retention_bytes.unwrap_or(0));
+    let (_, usage) = engine.disk().seen();
+    let room = Bounds::room(usage, &values.marks, share(engine.store()));
+    let bounds = values.retention_bytes.into_iter().chain(room);
+    page.few(&SIZE_LIMIT, bounds.min().map(|bytes| ([], bytes)));
     let stats = engine.retention();
     let (records, bytes) = stats.carried();
     page.single(&BLOCKED, u64::from(stats.is_blocked()));

@@ -1,6 +1,7 @@
 //! Retention as the configuration has it: every few seconds a look whether the log keeps more than is asked for.
 
 use crate::config::LiveValues;
+use crate::disk::{Bounds, Share};
 use crate::engine::Engine;
 use sluice_core::command::EncodedCommand;
 use sluice_core::log::{Outcome, ReplicatedLog};
@@ -22,6 +23,7 @@ const EVERY_BLOCKED: Duration = Duration::from_secs(120);
 #[derive(Debug, Default)]
 pub struct RetentionStats {
     blocked: AtomicBool,
+    in_vain: AtomicBool,
     records: AtomicU64,
     bytes: AtomicU64,
     lost: AtomicU64,
@@ -53,19 +55,27 @@ impl RetentionStats {
             );
         }
         self.blocked.store(ran.blocked, Ordering::Relaxed);
+        if ran.in_vain && !self.in_vain.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                "the disk is above forcedRetentionPercent, and would be without the log: it gives up no unread messages for that; somebody else fills the disk"
+            );
+        }
+        self.in_vain.store(ran.in_vain, Ordering::Relaxed);
         self.records.fetch_add(ran.carried.0, Ordering::Relaxed);
         self.bytes.fetch_add(ran.carried.1, Ordering::Relaxed);
         self.lost.fetch_add(ran.lost, Ordering::Relaxed);
     }
 }
 
-/// What the values and the topics' own come to.
-pub fn settings(values: &LiveValues, tables: &Tables) -> Settings {
+/// What the values, the topics' own and the disk come to.
+pub fn settings(values: &LiveValues, tables: &Tables, bounds: Bounds) -> Settings {
     let topics = tables.all_topics();
     let own = topics.iter().filter(|topic| topic.spec.retention_hours > 0);
     Settings {
         keep_ms: Some(values.retention.as_millis() as u64),
         keep_bytes: values.retention_bytes,
+        read_bytes: bounds.read,
+        forced_bytes: bounds.forced,
         longer: own
             .map(|topic| (topic.id, u64::from(topic.spec.retention_hours) * HOUR_MS))
             .collect(),
@@ -85,10 +95,22 @@ impl Propose for Log<'_> {
     }
 }
 
+/// What of the disk is the log's.
+pub(crate) fn share(store: &Store) -> Share {
+    let start = store.tables().bounds().start;
+    let written = store.log().positions().written();
+    Share {
+        kept: written.0.saturating_sub(start.0),
+        leaving: start.0.saturating_sub(store.log().start().0),
+    }
+}
+
 /// One look. Blocks on the disk and on the log.
 pub(crate) fn look(engine: &Engine, values: &LiveValues) -> Result<Ran, RetentionError> {
     let store = engine.store();
-    let (settings, log) = (settings(values, store.tables()), Log(store));
+    let (holding, usage) = engine.disk().seen();
+    let bounds = Bounds::of(holding, usage, &values.marks, share(store));
+    let (settings, log) = (settings(values, store.tables(), bounds), Log(store));
     Run {
         store,
         log,
@@ -101,22 +123,13 @@ pub(crate) fn look(engine: &Engine, values: &LiveValues) -> Result<Ran, Retentio
 /// Follows the configuration for as long as the process lives.
 pub async fn follow(engine: Arc<Engine>) {
     let live = Arc::clone(engine.live());
-    let mut changes = live.subscribe();
+    let (mut changes, mut disk) = (live.subscribe(), engine.disk().subscribe());
     loop {
         let (looker, values) = (Arc::clone(&engine), Arc::clone(&live.values()));
         let looked = tokio::task::spawn_blocking(move || look(&looker, &values)).await;
         match looked {
             Ok(Ok(ran)) => {
-                if let Some(start) = ran.start {
-                    let (records, bytes) = ran.carried;
-                    tracing::info!(
-                        start = start.0,
-                        expired = ran.expired,
-                        records,
-                        bytes,
-                        "the log is to begin later"
-                    );
-                }
+                tell(&ran);
                 engine.retention().add(&ran);
             }
             Ok(Err(error)) => tracing::warn!(%error, "retention goes on at the next look"),
@@ -128,8 +141,24 @@ pub async fn follow(engine: Arc<Engine>) {
         } else {
             EVERY
         };
-        if let Ok(Err(_)) = tokio::time::timeout(wait, changes.changed()).await {
-            return;
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            changed = changes.changed() => if changed.is_err() { return },
+            // Both live as long as the engine.
+            changed = disk.changed() => if changed.is_err() { return },
         }
+    }
+}
+
+fn tell(ran: &Ran) {
+    let Some(start) = ran.start else { return };
+    let (records, bytes) = ran.carried;
+    tracing::info!(start = start.0, records, bytes, "the log is to begin later");
+    if ran.expired > 0 {
+        tracing::warn!(
+            messages = ran.expired,
+            "retention took messages that groups had not done, each counted once a group: \
+             sluice_consumer_expired_unconsumed_messages_total says whose"
+        );
     }
 }

@@ -123,7 +123,8 @@ impl From<EngineError> for Failure {
             | EngineError::PollsFull(_)
             | EngineError::Unread(_)
             | EngineError::OwnUnread(_)
-            | EngineError::NoSpace => Code::TooManyRequests,
+            | EngineError::NoSpace
+            | EngineError::NearlyFull => Code::TooManyRequests,
             EngineError::TooLarge { .. } => Code::MessageBodyTooLarge,
             EngineError::NotLeader(_) => Code::HaNotAvailable,
             EngineError::TopicNotMade(_)
@@ -232,6 +233,7 @@ mod tests {
             ),
             (EngineError::PollsFull(1), Code::TooManyRequests),
             (EngineError::NoSpace, Code::TooManyRequests),
+            (EngineError::NearlyFull, Code::TooManyRequests),
             (
                 EngineError::TooLarge { size: 2, max: 1 },
                 Code::MessageBodyTooLarge,

@@ -4,6 +4,7 @@
 //! checkpoint's parts are written; then one sync of the file system; then the checkpoint gets its name. A checkpoint
 //! that has its name is whole, and so is everything it counts on.
 
+mod reserve;
 mod trigger;
 mod trim;
 
@@ -15,6 +16,7 @@ use crate::index::{IndexError, IndexPosition, IndexStore};
 use crate::log::{LocalLog, LogPosition};
 use crate::queue::QueueStore;
 use crate::stats::CheckpointStats;
+use reserve::Reserve;
 use sluice_core::codec::{Malformed, Reader, put_bytes};
 use sluice_core::ids::{PhysicalOffset, QueueId, QueueOffset, TopicQueue};
 use sluice_core::state::{ShardKey, ShardView};
@@ -43,6 +45,7 @@ pub struct Checkpointer {
     broken: bool,
     stats: Arc<CheckpointStats>,
     points: Arc<TrimPoints>,
+    reserve: Reserve,
 }
 
 impl Checkpointer {
@@ -56,6 +59,7 @@ impl Checkpointer {
         begun_at: PhysicalOffset,
     ) -> Self {
         let points = TrimPoints::of(&checkpoints);
+        let reserve = Reserve::of(checkpoints.files().0, log.folder(), log.segment_bytes());
         let checkpointer = Self {
             log,
             queues,
@@ -66,6 +70,7 @@ impl Checkpointer {
             broken: false,
             stats: Arc::new(CheckpointStats::new(begun_at)),
             points,
+            reserve,
         };
         checkpointer.publish_points(true);
         checkpointer
@@ -83,11 +88,16 @@ impl Checkpointer {
 
     /// Writes one checkpoint. On a full disk, or with too many files open, there is only a warning: the log has everything, and
     /// the parts go with the next one. After any error nothing is written any more, and the process must end.
-    pub fn write(&mut self, request: CheckpointRequest) -> Result<(), CheckpointError> {
+    pub fn write(&mut self, mut request: CheckpointRequest) -> Result<(), CheckpointError> {
         if self.broken || !self.wait_until_durable(request.physical) {
             return Ok(());
         }
-        match self.try_write(request) {
+        let removed = std::mem::take(&mut request.state.removed);
+        let changed = std::mem::take(&mut request.state.changed);
+        self.held_over.extend(removed.into_iter().map(|key| (key, None)));
+        self.held_over
+            .extend(changed.into_iter().map(|(key, view)| (key, Some(view))));
+        match self.write_with_reserve(&request) {
             Err(error) if error.is_full_disk() => {
                 tracing::warn!(%error, "a checkpoint was not written; the next one makes up for it");
                 self.stats.found_disk_full();
@@ -100,18 +110,41 @@ impl Checkpointer {
         }
     }
 
-    fn try_write(&mut self, request: CheckpointRequest) -> Result<(), CheckpointError> {
+    /// On a full disk one that frees space has the reserve for it, and nobody else meanwhile.
+    fn write_with_reserve(&mut self, request: &CheckpointRequest) -> Result<(), CheckpointError> {
+        let frees = request.bounds.start > self.log.start();
+        let written = match self.try_write(request) {
+            Err(error) if error.is_full_disk() && frees => {
+                let _held = self.log.hold_prefill();
+                if !self.reserve.give() {
+                    return Err(error);
+                }
+                tracing::warn!(%error, "a checkpoint that is to make room takes the reserve for it");
+                let written = self.try_write(request);
+                return self.keep_reserve(written);
+            }
+            written => written,
+        };
+        self.keep_reserve(written)
+    }
+
+    fn keep_reserve(&mut self, written: Result<(), CheckpointError>) -> Result<(), CheckpointError> {
+        if written.as_ref().is_err_and(|error| !error.is_full_disk()) {
+            return written;
+        }
+        self.reserve.keep()?;
+        written
+    }
+
+    /// With what is held over.
+    fn try_write(&mut self, request: &CheckpointRequest) -> Result<(), CheckpointError> {
         let CheckpointRequest {
             physical,
             term,
-            state,
+            ref state,
             index,
             bounds,
-        } = request;
-        self.held_over
-            .extend(state.removed.into_iter().map(|key| (key, None)));
-        self.held_over
-            .extend(state.changed.into_iter().map(|(key, view)| (key, Some(view))));
+        } = *request;
         self.queues.flush_tails(&self.tails())?;
         self.index.flush(&index)?;
         let position = LogPosition {

@@ -34,7 +34,14 @@ pub struct LogStats {
 }
 
 /// Why proposals are refused, as [`LogStats::refused`] tells them.
-const REFUSALS: [&str; 5] = ["busy", "late", "too_large", "disk_full", "stopping"];
+const REFUSALS: [&str; 6] = [
+    "busy",
+    "late",
+    "too_large",
+    "disk_full",
+    "disk_nearly_full",
+    "stopping",
+];
 
 impl Default for LogStats {
     fn default() -> Self {
@@ -60,7 +67,8 @@ impl LogStats {
             NotProposed::Late { .. } => 1,
             NotProposed::TooLarge { .. } => 2,
             NotProposed::NoSpace => 3,
-            NotProposed::Stopping => 4,
+            NotProposed::NearlyFull => 4,
+            NotProposed::Stopping => 5,
         };
         self.refused[at].fetch_add(1, Ordering::Relaxed);
     }
@@ -182,6 +190,7 @@ mod tests {
             NotProposed::TooLarge { size: 2, max: 1 },
             NotProposed::NoSpace,
             NotProposed::NoSpace,
+            NotProposed::NearlyFull,
             NotProposed::Stopping,
         ] {
             stats.count_refusal(&why);
@@ -194,6 +203,7 @@ mod tests {
                 ("late", 1),
                 ("too_large", 1),
                 ("disk_full", 2),
+                ("disk_nearly_full", 1),
                 ("stopping", 1)
             ]
         );

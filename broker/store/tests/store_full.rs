@@ -8,9 +8,8 @@ use sluice_core::ids::PhysicalOffset;
 use sluice_store::checkpoint::{Checkpoints, PartKey, Pick};
 use sluice_store::io::{Fault, FaultyIo, LogIo};
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 use workload::{Driver, Opened, check, open_with};
 
 const DIR: &str = "/data/broker-a";
@@ -56,34 +55,10 @@ fn full(fault: &Fault) -> (FaultyIo, Driver) {
     let mut driver = Driver::new(open(&io), 4);
     driver.make().unwrap();
     rounds(&mut driver, 40);
-    wait_for_reserve(&io, &driver);
+    driver.wait_for_reserve(&io, Path::new(DIR), SEGMENT_BYTES);
     io.plant(fault.clone());
     driver.pass_time(3_600_000);
     (io, driver)
-}
-
-/// Waits until the log's helper has filled all it wants: the rest of the segment, and the next one from the half on.
-fn wait_for_reserve(io: &FaultyIo, driver: &Driver) {
-    let log = Path::new(DIR).join("log");
-    let is_filled = |name: &str| {
-        let file = io.open_read(&log.join(name));
-        file.is_ok_and(|file| file.len().unwrap() == SEGMENT_BYTES)
-    };
-    let begun = Instant::now();
-    loop {
-        let names = io.list(&log).unwrap();
-        let base = |name: &PathBuf| name.to_str()?.strip_suffix(".seg")?.parse::<u64>().ok();
-        let base = names.iter().filter_map(base).max().unwrap();
-        let used = driver.opened.store.reader().positions().written().0 - base;
-        if is_filled(&format!("{base:020}.seg")) && (used <= SEGMENT_BYTES / 2 || is_filled("spare.seg")) {
-            return;
-        }
-        assert!(
-            begun.elapsed() < Duration::from_secs(60),
-            "the log is not filled ahead"
-        );
-        std::thread::yield_now();
-    }
 }
 
 fn rounds(driver: &mut Driver, rounds: usize) {

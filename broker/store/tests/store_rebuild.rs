@@ -122,6 +122,7 @@ fn retained(io: &Arc<dyn LogIo>, dir: &Path, seed: u64, mut whole: impl FnMut(&L
         keep_ms: Some(DAY_MS),
         keep_bytes: Some(700_000),
         longer: [(TopicId(2), 365 * DAY_MS)].into(),
+        ..Settings::default()
     };
     for round in 0..900 {
         driver.round(6000).unwrap();

@@ -101,6 +101,7 @@ fn settings() -> Settings {
         keep_ms: Some(DAY),
         keep_bytes: Some(0),
         longer: [(TopicId(1), 365 * DAY)].into(),
+        ..Settings::default()
     }
 }
 
@@ -231,6 +232,7 @@ fn retained(io: &FaultyIo, seed: u64, rounds: usize) -> Driver {
                 keep_bytes: Some(600_000),
                 // One that comes and goes.
                 longer: [(TopicId(2), 365 * DAY)].into(),
+                ..Settings::default()
             };
             driver.retain(&settings).unwrap();
         }

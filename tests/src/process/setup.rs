@@ -23,6 +23,7 @@ pub struct Setup {
     holds_socket: bool,
     init: Option<String>,
     config: Option<String>,
+    data_dir: Option<PathBuf>,
 }
 
 impl Setup {
@@ -65,6 +66,13 @@ impl Setup {
     #[must_use]
     pub fn config(mut self, yaml: &str) -> Self {
         self.config = Some(yaml.to_owned());
+        self
+    }
+
+    /// Keeps its data there, in a folder that outlives it.
+    #[must_use]
+    pub fn data_dir(mut self, path: &Path) -> Self {
+        self.data_dir = Some(path.to_owned());
         self
     }
 
@@ -185,7 +193,7 @@ impl Setup {
             grpc_port,
             admin_port,
             http_port,
-            data_dir: folder.path().join("data"),
+            data_dir: self.data_dir.unwrap_or_else(|| folder.path().join("data")),
             folder: Some(folder),
             child: None,
         })

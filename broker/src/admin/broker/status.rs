@@ -125,7 +125,7 @@ fn disk(engine: &Engine, folder: &Path) -> Result<DiskStatus, EngineError> {
         folder: folder.display().to_string(),
         total_bytes: system.f_blocks.saturating_mul(system.f_frsize),
         free_bytes: system.f_bavail.saturating_mul(system.f_frsize),
-        refusing_sends: engine.store().log().is_full(),
+        refusing_sends: engine.store().log().refuses_messages(),
     })
 }
 

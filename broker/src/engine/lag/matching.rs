@@ -7,9 +7,9 @@
 //! bound on the complete blocks that it reads anew. Beyond it they count as if everything matched, and are told apart: a
 //! count in the background would need a life of its own, and who asks would have to wait for it or be told less.
 
-use super::Queue;
+use super::{Queue, Waits};
 use sluice_core::entry::QueueEntry;
-use sluice_core::ids::{QueueOffset, TimeMs};
+use sluice_core::ids::QueueOffset;
 use sluice_core::plan::TagFilter;
 use std::collections::VecDeque;
 
@@ -58,8 +58,8 @@ pub(super) struct Matching {
 pub(super) struct Ready {
     /// How many.
     pub(super) count: u64,
-    /// Since when the first of them waits.
-    pub(super) since: Option<TimeMs>,
+    /// The first of them.
+    pub(super) first: Option<Waits>,
     /// How many of them were not looked at: they count as if all of them matched.
     pub(super) uncounted: u64,
 }
@@ -91,13 +91,11 @@ impl Matching {
                 let stop = end.min((block + 1) * BLOCK);
                 let whole = stop - at == BLOCK;
                 match self.get(block).filter(|_| whole) {
-                    Some(count) if found.since.is_some() || count == 0 => found.count += u64::from(count),
+                    Some(count) if found.first.is_some() || count == 0 => found.count += u64::from(count),
                     None if whole && !unread.take() => {
                         found.count += BLOCK;
                         found.uncounted += BLOCK;
-                        found.since = found
-                            .since
-                            .or_else(|| queue.waiting_since(QueueOffset(at), &mut None));
+                        found.first = found.first.or_else(|| queue.waits(QueueOffset(at), &mut None));
                     }
                     _ => {
                         let matches = window.matches(queue, at, stop, filter);
@@ -105,7 +103,7 @@ impl Matching {
                         if whole && matches.is_certain {
                             self.put(block, matches.count as u16);
                         }
-                        found.since = found.since.or(matches.first);
+                        found.first = found.first.or(matches.first);
                     }
                 }
                 at = stop;
@@ -146,8 +144,7 @@ impl Matching {
 /// What of some entries matches.
 struct Matches {
     count: u64,
-    /// Since when the first one waits.
-    first: Option<TimeMs>,
+    first: Option<Waits>,
     /// Whether all of them could be read.
     is_certain: bool,
 }
@@ -176,7 +173,7 @@ impl Window {
             seen += 1;
             if filter.may_take(entry) {
                 count += 1;
-                first.get_or_insert(entry.waiting_since_ms);
+                first.get_or_insert_with(|| Waits::of(entry));
             }
         }
         // What cannot be read may match: a lag too large brings somebody to look, one too small nobody.

@@ -39,6 +39,7 @@ pub(super) fn open_by(
         store_host: "127.0.0.1:8081".parse().unwrap(),
         polls_max: 2_000,
         unread: Budget::of(64 << 20),
+        disk: Disk::new(Planted::default()),
     };
     Engine::new(store, Clock::new(time), &wakes, options)
 }

@@ -4,6 +4,7 @@ use super::administering::{group_put, reading, topic_put};
 use super::*;
 use crate::engine::lag::Lag;
 use crate::engine::lag::matching::Unread;
+use sluice_core::ids::{PhysicalOffset, QueueOffset};
 
 impl Fixture {
     async fn lag(&self) -> Lag {
@@ -28,6 +29,17 @@ impl Fixture {
             .await;
     }
 
+    /// Where in the log a message of the first queue stands.
+    fn place_of(&self, offset: u64) -> Option<PhysicalOffset> {
+        let at = TopicQueue {
+            topic: self.topic.id,
+            queue: QueueId(0),
+        };
+        let (mut entries, queues) = (Vec::new(), self.engine.store().queues());
+        queues.read(at, QueueOffset(offset), 1, &mut entries).unwrap();
+        entries.first().map(|entry| entry.physical)
+    }
+
     /// What `lag` says of a group, counted from the entries themselves.
     fn counted(&self, group: &str) -> u64 {
         let (topic, held) = self.engine.reads(group, Some("t")).unwrap().remove(0);
@@ -38,7 +50,7 @@ impl Fixture {
             topic: topic.id,
             queue: QueueId(0),
         };
-        let first = sluice_core::ids::QueueOffset(0);
+        let first = QueueOffset(0);
         let queues = self.engine.store().queues();
         queues.read(at, first, tail.0 as usize, &mut entries).unwrap();
         let now = self.engine.now();
@@ -68,6 +80,7 @@ async fn a_lag_tells_ready_and_held_messages_apart_and_how_old_the_oldest_of_the
         in_flight: 1,
         since,
         ready_since,
+        ready_at: at.place_of(1),
         uncounted: 0,
     };
     assert_eq!(lag, expected);
@@ -101,6 +114,7 @@ async fn of_a_static_subscription_only_what_its_tags_take_is_lag() {
         in_flight: 0,
         since,
         ready_since: since,
+        ready_at: at.place_of(2),
         uncounted: 0,
     };
     assert_eq!(at.lag_of("reds").await, expected);

@@ -7,7 +7,7 @@ use sluice_core::command::{PutTopic, Terms, TopicSpec};
 use sluice_core::ids::{PhysicalOffset, QueueOffset};
 use sluice_core::record::{property, put_property};
 
-const BODY: usize = 16_000;
+pub(super) const BODY: usize = 16_000;
 
 /// A segment is 256 KiB, and as much log is kept as fits four.
 async fn small() -> Fixture {
@@ -50,12 +50,12 @@ impl Fixture {
         self.engine.tables().topic("kept").unwrap()
     }
 
-    fn log_start(&self) -> PhysicalOffset {
+    pub(super) fn log_start(&self) -> PhysicalOffset {
         self.engine.store().log().start()
     }
 
     /// Sends until checkpoints have brought it about.
-    async fn send_until(&self, is_so: impl Fn(&Store) -> bool) {
+    pub(super) async fn send_until(&self, is_so: impl Fn(&Store) -> bool) {
         let begun = std::time::Instant::now();
         while !is_so(self.engine.store()) {
             assert!(begun.elapsed() < Duration::from_secs(60), "it never is so");
@@ -64,7 +64,7 @@ impl Fixture {
     }
 
     /// Fills twenty segments with messages that nobody reads.
-    async fn fill(&self) {
+    pub(super) async fn fill(&self) {
         let body = "x".repeat(BODY);
         while self.engine.store().log().segments() < 20 {
             self.send(&body, None).await;

@@ -32,6 +32,8 @@ struct Inner {
     commands: AtomicUsize,
     /// The disk is full but for the reserve, which messages may not use.
     full: AtomicBool,
+    /// The disk is fuller than whoever watches it lets messages make it.
+    nearly_full: AtomicBool,
     stats: Arc<LogStats>,
 }
 
@@ -53,6 +55,7 @@ impl Inbox {
             bytes: AtomicUsize::new(0),
             commands: AtomicUsize::new(0),
             full: AtomicBool::new(false),
+            nearly_full: AtomicBool::new(false),
             stats: Arc::default(),
         }))
     }
@@ -96,8 +99,10 @@ impl Inbox {
         if bytes > max || batch.len() > BATCH_COMMANDS_MAX {
             return Err(NotProposed::TooLarge { size: bytes, max });
         }
-        if self.0.full.load(Ordering::Relaxed) && batch.iter().any(|command| command.is_append()) {
-            return Err(NotProposed::NoSpace);
+        if let Some(refusal) = self.refuses_messages()
+            && batch.iter().any(|command| command.is_append())
+        {
+            return Err(refusal);
         }
         let load = Load {
             bytes,
@@ -161,6 +166,27 @@ impl Inbox {
         self.0.full.load(Ordering::Relaxed)
     }
 
+    /// Whether messages are refused at all, and why.
+    fn refuses_messages(&self) -> Option<NotProposed> {
+        if self.is_full() {
+            Some(NotProposed::NoSpace)
+        } else if self.0.nearly_full.load(Ordering::Relaxed) {
+            Some(NotProposed::NearlyFull)
+        } else {
+            None
+        }
+    }
+
+    /// Whether messages are refused because the disk is full, or fuller than they may make it.
+    pub(super) fn refuses(&self) -> bool {
+        self.refuses_messages().is_some()
+    }
+
+    /// From now on refuses messages because the disk is fuller than they may make it, or takes them again.
+    pub(super) fn set_nearly_full(&self, nearly_full: bool) {
+        self.0.nearly_full.store(nearly_full, Ordering::Relaxed);
+    }
+
     /// What the log counts.
     pub(super) fn stats(&self) -> &Arc<LogStats> {
         &self.0.stats
@@ -201,7 +227,9 @@ impl Inbox {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sluice_core::command::encode_level;
+    use sluice_core::command::{EncodedCommand, NewMessage, encode_level};
+    use sluice_core::ids::TopicId;
+    use sluice_core::record::NewRecord;
     use std::sync::mpsc;
 
     fn inbox(commands: usize) -> Inbox {
@@ -217,6 +245,26 @@ mod tests {
 
     fn batch(commands: usize) -> Batch {
         (0..commands).map(|n| encode_level(1, n as u32)).collect()
+    }
+
+    fn message() -> EncodedCommand {
+        let host = "127.0.0.1:1".parse().unwrap();
+        NewMessage {
+            topic: TopicId(0),
+            tag: None,
+            message_group: None,
+            record: NewRecord {
+                topic: "topic",
+                queue: 0,
+                body: b"body",
+                properties: &[],
+                born_ms: 1,
+                born_host: host,
+                store_ms: 1,
+                store_host: host,
+            },
+        }
+        .encode()
     }
 
     fn refusal(inbox: &Inbox, batch: Batch) -> Option<Outcome> {
@@ -261,6 +309,27 @@ mod tests {
             refusal(&inbox, Batch::new()),
             Some(Outcome::Applied(Results::new()))
         );
+    }
+
+    #[test]
+    fn on_a_disk_that_is_nearly_full_messages_are_refused_and_nothing_else() {
+        let inbox = inbox(10);
+        let message = || -> Batch { [message()].into_iter().collect() };
+        let refused = |why| Some(Outcome::NotProposed(why));
+        assert_eq!(refusal(&inbox, message()), None);
+        inbox.set_nearly_full(true);
+        assert_eq!(refusal(&inbox, message()), refused(NotProposed::NearlyFull));
+        assert_eq!(refusal(&inbox, batch(1)), None);
+        inbox.set_full(true);
+        assert_eq!(refusal(&inbox, message()), refused(NotProposed::NoSpace));
+        inbox.set_nearly_full(false);
+        assert_eq!(
+            refusal(&inbox, message()),
+            refused(NotProposed::NoSpace),
+            "it is full"
+        );
+        inbox.set_full(false);
+        assert_eq!(refusal(&inbox, message()), None);
     }
 
     #[test]

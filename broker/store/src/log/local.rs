@@ -4,6 +4,7 @@ use super::LogId;
 use super::error::{LogError, ReadError};
 use super::meta::Vote;
 use super::op::{Control, Entry, Flushed, Op};
+use super::prefill;
 use super::reader::LogReader;
 use super::shared::{Positions, Shared};
 use crate::stats::LogStats;
@@ -11,14 +12,24 @@ use sluice_core::command;
 use sluice_core::ids::{LogIndex, PhysicalOffset};
 use sluice_core::limits::BATCH_COMMANDS_MAX;
 use sluice_core::log::{Batch, Completion, ReplicatedLog};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// A log on this node's disk; clones share it. Everything it is asked for is done in the order in which it was asked.
 #[derive(Clone)]
 pub struct LocalLog {
     shared: Arc<Shared>,
     reader: LogReader,
+}
+
+/// Keeps the log from taking space ahead.
+pub(crate) struct Held(Arc<Shared>);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.holds_prefill.store(false, Ordering::Release);
+    }
 }
 
 impl ReplicatedLog for LocalLog {
@@ -53,9 +64,46 @@ impl LocalLog {
         [(queued.commands, bound.commands), (queued.bytes, bound.bytes)]
     }
 
-    /// Whether messages are refused because the disk is full.
+    /// Whether the disk has no room but the reserve, which messages may not use.
     pub fn is_full(&self) -> bool {
         self.shared.inbox.is_full()
+    }
+
+    /// Bytes of records that retention may write again: on a full disk only what leaves enough of the reserve to everything
+    /// else, and to the commands that then give the space back.
+    pub fn carry_max(&self) -> u64 {
+        if self.is_full() {
+            prefill::reserve(&self.shared) / 2
+        } else {
+            u64::MAX
+        }
+    }
+
+    /// As long as the answer lives the log takes no space ahead of what it writes.
+    pub(crate) fn hold_prefill(&self) -> Held {
+        self.shared.holds_prefill.store(true, Ordering::Release);
+        Held(Arc::clone(&self.shared))
+    }
+
+    /// The shard's folder.
+    pub(crate) fn folder(&self) -> &Path {
+        self.shared.log_dir.parent().unwrap_or(&self.shared.log_dir)
+    }
+
+    /// What one segment holds.
+    pub(crate) fn segment_bytes(&self) -> u64 {
+        self.shared.limits.capacity
+    }
+
+    /// Whether messages are refused because the disk is full, or fuller than they may make it.
+    pub fn refuses_messages(&self) -> bool {
+        self.shared.inbox.refuses()
+    }
+
+    /// Refuses messages from now on, or takes them again: for whoever watches how full the disk is. A disk that is full in
+    /// earnest refuses them in any case.
+    pub fn set_nearly_full(&self, nearly_full: bool) {
+        self.shared.inbox.set_nearly_full(nearly_full);
     }
 
     /// How many segments there are.

@@ -8,6 +8,7 @@ use super::segment::{PAGE_BYTES, SPARE, Segment, Spare};
 use super::shared::Shared;
 use crate::io::{FileHandle, is_no_space, write_all_at};
 use sluice_core::ids::PhysicalOffset;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 
 /// Written and synced at a time. The log thread's sync of the same file has to wait for what is unsynced of it, so that
@@ -34,6 +35,14 @@ fn wants_spare(shared: &Shared, active: &Segment, written: PhysicalOffset) -> bo
 /// Whether there is something to do for the helper.
 pub(super) fn wanted(shared: &Shared, active: &Segment, written: PhysicalOffset) -> bool {
     wants_zeros(active, written) || wants_spare(shared, active, written)
+}
+
+/// Bytes that frames can still go to without the disk giving any.
+pub(super) fn reserve(shared: &Shared) -> u64 {
+    let active = shared.active();
+    let left = active.map_or(0, |active| ahead(&active, shared.positions.written()));
+    let spare = shared.spare.lock();
+    left + spare.as_ref().map_or(0, |spare| spare.filled - PAGE_BYTES)
 }
 
 /// What a step did.
@@ -63,7 +72,10 @@ impl Prefill {
     pub fn step(&mut self) -> Result<Prefilled, Fatal> {
         let result = self.advance();
         match &result {
-            Ok(Prefilled::NoSpace) => self.shared.inbox.set_full(self.reserve() < self.reserve_wanted()),
+            Ok(Prefilled::NoSpace) => self
+                .shared
+                .inbox
+                .set_full(reserve(&self.shared) < self.reserve_wanted()),
             Ok(_) => self.shared.inbox.set_full(false),
             Err(fatal) => {
                 self.shared.positions.set_failed();
@@ -74,6 +86,9 @@ impl Prefill {
     }
 
     fn advance(&mut self) -> Result<Prefilled, Fatal> {
+        if self.is_held() {
+            return Ok(Prefilled::NoSpace);
+        }
         let Some(active) = self.shared.active() else {
             return Ok(Prefilled::Idle);
         };
@@ -152,12 +167,8 @@ impl Prefill {
         Ok(())
     }
 
-    /// Bytes that frames can still go to without the disk giving any.
-    fn reserve(&self) -> u64 {
-        let active = self.shared.active();
-        let left = active.map_or(0, |active| ahead(&active, self.shared.positions.written()));
-        let spare = self.shared.spare.lock();
-        left + spare.as_ref().map_or(0, |spare| spare.filled - PAGE_BYTES)
+    fn is_held(&self) -> bool {
+        self.shared.holds_prefill.load(Ordering::Acquire)
     }
 
     fn reserve_wanted(&self) -> u64 {

@@ -30,6 +30,7 @@ use std::collections::VecDeque;
 use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 /// Read at a time during replay.
 const PIECE: usize = 4 << 20;
@@ -423,6 +424,7 @@ impl Opened {
             pending: Mutex::new(VecDeque::new()),
             spare: Mutex::new(None),
             prefill: Bell::default(),
+            holds_prefill: AtomicBool::new(false),
             poison: Mutex::new(None),
         });
         let reader = LogReader::new(shared.clone());

@@ -150,6 +150,8 @@ pub(super) struct Shared {
     pub(super) spare: Mutex<Option<Spare>>,
     /// Calls for zero-filling.
     pub(super) prefill: Bell,
+    /// Somebody else needs what space there is first.
+    pub(super) holds_prefill: AtomicBool,
     /// Set by a helper whose sync failed: the log thread must acknowledge nothing more.
     pub(super) poison: Mutex<Option<Fatal>>,
 }

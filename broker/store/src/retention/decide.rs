@@ -2,6 +2,8 @@
 //!
 //! - By time everything goes that was put longer ago than it is kept; by size as much as it takes to stay within it.
 //! - The log begins where a segment does at which a checkpoint stands: a bit more may stay than is asked for, never less.
+//! - Where the disk fills, what everybody has read goes before its time; and beyond that whatever is oldest, as by size, where
+//!   that helps: if the log alone cannot bring the disk below its mark, unread messages are not given up in vain.
 //! - What still waits in what goes is written again. Where that is more than half of what goes, it is not worth it: then less
 //!   goes, or nothing, and somebody should be told.
 
@@ -16,6 +18,11 @@ pub struct Settings {
     pub keep_ms: Option<u64>,
     /// How many bytes the log may have; any number if not given.
     pub keep_bytes: Option<u64>,
+    /// How many bytes the log may have before what no group still has to read goes early; any number if not given.
+    pub read_bytes: Option<u64>,
+    /// How many bytes the log may have before the oldest goes, read or not, for want of disk. Nothing goes where the log cannot
+    /// become so small.
+    pub forced_bytes: Option<u64>,
     /// Topics whose messages are kept longer than others, and how long.
     pub longer: BTreeMap<TopicId, u64>,
 }
@@ -44,32 +51,65 @@ pub struct Log {
     pub end: PhysicalOffset,
     /// Where it can begin instead, in rising order.
     pub points: Vec<TrimPoint>,
+    /// Bytes of waiting records that may be written again.
+    pub carry_max: u64,
 }
 
 impl Log {
     /// Where it should begin if nothing in it waited: behind everything that need not be kept.
     pub fn wanted(&self, settings: &Settings, now: TimeMs) -> Option<TrimPoint> {
-        let later = || self.points.iter().filter(|point| point.at > self.start);
+        let later = || self.later();
         let old = |point: &&TrimPoint| {
             let keep_ms = settings.keep_ms?;
             (point.time.saturating_add(keep_ms) <= now).then_some(())
         };
         let by_time = later().rfind(|point| old(point).is_some());
-        let by_size = settings.keep_bytes.and_then(|bytes| {
-            let left = |point: &TrimPoint| self.end.0.saturating_sub(point.at.0);
-            if self.end.0.saturating_sub(self.start.0) <= bytes {
-                return None;
-            }
-            // Where no point leaves little enough, the last one leaves least.
-            later()
-                .find(|point| left(point) <= bytes)
-                .or_else(|| later().next_back())
-        });
+        let by_size = settings.keep_bytes.filter(|bytes| self.bytes() > *bytes);
+        // Where no point leaves little enough, the last one leaves least.
+        let by_size = by_size.and_then(|bytes| self.first_within(bytes).or_else(|| later().next_back()));
+        let forced = settings.forced_bytes.filter(|bytes| self.bytes() > *bytes);
+        let forced = forced.and_then(|bytes| self.first_within(bytes));
         by_time
             .into_iter()
             .chain(by_size)
+            .chain(forced)
             .max_by_key(|point| point.at)
             .copied()
+    }
+
+    /// Where it can begin before its time, if that is later than at `wanted`, in rising order: at the last of these that
+    /// everybody has read up to.
+    pub fn early(&self, settings: &Settings, wanted: Option<TrimPoint>) -> Vec<TrimPoint> {
+        let Some(bytes) = settings.read_bytes.filter(|bytes| self.bytes() > *bytes) else {
+            return Vec::new();
+        };
+        let last = self.first_within(bytes).or_else(|| self.later().next_back());
+        let from = wanted.map_or(self.start, |wanted| wanted.at);
+        let early = self.later().filter(|point| point.at > from);
+        early
+            .filter(|point| last.is_some_and(|last| point.at <= last.at))
+            .copied()
+            .collect()
+    }
+
+    /// Whether the log would have to give up more than it can before the disk is below its mark.
+    pub fn is_in_vain(&self, settings: &Settings) -> bool {
+        let forced = settings.forced_bytes;
+        forced.is_some_and(|bytes| self.bytes() > bytes && self.first_within(bytes).is_none())
+    }
+
+    fn bytes(&self) -> u64 {
+        self.end.0.saturating_sub(self.start.0)
+    }
+
+    fn later(&self) -> impl DoubleEndedIterator<Item = &TrimPoint> {
+        self.points.iter().filter(|point| point.at > self.start)
+    }
+
+    /// The first place that leaves no more than so many bytes.
+    fn first_within(&self, bytes: u64) -> Option<&TrimPoint> {
+        self.later()
+            .find(|point| self.end.0.saturating_sub(point.at.0) <= bytes)
     }
 
     /// The last place up to `wanted` that is worth it, given the records that wait: where each stands, rising, and its bytes.
@@ -88,7 +128,7 @@ impl Log {
             while let Some((_, size)) = waiting.next_if(|(at, _)| *at < point.at) {
                 bytes = bytes.saturating_add(size);
             }
-            if bytes <= (point.at.0 - self.start.0) / 2 {
+            if bytes <= self.carry_max.min((point.at.0 - self.start.0) / 2) {
                 best = Some(*point);
             }
         }
@@ -116,6 +156,7 @@ mod tests {
             start: PhysicalOffset(100),
             end: PhysicalOffset(1050),
             points: (1..=10).map(|n| point(n * 100, n * HOUR)).collect(),
+            carry_max: u64::MAX,
         }
     }
 
@@ -147,6 +188,60 @@ mod tests {
             let found = log().wanted(&settings(hours, bytes), now);
             let found = found.map(|point| point.at.0);
             assert_eq!(found, expected, "{hours:?} hours, {bytes:?} bytes");
+        }
+    }
+
+    #[test]
+    fn for_want_of_disk_the_oldest_goes_where_that_is_enough() {
+        let forced = |bytes| Settings {
+            forced_bytes: Some(bytes),
+            ..Settings::default()
+        };
+        for (bytes, expected, in_vain) in [
+            (950, None, false),
+            (949, Some(200), false),
+            (500, Some(600), false),
+            (50, Some(1000), false),
+            (49, None, true),
+        ] {
+            let found = log().wanted(&forced(bytes), 0).map(|point| point.at.0);
+            assert_eq!(
+                (found, log().is_in_vain(&forced(bytes))),
+                (expected, in_vain),
+                "{bytes}"
+            );
+        }
+    }
+
+    #[test]
+    fn for_want_of_disk_what_is_read_may_go_before_its_time() {
+        let early = |bytes| Settings {
+            read_bytes: Some(bytes),
+            ..Settings::default()
+        };
+        for (bytes, wanted, expected) in [
+            (950, None, vec![]),
+            (949, None, vec![200]),
+            (700, None, vec![200, 300, 400]),
+            (700, Some(300), vec![400]),
+            (700, Some(400), vec![]),
+            (0, Some(700), vec![800, 900, 1000]),
+        ] {
+            let found = log().early(&early(bytes), wanted.map(|at| point(at, 0)));
+            let found: Vec<_> = found.iter().map(|point| point.at.0).collect();
+            assert_eq!(found, expected, "{bytes} bytes, behind {wanted:?}");
+        }
+        assert_eq!(log().wanted(&early(0), 0), None, "read or not is not known here");
+    }
+
+    #[test]
+    fn no_more_is_written_again_than_may_be() {
+        let wanted = point(500, 5 * HOUR);
+        for (carry_max, expected) in [(0, None), (50, Some(300)), (70, Some(500))] {
+            let log = Log { carry_max, ..log() };
+            let places = [(100, 50), (350, 20)].map(|(at, size)| (PhysicalOffset(at), size));
+            let found = log.affordable(wanted, places).map(|point| point.at.0);
+            assert_eq!(found, expected, "{carry_max}");
         }
     }
 
@@ -194,7 +289,8 @@ mod tests {
                 (at, time) = (at + gap, time + passes);
                 points.push(point(at, time));
             }
-            let log = Log { start: PhysicalOffset(start.min(at)), end: PhysicalOffset(at + tail), points };
+            let (start, end) = (PhysicalOffset(start.min(at)), PhysicalOffset(at + tail));
+            let log = Log { start, end, points, carry_max: u64::MAX };
             let (settings, now) = (settings(hours, bytes), time + HOUR);
             let too_large = |at: u64| bytes.is_some_and(|bytes| log.end.0 - at > bytes);
             let Some(wanted) = log.wanted(&settings, now) else {

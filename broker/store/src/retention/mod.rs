@@ -8,6 +8,7 @@
 //! The checkpoint that follows takes the files away. Whoever stops in between has lost nothing; the next run begins anew.
 //! A place that starts to wait after the look is not carried: it was to expire in any case, and is counted if it does.
 
+mod consumed;
 mod decide;
 mod waiting;
 
@@ -74,6 +75,8 @@ pub struct Ran {
     pub lost: u64,
     /// Whether more should go, and does not, for too much of it waits.
     pub blocked: bool,
+    /// Whether the disk would be above its mark even if the log gave up all it can, so that nothing unread went for that.
+    pub in_vain: bool,
 }
 
 /// One run over a store.
@@ -93,7 +96,10 @@ impl<P: Propose> Run<'_, P> {
     pub fn run(&self) -> Result<Ran, RetentionError> {
         let (log, mut ran) = (self.look_at_log(), Ran::default());
         let bounds = self.store.tables().bounds();
+        ran.in_vain = log.is_in_vain(self.settings);
         let wanted = log.wanted(self.settings, self.now);
+        let early = log.early(self.settings, wanted);
+        let wanted = consumed::last(self.store, self.settings, &early)?.or(wanted);
         let point = match wanted {
             // A look before anything is closed: it may not be worth it.
             Some(wanted) => self.worth_it(&log, wanted)?.map(|(point, _)| point),
@@ -137,6 +143,7 @@ impl<P: Propose> Run<'_, P> {
             start: start.max(self.store.log().start()),
             end: self.store.log().positions().written(),
             points,
+            carry_max: self.store.log().carry_max(),
         }
     }
 

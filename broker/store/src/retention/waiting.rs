@@ -128,7 +128,7 @@ impl Waiting {
     }
 }
 
-fn is_dead_letters(topic: &Topic) -> bool {
+pub(super) fn is_dead_letters(topic: &Topic) -> bool {
     topic.spec.name.starts_with(&dead_letter_topic(""))
 }
 

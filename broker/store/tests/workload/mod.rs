@@ -3,6 +3,7 @@
 
 mod administer;
 mod check;
+mod reserve;
 mod retain;
 
 #[allow(unused_imports, reason = "each test file uses a part of it")]

@@ -1,0 +1,116 @@
+//! A disk that fills, seen before it is full.
+
+use std::time::Instant;
+
+use sluice_proto::v2::Code;
+
+use crate::stage::{SOON, Sent, Stage};
+
+const NEARLY_FULL: &str = "the broker's disk is nearly full: messages are taken again when retention or somebody else has made room on it";
+
+fn is_refused(refusal: (Code, String)) {
+    assert_eq!(refusal, (Code::TooManyRequests, NEARLY_FULL.to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_that_fills_its_disk_refuses_sends_drains_and_takes_sends_again_by_itself() {
+    let mut stage = Stage::new("forcedRetentionPercent: 0").await;
+    is_refused(stage.send_until_refused().await);
+    let sent = stage.acknowledged.len();
+    assert!(sent > 500, "{sent} messages of 48 KiB fill nine tenths of 64 MiB");
+    assert!(stage.refusals("disk_nearly_full") >= 1.0);
+    for (name, value) in [("sluice_data_disk_full", 1.0), ("sluice_data_disk_level", 3.0)] {
+        assert_eq!(stage.metric(name), value, "{name}");
+    }
+    let log = stage.broker.log().unwrap();
+    for words in ["earlyRetentionPercent", "refuseSendsPercent"] {
+        assert!(log.contains(words), "the log tells of {words}");
+    }
+
+    stage.kill_and_restart();
+    is_refused(stage.send_until_refused().await);
+    assert_eq!(
+        stage.consume(200).await / 200,
+        1,
+        "deliveries and acknowledgements go on"
+    );
+
+    stage.drain().await;
+    stage.send_until_taken().await;
+    stage.wait_for("sluice_data_disk_level", |level| level == 0.0);
+    assert_eq!(
+        stage.metric("sluice_consumer_expired_unconsumed_messages_total"),
+        0.0
+    );
+    stage.drain().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_forced_retention_the_oldest_unread_messages_go_and_are_counted_and_sends_are_taken_all_the_time()
+ {
+    let mut stage = Stage::new("").await;
+    let begun = Instant::now();
+    let expired = |stage: &Stage| stage.metric("sluice_consumer_expired_unconsumed_messages_total");
+    let mut refused = 0;
+    while expired(&stage) == 0.0 {
+        refused += usize::from(stage.send().await != Sent::Acknowledged);
+        assert!(begun.elapsed() < SOON, "nothing goes: {}", stage.figures());
+    }
+    stage.wait_for("sluice_data_disk_level", |level| level < 2.0);
+    let sent = stage.acknowledged.len();
+    println!("{refused} sends were refused before retention had made room for {sent}");
+    let before = stage.acknowledged.clone();
+    let came = stage.consume(usize::MAX).await;
+    let lost = stage.acknowledged.len();
+    assert_eq!(came + lost, sent);
+    assert_eq!(
+        expired(&stage),
+        lost as f64,
+        "what did not come is what was counted"
+    );
+    let oldest: Vec<_> = before.iter().take(lost).collect();
+    assert!(
+        stage
+            .acknowledged
+            .iter()
+            .all(|name| before.range(name.clone()..).count() > came / 2),
+        "{lost} went that were not the oldest, such as {:?}",
+        oldest.last()
+    );
+    let log = stage.broker.log().unwrap();
+    assert!(
+        log.contains("retention took messages that groups had not done"),
+        "{log}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_another_process_fills_the_disk_sends_are_refused_and_nothing_unread_goes_until_it_makes_room()
+{
+    let mut stage = Stage::new("").await;
+    for _ in 0..100 {
+        assert_eq!(stage.send().await, Sent::Acknowledged);
+    }
+    stage.disk.fill_but(2 << 10).unwrap();
+    stage.wait_for("sluice_data_disk_level", |level| level == 3.0);
+    is_refused(stage.send_until_refused().await);
+    assert_eq!(stage.consume(32).await, 32);
+    // Retention has looked, and says why it gives up nothing.
+    let in_vain = || {
+        Ok(stage
+            .broker
+            .log()?
+            .contains("somebody else fills the disk")
+            .then_some(()))
+    };
+    sluice_tests::wait::until("retention has looked", SOON, in_vain).unwrap();
+    stage.kill_and_restart();
+    is_refused(stage.send_until_refused().await);
+    stage.disk.empty().unwrap();
+    stage.send_until_taken().await;
+    stage.drain().await;
+    assert_eq!(
+        stage.metric("sluice_consumer_expired_unconsumed_messages_total"),
+        0.0
+    );
+}

@@ -1,0 +1,38 @@
+//! A disk that the system makes read-only, because it is damaged.
+
+use sluice_tests::process::Setup;
+
+use crate::stage::{Sent, Stage, setup};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_disk_that_turns_read_only_ends_the_process_and_nothing_acknowledged_is_lost() {
+    let mut stage = Stage::new("").await;
+    for _ in 0..50 {
+        assert_eq!(stage.send().await, Sent::Acknowledged);
+    }
+    stage.disk.turn_read_only().unwrap();
+    // Whatever is sent from here on is not acknowledged.
+    while stage.broker.runs().unwrap() {
+        assert_ne!(stage.send().await, Sent::Acknowledged);
+    }
+    assert_eq!(stage.broker.wait_for_end().unwrap().code(), Some(3));
+    let log = stage.broker.log().unwrap();
+    assert!(log.contains("Read-only file system"), "{log}");
+
+    let mut again = setup(&stage.disk).spawn().unwrap();
+    assert_eq!(again.wait_for_end().unwrap().code(), Some(1));
+    let log = again.log().unwrap();
+    assert!(
+        log.contains("Read-only file system") && log.contains("data"),
+        "{log}"
+    );
+
+    stage.disk.mend().unwrap();
+    drop(again);
+    let healthy = Setup::start(setup(&stage.disk)).unwrap();
+    stage.client = sluice_tests::client::Client::new(&healthy.endpoint()).unwrap();
+    stage.broker = healthy;
+    stage.drain().await;
+    assert_eq!(stage.send().await, Sent::Acknowledged);
+    stage.drain().await;
+}

@@ -65,7 +65,7 @@ pub use meta::{Identity, Meta, MetaStore, Vote, random_uuid};
 pub use op::{ChannelSink, Committed, Entry, Flushed, Sink, Waiting};
 pub use options::{Flush, LogOptions, SegmentLimits};
 pub use prefill::{Prefill, Prefilled};
-pub use reader::LogReader;
+pub use reader::{BadStretch, LogReader, Scrubbed};
 pub use recover::{Cut, Opened, Opening, Parts, VisitError};
 pub(crate) use rewrite::{Change, Prepared, Replaced, file_of, save_newest_segment, surviving_commands};
 pub use segment::{PAGE_BYTES, SegmentHeader};

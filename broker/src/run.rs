@@ -98,9 +98,7 @@ impl Broker {
         background.push(tokio::spawn(Arc::clone(&engine).follow_checkpoints()));
         // Once before the first send.
         disk::look(&engine).await;
-        background.push(tokio::spawn(disk::follow(Arc::clone(&engine))));
-        background.push(tokio::spawn(retention::follow(Arc::clone(&engine))));
-        background.push(tokio::spawn(scrub::follow(Arc::clone(&engine))));
+        background.extend(upkeep(&engine));
         background.push(tokio::spawn(config::follow_file(Arc::clone(&config.live))));
         let endpoint = config.otlp_endpoint.as_deref();
         let spans = endpoint.map(|to| Spans::start(to, &config.cluster_name, &config.broker_name));
@@ -175,6 +173,16 @@ impl Broker {
         self.background.iter().for_each(JoinHandle::abort);
         closed
     }
+}
+
+/// What the broker does with its files by itself.
+fn upkeep(engine: &Arc<Engine>) -> [JoinHandle<()>; 3] {
+    let engine = || Arc::clone(engine);
+    [
+        tokio::spawn(disk::follow(engine())),
+        tokio::spawn(retention::follow(engine())),
+        tokio::spawn(scrub::follow(engine())),
+    ]
 }
 
 /// What the clients' port serves.

@@ -94,16 +94,12 @@ fn classify(sound: &Sound, io: &FaultyIo, harm: &Harm) -> (Class, Vec<String>) {
             let words = error.to_string();
             assert!(words.contains(DIR), "{harm}: no file is named in '{words}'");
             if harm.kind == "seg" {
-                // How far it reaches, how many frames and messages that are, and what to do.
-                for part in [
-                    "damaged at file offset",
-                    "from offset",
-                    "index",
-                    "messages",
-                    "sluicectl log repair",
-                ] {
-                    assert!(words.contains(part), "{harm}: no '{part}' in '{words}'");
-                }
+                assert!(words.contains("is damaged at file offset"), "{harm}: {words}");
+                // How far it reaches and what to do; but where the log begins nobody can say what it began with.
+                let extent = ["messages", "first page"].iter().any(|part| words.contains(part));
+                let is_first = sound.files["seg"].first() == Some(&harm.path);
+                let told = extent && words.contains("sluicectl log repair");
+                assert!(told || is_first, "{harm}: no extent in '{words}'");
             }
             return (Class::Refused, vec![words]);
         }

@@ -286,14 +286,9 @@ fn what_is_not_damaged_is_not_given_up() {
 fn a_topic_or_group_that_was_made_in_what_is_lost_is_noticed_before_anything_goes_to_another() {
     let used = used(seed());
     let bases = used.bases();
-    let folder = Path::new(DIR).join("checkpoint");
     let (mut refusals, mut repairs) = (0, 0);
     for (n, frame) in used.frames.iter().enumerate().take(14) {
-        let io = used.copy();
-        for name in io.list(&folder).unwrap() {
-            io.remove(&folder.join(name)).unwrap();
-        }
-        io.sync_dir(&folder).unwrap();
+        let io = used.copy_without_checkpoints();
         let (path, at) = place(&bases, frame.start().0);
         flip(&io, &path, at + 4, 1);
         let lost = [Range {
@@ -332,4 +327,21 @@ fn a_topic_or_group_that_was_made_in_what_is_lost_is_noticed_before_anything_goe
         refusals >= 4 && repairs > 0,
         "{refusals} refusals, {repairs} repairs"
     );
+}
+
+#[test]
+fn with_no_checkpoint_behind_the_loss_no_group_has_done_what_came_later() {
+    let used = used(seed());
+    let bases = used.bases();
+    let mut dice = Dice(seed() + 3);
+    for n in used.early(8) {
+        let io = used.copy_without_checkpoints();
+        let lost = damage_frame(&io, &bases, &used.frames[n], &mut dice);
+        assert_eq!(wanted(&io), [lost]);
+        repair(&io, &[lost]);
+        let opened = start(&io).unwrap();
+        used.check(&opened.store, &[lost], None, 0);
+        opened.store.close().unwrap();
+        sound(&io);
+    }
 }

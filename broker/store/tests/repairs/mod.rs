@@ -161,6 +161,29 @@ impl Used {
         self.io.crash_keeping_all()
     }
 
+    /// The same without checkpoints: state comes from the log alone, from its first frame on.
+    pub fn copy_without_checkpoints(&self) -> FaultyIo {
+        let io = self.copy();
+        let folder = Path::new(DIR).join("checkpoint");
+        for name in io.list(&folder).unwrap() {
+            io.remove(&folder.join(name)).unwrap();
+        }
+        io.sync_dir(&folder).unwrap();
+        io
+    }
+
+    /// Some frames of the first part of the log that hold messages.
+    pub fn early(&self, some: usize) -> Vec<usize> {
+        let is_append = |frame: &Frame| frame.commands().any(|(_, _, bytes)| bytes[8] == 16);
+        let early = (14..self.frames.len() / 2).filter(|n| is_append(&self.frames[*n]));
+        let early: Vec<usize> = early.collect();
+        early
+            .iter()
+            .step_by((early.len() / some).max(1))
+            .copied()
+            .collect()
+    }
+
     pub fn end(&self) -> u64 {
         self.frames.last().unwrap().end().0
     }

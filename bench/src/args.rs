@@ -149,6 +149,12 @@ pub struct ProduceArgs {
     /// Load before measuring
     #[arg(long, default_value = "2s", value_parser = parse_duration, value_name = "TIME")]
     pub warmup: Duration,
+    /// Write how many sends there were and how long they took, a line each few seconds, as comma-separated values
+    #[arg(long, value_name = "FILE")]
+    pub timeline: Option<PathBuf>,
+    /// Between two lines of --timeline
+    #[arg(long, default_value = "5s", value_parser = parse_duration, value_name = "TIME")]
+    pub timeline_every: Duration,
 }
 
 /// Options of `spread`.

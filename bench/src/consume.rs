@@ -99,7 +99,7 @@ pub async fn prefill(target: &Target, shape: &Shape, messages: u64, clients: Vec
         live,
         stamped: false,
     };
-    let sent = sender.run(&plan).await?;
+    let sent = sender.run(&plan, None).await?;
     drop(progress);
     session.close().await;
     ensure!(

@@ -62,7 +62,7 @@ pub async fn run(args: &LatencyArgs) -> Result<Report> {
         live: Arc::clone(&live),
         stamped: true,
     };
-    let sent = sender.run(&plan).await?;
+    let sent = sender.run(&plan, None).await?;
     let measured = Instant::now().saturating_duration_since(plan.measured_from());
     let patience = Instant::now() + ARRIVE_MAX;
     while receiver.own() < Live::get(&live.sent) && Instant::now() < patience {

@@ -27,6 +27,7 @@ pub mod session;
 pub mod settings;
 pub mod spread;
 pub mod tally;
+pub mod timeline;
 pub mod units;
 
 use anyhow::Result;

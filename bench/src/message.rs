@@ -111,8 +111,7 @@ impl Maker {
         let message = Message {
             topic: self
                 .topics
-                .iter()
-                .nth((number % self.topics.len() as u64) as usize)
+                .get((number % self.topics.len() as u64) as usize)
                 .cloned(),
             user_properties: Default::default(),
             system_properties: Some(properties),

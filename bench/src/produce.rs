@@ -16,9 +16,12 @@ use crate::progress::{Live, Progress};
 use crate::report::{Recorder, Report};
 use crate::session::Session;
 use crate::settings::Role;
+use crate::timeline::Timeline;
 
 /// A failed worker waits as long, or a server that is down would be asked a million times a second.
 const AFTER_FAILURE: Duration = Duration::from_millis(10);
+/// Longer than any run.
+const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// Many workers that send what a plan hands out.
 #[derive(Debug, Clone)]
@@ -38,11 +41,11 @@ pub struct Sender {
 }
 
 impl Sender {
-    /// Sends until the plan is over.
+    /// Sends until the plan is over, and tells the timeline of it meanwhile.
     ///
     /// # Errors
-    /// When there is no worker or one of them panics.
-    pub async fn run(&self, plan: &Arc<Plan>) -> Result<Recorder> {
+    /// When there is no worker or one of them panics, or the timeline cannot be written.
+    pub async fn run(&self, plan: &Arc<Plan>, mut timeline: Option<Timeline>) -> Result<Recorder> {
         ensure!(self.in_flight > 0, "--in-flight 0 sends nothing: take 1 at least");
         plan.spawn_pacer().context("cannot start the pacing thread")?;
         // One recorder a connection: one a worker would be megabytes of histograms that a cache cannot hold.
@@ -59,14 +62,30 @@ impl Sender {
                 workers.spawn(work);
             }
         }
-        while let Some(worker) = workers.join_next().await {
-            worker.context("a sender panicked")?;
-        }
+        let recorders: Vec<_> = connections.into_iter().map(|(_, recorder)| recorder).collect();
         let mut all = Recorder::new()?;
-        for (_, recorder) in connections {
-            all.merge(&recorder.lock())?;
+        let every = timeline.as_ref().map_or(NEVER, |timeline| timeline.every);
+        let mut tick = tokio::time::interval_at(tokio::time::Instant::now() + every, every);
+        loop {
+            let over = tokio::select! {
+                worker = workers.join_next() => match worker {
+                    Some(worker) => {
+                        worker.context("a sender panicked")?;
+                        continue;
+                    }
+                    None => true,
+                },
+                _ = tick.tick() => false,
+            };
+            let since = take(&recorders)?;
+            all.merge(&since)?;
+            if let Some(timeline) = &mut timeline {
+                timeline.add(&since)?;
+            }
+            if over {
+                return Ok(all);
+            }
         }
-        Ok(all)
     }
 
     async fn work(self, mut client: Client, plan: Arc<Plan>, recorder: Arc<Mutex<Recorder>>) {
@@ -90,6 +109,16 @@ impl Sender {
             }
         }
     }
+}
+
+/// What they have recorded, all together; they begin anew.
+fn take(recorders: &[Arc<Mutex<Recorder>>]) -> Result<Recorder> {
+    let mut all = Recorder::new()?;
+    for recorder in recorders {
+        let empty = Recorder::new()?;
+        all.merge(&std::mem::replace(&mut *recorder.lock(), empty))?;
+    }
+    Ok(all)
 }
 
 /// Sends one request and checks every status in the response.
@@ -137,7 +166,11 @@ pub async fn run(args: &ProduceArgs) -> Result<Report> {
         live,
         stamped: false,
     };
-    let sent = sender.run(&plan).await?;
+    let timeline = args.timeline.clone().map(|path| {
+        let began = plan.measured_from();
+        Timeline::new(path, args.timeline_every, began)
+    });
+    let sent = sender.run(&plan, timeline.transpose()?).await?;
     let measured = Instant::now().saturating_duration_since(plan.measured_from());
     drop(progress);
     session.close().await;

@@ -115,6 +115,12 @@ impl Oracle {
     #[must_use]
     pub fn new(groups: Vec<Vec<Group>>) -> Self {
         let group_count = groups.iter().flatten().max().map_or(0, |last| last + 1);
+        Self::of(groups, group_count)
+    }
+
+    /// For topics whose messages go to these groups, and perhaps to others: these need not get all of them.
+    #[must_use]
+    pub fn of(groups: Vec<Vec<Group>>, group_count: usize) -> Self {
         Self {
             groups,
             sends: Vec::new(),

@@ -23,6 +23,8 @@ pub use setup::Setup;
 /// What the broker's folder under `--data-dir` is called by default.
 pub const BROKER_NAME: &str = "broker-a";
 
+/// Tells the suites, and nobody else, to take their long form: to a broker it looks like SLUICE_LOG, which it would say.
+pub const LONG: &str = "SLUICE_LONG";
 const READY_WITHIN: Duration = Duration::from_secs(30);
 const END_WITHIN: Duration = Duration::from_secs(30);
 const INIT_FILE: &str = "init.yaml";
@@ -36,6 +38,8 @@ const SHOWN_LINES_MAX: usize = 200;
 pub struct Broker {
     binary: PathBuf,
     open_files: Option<u32>,
+    /// What the next start is made by; empty but for one that is traced.
+    under: Vec<String>,
     flags: Vec<String>,
     environment: Vec<(String, String)>,
     grpc_port: u16,
@@ -129,6 +133,15 @@ impl Broker {
         ready.map(|()| started.elapsed())
     }
 
+    /// Starts the process by other words, which end as it; waits for nothing. Only this start is made so.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn spawn_under(&mut self, words: Vec<String>) -> Result<()> {
+        self.under = words;
+        self.spawn()
+    }
+
     fn spawn(&mut self) -> Result<()> {
         if self.child.is_some() {
             bail!("the broker is running already");
@@ -139,10 +152,12 @@ impl Broker {
             .open(self.log_path())
             .context("cannot open the broker's log file")?;
         let mut command = self.command();
+        self.under.clear();
         command
             .arg("--data-dir")
             .arg(&self.data_dir)
             .args(&self.flags)
+            .env_remove(LONG)
             .envs(self.environment.iter().cloned())
             .envs(self.handed_over()?)
             .stdin(Stdio::null())
@@ -173,6 +188,11 @@ impl Broker {
 
     /// The shell lowers the limit and becomes the broker, with the same number.
     fn command(&self) -> Command {
+        if let Some((program, words)) = self.under.split_first() {
+            let mut command = Command::new(program);
+            command.args(words).arg(&self.binary);
+            return command;
+        }
         let Some(limit) = self.open_files else {
             return Command::new(&self.binary);
         };
@@ -181,6 +201,23 @@ impl Broker {
             .args(["-c", &format!("ulimit -n {limit} && exec \"$@\""), "sh"])
             .arg(&self.binary);
         shell
+    }
+
+    /// Waits until a process that was started without waiting is ready. Tells its end where it ends before.
+    ///
+    /// # Errors
+    /// When neither comes in time.
+    pub fn ready_or_ended(&mut self) -> Result<Option<ExitStatus>> {
+        let port = self.http_port;
+        let child = self.child.as_mut().context("the broker is not running")?;
+        let ended = wait::until("the broker is ready or ends", READY_WITHIN, || {
+            let ended = child.try_wait()?;
+            Ok((ended.is_some() || is_ready(port)?).then_some(ended))
+        })?;
+        if ended.is_some() {
+            self.child = None;
+        }
+        Ok(ended)
     }
 
     fn wait_until_ready(&mut self) -> Result<()> {

@@ -1,11 +1,11 @@
 //! Load whose every call the checker hears of: producers, some of them in message groups, and consumers of several
 //! groups, on as many connections as a small fleet of clients would have.
 
-mod body;
+pub(crate) mod body;
 mod consume;
 mod gate;
 mod plan;
-mod produce;
+pub(crate) mod produce;
 mod rates;
 
 use std::sync::Arc;

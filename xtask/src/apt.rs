@@ -34,6 +34,12 @@ pub const ALERTMANAGER: Packaged = Packaged {
     package: "prometheus-alertmanager",
 };
 
+/// Makes a broker's system calls fail, take their time, or kill it.
+pub const STRACE: Packaged = Packaged {
+    program: "strace",
+    package: "strace",
+};
+
 /// Builds the image for the suite of that name.
 pub const BUILDAH: Packaged = Packaged {
     program: "buildah",

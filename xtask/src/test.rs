@@ -70,7 +70,7 @@ fn everything(
     install_packages(run, chosen, &apt::OF_NODES);
     verify::steps(run);
     deny::step(run);
-    integration_tests(run, metadata);
+    integration_tests(run, metadata, environment);
     fuzz::step(run);
     system_suites(run, metadata, chosen, Some(programs), environment);
     Ok(())
@@ -127,6 +127,7 @@ fn prepare(run: &mut Run, chosen_by_name: bool) -> bool {
 
 /// Programs that single suites need, from Debian's packages.
 const PACKAGED: &[(&str, &[apt::Packaged])] = &[
+    ("disk_faults", &[apt::STRACE]),
     ("docs_commands", &apt::OF_PAGES),
     ("image", &[apt::BUILDAH, apt::RUNC]),
     ("operator_end_to_end", &[apt::PROMETHEUS]),
@@ -171,11 +172,13 @@ fn install_packages(run: &mut Run, chosen: &[String], of_nodes: &[apt::Packaged]
 }
 
 /// The integration tests of all packages but the system tests.
-fn integration_tests(run: &mut Run, metadata: &Metadata) {
+fn integration_tests(run: &mut Run, metadata: &Metadata, environment: &[(&str, String)]) {
     let elsewhere = suites::elsewhere(metadata);
     if !elsewhere.is_empty() {
         let mut tests = of_workspace(&elsewhere);
-        tests.arg("--no-fail-fast");
+        tests
+            .arg("--no-fail-fast")
+            .envs(environment.iter().map(|(name, value)| (name, value)));
         run.tests("integration tests of the packages", Expected::AtLeastOne, tests);
     }
 }

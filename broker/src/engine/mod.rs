@@ -43,6 +43,7 @@ use crate::budget::Budget;
 use crate::config::Live;
 use crate::disk::Disk;
 use crate::retention::RetentionStats;
+use crate::scrub::ScrubStats;
 use answers::Answers;
 use arrivals::Arrivals;
 use dispatcher::Dispatchers;
@@ -85,8 +86,10 @@ pub struct Engine {
     looks: lag::Looks,
     polls: AtomicU64,
     unreadable: AtomicU64,
+    lost: AtomicU64,
     refusals: Refusals,
     retention: RetentionStats,
+    scrub: ScrubStats,
     stopping: watch::Sender<bool>,
 }
 
@@ -107,8 +110,10 @@ impl Engine {
             looks: lag::Looks::default(),
             polls: AtomicU64::new(0),
             unreadable: AtomicU64::new(0),
+            lost: AtomicU64::new(0),
             refusals: Refusals::default(),
             retention: RetentionStats::default(),
+            scrub: ScrubStats::default(),
             stopping,
         })
     }
@@ -179,6 +184,11 @@ impl Engine {
         &self.retention
     }
 
+    /// What reading everything again has found.
+    pub fn scrub(&self) -> &ScrubStats {
+        &self.scrub
+    }
+
     /// What was refused because of a bound.
     pub fn refusals(&self) -> &Refusals {
         &self.refusals
@@ -187,6 +197,11 @@ impl Engine {
     /// How often a message could not be read when it was to be delivered.
     pub fn unreadable(&self) -> u64 {
         self.unreadable.load(Ordering::Relaxed)
+    }
+
+    /// Messages that consumer groups were brought past because their records are damaged, each counted once a group.
+    pub fn lost(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
     }
 
     /// Ends waiting polls with nothing, and lets none wait from now on.

@@ -170,7 +170,7 @@ impl<'a> Reading<'a> {
         let entries: Vec<_> = chosen.iter().map(|(_, entry)| *entry).collect();
         let bytes = entries.iter().map(|entry| entry.size as usize).sum();
         self.pulled.share = Some(self.engine.options.unread.admit(&self.pull.client, bytes)?);
-        let commands = records::commands(&self.engine.store, entries).await?;
+        let commands = records::commands(&self.engine.store, entries, self.engine.now()).await?;
         for ((offset, entry), command) in chosen.into_iter().zip(commands) {
             let found = command.map_err(|error| error.to_string());
             let found = found

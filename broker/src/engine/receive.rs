@@ -1,6 +1,7 @@
 //! Receiving: choose, reserve, propose a `Deliver`, read the records; wait where there is nothing.
 
 pub(super) mod look;
+mod lost;
 mod poll;
 mod read;
 pub(super) mod take;

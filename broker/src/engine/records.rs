@@ -3,9 +3,10 @@
 use super::EngineError;
 use bytes::Bytes;
 use sluice_core::entry::QueueEntry;
-use sluice_core::ids::{QueueOffset, TopicQueue};
+use sluice_core::ids::{QueueOffset, TimeMs, TopicQueue};
 use sluice_core::plan::EntrySource;
 use sluice_store::Store;
+use sluice_store::damage::Unread;
 use std::ops::Range;
 
 /// One queue's entries, for planning.
@@ -97,18 +98,17 @@ pub(super) async fn entry(
     .await?
 }
 
-/// The commands that `entries` point at, each with its own outcome: damage to one record hides no other.
+/// The commands that `entries` point at, each with its own outcome: damage to one record hides no other. `now` is the
+/// engine's.
 pub(super) async fn commands(
     store: &Store,
     entries: Vec<QueueEntry>,
-) -> Result<Vec<Result<Bytes, EngineError>>, EngineError> {
+    now: TimeMs,
+) -> Result<Vec<Result<Bytes, Unread>>, EngineError> {
     let hot = entries.iter().all(|entry| store.reader().is_hot(entry.physical));
     let store = store.clone();
     where_it_may_block(hot, move || {
-        let read = |entry: &QueueEntry| {
-            let command = store.reader().read_command(entry.physical, entry.size);
-            command.map_err(|error| EngineError::Read(error.to_string()))
-        };
+        let read = |entry: &QueueEntry| store.read_message(entry, now);
         entries.iter().map(read).collect()
     })
     .await

@@ -2,8 +2,10 @@
 
 use super::{Engine, EngineError, records};
 use sluice_core::command::{Change, DeadLetter, Settle, SettleItem};
+use sluice_core::entry::QueueEntry;
 use sluice_core::ids::{DeliveryId, GroupQueueId, QueueOffset};
 use sluice_core::state::{Done, Refused};
+use sluice_store::damage::Unread;
 
 /// How a settlement went.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +55,12 @@ impl Engine {
             self.propose_one(command.encode(self.now())).await
         };
         let entry = read().await?;
+        if self
+            .skips_lost(id, SettleItem { offset, delivery }, entry)
+            .await?
+        {
+            return Ok(());
+        }
         let mut answer = bury(entry).await?;
         if let Err(Refused::Leaving(_)) = answer {
             // Retention may have carried the record since.
@@ -63,5 +71,25 @@ impl Engine {
         }
         answer?;
         Ok(())
+    }
+
+    /// Ends a held message whose record is lost. Answers whether that is so.
+    async fn skips_lost(
+        &self,
+        id: GroupQueueId,
+        item: SettleItem,
+        entry: QueueEntry,
+    ) -> Result<bool, EngineError> {
+        let mut read = records::commands(&self.store, vec![entry], self.now()).await?;
+        let Some(Err(Unread::Lost(error))) = read.pop() else {
+            return Ok(false);
+        };
+        let topic = self.tables().topic_by_id(id.at.topic);
+        let topic = topic.ok_or(Refused::NoTopic(id.at.topic))?;
+        let group = self.tables().group_by_id(id.group);
+        let group = group.ok_or(Refused::NoGroup(id.group))?;
+        let lost = vec![(id, item, error.to_string())];
+        self.skip_lost(&topic, &group, lost).await;
+        Ok(true)
     }
 }

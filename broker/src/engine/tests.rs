@@ -26,6 +26,7 @@ mod finding;
 mod following;
 mod handing_back;
 mod holding;
+mod jumps;
 mod lags;
 mod offsets;
 mod pulling;

@@ -28,6 +28,11 @@ static UNREADABLE: Family = Family::counter(
     &[],
     "Messages left out of a delivery or a pull because they could not be read",
 );
+static LOST: Family = Family::counter(
+    "sluice_lost_messages_total",
+    &["at"],
+    "Messages given up because their records are damaged, where they were come to",
+);
 static UNFLUSHED: Family = Family::gauge(
     "sluice_unflushed_queue_entries",
     &[],
@@ -63,5 +68,10 @@ pub(super) fn write(page: &mut Page<'_>, sources: &Sources) {
     page.single(&POLLS, engine.polls());
     page.single(&WAKEUPS, engine.poll_wakeups());
     page.single(&UNREADABLE, engine.unreadable());
+    let lost = [
+        ("delivery", engine.lost()),
+        ("retention", engine.retention().lost()),
+    ];
+    page.few(&LOST, lost.map(|(at, count)| ([at], count)));
     page.single(&UNFLUSHED, store.queues().unflushed_entries());
 }

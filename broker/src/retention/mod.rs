@@ -26,6 +26,7 @@ pub struct RetentionStats {
     in_vain: AtomicBool,
     records: AtomicU64,
     bytes: AtomicU64,
+    lost: AtomicU64,
 }
 
 impl RetentionStats {
@@ -40,6 +41,11 @@ impl RetentionStats {
             self.records.load(Ordering::Relaxed),
             self.bytes.load(Ordering::Relaxed),
         )
+    }
+
+    /// Places of messages that waited and whose records were damaged: they have gone with the log.
+    pub fn lost(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
     }
 
     fn add(&self, ran: &Ran) {
@@ -57,6 +63,7 @@ impl RetentionStats {
         self.in_vain.store(ran.in_vain, Ordering::Relaxed);
         self.records.fetch_add(ran.carried.0, Ordering::Relaxed);
         self.bytes.fetch_add(ran.carried.1, Ordering::Relaxed);
+        self.lost.fetch_add(ran.lost, Ordering::Relaxed);
     }
 }
 

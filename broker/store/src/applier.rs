@@ -226,9 +226,11 @@ impl Applier {
                 let _ = self.state.apply(at, &bytes, &mut self.derived);
             }
         }
-        self.state.end_frame(frame.header().term, frame.index());
+        let header = frame.header();
+        self.state
+            .end_frames(header.term, header.index, header.last_index());
         self.trigger.applied(frame);
-        self.stats.applied(frame.header().count.into(), frame.end());
+        self.stats.applied(header.count.into(), frame.end());
         let now = self.state.now();
         for (id, when) in self.derived.ready.drain(..) {
             self.derived.observer.ready(id, when, now);

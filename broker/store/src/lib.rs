@@ -6,13 +6,16 @@
 pub mod applier;
 pub mod checkpoint;
 pub mod checkpointer;
+pub mod damage;
 pub mod index;
 pub mod io;
 pub mod log;
 mod mmap;
 pub mod queue;
+pub mod repair;
 mod restored;
 pub mod retention;
+pub mod scrub;
 pub mod stats;
 mod store;
 pub mod survey;

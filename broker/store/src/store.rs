@@ -1,8 +1,13 @@
 //! A store: the log and all that is derived from it, opened, running, and closed.
 
+mod refusal;
+
+pub use refusal::Refusal;
+
 use crate::applier::{Applier, Observer};
 use crate::checkpoint::{CheckpointError, Checkpoints};
 use crate::checkpointer::{self, CheckpointPolicy, Checkpointer, Requests, Trigger, TrimPoint, TrimPoints};
+use crate::damage::{Failures, Unread};
 use crate::index::{IndexError, IndexStore};
 use crate::io::{DirLock, LogIo};
 use crate::log::{
@@ -11,13 +16,17 @@ use crate::log::{
 };
 use crate::queue::{QueueError, QueueStore};
 use crate::restored::{self, Restored};
+use crate::scrub::Scrub;
 use crate::stats::{ApplyStats, CheckpointStats, LogStats};
+use bytes::Bytes;
 use parking_lot::Mutex;
 use sluice_core::command::encode_level;
+use sluice_core::entry::QueueEntry;
 use sluice_core::ids::{PhysicalOffset, QueueOffset, Term, TimeMs, TopicQueue};
 use sluice_core::log::{Outcome, ReplicatedLog};
 use sluice_core::state::{LEVEL, RestoreError, Tables};
 use smallvec::smallvec;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
@@ -50,6 +59,14 @@ pub enum StoreError {
     /// The log.
     #[error(transparent)]
     Log(#[from] LogError),
+    /// The log is damaged where it was durable, and it is known how far that reaches.
+    #[error("{refusal}; {extent}")]
+    Damaged {
+        /// What has stopped the start.
+        refusal: Refusal,
+        /// How far it reaches, what is lost with it, and the command that repairs it.
+        extent: String,
+    },
     /// The checkpoints.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
@@ -91,6 +108,9 @@ struct Inner {
     applying: Arc<ApplyStats>,
     checkpoints: Arc<CheckpointStats>,
     trim_points: Arc<TrimPoints>,
+    io: Arc<dyn LogIo>,
+    dir: PathBuf,
+    failures: Failures,
     running: Mutex<Option<Running>>,
 }
 
@@ -111,11 +131,18 @@ impl Store {
         failed: Failed,
     ) -> Result<Self, StoreError> {
         let dir = options.log.dir.clone();
-        let opening = Opening::begin(Arc::clone(&io), options.log)?;
-        // First of all: finding a checkpoint to start from changes files.
-        if let Some(newest) = Checkpoints::newest_named(&*io, &dir.join("checkpoint"))? {
-            opening.check_checkpoint(newest)?;
-        }
+        let opened = Self::open_as_it_is(Arc::clone(&io), options, observer, failed);
+        opened.map_err(|error| refusal::with_extent(&io, &dir, error))
+    }
+
+    fn open_as_it_is(
+        io: Arc<dyn LogIo>,
+        options: StoreOptions,
+        observer: Box<dyn Observer>,
+        failed: Failed,
+    ) -> Result<Self, StoreError> {
+        let dir = options.log.dir.clone();
+        let opening = begin(&io, options.log)?;
         let Restored {
             state,
             queues,
@@ -171,6 +198,9 @@ impl Store {
                 applying,
                 checkpoints,
                 trim_points,
+                io,
+                dir,
+                failures: Failures::default(),
                 running: Mutex::new(Some(Running {
                     log: threads,
                     applier,
@@ -196,6 +226,12 @@ impl Store {
     /// Reads records.
     pub fn reader(&self) -> &LogReader {
         &self.inner.reader
+    }
+
+    /// The command with the record of this entry's message; where it cannot be read, whether it is lost. Blocks on the disk
+    /// unless it [is hot](LogReader::is_hot). `now` is the wall clock.
+    pub fn read_message(&self, entry: &QueueEntry, now: TimeMs) -> Result<Bytes, Unread> {
+        self.inner.failures.read(&self.inner.reader, entry, now)
     }
 
     /// Reads queue entries.
@@ -238,6 +274,11 @@ impl Store {
     /// When checkpoints are written from now on.
     pub fn set_checkpoint_policy(&self, policy: CheckpointPolicy) {
         *self.inner.policy.lock() = policy;
+    }
+
+    /// Reads everything again, in rounds.
+    pub fn scrub(&self) -> Scrub {
+        Scrub::new(self, &self.inner.io, self.inner.dir.join("checkpoint"))
     }
 
     /// Switches on, level by level, what this build knows and the log does not use yet.
@@ -286,6 +327,16 @@ impl Store {
         }
         Ok(checkpointer.finish_index()?)
     }
+}
+
+fn begin(io: &Arc<dyn LogIo>, options: LogOptions) -> Result<Opening, StoreError> {
+    let checkpoints = options.dir.join("checkpoint");
+    let opening = Opening::begin(Arc::clone(io), options)?;
+    // First of all: finding a checkpoint to start from changes files.
+    if let Some(newest) = Checkpoints::newest_named(&**io, &checkpoints)? {
+        opening.check_checkpoint(newest)?;
+    }
+    Ok(opening)
 }
 
 fn tell_of_cut(cut: &Cut) {

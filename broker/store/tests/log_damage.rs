@@ -1,8 +1,10 @@
 //! Damaged files: whole frames are found, damage below the durable slot is refused, and nothing damaged is ever served.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
+mod crashes;
 mod log_bench;
 
+use crashes::or_long;
 use log_bench::{Bench, Random, SEGMENT, message};
 use sluice_core::ids::PhysicalOffset;
 use sluice_store::io::{Fault, FaultyIo, LogIo, read_exact_at, write_all_at};
@@ -19,17 +21,17 @@ fn open(io: &FaultyIo) -> Result<Bench, LogError> {
     Bench::open(Arc::new(io.clone()), dir())
 }
 
-/// One segment whose last 8 KiB are many small frames, as it is on the disk; what was acknowledged by then, and the
-/// durable slot that a start would find.
-fn torn_base(catch_up: bool) -> (FaultyIo, Vec<Frame>, PhysicalOffset) {
+/// One segment of many small frames, as it is on the disk; what was acknowledged by then, and the durable slot that a start
+/// would find.
+fn torn_base(catch_up: bool, groups: u32) -> (FaultyIo, Vec<Frame>, PhysicalOffset) {
     let io = FaultyIo::new(11);
     let mut bench = open(&io).unwrap();
-    for n in 0..60 {
-        bench.propose(vec![message(n, 40 + n as usize * 7)]);
+    for n in 0..groups {
+        bench.propose(vec![message(n, 40 + n as usize % 60 * 7)]);
         bench.run();
     }
     // The last group, which the slot does not cover yet.
-    bench.propose((0..10).map(|m| message(60 + m, 200)).collect());
+    bench.propose((0..10).map(|m| message(groups + m, 200)).collect());
     bench.run();
     if catch_up {
         bench.now += Duration::from_millis(60);
@@ -46,14 +48,18 @@ fn segment_path() -> PathBuf {
     dir().join("log").join(format!("{:020}.seg", 0))
 }
 
+/// Groups of a base of a little more than 8 KiB.
+const GROUPS: u32 = 60;
+
 fn cut_at_every_byte(cut: impl Fn(&FaultyIo, u64), leaves_zeros: bool) {
+    let (groups, bytes) = or_long((GROUPS, 8 << 10), (220, 64 << 10));
     for catch_up in [false, true] {
-        let (base, frames, durable) = torn_base(catch_up);
+        let (base, frames, durable) = torn_base(catch_up, groups);
         let end = frames.last().unwrap().end();
-        assert!(end.0 > 10_000 && end.0 < SEGMENT);
+        assert!(end.0 > bytes && end.0 < SEGMENT, "{end}");
         assert_eq!(catch_up, durable == end);
-        let (mut recovered, mut refused) = (0, 0);
-        for keep in end.0 - 8192..end.0 {
+        let (mut recovered, mut refused) = (0_u64, 0_u64);
+        for keep in end.0 - bytes..end.0 {
             let io = base.crash_losing_all();
             cut(&io, 4096 + keep);
             // A frame that ends in zeros does not notice when zeros take their place.
@@ -87,11 +93,13 @@ fn cut_at_every_byte(cut: impl Fn(&FaultyIo, u64), leaves_zeros: bool) {
             refused > 0 && (recovered > 0 || catch_up),
             "{recovered} recovered, {refused} refused"
         );
+        println!("{recovered} recovered, {refused} refused");
+        assert_eq!(recovered + refused, bytes);
     }
 }
 
 #[test]
-fn a_file_cut_at_any_byte_of_its_last_8_kib_gives_the_whole_frames_or_is_refused_below_the_slot() {
+fn a_file_cut_at_any_byte_of_its_end_gives_the_whole_frames_or_is_refused_below_the_slot() {
     cut_at_every_byte(
         |io, len| {
             let file = io.open(&segment_path()).unwrap();
@@ -103,7 +111,7 @@ fn a_file_cut_at_any_byte_of_its_last_8_kib_gives_the_whole_frames_or_is_refused
 }
 
 #[test]
-fn a_file_of_zeros_from_any_byte_of_its_last_8_kib_gives_the_whole_frames_or_is_refused_below_the_slot() {
+fn a_file_of_zeros_from_any_byte_of_its_end_gives_the_whole_frames_or_is_refused_below_the_slot() {
     cut_at_every_byte(
         |io, from| {
             let file = io.open(&segment_path()).unwrap();
@@ -117,7 +125,7 @@ fn a_file_of_zeros_from_any_byte_of_its_last_8_kib_gives_the_whole_frames_or_is_
 
 #[test]
 fn a_flipped_bit_is_never_served_and_never_cut_off_below_the_slot() {
-    let (base, frames, durable) = torn_base(true);
+    let (base, frames, durable) = torn_base(true, GROUPS);
     let mut random = Random(5);
     let end = frames.last().unwrap().end();
     assert_eq!(durable, end);
@@ -177,7 +185,7 @@ fn a_record_that_rots_after_the_start_is_refused_by_every_read() {
 
 #[test]
 fn a_read_error_while_opening_refuses_and_changes_nothing() {
-    let (base, frames, _) = torn_base(true);
+    let (base, frames, _) = torn_base(true, GROUPS);
     let io = base.crash_losing_all();
     let at = 4096 + frames[5].start().0;
     io.plant(Fault::ReadError {
@@ -190,7 +198,7 @@ fn a_read_error_while_opening_refuses_and_changes_nothing() {
 
 #[test]
 fn a_damaged_header_never_costs_frames() {
-    let (base, _, _) = torn_base(true);
+    let (base, _, _) = torn_base(true, GROUPS);
     for at in (0..60).chain(512..532).chain(1024..1044) {
         let io = base.crash_losing_all();
         let file = io.open(&segment_path()).unwrap();

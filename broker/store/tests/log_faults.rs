@@ -2,8 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
+mod crashes;
 mod log_bench;
 
+use crashes::{Recoveries, or_long};
 use log_bench::{Answer, Bench, Random, SEGMENT, message, options, outcome};
 use sluice_core::log::{NotProposed, Outcome};
 use sluice_store::io::{Fault, FaultyIo, LogIo};
@@ -90,12 +92,12 @@ fn work(bench: &mut Bench, seed: u64, count: u32) -> Asked {
     asked
 }
 
-/// The crash points to try: `LOG_CRASH_POINTS`, or as many as fit a CI run.
+/// The crash points to try: `LOG_CRASH_POINTS`, or as many as fit a CI run; all in the long form.
 fn crash_points() -> u64 {
     std::env::var("LOG_CRASH_POINTS")
         .ok()
         .and_then(|points| points.parse().ok())
-        .unwrap_or(400)
+        .unwrap_or_else(|| or_long(400, u64::MAX))
 }
 
 /// Opens the crashed log and checks it against what was asked.
@@ -142,6 +144,7 @@ fn acknowledged_messages_survive_a_crash_at_any_operation() {
     assert!(tail.0 > 3 * SEGMENT, "the workload rolls several times");
     let points = crash_points().min(operations);
     println!("seed {seed}: {points} crash points of {operations} operations");
+    let recoveries = Recoveries::default();
     for point in 0..points {
         let at = point * operations / points;
         let io = FaultyIo::new(seed);
@@ -151,10 +154,16 @@ fn acknowledged_messages_survive_a_crash_at_any_operation() {
             Err(_) => Asked::default(),
         };
         let what = |how| format!("seed {seed}, stopped at operation {at}, {how}");
-        check_after_crash(&io.crash_losing_all(), &asked, &what("all unsynced lost"));
-        check_after_crash(&io.crash_keeping_all(), &asked, &what("all kept"));
-        check_after_crash(&io.crash(at), &asked, &what("some kept"));
+        for (after, how) in [
+            (io.crash_losing_all(), "all unsynced lost"),
+            (io.crash_keeping_all(), "all kept"),
+            (io.crash(at), "some kept"),
+        ] {
+            check_after_crash(&after, &asked, &what(how));
+            recoveries.add();
+        }
     }
+    recoveries.at_least(3 * points);
 }
 
 #[test]
@@ -386,7 +395,11 @@ fn lost_segments_and_lost_meta_are_noticed() {
         .collect();
     let segments: Vec<PathBuf> = segments
         .into_iter()
-        .filter(|path| path.extension().is_some_and(|ext| ext == "seg") && !path.ends_with("spare.seg"))
+        .filter(|path| {
+            path.extension().is_some_and(|ext| ext == "seg")
+                && !path.ends_with("spare.seg")
+                && !path.ends_with("recycled.seg")
+        })
         .collect();
     assert!(segments.len() > 3);
     let without = |paths: &[PathBuf]| {

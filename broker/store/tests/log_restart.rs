@@ -47,6 +47,32 @@ fn what_a_start_has_replayed_is_durable() {
 }
 
 #[test]
+fn a_sparse_index_that_a_crash_has_torn_goes_with_the_next_start_and_nothing_misses_it() {
+    let io = FaultyIo::new(1);
+    let mut bench = open(&io).unwrap();
+    for n in 0..120 {
+        bench.propose(vec![message(n, 6000)]);
+        bench.run();
+    }
+    let frames = bench.all();
+    drop(bench);
+    let sparse = |io: &FaultyIo| -> Vec<PathBuf> {
+        let names = io.list(&dir().join("log")).unwrap().into_iter();
+        let names = names.filter(|name| name.extension().is_some_and(|end| end == "sparse"));
+        names.map(|name| dir().join("log").join(name)).collect()
+    };
+    let whole = sparse(&io);
+    assert!(whole.len() > 1);
+    for kept in [0, 1, 20] {
+        let io = io.crash_keeping_all();
+        io.open(&whole[0]).unwrap().set_len(kept).unwrap();
+        let bench = open(&io).unwrap();
+        assert_eq!(sparse(&io), whole[1..], "{kept} bytes of one are left");
+        bench.check_reads(&frames);
+    }
+}
+
+#[test]
 fn asynchronous_flush_loses_a_tail_and_never_a_middle() {
     let whole = FaultyIo::new(1);
     let run = |io: &FaultyIo| -> (Vec<Frame>, PhysicalOffset) {

@@ -3,8 +3,10 @@
 //! `SLUICE_CRASHES` sets how many, `SLUICE_SEED` where the seeds start.
 #![cfg(test)]
 
+mod crashes;
 mod workload;
 
+use crashes::{Recoveries, or_long};
 use sluice_store::io::{Fault, FaultyIo};
 use std::path::Path;
 use std::sync::Arc;
@@ -17,7 +19,7 @@ fn number(name: &str, default: u64) -> u64 {
 }
 
 /// Runs until the planted stop, crashes, opens again and checks; twice, so that recovery is crashed too.
-fn crash_once(seed: u64) {
+fn crash_once(seed: u64, recoveries: &Recoveries) {
     let dir = Path::new("/data/broker-a");
     let mut dice = Dice(seed);
     let io = FaultyIo::new(seed);
@@ -43,6 +45,7 @@ fn crash_once(seed: u64) {
     let last = survivor.crash(dice.roll(u64::MAX));
     let opened = open(Arc::new(last), dir, checkpoint_bytes).unwrap();
     check(&opened.store, &memory);
+    recoveries.add();
     let mut driver = Driver::new(opened, seed);
     if memory.acknowledged.is_empty() {
         // The crash may have come before topics were made.
@@ -54,12 +57,15 @@ fn crash_once(seed: u64) {
 
 #[test]
 fn what_was_acknowledged_survives_a_crash_at_any_operation() {
-    let (first, crashes) = (number("SLUICE_SEED", 1), number("SLUICE_CRASHES", 500));
+    let crashes = number("SLUICE_CRASHES", or_long(500, 3000));
+    let (first, recoveries) = (number("SLUICE_SEED", 1), Recoveries::default());
     println!("seeds {first}..{}", first + crashes);
     for seed in first..first + crashes {
-        let failed = std::panic::catch_unwind(|| crash_once(seed)).is_err();
+        let crash = std::panic::AssertUnwindSafe(|| crash_once(seed, &recoveries));
+        let failed = std::panic::catch_unwind(crash).is_err();
         assert!(!failed, "crash point with SLUICE_SEED={seed} SLUICE_CRASHES=1");
     }
+    recoveries.at_least(crashes);
 }
 
 #[test]

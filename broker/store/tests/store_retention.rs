@@ -11,8 +11,8 @@ use sluice_core::ids::{
 use sluice_core::record::Record;
 use sluice_core::state::Done;
 use sluice_store::Store;
-use sluice_store::io::{FaultyIo, LogIo};
-use sluice_store::retention::Settings;
+use sluice_store::io::{Fault, FaultyIo, LogIo, write_all_at};
+use sluice_store::retention::{RetentionError, Settings};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use workload::{Driver, check, open};
@@ -255,5 +255,55 @@ fn whatever_waits_survives_retention_of_a_busy_store() {
         let opened = open(Arc::new(io.crash_losing_all()), Path::new(DIR), 60_000).unwrap();
         check(&opened.store, &driver.memory);
         opened.store.close().unwrap();
+    }
+}
+
+#[test]
+fn a_damaged_record_that_waits_is_left_behind_and_one_that_the_disk_fails_to_read_stays() {
+    let io = FaultyIo::new(25);
+    let mut driver = Driver::new(open(Arc::new(io.clone()), Path::new(DIR), 60_000).unwrap(), 25);
+    driver.make().unwrap();
+    let (damaged, failing, sound) = (at(0, 0), at(0, 1), at(0, 2));
+    let places = [damaged, failing, sound].map(|at| (at, driver.send_one(at, 500).unwrap()));
+    for (at, offset) in places {
+        deliver(&driver, plain(at), offset, 365 * DAY).unwrap();
+    }
+    driver.pass_time(2 * DAY);
+    driver.send_until(3000, |driver| segments(driver) >= 4).unwrap();
+    let before = driver.opened.store.trim_points().len();
+    driver
+        .send_until(3000, |driver| driver.opened.store.trim_points().len() > before)
+        .unwrap();
+    // A restart leaves no record in memory.
+    driver.opened.store.close().unwrap();
+    driver.opened = open(Arc::new(io.clone()), Path::new(DIR), 60_000).unwrap();
+    let store = driver.opened.store.clone();
+    let ends = places.map(|(at, offset)| {
+        let entry = entry(&store, at, offset);
+        4096 + entry.physical.0 + u64::from(entry.size)
+    });
+    let first = Path::new(DIR).join("log/00000000000000000000.seg");
+    let file = io.open(&first).unwrap();
+    write_all_at(&*file, b"?", ends[0] - 1).unwrap();
+    io.plant(Fault::ReadError {
+        path: first,
+        range: ends[1] - 1..ends[1],
+    });
+
+    let failed = driver.retain(&settings());
+    assert!(matches!(&failed, Err(RetentionError::Waits(_))), "{failed:?}");
+    assert_eq!(store.tables().bounds().start, PhysicalOffset(0), "nothing goes");
+    assert_eq!(
+        store.tables().bounds().links_from,
+        PhysicalOffset(0),
+        "links go on"
+    );
+    io.lift_read_errors();
+    let ran = driver.retain(&settings()).unwrap();
+    assert!(ran.start.is_some(), "{ran:?}");
+    assert_eq!(ran.lost, 1);
+    assert!(store.tables().gone(damaged).contains(places[0].1.0));
+    for (at, offset) in &places[1..] {
+        assert!(store.tables().carried(*at, *offset).is_some(), "{at:?}");
     }
 }

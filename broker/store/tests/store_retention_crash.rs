@@ -1,10 +1,12 @@
 //! Crashes at any operation between a decision to give up a part of the log and the end of its files.
 //!
-//! `SLUICE_SEED` sets the first of two seeds.
+//! `SLUICE_SEED` sets the first of the seeds.
 #![cfg(test)]
 
+mod crashes;
 mod workload;
 
+use crashes::{Recoveries, or_long};
 use sluice_core::ids::{GroupQueueId, QueueId, QueueOffset, TopicQueue};
 use sluice_store::Store;
 use sluice_store::io::{Fault, FaultyIo, LogIo};
@@ -103,48 +105,77 @@ fn sound(io: &FaultyIo) {
     assert!(looked.findings.is_sound(), "{:?}", looked.findings);
 }
 
-fn crash_at(whole: &FaultyIo, memory: &Memory, at: u64, waits: &[(GroupQueueId, QueueOffset)]) -> bool {
-    let io = whole.crash_keeping_all();
-    let mut driver = driver_over(&io, memory);
-    io.plant(Fault::Stop {
-        at: io.operations() + at,
-    });
-    let ended = give_up(&mut driver);
-    let memory = driver.memory;
-    for seed in 0..2 {
-        let survivor = io.crash(at * 2 + seed);
-        let mut driver = driver_over(&survivor, &memory);
-        check(&driver.opened.store, &memory);
-        nothing_that_waits_is_gone(&driver.opened.store, waits);
-        assert!(give_up(&mut driver), "the next one does the rest");
-        sound(&survivor);
-        let last = survivor.crash_losing_all();
-        let opened = open_store(&last);
-        check(&opened.store, &driver.memory);
-        nothing_that_waits_is_gone(&opened.store, waits);
-        opened.store.close().unwrap();
-    }
-    ended
+/// What all crash points of one store share.
+struct Crashes {
+    whole: FaultyIo,
+    memory: Memory,
+    waits: Vec<(GroupQueueId, QueueOffset)>,
+    recoveries: Recoveries,
 }
 
-#[test]
-fn a_crash_at_any_operation_while_the_log_gives_up_its_start_loses_nothing_that_waits() {
-    let first = std::env::var("SLUICE_SEED").map_or(41, |seed| seed.parse().unwrap());
-    for seed in first..first + 2 {
-        println!("SLUICE_SEED={seed}");
+impl Crashes {
+    fn of(seed: u64) -> Self {
         let (whole, memory) = closed_store(seed);
         let opened = open_store(&whole.crash_keeping_all());
         let waits = waiting(&opened.store);
         opened.store.close().unwrap();
         assert!(!waits.is_empty());
-        let mut stopped = 0;
-        for at in 0.. {
-            if crash_at(&whole, &memory, at, &waits) {
-                break;
-            }
-            stopped += 1;
+        let mut driver = driver_over(&whole.crash_keeping_all(), &memory);
+        driver.pass_time(10);
+        let ran = driver.retain(&settings()).unwrap();
+        assert!(ran.carried.0 > 0, "nothing is carried: {ran:?}");
+        driver.opened.store.close().unwrap();
+        let recoveries = Recoveries::default();
+        Self {
+            whole,
+            memory,
+            waits,
+            recoveries,
         }
-        assert!(stopped > 30, "{stopped} operations");
+    }
+
+    /// Starts over what a crash has left; everything must be there.
+    fn recover(&self, io: &FaultyIo, memory: &Memory) -> Driver {
+        let driver = driver_over(io, memory);
+        check(&driver.opened.store, memory);
+        nothing_that_waits_is_gone(&driver.opened.store, &self.waits);
+        self.recoveries.add();
+        driver
+    }
+
+    /// Crashes at an operation, and tells whether all was over before it.
+    fn at(&self, at: u64) -> bool {
+        let io = self.whole.crash_keeping_all();
+        let mut driver = driver_over(&io, &self.memory);
+        io.plant(Fault::Stop {
+            at: io.operations() + at,
+        });
+        let ended = give_up(&mut driver);
+        let memory = driver.memory;
+        for survivor in [io.crash(at), io.crash_losing_all(), io.crash_keeping_all()] {
+            let mut driver = self.recover(&survivor, &memory);
+            assert!(give_up(&mut driver), "the next one does the rest");
+            sound(&survivor);
+            let last = self.recover(&survivor.crash_losing_all(), &driver.memory);
+            last.opened.store.close().unwrap();
+        }
+        ended
+    }
+}
+
+#[test]
+fn a_crash_at_any_operation_while_the_log_gives_up_its_start_loses_nothing_that_waits() {
+    let first = std::env::var("SLUICE_SEED").map_or(41, |seed| seed.parse().unwrap());
+    let step = or_long(2, 1);
+    for seed in first..first + or_long(2, 8) {
+        println!("SLUICE_SEED={seed}");
+        let crashes = Crashes::of(seed);
+        let stopped = (seed % step..)
+            .step_by(step as usize)
+            .take_while(|at| !crashes.at(*at));
+        let stopped = stopped.count() as u64;
+        assert!(stopped * step > 30, "{stopped} operations");
+        crashes.recoveries.at_least(stopped * 3 * 2);
     }
 }
 

@@ -1,6 +1,7 @@
 //! `sluicectl log …`
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
+use sluice_store::repair::Range;
 use std::path::PathBuf;
 
 const INSPECT: &str = "\
@@ -21,6 +22,24 @@ Examples:
   sluicectl log verify sluice-data
   sluicectl log verify sluice-data -o json";
 
+const REPAIR: &str = "\
+For a broker that does not start because its log is damaged, when there is neither a backup nor another replica. FROM and TO are
+offsets in the log, as the refused start and `sluicectl log verify` print them, with the whole command. First is shown what is lost;
+it is done when that is agreed to, or with --yes. What is replaced is saved in files *.bak beside the segments.
+
+Before the newest checkpoint only the messages in the range are lost. Behind it, deliveries and acknowledgements that follow are
+given up too, for the offsets that they name depend on what is lost: groups get those messages again. FROM..END ends the log at FROM,
+and gives up all that follows: the last resort.
+
+It is refused (exit code 4) while a broker runs over the folder, if nothing is damaged, if the ranges leave out something
+that is damaged, or cover what is not.
+
+Examples:
+  sluicectl log repair sluice-data --accept-loss 4096..5120 --dry-run
+  sluicectl log repair sluice-data --accept-loss 4096..5120
+  sluicectl log repair sluice-data --accept-loss 4096..5120 --accept-loss 9000..9064 --yes
+  sluicectl log repair sluice-data --accept-loss 4096..END --wider --yes";
+
 /// About the files of a stopped broker.
 #[derive(Debug, Subcommand)]
 pub enum LogCommand {
@@ -31,6 +50,9 @@ pub enum LogCommand {
         #[arg(value_name = "DIR")]
         dir: PathBuf,
     },
+    /// Go on without damaged parts of the log, which are lost
+    #[command(after_help = REPAIR)]
+    Repair(RepairLog),
     /// Check every byte of the folder of a broker that has a checksum
     #[command(after_help = VERIFY)]
     Verify {
@@ -38,4 +60,24 @@ pub enum LogCommand {
         #[arg(value_name = "DIR")]
         dir: PathBuf,
     },
+}
+
+/// What is given up, and whether that is agreed to.
+#[derive(Debug, Args)]
+pub struct RepairLog {
+    /// The folder
+    #[arg(value_name = "DIR")]
+    pub dir: PathBuf,
+    /// A damaged part of the log that is given up; may be given several times
+    #[arg(long, value_name = "FROM..TO", required = true)]
+    pub accept_loss: Vec<Range>,
+    /// Show what would be lost, and change nothing
+    #[arg(long, conflicts_with = "yes")]
+    pub dry_run: bool,
+    /// Also give up what is not damaged: whole frames, or the log's end
+    #[arg(long)]
+    pub wider: bool,
+    /// Do it without asking
+    #[arg(long)]
+    pub yes: bool,
 }

@@ -22,7 +22,7 @@ pub use context::ContextCommand;
 pub use group::{
     CreateGroup, DeleteGroup, GroupChanges, GroupCommand, ResetGroup, StackGroup, UpdateGroup, VerifyGroup,
 };
-pub use log::LogCommand;
+pub use log::{LogCommand, RepairLog};
 pub use message::{FindMessages, GetMessage, MessageCommand, ReceiveMessages, SendMessages, TailMessages};
 pub use topic::{CreateTopic, DeleteTopic, ListTopics, TopicCommand, TopicTypes, UpdateTopic};
 pub use values::{BackoffArg, StartArg, SubscriptionArg, Target};

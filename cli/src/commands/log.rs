@@ -1,4 +1,6 @@
-//! `sluicectl log …`: the files of a stopped broker. They are read, and nothing else.
+//! `sluicectl log …`: the files of a stopped broker. They are read, and nothing else but by a repair.
+
+mod repair;
 
 use crate::args::LogCommand;
 use crate::failure::{Failure, Kind};
@@ -6,10 +8,14 @@ use crate::output::Printer;
 use crate::views::log::Inspection;
 use crate::views::verdict::{Verdict, places_are_damaged};
 use sluice_store::io::{DirLock, LogIo, RealIo};
+use sluice_store::repair::describe;
 use sluice_store::survey::{Depth, Survey, survey};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+/// Damaged places of the log of which it is told what is lost there.
+const LOST_MAX: usize = 100;
 
 /// Does what the command asks for.
 ///
@@ -18,6 +24,7 @@ use std::sync::Arc;
 pub fn run(command: &LogCommand, printer: &Printer) -> Result<(), Failure> {
     match command {
         LogCommand::Inspect { dir } => inspect(&broker_folder(dir)?, printer),
+        LogCommand::Repair(args) => repair::run(args, &broker_folder(&args.dir)?, printer),
         LogCommand::Verify { dir } => verify(&broker_folder(dir)?, printer),
     }
 }
@@ -52,7 +59,9 @@ fn verify(folder: &Path, printer: &Printer) -> Result<(), Failure> {
         .about(folder.display().to_string())
         .hint("stop the broker, or verify a copy of the folder"));
     };
-    let verdict = Verdict::new(folder, look(folder, Depth::Everything)?);
+    let found = look(folder, Depth::Everything)?;
+    let lost = lost(folder, &found)?;
+    let verdict = Verdict::new(folder, found, lost);
     printer.show(&verdict)?;
     match verdict.advice() {
         None => Ok(()),
@@ -60,6 +69,17 @@ fn verify(folder: &Path, printer: &Printer) -> Result<(), Failure> {
             .about(folder.display().to_string())
             .hint(advice)),
     }
+}
+
+/// What is lost with the log's damage, in words.
+fn lost(folder: &Path, found: &Survey) -> Result<Vec<String>, Failure> {
+    let io = RealIo::new();
+    let bases: Vec<_> = found.log.segments.iter().map(|segment| segment.base).collect();
+    let damage = found.log.damage.iter().take(LOST_MAX);
+    let words = damage.map(|damage| describe(&io, folder, damage, &bases));
+    words
+        .collect::<Result<_, _>>()
+        .map_err(|error| unreadable(folder, &error))
 }
 
 /// Keeps brokers away while the folder is read; `None` if one is there.

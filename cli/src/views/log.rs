@@ -3,7 +3,7 @@
 use crate::output::{Align, Fields, Show, Table};
 use crate::units::{self, count, size};
 use serde::Serialize;
-use sluice_core::command::Kind;
+use sluice_core::command::{Kind, LOST, VOID};
 use sluice_core::ids::TopicId;
 use sluice_store::survey::{CheckpointSurvey, IndexSurvey, SegmentState, SegmentSurvey, Survey};
 use std::collections::BTreeMap;
@@ -123,6 +123,11 @@ pub(super) fn within(folder: &Path, file: &Path) -> String {
 
 /// A kind's name in lower case; the number of one that is not known.
 pub(super) fn kind_name(number: u8) -> String {
+    match number {
+        LOST => return "lost".to_owned(),
+        VOID => return "void".to_owned(),
+        _ => {}
+    }
     let Ok(kind) = Kind::from_byte(number) else {
         return format!("kind_{number}");
     };
@@ -377,8 +382,8 @@ mod tests {
     #[test]
     fn kinds_have_names_in_lower_case() {
         assert_eq!(
-            [16, 3, 20, 255].map(kind_name),
-            ["append", "create_topic", "dead_letter", "kind_255"]
+            [16, 3, 20, 250, 255].map(kind_name),
+            ["append", "create_topic", "dead_letter", "kind_250", "void"]
         );
     }
 }

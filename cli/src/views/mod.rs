@@ -11,6 +11,7 @@ pub mod member;
 pub mod message;
 pub mod messages;
 pub mod offsets;
+pub mod repair;
 pub mod topic;
 pub mod topic_description;
 pub mod verdict;

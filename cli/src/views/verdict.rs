@@ -5,6 +5,7 @@ use crate::output::{Align, Show, Table};
 use crate::units::{count, size};
 use serde::Serialize;
 use sluice_core::command::Kind;
+use sluice_store::repair::{command, needed};
 use sluice_store::survey::Survey;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -17,6 +18,10 @@ pub struct Verdict {
     damage: Vec<Damage>,
     /// Places beyond those that are listed.
     damage_unlisted: u64,
+    /// What is lost with what is damaged of the log.
+    lost: Vec<String>,
+    /// What goes on without it.
+    repair_command: Option<String>,
     notes: Vec<Note>,
     checked: Checked,
     /// Whether one of meta.a and meta.b can be used: a start needs no more, and writes the other one again.
@@ -56,8 +61,10 @@ struct Checked {
 }
 
 impl Verdict {
-    /// Of a folder that was surveyed.
-    pub fn new(folder: &Path, survey: Survey) -> Self {
+    /// Of a folder that was surveyed; `lost` says what is lost with what is damaged of the log.
+    pub fn new(folder: &Path, survey: Survey, lost: Vec<String>) -> Self {
+        let ranges = needed(&survey.log.damage);
+        let repair_command = (!ranges.is_empty()).then(|| command(folder, &ranges));
         let segments = &survey.log.segments;
         let of_kind = |kind: Kind| {
             segments
@@ -96,6 +103,8 @@ impl Verdict {
             sound: damage.is_empty(),
             damage,
             damage_unlisted: survey.findings.untold,
+            lost,
+            repair_command,
             notes: notes.collect(),
             checked,
             meta_is_usable: survey.log.meta.is_some(),
@@ -120,7 +129,11 @@ impl Verdict {
             .iter()
             .any(|damage| !damage.derived && !is_spare(damage))
         {
-            return "restore the damaged files of log/ and meta.a, meta.b from a backup or another replica; nothing else has their content".to_owned();
+            let restore = "restore the damaged files of log/ and meta.a, meta.b from a backup or another replica; nothing else has their content";
+            return match &self.repair_command {
+                None => restore.to_owned(),
+                Some(command) => format!("{restore}. To go on without what is lost: {command}"),
+            };
         }
         let mut advice = Vec::new();
         let (spare, derived): (Vec<&Damage>, Vec<&Damage>) =
@@ -189,6 +202,9 @@ impl Show for Verdict {
         if self.damage_unlisted > 0 {
             parts.push(format!("and {} places more", count(self.damage_unlisted)));
         }
+        if !self.lost.is_empty() {
+            parts.push(self.lost.join("\n"));
+        }
         if !self.notes.is_empty() {
             let notes: Vec<String> = self
                 .notes
@@ -237,6 +253,8 @@ mod tests {
             sound: damage.is_empty(),
             damage: damage.iter().map(one).collect(),
             damage_unlisted: 0,
+            lost: vec![],
+            repair_command: None,
             notes: vec![],
             checked: Checked {
                 segments: 1,

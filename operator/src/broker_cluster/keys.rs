@@ -71,6 +71,7 @@ pub const KEYS: &[Key] = &[
     key("refuseSendsPercent", true, Form::Count(0, 99)),
     key("checkpointBytes", true, Form::Size(64 << 10, u64::MAX, 1)),
     key("checkpointSeconds", true, Form::Seconds),
+    key("scrubBytesPerSecond", true, Form::Size(0, 1 << 40, 1)),
 ];
 
 const fn key(name: &'static str, live: bool, form: Form) -> Key {

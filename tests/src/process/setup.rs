@@ -192,6 +192,7 @@ impl Setup {
             socket: socket.transpose().context("cannot open the socket for clients")?,
             binary,
             open_files: self.open_files,
+            under: Vec::new(),
             flags,
             environment: self.environment,
             grpc_port,

@@ -1,5 +1,7 @@
 //! Bodies that say which message they are, and of which run.
 
+use std::ops::RangeInclusive;
+
 use bytes::Bytes;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -12,8 +14,14 @@ const BYTES_MAX: u64 = 1000;
 
 /// The body of a message: run, number, and bytes that follow from both.
 pub(super) fn of(run: u64, number: Number) -> Bytes {
+    sized(run, number, BYTES_MIN..=BYTES_MAX)
+}
+
+/// As [`of`], of a length within these bounds.
+pub(crate) fn sized(run: u64, number: Number, bytes: RangeInclusive<u64>) -> Bytes {
     let mut chance = Chance::new(mix(run) ^ u64::from(number));
-    let length = usize::try_from(chance.between(BYTES_MIN, BYTES_MAX)).unwrap_or(HEAD_BYTES);
+    let length = chance.between(*bytes.start(), *bytes.end());
+    let length = usize::try_from(length).unwrap_or(HEAD_BYTES);
     let mut body = Vec::with_capacity(length + 8);
     body.extend_from_slice(&run.to_le_bytes());
     body.extend_from_slice(&number.to_le_bytes());
@@ -25,13 +33,13 @@ pub(super) fn of(run: u64, number: Number) -> Bytes {
 }
 
 /// The number that a body says; none if it is not of this run.
-pub(super) fn number(run: u64, body: &[u8]) -> Option<Number> {
+pub(crate) fn number(run: u64, body: &[u8]) -> Option<Number> {
     let (of_run, rest) = body.split_first_chunk::<8>()?;
     let number = rest.first_chunk::<4>()?;
     (u64::from_le_bytes(*of_run) == run).then(|| Number::from_le_bytes(*number))
 }
 
-pub(super) fn hash(body: &[u8]) -> u64 {
+pub(crate) fn hash(body: &[u8]) -> u64 {
     xxh3_64(body)
 }
 

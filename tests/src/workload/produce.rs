@@ -23,7 +23,7 @@ pub(super) struct Producer {
     pub(super) offset: Duration,
 }
 
-enum Answer {
+pub(crate) enum Answer {
     Acknowledged(u32),
     /// The broker says that it stored nothing.
     Refused,
@@ -90,7 +90,8 @@ impl Producer {
     }
 }
 
-fn judge(response: &v2::SendMessageResponse) -> Answer {
+/// What an answer says about its one message.
+pub(crate) fn judge(response: &v2::SendMessageResponse) -> Answer {
     let entry = response.entries.first();
     let status = entry
         .and_then(|entry| entry.status.as_ref())

@@ -13,7 +13,7 @@ use std::time::Duration;
 use sluice_proto::v2::Code;
 use sluice_tests::binaries;
 use sluice_tests::client::{Client, code};
-use sluice_tests::process::Broker;
+use sluice_tests::process::{Broker, LONG};
 
 /// Long enough for a busy machine; the file is looked at every two seconds.
 const SOON: Duration = Duration::from_secs(20);
@@ -23,6 +23,7 @@ fn run(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
     let folder = tempfile::tempdir().unwrap();
     Command::new(binaries::broker().unwrap())
         .args(arguments)
+        .env_remove(LONG)
         .envs(variables.iter().copied())
         .current_dir(folder.path())
         .output()

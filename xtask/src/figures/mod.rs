@@ -4,9 +4,13 @@ mod idle;
 mod load;
 mod operator;
 mod overload;
+mod plot;
+mod queues;
 mod scrape;
 mod sections;
 mod server;
+mod soak;
+mod state;
 mod table;
 
 use std::path::PathBuf;
@@ -33,6 +37,12 @@ pub struct FiguresArgs {
     /// Messages that are kept for the section `kept`
     #[arg(long, default_value_t = 10_000_000, value_name = "N")]
     messages: u64,
+    /// How long the section `soak` runs
+    #[arg(long, default_value_t = 600, value_name = "N")]
+    soak_seconds: u64,
+    /// Where the section `soak` draws its plot, as SVG; nowhere without it
+    #[arg(long, value_name = "FILE")]
+    plot: Option<PathBuf>,
     /// Where servers keep their data: the disk that is measured; target/figures without it
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
@@ -63,6 +73,12 @@ pub enum Section {
     Starts,
     /// Starting with ten million messages kept
     Kept,
+    /// Ten million messages in flight: memory, checkpoints, and the start after kill -9
+    State,
+    /// Sends to 8,000 queues against sends to 8, and checkpoints then
+    Queues,
+    /// Ten minutes of sends as fast as they go, with 8 GiB kept: memory and latency over time, with a plot
+    Soak,
 }
 
 /// What all sections need.
@@ -71,6 +87,8 @@ pub struct Setup {
     pub runs: usize,
     pub requests: u64,
     pub messages: u64,
+    pub soak_seconds: u64,
+    pub plot: Option<PathBuf>,
     /// Wiped between runs.
     pub dir: PathBuf,
     /// Where the programs are.
@@ -100,6 +118,8 @@ pub fn figures(args: &FiguresArgs) -> Result<ExitCode> {
         runs: args.runs.max(1),
         requests: args.requests,
         messages: args.messages,
+        soak_seconds: args.soak_seconds,
+        plot: args.plot.clone(),
         dir,
         programs: target.join("release"),
     };

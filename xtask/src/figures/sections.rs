@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, ensure};
 use super::load::{self, number};
 use super::server::Server;
 use super::table::Table;
-use super::{Section, Setup, idle, operator, overload, scrape};
+use super::{Section, Setup, idle, operator, overload, queues, scrape, soak, state};
 
 /// Three checkpoints and more in each run of [`Section::Sync`] and [`Section::Async`].
 const CHECKPOINT_BYTES: &str = "256MiB";
@@ -35,6 +35,9 @@ pub fn measure(section: Section, setup: &Setup) -> Result<Vec<Table>> {
         Section::Operator => Ok(vec![operator::measure(setup)?]),
         Section::Starts => Ok(vec![starts(setup)?]),
         Section::Kept => Ok(vec![kept(setup)?]),
+        Section::State => Ok(vec![state::measure(setup)?]),
+        Section::Queues => Ok(vec![queues::measure(setup)?]),
+        Section::Soak => Ok(vec![soak::measure(setup)?]),
     }
 }
 
@@ -200,7 +203,7 @@ fn starts(setup: &Setup) -> Result<Table> {
         table.add("empty: ready after ms", millis(server.ready_after));
         std::thread::sleep(IDLE_AFTER);
         table.add("empty: anonymous memory, MiB", server.anonymous_mib()?);
-        table.add("empty: data folder, MiB", server.disk_mib()?);
+        table.add("empty: data folder, MiB", server.disk_mib("")?);
         let mut load = load::bench(setup);
         load.args([
             "produce",

@@ -121,9 +121,13 @@ impl Server {
         Ok(())
     }
 
-    /// What the data folder takes on the disk, in MiB.
-    pub fn disk_mib(&self) -> Result<f64> {
-        let output = Command::new("du").arg("-sk").arg(&self.data).output()?;
+    /// What a folder of the broker's takes on the disk, in MiB; all of its data without a name.
+    pub fn disk_mib(&self, folder: &str) -> Result<f64> {
+        let folder = match folder {
+            "" => self.data.clone(),
+            folder => self.data.join("broker-a").join(folder),
+        };
+        let output = Command::new("du").arg("-sk").arg(&folder).output()?;
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         let kib: f64 = text
             .split_whitespace()
@@ -140,13 +144,53 @@ impl Server {
 
     /// A sum over all series of a metric.
     pub fn metric(&self, name: &str) -> Result<f64> {
-        let page = get("/metrics")?;
-        let values = page
+        self.metrics([name]).map(|[value]| value)
+    }
+
+    /// The same of several, at one moment.
+    pub fn metrics<const N: usize>(&self, names: [&str; N]) -> Result<[f64; N]> {
+        let page = self.page()?;
+        Ok(names.map(|name| {
+            let values = page
+                .lines()
+                .filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with('{')));
+            values
+                .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+                .sum()
+        }))
+    }
+}
+
+/// What a histogram tells.
+pub struct Times {
+    pub count: f64,
+    pub mean: f64,
+    /// The upper bound of the highest one: the bound of its bucket.
+    pub slowest: f64,
+}
+
+impl Server {
+    /// A histogram without labels of its own.
+    pub fn histogram(&self, name: &str) -> Result<Times> {
+        let count = self.metric(&format!("{name}_count"))?;
+        let sum = self.metric(&format!("{name}_sum"))?;
+        let page = self.page()?;
+        let bucket = format!("{name}_bucket{{");
+        // Buckets count what is below as well: the first one that has everything bounds the highest.
+        let slowest = page
             .lines()
-            .filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with('{')));
-        Ok(values
-            .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
-            .sum())
+            .filter(|line| line.starts_with(&bucket))
+            .find_map(|line| {
+                let (labels, value) = line.rsplit_once(' ')?;
+                let is_all = value.parse::<f64>().ok()? >= count;
+                let bound = labels.split("le=\"").nth(1)?.split('"').next()?;
+                is_all.then(|| bound.parse().unwrap_or(f64::INFINITY))
+            });
+        Ok(Times {
+            count,
+            mean: sum / count,
+            slowest: slowest.with_context(|| format!("there is no histogram {name}"))?,
+        })
     }
 }
 

@@ -144,7 +144,7 @@ impl EncodedCommand {
     }
 }
 
-fn checksum(command: &[u8]) -> u32 {
+pub(super) fn checksum(command: &[u8]) -> u32 {
     crc32c::crc32c_append(crc32c::crc32c(&command[0..4]), &command[COMMAND_HEADER_BYTES..])
 }
 

@@ -21,6 +21,8 @@
 //! | 10 | SubscribeAt | 25 | Carry |
 //! | 11 | Fence | | |
 //!
+//! 254 and 255 are no commands: they stand where a repair has taken one away ([`LOST`], [`VOID`]).
+//!
 //! Kinds are never given a second meaning. What an unknown kind does is decided by the level of the log
 //! ([`crate::state::LEVEL`]): a broker refuses to apply a log whose level it does not know.
 
@@ -29,6 +31,7 @@ mod append;
 mod delivery;
 mod envelope;
 mod floor;
+mod lost;
 mod meta;
 mod retention;
 mod spec;
@@ -39,6 +42,7 @@ pub use append::{APPEND_RECORD_AT, Append, MessageKind, NewMessage};
 pub use delivery::{Change, DeadLetter, Deliver, Release, Settle, SettleItem, Span, Standing, Take};
 pub use envelope::{COMMAND_HEADER_BYTES, CommandError, EncodedCommand, Kind, check, split};
 pub use floor::{SetFloor, SubscribeAt, Target};
+pub use lost::{LOST, VOID, holds_behind_a_loss, make_void, put_lost};
 pub use meta::{Backoff, CreateGroup, CreateTopic, Membership, StartFrom, Subscribe, Types, Voter};
 pub use retention::{Carry, Minimum, NewCarry, Place, Trim, record_of};
 pub use spec::{GroupSpec, StaticSubscription, TopicSpec};

@@ -152,6 +152,12 @@ impl State {
         self.term
     }
 
+    /// The ids that the next topic and the next group get: all smaller ones were given.
+    pub fn next_ids(&self) -> (TopicId, GroupId) {
+        let (topics, groups) = (self.tables.topics.read().next, self.tables.groups.read().next);
+        (TopicId(topics), GroupId(groups))
+    }
+
     /// Who votes.
     pub fn membership(&self) -> &Membership {
         &self.membership
@@ -165,6 +171,13 @@ impl State {
         self.next_index = LogIndex(index.0 + 1);
         self.mix(index.0);
         self.mix(term.0);
+    }
+
+    /// As [`Self::end_frame`], for what stands in the place of the frames from `first` to `last`, which were lost.
+    pub fn end_frames(&mut self, term: Term, first: LogIndex, last: LogIndex) {
+        debug_assert!(first <= last, "a frame stands for itself at least");
+        self.end_frame(term, first);
+        self.next_index = LogIndex(last.0 + 1);
     }
 
     fn mix(&mut self, value: u64) {

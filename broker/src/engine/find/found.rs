@@ -35,7 +35,7 @@ impl Found {
         offset: QueueOffset,
         entry: QueueEntry,
     ) -> Result<Self, String> {
-        let command = store.reader().read_command(entry.physical, entry.size);
+        let command = store.reader().read_message(&entry);
         Self::new(
             topic,
             queue,

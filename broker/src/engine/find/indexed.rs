@@ -23,6 +23,7 @@ const AT_A_TIME: usize = 64;
 pub(super) struct Candidate {
     pub(super) physical: PhysicalOffset,
     pub(super) time: TimeMs,
+    hash: u64,
 }
 
 /// The newest message with this id whose topic is there, in `topic` if one is given.
@@ -91,7 +92,7 @@ impl Candidate {
         wanted: impl Fn(&Record<'_>) -> bool,
         room: &mut Room,
     ) -> Result<Option<Found>, String> {
-        let command = match store.reader().read_command_at(self.physical) {
+        let command = match store.reader().read_indexed(self.physical, self.hash) {
             Ok(command) => command,
             Err(ReadError::Gone { .. }) => return Ok(None),
             Err(error) => {
@@ -126,6 +127,8 @@ impl Candidate {
         let Some((queue, offset, entry)) = place else {
             return Ok(None);
         };
+        let command = store.reader().belonging(&entry, command);
+        let command = command.map_err(|error| error.to_string())?;
         let found = Found::new(&topic, queue, offset, entry, command)?;
         room.shows(&found);
         Ok(Some(found))
@@ -197,8 +200,9 @@ impl<'a> Candidates<'a> {
             let found = found.map_err(|error| FindError::Read(error.to_string()))?;
             self.is_all = found.len() < AT_A_TIME;
             let newest_last = found.into_iter().rev();
+            let hash = self.hash;
             self.ready = newest_last
-                .map(|(physical, time)| Candidate { physical, time })
+                .map(|(physical, time)| Candidate { physical, time, hash })
                 .collect();
         }
         let next = self.ready.pop();

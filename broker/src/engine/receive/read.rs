@@ -1,6 +1,7 @@
 //! Reading what a receive was given, and what becomes of messages that cannot be read.
 
 use super::Received;
+use super::lost::Lost;
 use super::take::Got;
 use crate::engine::{Engine, EngineError, records};
 use bytes::Bytes;
@@ -8,6 +9,7 @@ use sluice_core::command::SettleItem;
 use sluice_core::entry::QueueEntry;
 use sluice_core::ids::GroupQueueId;
 use sluice_core::state::Topic;
+use sluice_store::damage::Unread;
 use std::collections::HashSet;
 use std::sync::atomic::Ordering;
 
@@ -15,7 +17,7 @@ use std::sync::atomic::Ordering;
 pub(super) async fn read(
     engine: &Engine,
     got: &[Got],
-) -> Result<Vec<(QueueEntry, Result<Bytes, EngineError>)>, EngineError> {
+) -> Result<Vec<(QueueEntry, Result<Bytes, Unread>)>, EngineError> {
     let mut entries = Vec::with_capacity(got.len());
     for message in got {
         let entry = match message.entry {
@@ -24,7 +26,7 @@ pub(super) async fn read(
         };
         entries.push(entry.ok_or(EngineError::Unknown)?);
     }
-    let commands = records::commands(&engine.store, entries.clone()).await?;
+    let commands = records::commands(&engine.store, entries.clone(), engine.now()).await?;
     Ok(entries.into_iter().zip(commands).collect())
 }
 
@@ -32,6 +34,9 @@ pub(super) async fn read(
 #[derive(Default)]
 pub(super) struct Read {
     pub(super) received: Vec<Received>,
+    /// Nobody can read them any more.
+    pub(super) lost: Vec<Lost>,
+    /// They may be readable later.
     pub(super) unreadable: Vec<(GroupQueueId, SettleItem)>,
     /// Why the first of them is unreadable.
     pub(super) cause: Option<EngineError>,
@@ -40,11 +45,7 @@ pub(super) struct Read {
 }
 
 impl Read {
-    pub(super) fn sort(
-        got: Vec<Got>,
-        read: Vec<(QueueEntry, Result<Bytes, EngineError>)>,
-        fifo: bool,
-    ) -> Self {
+    pub(super) fn sort(got: Vec<Got>, read: Vec<(QueueEntry, Result<Bytes, Unread>)>, fifo: bool) -> Self {
         let (mut sorted, mut stopped) = (Self::default(), HashSet::new());
         // In each queue they come in the order of offsets.
         for (message, (entry, command)) in got.into_iter().zip(read) {
@@ -52,8 +53,14 @@ impl Read {
             match command {
                 Ok(_) if stopped.contains(&message_group) => sorted.behind.push(message.held()),
                 Ok(command) => sorted.received.push(message.with(entry, command)),
-                Err(error) => {
-                    sorted.cause.get_or_insert(error);
+                Err(Unread::Lost(error)) => {
+                    let (id, item) = message.held();
+                    sorted.lost.push((id, item, error.to_string()));
+                }
+                Err(Unread::NotNow(error)) => {
+                    sorted
+                        .cause
+                        .get_or_insert_with(|| EngineError::Read(error.to_string()));
                     sorted.unreadable.push(message.held());
                     if fifo {
                         stopped.insert(message_group);

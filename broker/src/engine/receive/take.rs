@@ -1,13 +1,14 @@
 //! One try to take messages: choose from each queue in turn, propose, settle the reservations, read the records.
 
 use super::look::Look;
+use super::lost;
 use super::read::{self, Read};
 use super::taken::hand_back;
 use super::{Receive, Received};
 use crate::engine::dispatcher::Dispatcher;
 use crate::engine::{Engine, EngineError};
 use bytes::Bytes;
-use sluice_core::command::{Change, DeadLetter, Deliver, SettleItem, Standing, Take};
+use sluice_core::command::{DeadLetter, Deliver, SettleItem, Standing, Take};
 use sluice_core::entry::QueueEntry;
 use sluice_core::ids::{GroupQueueId, QueueId, QueueOffset, TimeMs, TopicQueue};
 use sluice_core::limits;
@@ -16,8 +17,8 @@ use sluice_core::plan::{Plan, Room};
 use sluice_core::state::{Delivered, Done};
 use std::sync::Arc;
 
-/// When a message that cannot be read is tried again. It goes to the dead-letter topic when its attempts are used up.
-const UNREADABLE_RETRY: Change = Change::VisibleIn(60_000);
+/// When a message that cannot be read is tried again, in milliseconds. The try does not count among its attempts.
+const UNREADABLE_RETRY_MS: u64 = 60_000;
 
 /// What was chosen from the queues; its reservations stand until [`Chosen::deliver`] has run, or it is dropped.
 pub(in crate::engine) struct Chosen {
@@ -67,6 +68,11 @@ impl Engine {
         }
         if more {
             dispatcher.wake(1);
+        }
+        // Here their reservations are safe, whatever becomes of the call.
+        for (_, plan) in chosen.plans.iter_mut().filter(|(_, plan)| !plan.dead.is_empty()) {
+            let among_dead = lost::among_dead(self, plan).await?;
+            lost::deliver_again(plan, &among_dead);
         }
         Ok((!chosen.plans.is_empty()).then_some(chosen))
     }
@@ -130,15 +136,19 @@ impl Chosen {
                 if let Some(cause) = &read.cause {
                     engine.count_unreadable(topic, &read.unreadable, cause);
                 }
+                engine.skip_lost(topic, &self.dispatcher.group, read.lost).await;
                 // First what holds the message groups of those behind it.
-                engine.change_all(read.unreadable, UNREADABLE_RETRY).await;
+                let later = hand_back(UNREADABLE_RETRY_MS, resumed);
+                engine.change_all(read.unreadable, later).await;
                 engine.change_all(read.behind, hand_back(0, resumed)).await;
                 Ok(read.received)
             }
             Err(error) => {
                 let held: Vec<_> = got.iter().map(Got::held).collect();
                 engine.count_unreadable(topic, &held, &error);
-                engine.change_all(held, UNREADABLE_RETRY).await;
+                engine
+                    .change_all(held, hand_back(UNREADABLE_RETRY_MS, resumed))
+                    .await;
                 Err(error)
             }
         }

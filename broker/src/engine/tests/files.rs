@@ -4,6 +4,15 @@ use super::*;
 
 /// An engine over what is in these files.
 pub(super) fn open(io: &FaultyIo, clock: &Arc<Hand>, bounds: impl FnOnce(&mut LogOptions)) -> Arc<Engine> {
+    open_by(io, Box::new(Hands(Arc::clone(clock))), bounds)
+}
+
+/// As [`open`], by a clock of the test's own.
+pub(super) fn open_by(
+    io: &FaultyIo,
+    time: Box<dyn TimeSource>,
+    bounds: impl FnOnce(&mut LogOptions),
+) -> Arc<Engine> {
     let identity = Identity {
         cluster: "c".into(),
         shard: "broker-a".into(),
@@ -32,8 +41,7 @@ pub(super) fn open(io: &FaultyIo, clock: &Arc<Hand>, bounds: impl FnOnce(&mut Lo
         unread: Budget::of(64 << 20),
         disk: Disk::new(Planted::default()),
     };
-    let clock = Clock::new(Box::new(Hands(Arc::clone(clock))));
-    Engine::new(store, clock, &wakes, options)
+    Engine::new(store, Clock::new(time), &wakes, options)
 }
 
 pub(super) fn one_queue(name: &str) -> CreateTopic {

@@ -118,11 +118,16 @@ impl Checkpoints {
 
     /// Where the newest checkpoint stands that has its name, whole or not: the log was durable up to there. Changes nothing.
     pub fn newest_named(io: &dyn LogIo, dir: &Path) -> Result<Option<PhysicalOffset>, CheckpointError> {
+        Ok(Self::named(io, dir)?.into_iter().max())
+    }
+
+    /// Where checkpoints stand that have their names, whole or not, in no order.
+    pub(crate) fn named(io: &dyn LogIo, dir: &Path) -> Result<Vec<PhysicalOffset>, CheckpointError> {
         let names = io
             .list(dir)
             .map_err(|source| CheckpointError::io("list", dir, source))?;
         let positions = names.iter().filter_map(|name| position_in(name, ROOT_SUFFIX));
-        Ok(positions.max().map(PhysicalOffset))
+        Ok(positions.map(PhysicalOffset).collect())
     }
 
     /// A root and, if wanted, all its parts; an error if anything of that is not whole.

@@ -19,12 +19,15 @@ struct View {
     open: (u64, RunItems),
     closed: Vec<Arc<ClosedRun>>,
     sorted: Arc<Vec<Arc<SortedFile>>>,
+    damaged: Vec<(Arc<SortedFile>, u64)>,
 }
 
 /// A part of the index that is searched by itself.
 enum Source<'a> {
     Run(&'a RunItems),
     File(&'a Arc<SortedFile>),
+    /// Out of use, for it is damaged there.
+    Damaged(&'a Arc<SortedFile>, u64),
 }
 
 impl View {
@@ -39,7 +42,11 @@ impl View {
             .sorted
             .iter()
             .map(|file| (file.header.first_run, Source::File(file)));
-        let mut all: Vec<_> = open.chain(closed).chain(files).collect();
+        let damaged = self
+            .damaged
+            .iter()
+            .map(|(file, offset)| (file.header.first_run, Source::Damaged(file, *offset)));
+        let mut all: Vec<_> = open.chain(closed).chain(files).chain(damaged).collect();
         all.sort_by_key(|(run, _)| Reverse(*run));
         all.into_iter().map(|(_, source)| source)
     }
@@ -95,6 +102,7 @@ impl IndexStore {
             open: (live.open.at.run, live.open.items()),
             closed: live.closed.iter().cloned().collect(),
             sorted: Arc::clone(&live.sorted),
+            damaged: live.damaged.clone(),
         }
     }
 
@@ -119,21 +127,36 @@ impl IndexStore {
                         return Err(self.put_aside_if_damaged(file, error));
                     }
                 }
-                Source::Run(_) | Source::File(_) => {}
+                Source::Damaged(file, offset) if file.header.may_hold(wanted) => {
+                    return Err(IndexError::Damaged {
+                        path: file.path.clone(),
+                        offset,
+                    });
+                }
+                Source::Run(_) | Source::File(_) | Source::Damaged(..) => {}
             }
         }
         Ok(out)
     }
 
-    /// Takes a damaged file out of use, so that the next look-up does without it.
+    /// Takes a damaged file out of use: look-ups that do not need it go on, and the next start makes it again.
     pub(super) fn put_aside_if_damaged(&self, file: &Arc<SortedFile>, error: IndexError) -> IndexError {
-        if !matches!(error, IndexError::Damaged { .. }) {
+        let IndexError::Damaged { offset, .. } = error else {
             return error;
-        }
+        };
         {
             let mut live = self.inner.live.lock();
-            let others = live.sorted.iter().filter(|other| !Arc::ptr_eq(other, file));
-            live.sorted = Arc::new(others.cloned().collect());
+            let (these, others): (Vec<_>, Vec<_>) = live
+                .sorted
+                .iter()
+                .cloned()
+                .partition(|other| Arc::ptr_eq(other, file));
+            if these.is_empty() {
+                // Somebody else has come to it too.
+                return error;
+            }
+            live.damaged.extend(these.into_iter().map(|file| (file, offset)));
+            live.sorted = Arc::new(others);
         }
         if let Err(error) = self.inner.files.put_aside(&file.path, &error) {
             tracing::warn!(%error, "a damaged index file stays where it is");

@@ -20,6 +20,7 @@ mod find;
 mod item;
 mod restore;
 mod run;
+mod scrub;
 mod sorted;
 mod survey;
 
@@ -38,6 +39,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use thiserror::Error;
 
+pub(crate) use restore::sorted_files_from;
+pub(crate) use scrub::IndexScrub;
 pub use survey::IndexSurvey;
 pub(crate) use survey::{RunSums, survey};
 
@@ -186,6 +189,9 @@ struct Live {
     closed: VecDeque<Arc<ClosedRun>>,
     /// By runs, without overlap. Runs beyond the open one are of before a restart: replay will come to them.
     sorted: Arc<Vec<Arc<SortedFile>>>,
+    /// Put aside since the start, and where each is damaged: what they held is not found before a restart makes it again, which
+    /// whoever looks for it must be told.
+    damaged: Vec<(Arc<SortedFile>, u64)>,
 }
 
 /// What is written of the runs.
@@ -287,6 +293,8 @@ impl IndexStore {
             let is_gone = |file: &Arc<SortedFile>| file.header.runs().end <= first_run;
             let (gone, stay) = live.sorted.iter().cloned().partition::<Vec<_>, _>(is_gone);
             live.sorted = Arc::new(stay);
+            live.damaged
+                .retain(|(file, _)| file.header.runs().end > first_run);
             let mut runs = Vec::new();
             while let Some(run) = live
                 .closed

@@ -56,6 +56,7 @@ pub(super) fn restore(
             open,
             closed,
             sorted: Arc::new(sorted),
+            damaged: Vec::new(),
         }),
         flushed: Mutex::new(Flushed {
             items,
@@ -171,4 +172,22 @@ fn cut(files: &Files, path: &Path, items: u32) -> Result<(), IndexError> {
     let failed = |source| IndexError::io("cut", path, source);
     let file = files.io.open(path).map_err(failed)?;
     file.set_len(u64::from(items) * ITEM_BYTES as u64).map_err(failed)
+}
+
+/// The sorted files that hold `run` or later ones. What is added to these runs anew must be what it was, or the files must go.
+pub(crate) fn sorted_files_from(
+    io: &Arc<dyn LogIo>,
+    dir: &Path,
+    run: u64,
+) -> Result<Vec<std::path::PathBuf>, IndexError> {
+    let files = Files::new(Arc::clone(io), dir);
+    let (_, sorted) = files.all()?;
+    let mut found = Vec::new();
+    for path in sorted {
+        // What cannot be read is put aside by the start.
+        if read_header(&*files.io, &path).is_ok_and(|header| header.runs().end > run) {
+            found.push(path);
+        }
+    }
+    Ok(found)
 }

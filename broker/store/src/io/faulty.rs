@@ -10,7 +10,7 @@ mod plan;
 
 pub use plan::Fault;
 
-use super::{DirLock, FileHandle, LogFile, LogIo, RealIo};
+use super::{DirLock, FileHandle, LogFile, LogIo, LogMap, MapHandle, RealIo};
 use bytes::Bytes;
 use disk::{Disk, DiskFile};
 use memory::{MemoryDisk, Survive};
@@ -19,6 +19,7 @@ use parking_lot::Mutex;
 use plan::{Kind, Plan};
 use std::collections::BTreeSet;
 use std::io::{self, IoSlice};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -85,6 +86,11 @@ impl FaultyIo {
     /// Ends [`Fault::NoSpace`], [`Fault::NoSpaceBelow`], [`Fault::OverQuota`] and [`Fault::NoDescriptors`].
     pub fn lift_no_space(&self) {
         self.plan.lock().lift_no_space();
+    }
+
+    /// Ends every [`Fault::ReadError`].
+    pub fn lift_read_errors(&self) {
+        self.plan.lock().lift_read_errors();
     }
 
     /// How many operations have changed files or names so far (reads do not count): the crash points to enumerate.
@@ -293,13 +299,42 @@ impl LogFile for FaultyFile {
         self.file.len()
     }
 
-    fn map(&self, len: usize) -> io::Result<Bytes> {
-        let mut copy = vec![0; len];
-        super::read_exact_at(self, &mut copy, 0)?;
+    fn map(&self, len: usize) -> io::Result<MapHandle> {
+        if self.len()? < len as u64 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let file = Self {
+            path: self.path.clone(),
+            plan: Arc::clone(&self.plan),
+            file: Arc::clone(&self.file),
+            writable: false,
+        };
+        Ok(Arc::new(FaultyMap { file, len }))
+    }
+
+    fn drop_cache(&self, _: u64, _: u64) -> io::Result<()> {
+        self.plan.lock().alive()
+    }
+}
+
+/// Reads at each look, and so fails where the medium does.
+struct FaultyMap {
+    file: FaultyFile,
+    len: usize,
+}
+
+impl LogMap for FaultyMap {
+    fn bytes(&self, range: Range<usize>) -> io::Result<Bytes> {
+        if range.start > range.end || range.end > self.len {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let mut copy = vec![0; range.len()];
+        super::read_exact_at(&self.file, &mut copy, range.start as u64)?;
         Ok(copy.into())
     }
 
-    fn drop_cache(&self) -> io::Result<()> {
-        self.plan.lock().alive()
+    fn is_looked_at(&self) -> bool {
+        // Slices are copies.
+        false
     }
 }

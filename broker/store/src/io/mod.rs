@@ -16,6 +16,7 @@ pub use real::RealIo;
 use bytes::Bytes;
 use rustix::io::Errno;
 use std::io::{self, IoSlice};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -30,6 +31,11 @@ pub trait DirLock: Send + Sync {}
 pub trait LogFile: Send + Sync {
     /// Reads at most `buf.len()` bytes at `offset`; 0 only at the end of the file.
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize>;
+    /// Like [`LogFile::read_at`], for who reads what nobody else wants: what it brings into the system's cache leaves it again, and
+    /// what is there already stays, as far as the system says. Of this handle nothing is read ahead any more.
+    fn read_aside(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.read_at(buf, offset)
+    }
     /// Writes `bufs` one after another at `offset`, perhaps fewer bytes than they hold. Extends the file where needed.
     fn write_at(&self, bufs: &[IoSlice<'_>], offset: u64) -> io::Result<usize>;
     /// Makes durable what was written, and the file's length.
@@ -39,10 +45,22 @@ pub trait LogFile: Send + Sync {
     /// The file's length.
     fn len(&self) -> io::Result<u64>;
     /// The file's first `len` bytes as memory, read-only. The caller never writes, cuts or recycles the file while the
-    /// bytes or slices of them live.
-    fn map(&self, len: usize) -> io::Result<Bytes>;
-    /// Tells the system that cached pages of the file are not wanted: what is read next comes from the disk.
-    fn drop_cache(&self) -> io::Result<()>;
+    /// map or slices of it live.
+    fn map(&self, len: usize) -> io::Result<MapHandle>;
+    /// Tells the system that cached pages of this part of the file are not wanted: what is read next comes from the disk. A
+    /// length of 0 means up to the file's end.
+    fn drop_cache(&self, offset: u64, len: u64) -> io::Result<()>;
+}
+
+/// A mapped file; slices of it outlive it.
+pub type MapHandle = Arc<dyn LogMap>;
+
+/// The first bytes of a file as memory.
+pub trait LogMap: Send + Sync {
+    /// These bytes; an error where the disk cannot give them back, or the file has become shorter.
+    fn bytes(&self, range: Range<usize>) -> io::Result<Bytes>;
+    /// Whether slices of it live: the file must not be written until they are gone.
+    fn is_looked_at(&self) -> bool;
 }
 
 /// A file system.
@@ -87,6 +105,20 @@ pub(crate) fn is_no_space(error: &io::Error) -> bool {
 pub fn read_exact_at(file: &dyn LogFile, mut buf: &mut [u8], mut offset: u64) -> io::Result<()> {
     while !buf.is_empty() {
         match file.read_at(buf, offset)? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            n => {
+                buf = &mut buf[n..];
+                offset += n as u64;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Like [`read_exact_at`], by [`LogFile::read_aside`].
+pub(crate) fn read_exact_aside(file: &dyn LogFile, mut buf: &mut [u8], mut offset: u64) -> io::Result<()> {
+    while !buf.is_empty() {
+        match file.read_aside(buf, offset)? {
             0 => return Err(io::ErrorKind::UnexpectedEof.into()),
             n => {
                 buf = &mut buf[n..];

@@ -1,12 +1,14 @@
 //! The real files: positioned reads and writes, `fdatasync`, `syncfs`, and a lock file.
 
-use super::{DirLock, FileHandle, LogFile, LogIo};
-use bytes::Bytes;
+use super::{DirLock, FileHandle, LogFile, LogIo, MapHandle};
+use crate::mmap::FileMap;
 use parking_lot::Mutex;
 use rustix::fs::{Advice, FlockOperation};
+use rustix::io::{Errno, ReadWriteFlags};
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, IoSlice};
+use std::io::{self, IoSlice, IoSliceMut};
+use std::num::NonZeroU64;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -83,19 +85,16 @@ impl LogIo for RealIo {
             .write(true)
             .create_new(true)
             .open(path)?;
-        Ok(Arc::new(RealFile { file }))
+        Ok(RealFile::handle(file))
     }
 
     fn open(&self, path: &Path) -> io::Result<FileHandle> {
-        Ok(Arc::new(RealFile {
-            file: OpenOptions::new().read(true).write(true).open(path)?,
-        }))
+        let file = OpenOptions::new().read(true).write(true).open(path)?;
+        Ok(RealFile::handle(file))
     }
 
     fn open_read(&self, path: &Path) -> io::Result<FileHandle> {
-        Ok(Arc::new(RealFile {
-            file: File::open(path)?,
-        }))
+        Ok(RealFile::handle(File::open(path)?))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -168,7 +167,13 @@ struct RealLock {
 impl DirLock for RealLock {}
 
 struct RealFile {
-    file: File,
+    file: Arc<File>,
+}
+
+impl RealFile {
+    fn handle(file: File) -> FileHandle {
+        Arc::new(Self { file: Arc::new(file) })
+    }
 }
 
 impl LogFile for RealFile {
@@ -176,9 +181,29 @@ impl LogFile for RealFile {
         uninterrupted(|| self.file.read_at(buf, offset))
     }
 
+    fn read_aside(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        // What the system reads ahead would be taken for cached before by the next read.
+        rustix::fs::fadvise(&*self.file, 0, None, Advice::Random)?;
+        let wanted = buf.len() as u64;
+        let cached = {
+            let mut bufs = [IoSliceMut::new(buf)];
+            rustix::io::preadv2(&*self.file, &mut bufs, offset, ReadWriteFlags::NOWAIT)
+        };
+        match cached {
+            Ok(n) if n as u64 == wanted => return Ok(n),
+            // Nothing of it is cached, or not all of it.
+            Ok(_) | Err(Errno::AGAIN) => {}
+            // The system does not say: better too much in the cache than to throw out what others need.
+            Err(_) => return self.read_at(buf, offset),
+        }
+        let read = self.read_at(buf, offset)?;
+        self.drop_cache(offset, read.max(1) as u64)?;
+        Ok(read)
+    }
+
     fn write_at(&self, bufs: &[IoSlice<'_>], offset: u64) -> io::Result<usize> {
         let bufs = &bufs[..bufs.len().min(BUFFERS_MAX)];
-        uninterrupted(|| Ok(rustix::io::pwritev(&self.file, bufs, offset)?))
+        uninterrupted(|| Ok(rustix::io::pwritev(&*self.file, bufs, offset)?))
     }
 
     fn sync_data(&self) -> io::Result<()> {
@@ -193,12 +218,13 @@ impl LogFile for RealFile {
         Ok(self.file.metadata()?.len())
     }
 
-    fn map(&self, len: usize) -> io::Result<Bytes> {
-        crate::mmap::map(&self.file, len)
+    fn map(&self, len: usize) -> io::Result<MapHandle> {
+        Ok(Arc::new(FileMap::new(&self.file, len)?))
     }
 
-    fn drop_cache(&self) -> io::Result<()> {
-        Ok(rustix::fs::fadvise(&self.file, 0, None, Advice::DontNeed)?)
+    fn drop_cache(&self, offset: u64, len: u64) -> io::Result<()> {
+        let len = NonZeroU64::new(len);
+        Ok(rustix::fs::fadvise(&*self.file, offset, len, Advice::DontNeed)?)
     }
 }
 

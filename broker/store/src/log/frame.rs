@@ -6,16 +6,24 @@
 //!  8 physical offset u64
 //! 16 term u64
 //! 24 index u64
-//! 32 kind u8            0 Blank, 1 Membership, 2 Commands
-//! 33 flags u8           0
+//! 32 kind u8            0 Blank, 1 Membership, 2 Commands, 3 Tombstone
+//! 33 flags u8           0; of a tombstone 1 if nobody can tell the state behind it
 //! 34 count u16          of commands
-//! 36 reserved u32       0
+//! 36 stands for u32     of a tombstone the frames that were lost, else 0
 //! 40 commands           each `len u32 · crc32c u32 · …`, one after another
 //!    padding            zeros to the next multiple of 8, where the next frame starts
 //! ```
 //! The frame's CRC starts over the shard's UUID and covers `len`, bytes 8 to 40 and the (len, crc) pair of each
 //! command; the rest of a command is covered by its own CRC. So a frame proves its place, its order and how it is
 //! cut into commands without its bodies being read, and a command proves itself without its frame.
+//!
+//! A tombstone takes the place of frames that were lost: its length is all of theirs, its index the first one's, and the
+//! next frame's index is the first one behind them. Only its header means anything.
+
+mod build;
+
+pub use build::FrameBuilder;
+pub(crate) use build::{FILL, Tombstone, reseal};
 
 use bytes::Bytes;
 use sluice_core::command::{self, COMMAND_HEADER_BYTES, CommandError};
@@ -65,6 +73,8 @@ pub enum FrameKind {
     Membership = 1,
     /// Holds commands to apply.
     Commands = 2,
+    /// Stands for frames that were lost.
+    Tombstone = 3,
 }
 
 /// Why bytes are not a frame.
@@ -95,6 +105,11 @@ pub enum FrameError {
     /// The checksum holds, but the frame breaks a rule of the format.
     #[error("the frame breaks the format: {0}")]
     Shape(&'static str),
+    /// What stood there is lost.
+    #[error(
+        "a repair stands there for what was lost, and nobody can tell the state behind it: only a checkpoint behind it can"
+    )]
+    Lost,
     /// A command of the frame is damaged.
     #[error("command {place} of the frame: {source}")]
     Command {
@@ -120,6 +135,11 @@ pub struct FrameHeader {
     pub kind: FrameKind,
     /// Commands in it.
     pub count: u16,
+    /// Frames that it is: one, or of a tombstone as many as were lost.
+    pub stands_for: u32,
+    /// Whether the frames up to here give the state behind them. Not behind a tombstone whose lost frames a checkpoint behind
+    /// it counts in.
+    pub state_is_known: bool,
     crc: u32,
 }
 
@@ -144,16 +164,29 @@ impl FrameHeader {
             return Err(FrameError::Empty);
         }
         let len = u32_at(bytes, 0);
-        if (len as usize) < FRAME_HEADER_BYTES || len as usize > max {
-            return Err(FrameError::Length(len));
-        }
         let kind = match bytes[32] {
             0 => FrameKind::Blank,
             1 => FrameKind::Membership,
             2 => FrameKind::Commands,
+            3 => FrameKind::Tombstone,
             _ => return Err(FrameError::Shape("its kind is unknown")),
         };
-        if bytes[33] != 0 || u32_at(bytes, 36) != 0 {
+        let is_tombstone = kind == FrameKind::Tombstone;
+        let too_long = if is_tombstone {
+            !(len as usize).is_multiple_of(ALIGN)
+        } else {
+            len as usize > max
+        };
+        if (len as usize) < FRAME_HEADER_BYTES || too_long {
+            return Err(FrameError::Length(len));
+        }
+        let (flags, stands_for) = (bytes[33], u32_at(bytes, 36));
+        let index = u64_at(bytes, 24);
+        let reserved_is_set = match is_tombstone {
+            true => flags > 1 || stands_for == 0 || bytes[34..36] != [0; 2],
+            false => flags != 0 || stands_for != 0,
+        };
+        if reserved_is_set || index.checked_add(u64::from(stands_for)).is_none() {
             return Err(FrameError::Shape("a reserved field is set"));
         }
         let physical = u64_at(bytes, 8);
@@ -164,9 +197,11 @@ impl FrameHeader {
             len,
             physical: PhysicalOffset(physical),
             term: Term(u64_at(bytes, 16)),
-            index: LogIndex(u64_at(bytes, 24)),
+            index: LogIndex(index),
             kind,
             count: u16::from_le_bytes([bytes[34], bytes[35]]),
+            stands_for: stands_for.max(1),
+            state_is_known: flags == 0,
             crc: u32_at(bytes, 4),
         })
     }
@@ -179,6 +214,30 @@ impl FrameHeader {
     /// Where the next frame starts.
     pub fn end(&self) -> PhysicalOffset {
         PhysicalOffset(self.physical.0 + self.padded_len())
+    }
+
+    /// The next frame's index.
+    pub fn next_index(&self) -> LogIndex {
+        LogIndex(self.index.0 + u64::from(self.stands_for))
+    }
+
+    /// The last frame's index that it stands for: its own, but for tombstones.
+    pub fn last_index(&self) -> LogIndex {
+        LogIndex(self.next_index().0 - 1)
+    }
+
+    /// Whether it stands for frames that were lost.
+    pub fn is_tombstone(&self) -> bool {
+        self.kind == FrameKind::Tombstone
+    }
+
+    /// Bytes of it that mean something: of a tombstone only the header.
+    pub(super) fn checked_len(&self) -> usize {
+        if self.is_tombstone() {
+            FRAME_HEADER_BYTES
+        } else {
+            self.len as usize
+        }
     }
 }
 
@@ -223,7 +282,7 @@ impl Frame {
     /// The frame at the front of `bytes`, checked. `max` is the longest frame there is.
     pub fn check(bytes: &Bytes, seed: FrameSeed, max: usize) -> Result<Self, FrameError> {
         let header = FrameHeader::parse(bytes, max)?;
-        let len = header.len as usize;
+        let len = header.checked_len();
         if bytes.len() < len {
             return Err(FrameError::Short {
                 have: bytes.len(),
@@ -283,6 +342,15 @@ impl Frame {
         }
     }
 
+    /// Checks that state can be folded over the frame: not over what was lost while a checkpoint behind it counts it in.
+    pub fn check_state(&self) -> Result<(), FrameError> {
+        let is_lost = |bytes: &Bytes| bytes.get(COMMAND_HEADER_BYTES) == Some(&command::LOST);
+        if !self.header.state_is_known || self.commands().any(|(_, _, bytes)| is_lost(&bytes)) {
+            return Err(FrameError::Lost);
+        }
+        Ok(())
+    }
+
     /// Checks every command's own checksum.
     pub fn check_commands(&self) -> Result<(), FrameError> {
         let mut rest = &self.bytes[FRAME_HEADER_BYTES..];
@@ -323,72 +391,6 @@ impl Iterator for Commands {
     fn size_hint(&self) -> (usize, Option<usize>) {
         let left = usize::from(self.frame.header.count - self.place);
         (left, Some(left))
-    }
-}
-
-/// Writes one frame behind what a buffer holds already: the one copy that a command's bytes go through.
-#[derive(Debug)]
-pub struct FrameBuilder<'a> {
-    out: &'a mut Vec<u8>,
-    start: usize,
-    seed: FrameSeed,
-    header: FrameHeader,
-}
-
-impl<'a> FrameBuilder<'a> {
-    /// Begins a frame that will stand at `physical`.
-    pub fn begin(
-        out: &'a mut Vec<u8>,
-        seed: FrameSeed,
-        physical: PhysicalOffset,
-        term: Term,
-        index: LogIndex,
-        kind: FrameKind,
-    ) -> Self {
-        let start = out.len();
-        out.extend_from_slice(&[0; FRAME_HEADER_BYTES]);
-        let header = FrameHeader {
-            len: 0,
-            physical,
-            term,
-            index,
-            kind,
-            count: 0,
-            crc: 0,
-        };
-        Self {
-            out,
-            start,
-            seed,
-            header,
-        }
-    }
-
-    /// Adds one encoded command.
-    pub fn push(&mut self, command: &[u8]) {
-        debug_assert!(command::split(command).is_ok_and(|(_, rest)| rest.is_empty()));
-        self.out.extend_from_slice(command);
-        self.header.count += 1;
-    }
-
-    /// Fills the header in and pads the frame.
-    pub fn finish(self) -> FrameHeader {
-        let mut header = self.header;
-        let frame = &mut self.out[self.start..];
-        let len = frame.len();
-        header.len = len as u32;
-        frame[0..4].copy_from_slice(&header.len.to_le_bytes());
-        frame[8..16].copy_from_slice(&header.physical.0.to_le_bytes());
-        frame[16..24].copy_from_slice(&header.term.0.to_le_bytes());
-        frame[24..32].copy_from_slice(&header.index.0.to_le_bytes());
-        frame[32] = header.kind as u8;
-        frame[34..36].copy_from_slice(&header.count.to_le_bytes());
-        let crc = checksum(frame, header.count, self.seed);
-        debug_assert!(crc.is_ok(), "what was pushed was whole commands");
-        header.crc = crc.unwrap_or_default();
-        frame[4..8].copy_from_slice(&header.crc.to_le_bytes());
-        self.out.resize(self.start + padded(len), 0);
-        header
     }
 }
 

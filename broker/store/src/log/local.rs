@@ -184,7 +184,7 @@ impl LocalLog {
                 .reader
                 .read_frames(next, stored_to, max_bytes - bytes.min(max_bytes))?;
             let Some(last) = frames.last() else { break };
-            next = LogIndex(last.index().0 + 1);
+            next = last.header().next_index();
             bytes += frames.iter().map(|frame| frame.bytes().len()).sum::<usize>();
             entries.extend(frames.iter().map(Entry::from));
         }

@@ -17,11 +17,12 @@
 //! | `writer`, `group`, `control` | the log thread's object: groups of frames; votes, truncations, purges |
 //! | `prefill` | zero-filling ahead of the writer |
 //! | `thread` | the loops around `writer` and `prefill` |
-//! | `ring`, `reader`, `sparse`, `scan` | recent frames in memory; reads by offset and by index |
+//! | `ring`, `reader`, `sparse`, `sparse_file`, `scan` | recent frames in memory; reads by offset and by index |
 //! | `meta` | names, votes, the purge marker, the newest segment |
 //! | `files`, `present`, `recover`, `cut` | what is done when a log is opened; what must be there; what stood behind its end |
 //! | `local` | the log as its users see it |
 //! | `survey` | the files of a log that does not run, read and checked |
+//! | `rewrite` | a segment of a log that does not run, made anew with something in the place of what is damaged |
 
 mod control;
 mod cut;
@@ -40,16 +41,20 @@ mod present;
 mod put;
 mod reader;
 mod recover;
+mod recycle;
+mod rewrite;
 mod ring;
 mod scan;
 mod segment;
 mod shared;
 mod sparse;
+mod sparse_file;
 mod survey;
 mod thread;
 mod writer;
 
 pub use error::{Fatal, LogError, ReadError};
+pub(crate) use frame::Tombstone;
 pub use frame::{
     Commands, FRAME_HEADER_BYTES, Frame, FrameBuilder, FrameError, FrameHeader, FrameKind, FrameSeed,
     ShardUuid,
@@ -60,12 +65,13 @@ pub use meta::{Identity, Meta, MetaStore, Vote, random_uuid};
 pub use op::{ChannelSink, Committed, Entry, Flushed, Sink, Waiting};
 pub use options::{Flush, LogOptions, SegmentLimits};
 pub use prefill::{Prefill, Prefilled};
-pub use reader::LogReader;
+pub use reader::{BadStretch, LogReader, Scrubbed};
 pub use recover::{Cut, Opened, Opening, Parts, VisitError};
+pub(crate) use rewrite::{Change, Prepared, Replaced, file_of, save_newest_segment, surviving_commands};
 pub use segment::{PAGE_BYTES, SegmentHeader};
 pub use shared::Positions;
-pub(crate) use survey::survey;
-pub use survey::{LogSurvey, SegmentState, SegmentSurvey};
+pub(crate) use survey::{Ask, Seen, survey};
+pub use survey::{LogDamage, LogSurvey, Lost, Repaired, SegmentState, SegmentSurvey};
 pub use thread::{LogThreads, spawn};
 pub use writer::{LogWriter, Progress};
 

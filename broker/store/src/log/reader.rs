@@ -4,6 +4,12 @@
 //! segment. What is not durable is in the ring and nowhere else. Every record is checked by its own checksum.
 
 mod by_start;
+mod cold;
+mod message;
+mod scrub;
+
+use cold::{LOST, is_lost};
+pub use scrub::{BadStretch, Scrubbed};
 
 use super::error::ReadError;
 use super::frame::Frame;
@@ -12,7 +18,7 @@ use super::segment::Segment;
 use super::shared::{Positions, Shared};
 use super::sparse::SparseIndex;
 use super::{LogId, LogPosition};
-use crate::io::{read_exact_at, write_all_at};
+use crate::io::{MapHandle, read_exact_at, write_all_at};
 use bytes::Bytes;
 use sluice_core::command;
 use sluice_core::ids::{LogIndex, PhysicalOffset, Term};
@@ -96,7 +102,8 @@ impl LogReader {
             }
             Some(sealed) => self
                 .map(&segment, sealed)?
-                .slice(at as usize..at as usize + size as usize),
+                .bytes(at as usize..at as usize + size as usize)
+                .map_err(io_error(&segment, at))?,
             None => {
                 let mut buffer = vec![0; size as usize];
                 read_exact_at(segment.file.as_ref(), &mut buffer, at).map_err(io_error(&segment, at))?;
@@ -107,14 +114,14 @@ impl LogReader {
     }
 
     /// A sealed segment as memory: mapped once, and unmapped when others have been used since.
-    fn map(&self, segment: &Segment, sealed: PhysicalOffset) -> Result<Bytes, ReadError> {
+    fn map(&self, segment: &Segment, sealed: PhysicalOffset) -> Result<MapHandle, ReadError> {
         let mut map = segment.map.lock();
         if let Some(mapped) = map.as_ref() {
-            return Ok(mapped.clone());
+            return Ok(Arc::clone(mapped));
         }
         let len = segment.file_offset(sealed) as usize;
         let mapped = segment.file.map(len).map_err(io_error(segment, 0))?;
-        *map = Some(mapped.clone());
+        *map = Some(Arc::clone(&mapped));
         drop(map);
         self.note_mapped(segment.base());
         Ok(mapped)
@@ -184,10 +191,14 @@ impl LogReader {
                 .shared
                 .ring
                 .starting_at(next, to, max_bytes - bytes.min(max_bytes));
-            let more = if hot.is_empty() {
-                self.read_cold(next, to, max_bytes - bytes.min(max_bytes))?
-            } else {
-                hot
+            let more = match hot.is_empty() {
+                true => self.read_cold(next, to, max_bytes - bytes.min(max_bytes)),
+                false => Ok(hot),
+            };
+            let more = match more {
+                // Whoever goes on behind these meets the damage.
+                Err(_) if !frames.is_empty() => return Ok(frames),
+                more => more?,
             };
             if more.is_empty() {
                 break;
@@ -197,27 +208,10 @@ impl LogReader {
                     return Ok(frames);
                 }
                 bytes += frame.bytes().len();
-                next = LogIndex(frame.index().0 + 1);
+                next = frame.header().next_index();
                 frames.push(frame);
             }
         }
-        Ok(frames)
-    }
-
-    /// Frames of one segment, from its file; at least one, unless `from` is behind the durable part.
-    fn read_cold(&self, from: LogIndex, to: LogIndex, max_bytes: usize) -> Result<Vec<Frame>, ReadError> {
-        let mut frames = Vec::new();
-        let mut bytes = 0;
-        self.walk(from, |frame| {
-            if frame.index() >= to || (!frames.is_empty() && bytes + frame.bytes().len() > max_bytes) {
-                return false;
-            }
-            if frame.index() >= from {
-                bytes += frame.bytes().len();
-                frames.push(frame.clone());
-            }
-            true
-        })?;
         Ok(frames)
     }
 
@@ -269,11 +263,7 @@ impl LogReader {
     fn load_sparse(&self, segment: &Segment) -> SparseIndex {
         let path = segment.path.with_extension("sparse");
         let (base, base_index) = (segment.base(), segment.header.base_index);
-        let stored = self.shared.io.open_read(&path).and_then(|file| {
-            let mut bytes = vec![0; file.len()?.min(4 << 20) as usize];
-            read_exact_at(file.as_ref(), &mut bytes, 0)?;
-            Ok(bytes)
-        });
+        let stored = super::sparse_file::read(&*self.shared.io, &path);
         if let Some(sparse) = stored
             .ok()
             .and_then(|bytes| SparseIndex::decode(&bytes, base, base_index))
@@ -348,8 +338,16 @@ impl LogReader {
                 .filter(|purged| purged.index == before)
                 .map_or(Term(0), |purged| purged.term));
         }
-        let frames = self.read_frames(before, index, 0)?;
-        Ok(frames.first().map_or(Term(0), |frame| frame.header().term))
+        if let Some(frame) = self.shared.ring.starting_at(before, index, 0).first() {
+            return Ok(frame.header().term);
+        }
+        let mut term = Term(0);
+        self.walk(before, |frame| {
+            let found = frame.header().last_index() >= before;
+            term = if found { frame.header().term } else { term };
+            !found
+        })?;
+        Ok(term)
     }
 }
 
@@ -375,7 +373,9 @@ fn save(shared: &Shared, segment: &Segment, sparse: &SparseIndex) {
 
 fn checked(bytes: Bytes, path: impl FnOnce() -> PathBuf, at: u64) -> Result<Bytes, ReadError> {
     match command::check(&bytes) {
+        Ok(()) if is_lost(&bytes) => Err(damaged(path(), at, LOST)),
         Ok(()) => Ok(bytes),
+        Err(_) if is_lost(&bytes) => Err(damaged(path(), at, LOST)),
         Err(error) => Err(damaged(path(), at, &error.to_string())),
     }
 }

@@ -176,6 +176,7 @@ impl Opening {
         let (at, bad) = end.unwrap_or((self.segments.len() - 1, FrameError::Empty));
         self.durable.offset = self.durable.offset.min(tail.physical);
         let cut = self.cut_behind(at, tail.physical, &bad)?;
+        super::sparse_file::drop_torn(&*self.io, &self.segments);
         Ok(Opened {
             opening: self,
             tail,
@@ -237,7 +238,7 @@ impl Opening {
         // What an earlier failed sync has left in the cache is not what is on the disk.
         segment
             .file
-            .drop_cache()
+            .drop_cache(0, 0)
             .map_err(LogError::io("drop the cache of", &segment.path))?;
         let at_start = tail.physical == segment.base();
         if at_start && tail.index != segment.header.base_index {
@@ -267,7 +268,7 @@ impl Opening {
                 Found::Frame(frame) => frame,
                 Found::Bad(error) => return Ok(Some(error)),
             };
-            if let Err(error) = frame.check_commands() {
+            if let Err(error) = frame.check_commands().and_then(|()| frame.check_state()) {
                 return Ok(Some(error));
             }
             let header = frame.header();
@@ -283,7 +284,7 @@ impl Opening {
             sparse.note(header.index, header.physical);
             *tail = LogPosition {
                 physical: frame.end(),
-                index: LogIndex(header.index.0 + 1),
+                index: header.next_index(),
                 term: header.term,
             };
         }
@@ -422,6 +423,7 @@ impl Opened {
             last: Mutex::new(last),
             pending: Mutex::new(VecDeque::new()),
             spare: Mutex::new(None),
+            recycled: Mutex::new(None),
             prefill: Bell::default(),
             holds_prefill: AtomicBool::new(false),
             poison: Mutex::new(None),

@@ -13,8 +13,7 @@
 use super::error::{Fatal, LogError};
 use super::frame::{FrameSeed, ShardUuid};
 use super::sparse::SparseIndex;
-use crate::io::{FileHandle, LogIo, write_all_at};
-use bytes::Bytes;
+use crate::io::{FileHandle, LogIo, MapHandle, write_all_at};
 use parking_lot::Mutex;
 use sluice_core::codec::{Malformed, Reader};
 use sluice_core::ids::{LogIndex, PhysicalOffset};
@@ -33,6 +32,8 @@ const SLOT_BYTES: usize = 20;
 const SUFFIX: &str = ".seg";
 /// A segment in preparation.
 pub(super) const SPARE: &str = "spare.seg";
+/// One that was given up, and is not clean yet.
+pub(super) const RECYCLED: &str = "recycled.seg";
 
 /// A segment's name: 20 digits of its base offset.
 pub(super) fn file_name(base: PhysicalOffset) -> String {
@@ -189,7 +190,7 @@ pub(super) struct Segment {
     zeroed: AtomicU64,
     zeroing: Mutex<()>,
     /// The sealed file as memory, while it is mapped.
-    pub(super) map: Mutex<Option<Bytes>>,
+    pub(super) map: Mutex<Option<MapHandle>>,
     /// Index to offset; grows while the segment is active.
     pub(super) sparse: Mutex<SparseIndex>,
 }

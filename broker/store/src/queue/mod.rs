@@ -17,6 +17,7 @@
 mod files;
 mod flush;
 mod restore;
+mod scrub;
 mod stored;
 mod survey;
 mod tail;
@@ -37,7 +38,7 @@ use thiserror::Error;
 
 pub use flush::FlushStats;
 pub use survey::QueueSurvey;
-pub(crate) use survey::{QueueSums, survey};
+pub(crate) use survey::{QueueSums, each_entry, survey};
 
 /// Entries of a complete file.
 pub const FILE_ENTRIES: u64 = 65_536;

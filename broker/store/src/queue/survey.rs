@@ -125,6 +125,37 @@ pub(crate) fn survey(
     Ok(queues.into_values().collect())
 }
 
+/// Gives `visit` every entry of queues that a checkpoint counts; those that are damaged are left out.
+pub(crate) fn each_entry(
+    io: &Arc<dyn LogIo>,
+    dir: &Path,
+    spans: &[QueueSpan],
+    visit: &mut dyn FnMut(TopicQueue, QueueOffset, &QueueEntry),
+) -> Result<(), QueueError> {
+    let files = Files::new(Arc::clone(io), dir);
+    let firsts: HashMap<_, _> = spans.iter().map(|span| (span.at, span.first.0)).collect();
+    for (key, bytes) in needed(spans) {
+        let path = files.path(key);
+        let failed = |source| QueueError::io("read", &path, source);
+        let file = files.io.open_read(&path).map_err(failed)?;
+        let mut at = 0;
+        while at < bytes {
+            let piece = (bytes - at).min(PIECE_ENTRIES * ENTRY_BYTES as u64);
+            let mut entries = vec![0; piece as usize];
+            read_exact_at(&*file, &mut entries, at).map_err(failed)?;
+            let offsets = key.first + at / ENTRY_BYTES as u64..;
+            for (offset, entry) in offsets.zip(entries.chunks(ENTRY_BYTES)) {
+                let counts = firsts.get(&key.at).is_some_and(|first| offset >= *first);
+                if counts && let Some(entry) = stored::decode(key.at, offset, entry) {
+                    visit(key.at, QueueOffset(offset), &entry);
+                }
+            }
+            at += piece;
+        }
+    }
+    Ok(())
+}
+
 /// Adds a file to its queue, and answers how many bytes of it are to be checked: as many as a checkpoint counts, or without
 /// one all whole entries.
 fn measure(

@@ -16,10 +16,11 @@ pub use decide::{Log, Settings};
 pub use waiting::{Record, Waiting};
 
 use crate::checkpointer::TrimPoint;
+use crate::damage::Unread;
 use crate::log::ReadError;
 use crate::store::{Store, StoreError};
 use sluice_core::codec::Malformed;
-use sluice_core::command::{Command, EncodedCommand, Minimum, NewCarry, Trim};
+use sluice_core::command::{Command, EncodedCommand, Minimum, NewCarry, Place, Trim};
 use sluice_core::ids::{PhysicalOffset, QueueOffset, TimeMs, TopicId, TopicQueue};
 use sluice_core::limits;
 use sluice_core::log::{NotProposed, Outcome, Results};
@@ -29,6 +30,8 @@ use thiserror::Error;
 
 /// Records carried in one proposal, and bytes of them, unless one alone is larger.
 const AT_A_TIME: (usize, usize) = (64, 256 * 1024);
+/// Places of a lost record that the log of the process names.
+const LOST_TOLD_MAX: usize = 16;
 
 /// Why a run ended early. Nothing is lost: the next one begins anew.
 #[derive(Debug, Error)]
@@ -45,6 +48,9 @@ pub enum RetentionError {
     /// A command was refused.
     #[error("a command of retention was refused: {0}")]
     Refused(#[from] Refused),
+    /// What waits cannot be read for now. It is left behind only once it is lost.
+    #[error("a message that waits cannot be read, and the log keeps it until it can or is lost: {0}")]
+    Waits(#[source] ReadError),
     /// Nobody knows what became of a command.
     #[error("nobody knows what became of a command of retention")]
     Unknown,
@@ -65,6 +71,8 @@ pub struct Ran {
     pub carried: (u64, u64),
     /// Messages that groups had not done, each counted once a group.
     pub expired: u64,
+    /// Places of messages that wait and whose records are damaged: they go with the log.
+    pub lost: u64,
     /// Whether more should go, and does not, for too much of it waits.
     pub blocked: bool,
     /// Whether the disk would be above its mark even if the log gave up all it can, so that nothing unread went for that.
@@ -168,12 +176,9 @@ impl<P: Propose> Run<'_, P> {
         let most = AT_A_TIME.1.min(self.store.log().command_bytes_max());
         let (mut batch, mut bytes) = (Vec::new(), 0);
         for (old, record) in waiting.records.range(..below) {
-            let carries = match self.carries(*old, record) {
-                Ok(carries) => carries,
-                Err(error) => {
-                    tracing::error!(offset = old.0, %error, "a message that waits cannot be read, and is not kept");
-                    continue;
-                }
+            let Some(carries) = self.carries(*old, record)? else {
+                ran.lost += record.places.len() as u64;
+                continue;
             };
             ran.carried.0 += 1;
             for carry in carries {
@@ -192,27 +197,54 @@ impl<P: Propose> Run<'_, P> {
         Ok(())
     }
 
-    /// The commands that write a record again: more than one only where the message stands at very many places.
-    fn carries(&self, old: PhysicalOffset, record: &Record) -> Result<Vec<EncodedCommand>, ReadError> {
-        let command = self.store.reader().read_command(old, record.size)?;
-        let none = |error: Malformed| ReadError::Damaged {
-            file: "the log".into(),
-            at: old.0,
-            reason: error.to_string(),
+    /// The commands that write a record again: more than one only where the message stands at very many places. `None` if the
+    /// record is lost, which must not keep the log for ever.
+    fn carries(
+        &self,
+        old: PhysicalOffset,
+        record: &Record,
+    ) -> Result<Option<Vec<EncodedCommand>>, RetentionError> {
+        let Some(place) = record.places.first() else {
+            return Ok(Some(Vec::new()));
         };
-        let (topic, bytes) = record_in(&command).map_err(none)?;
+        let command = match self.store.read_message(&place.entry, self.now) {
+            Ok(command) => command,
+            Err(Unread::Lost(error)) => {
+                self.tell_of_lost(record, &error);
+                return Ok(None);
+            }
+            Err(Unread::NotNow(error)) => return Err(RetentionError::Waits(error)),
+        };
+        // It is an `Append` or a `Carry`, or it would not belong to its entry.
+        let Ok((topic, bytes)) = record_in(&command) else {
+            return Ok(None);
+        };
         let chunks = record.places.chunks(limits::CARRY_PLACES_MAX);
-        Ok(chunks
-            .map(|places| {
-                let carry = NewCarry {
-                    topic,
-                    old,
-                    record: bytes,
-                    places,
-                };
-                carry.encode(self.now)
-            })
-            .collect())
+        let carry = |places| {
+            NewCarry {
+                topic,
+                old,
+                record: bytes,
+                places,
+            }
+            .encode(self.now)
+        };
+        Ok(Some(chunks.map(carry).collect()))
+    }
+
+    fn tell_of_lost(&self, record: &Record, error: &ReadError) {
+        let tables = self.store.tables();
+        for Place { at, offset, .. } in record.places.iter().take(LOST_TOLD_MAX) {
+            let topic = tables.topic_by_id(at.topic);
+            tracing::error!(
+                topic = topic.as_ref().map(|topic| &*topic.spec.name),
+                queue = at.queue.0,
+                offset = offset.0,
+                places = record.places.len(),
+                %error,
+                "a message that waits is lost: the log gives it up with what stands around it"
+            );
+        }
     }
 
     /// Queues begin where they ended there, and the log there. Answers how many messages groups had not done.

@@ -6,7 +6,7 @@ use crate::applier::{SEGMENTS_INDEX_APART, index_command};
 use crate::checkpoint::{self, CheckpointError, root_path};
 use crate::index::RunSums;
 use crate::io::LogIo;
-use crate::log::{Frame, LogPosition, LogSurvey};
+use crate::log::{Frame, LogPosition, LogSurvey, Seen};
 use crate::queue::{QueueSpan, QueueSums};
 use sluice_core::entry::QueueEntry;
 use sluice_core::ids::{GroupQueueId, LogIndex, PhysicalOffset, QueueOffset, TimeMs, TopicQueue};
@@ -83,13 +83,9 @@ impl Fold {
         }
     }
 
-    /// Applies a frame, which may start a segment. `None` stands for frames that cannot be read: the fold ends.
-    pub(super) fn frame(
-        &mut self,
-        frame: Option<(&Frame, bool)>,
-        findings: &mut Findings,
-    ) -> Result<(), SurveyError> {
-        let Some((frame, starts_segment)) = frame else {
+    /// Applies what stands next. Where that cannot be, the fold ends.
+    pub(super) fn frame(&mut self, seen: Seen<'_>, findings: &mut Findings) -> Result<(), SurveyError> {
+        let Seen::Frame(frame, starts_segment) = seen else {
             self.state = None;
             self.begun = true;
             return Ok(());
@@ -122,10 +118,10 @@ impl Fold {
                 _ => {}
             }
         }
-        state.end_frame(frame.header().term, frame.index());
+        state.end_frames(frame.header().term, frame.index(), frame.header().last_index());
         self.end = LogPosition {
             physical: frame.end(),
-            index: LogIndex(frame.index().0 + 1),
+            index: frame.header().next_index(),
             term: frame.header().term,
         };
         self.state = Some(state);

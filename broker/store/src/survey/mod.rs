@@ -10,12 +10,12 @@ mod fold;
 
 pub use crate::checkpoint::CheckpointSurvey;
 pub use crate::index::IndexSurvey;
-pub use crate::log::{LogSurvey, SegmentState, SegmentSurvey};
+pub use crate::log::{LogDamage, LogSurvey, Lost, Repaired, SegmentState, SegmentSurvey};
 pub use crate::queue::QueueSurvey;
 pub use findings::{Damage, Findings, Note};
 
 use crate::applier::spans;
-use crate::checkpoint::{self, CheckpointError, Loaded};
+use crate::checkpoint::{self, CheckpointError, Checkpoints, Loaded};
 use crate::checkpointer::Header;
 use crate::index::{self, IndexError, IndexPosition};
 use crate::io::LogIo;
@@ -76,6 +76,16 @@ pub enum SurveyError {
 
 /// Looks at the folder `dir` of a broker. No broker may run over it meanwhile, or what is on its way is taken for damage.
 pub fn survey(io: &Arc<dyn LogIo>, dir: &Path, depth: Depth) -> Result<Survey, SurveyError> {
+    survey_without(io, dir, depth, &[])
+}
+
+/// As [`survey`], as if what stands in these ranges of the log could not be read.
+pub(crate) fn survey_without(
+    io: &Arc<dyn LogIo>,
+    dir: &Path,
+    depth: Depth,
+    given_up: &[(PhysicalOffset, PhysicalOffset)],
+) -> Result<Survey, SurveyError> {
     let mut findings = Findings::default();
     let everything = depth == Depth::Everything;
     let folder = dir.join("checkpoint");
@@ -89,7 +99,12 @@ pub fn survey(io: &Arc<dyn LogIo>, dir: &Path, depth: Depth) -> Result<Survey, S
         Fold::new(io, &folder, positions, spans.as_deref().unwrap_or_default())
     });
     let mut folding = Ok(());
-    let log = log::survey(io.as_ref(), dir, &mut findings, &mut |frame, findings| {
+    // Whole or not: a checkpoint that has its name was durable, and so was the log up to there.
+    let ask = log::Ask {
+        reaches: Checkpoints::newest_named(io.as_ref(), &folder)?.unwrap_or_default(),
+        given_up,
+    };
+    let log = log::survey(io.as_ref(), dir, &ask, &mut findings, &mut |frame, findings| {
         if folding.is_ok()
             && let Some(fold) = &mut fold
         {
@@ -162,14 +177,14 @@ fn first_run(
 }
 
 /// A checkpoint, understood.
-struct Known {
-    position: LogPosition,
-    state: State,
-    index: IndexPosition,
+pub(crate) struct Known {
+    pub(crate) position: LogPosition,
+    pub(crate) state: State,
+    pub(crate) index: IndexPosition,
 }
 
 impl Known {
-    fn of(loaded: &Loaded) -> Result<Self, RestoreError> {
+    pub(crate) fn of(loaded: &Loaded) -> Result<Self, RestoreError> {
         let header = Header::decode(&loaded.header).map_err(RestoreError::Header)?;
         let mut parts = Vec::new();
         for (key, bytes) in loaded.parts() {

@@ -133,6 +133,7 @@ fn encode(entry: EntryOf<Config>) -> Entry {
 fn decode(entry: Entry) -> EntryOf<Config> {
     let payload = match entry.kind {
         FrameKind::Blank => EntryPayload::Blank,
+        FrameKind::Tombstone => panic!("frames that were lost are no entries"),
         FrameKind::Commands => EntryPayload::Normal(Commands(entry.commands.clone())),
         FrameKind::Membership => match Command::decode(&entry.commands[0]).unwrap() {
             (_, Command::Membership(membership)) => {

@@ -6,6 +6,7 @@ mod check;
 mod reserve;
 mod retain;
 
+#[allow(unused_imports, reason = "each test file uses a part of it")]
 pub use check::check;
 
 use sluice_core::command::{

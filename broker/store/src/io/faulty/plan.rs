@@ -53,7 +53,8 @@ pub enum Fault {
         /// Which sync, from 1.
         nth: u64,
     },
-    /// Reads of this file that touch these bytes fail with `EIO`; maps too.
+    /// Reads of this file that touch these bytes fail with `EIO`, by a map too. Lifted by
+    /// [`FaultyIo::lift_read_errors`](super::FaultyIo::lift_read_errors).
     ReadError {
         /// The file.
         path: PathBuf,
@@ -148,6 +149,10 @@ impl Plan {
     pub(super) fn lift_no_space(&mut self) {
         self.space = None;
         self.no_descriptors = None;
+    }
+
+    pub(super) fn lift_read_errors(&mut self) {
+        self.bad.clear();
     }
 
     /// Fails if the process is taken for dead, or has no descriptor left for what is here.

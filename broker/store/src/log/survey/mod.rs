@@ -1,7 +1,11 @@
 //! The log as it stands in its files, read from its first frame to its last. Nothing is written.
 
+mod damage;
 mod open;
+mod page;
 mod read;
+
+pub use damage::{LogDamage, Lost, Repaired};
 
 use super::LogPosition;
 use super::error::LogError;
@@ -9,6 +13,7 @@ use super::frame::Frame;
 use super::meta::Meta;
 use crate::io::LogIo;
 use crate::survey::Findings;
+pub(super) use read::Frames;
 use read::Reading;
 use sluice_core::command::{COMMAND_HEADER_BYTES, Command};
 use sluice_core::ids::{LogIndex, PhysicalOffset, Term, TimeMs};
@@ -29,8 +34,14 @@ pub struct LogSurvey {
     pub end: LogPosition,
     /// Up to here it was synced for sure.
     pub durable: PhysicalOffset,
+    /// The generation of the durable slot that says so.
+    pub generation: u64,
     /// Whether every frame from the first to the end can be read.
     pub is_whole: bool,
+    /// What is damaged of it, in the order of the log, as far as a repair can tell what takes its place.
+    pub damage: Vec<LogDamage>,
+    /// What repairs have left.
+    pub repaired: Vec<Repaired>,
 }
 
 /// Whether a segment is written to.
@@ -67,38 +78,70 @@ pub struct SegmentSurvey {
     pub times: Option<(TimeMs, TimeMs)>,
 }
 
-/// Is called with each frame in order, and whether a segment starts with it; with `None` where there is one that cannot be
-/// read.
-pub(crate) type Visit<'a> = dyn FnMut(Option<(&Frame, bool)>, &mut Findings) + 'a;
+/// What stands next in the log.
+#[derive(Clone, Copy)]
+pub(crate) enum Seen<'a> {
+    /// A whole frame, and whether a segment starts with it.
+    Frame(&'a Frame, bool),
+    /// A whole frame with commands that are not, or that were lost before.
+    Partly(&'a Frame),
+    /// Frames that cannot be read, where they begin.
+    Gap(PhysicalOffset),
+    /// What a repair has left of frames that were lost while a checkpoint behind them counts them in.
+    Lost(PhysicalOffset),
+}
+
+/// Is called with what stands in the log, in order.
+pub(crate) type Visit<'a> = dyn FnMut(Seen<'_>, &mut Findings) + 'a;
+
+/// How the log is read.
+#[derive(Default)]
+pub(crate) struct Ask<'a> {
+    /// The log is known to have been durable up to here, besides what its segments say: a checkpoint stands there.
+    pub(crate) reaches: PhysicalOffset,
+    /// Ranges that count as damaged though they may be whole, each within a segment, in the order of the log.
+    pub(crate) given_up: &'a [(PhysicalOffset, PhysicalOffset)],
+}
 
 /// Reads the log in the folder of a broker.
 pub(crate) fn survey(
     io: &dyn LogIo,
     dir: &Path,
+    ask: &Ask<'_>,
     findings: &mut Findings,
     visit: &mut Visit<'_>,
 ) -> Result<LogSurvey, LogError> {
     let meta = open::read_meta(io, dir, findings)?;
     let log_dir = dir.join("log");
-    let (segments, durable) = open::open_segments(io, &log_dir, meta.as_ref(), findings)?;
+    let mut damage = Vec::new();
+    let (segments, mut known) = open::open_segments(io, &log_dir, meta.as_ref(), findings, &mut damage)?;
+    let slot = known.durable;
+    known.durable = slot.max(ask.reaches);
     let base = segments.first().map(|first| first.header);
+    let purged = meta.as_ref().and_then(|meta| meta.purged);
     let first = base.map_or_else(LogPosition::default, |header| LogPosition {
         physical: header.base,
         index: header.base_index,
-        term: Term(0),
+        term: purged
+            .filter(|purged| purged.index.0 + 1 == header.base_index.0)
+            .map_or(Term(0), |purged| purged.term),
     });
-    let mut reading = Reading::new(first, durable, findings, visit);
+    let mut reading = Reading::new(first, known, ask.given_up, damage, findings, visit);
     let mut surveyed = Vec::new();
     for (at, segment) in segments.iter().enumerate() {
         surveyed.push(reading.segment(io, segment, segments.get(at + 1).map(Arc::as_ref))?);
     }
+    reading.check_end(&log_dir, meta.as_ref(), segments.last().map(Arc::as_ref));
     Ok(LogSurvey {
         meta,
         segments: surveyed,
         first,
         end: reading.end(),
-        durable,
+        durable: slot,
+        generation: known.generation,
         is_whole: reading.is_whole(),
+        repaired: reading.take_repaired(),
+        damage: reading.into_damage(),
     })
 }
 

@@ -5,6 +5,7 @@ use super::super::error::LogError;
 use super::super::meta::{self, Meta};
 use super::super::present;
 use super::super::segment::{self, DurableSlot, PAGE_BYTES, Segment};
+use super::{LogDamage, page};
 use crate::io::{LogIo, read_exact_at};
 use crate::survey::Findings;
 use sluice_core::ids::{PhysicalOffset, Term};
@@ -34,13 +35,26 @@ pub(super) fn read_meta(
     Ok(newest.map(|(_, meta)| meta))
 }
 
-/// The segments whose first page can be read, those below the purge marker left out, and the newest durable slot.
+/// Up to where the log is known to have been durable.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Known {
+    /// What the newest durable slot says.
+    pub(super) durable: PhysicalOffset,
+    /// The last segment's slots are lost: it may have been durable further.
+    pub(super) slot_is_lost: bool,
+    /// The generation of the newest slot.
+    pub(super) generation: u64,
+}
+
+/// The segments whose first page can be read, or can be told from what stands around it; those below the purge marker left out.
 pub(super) fn open_segments(
     io: &dyn LogIo,
     log_dir: &Path,
     meta: Option<&Meta>,
     findings: &mut Findings,
-) -> Result<(Vec<Arc<Segment>>, PhysicalOffset), LogError> {
+    damage: &mut Vec<LogDamage>,
+) -> Result<(Vec<Arc<Segment>>, Known), LogError> {
+    let mut known = Known::default();
     let mut segments: Vec<Arc<Segment>> = Vec::new();
     let mut durable: Option<DurableSlot> = None;
     let names = io.list(log_dir).map_err(LogError::io("list", log_dir))?;
@@ -50,18 +64,19 @@ pub(super) fn open_segments(
         .filter(|path| segment::parse_name(path).is_some())
         .collect();
     for (at, path) in files.iter().enumerate() {
-        let known = meta
+        let uuid = meta
             .map(|meta| meta.identity.uuid)
             .or_else(|| segments.first().map(|first| first.header.uuid));
         let page = open_segment(io, path, findings)?;
         match page {
-            Ok((segment, _)) if known.is_some_and(|known| known != segment.header.uuid) => {
+            Ok((segment, _)) if uuid.is_some_and(|uuid| uuid != segment.header.uuid) => {
                 findings.truth(path, 16, format!("it belongs to shard {}", segment.header.uuid));
             }
             Ok((segment, slot)) => {
                 if durable.is_none_or(|before| slot.generation > before.generation) {
                     durable = Some(slot);
                 }
+                known.slot_is_lost = false;
                 segments.push(Arc::new(segment));
             }
             Err(_) if at + 1 == files.len() && is_unborn(io, meta, path)? => {
@@ -70,22 +85,31 @@ pub(super) fn open_segments(
                     "a crash has kept this segment from being born; the next start removes it",
                 );
             }
-            Err(reason) => findings.truth(path, 0, reason),
+            Err(reason) => {
+                findings.truth(path, 0, reason.as_str());
+                let before = segments.last().map(Arc::as_ref);
+                if let Some(segment) = page::rebuilt(io, meta, path, before)? {
+                    damage.push(page::damage(&segment, reason));
+                    known.slot_is_lost = true;
+                    segments.push(Arc::new(segment));
+                }
+            }
         }
     }
     let Some(durable) = durable else {
         if files.is_empty() {
             findings.note(log_dir, "there is no segment");
         }
-        return Ok((segments, PhysicalOffset(0)));
+        return Ok((segments, known));
     };
+    (known.durable, known.generation) = (durable.offset, durable.generation);
     let Some(meta) = meta else {
         findings.truth(
             &log_dir.with_file_name("meta.a"),
             0,
             "there are segments, but neither meta.a nor meta.b is valid",
         );
-        return Ok((segments, durable.offset));
+        return Ok((segments, known));
     };
     let purged = meta.purged.map_or(0, |purged| purged.index.0 + 1);
     let keep = segments.partition_point(|segment| segment.header.base_index.0 <= purged);
@@ -95,7 +119,7 @@ pub(super) fn open_segments(
         Err(LogError::Corruption { file, offset, reason }) => findings.truth(&file, offset, reason),
         Err(error) => return Err(error),
     }
-    Ok((segments, durable.offset))
+    Ok((segments, known))
 }
 
 /// The inner error says why the first page is not one.

@@ -2,15 +2,19 @@
 
 use super::super::error::LogError;
 use super::super::frame::{FRAME_HEADER_BYTES, Frame, FrameError, FrameHeader, FrameSeed};
+use super::super::meta::Meta;
 use super::super::options::SegmentLimits;
 use super::super::scan::{Found, Scanner};
 use super::super::segment::Segment;
 use super::super::sparse::SparseIndex;
 use super::super::{LogPosition, cut};
-use super::{SegmentState, SegmentSurvey, Visit};
+use super::damage::{LogDamage, Lost, Repaired};
+use super::open::Known;
+use super::{Seen, SegmentState, SegmentSurvey, Visit};
 use crate::io::{LogIo, read_exact_at};
 use crate::survey::Findings;
-use sluice_core::ids::{LogIndex, PhysicalOffset};
+use sluice_core::command;
+use sluice_core::ids::PhysicalOffset;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -21,11 +25,15 @@ const SPARSE_BYTES_MAX: u64 = 4 << 20;
 
 /// Reading the frames.
 pub(super) struct Reading<'a, 'v> {
-    durable: PhysicalOffset,
+    known: Known,
     end: LogPosition,
     /// Whether it is known what must follow: not behind frames that cannot be read.
     is_known: bool,
     is_whole: bool,
+    /// See [`super::Ask`].
+    given_up: &'a [(PhysicalOffset, PhysicalOffset)],
+    damage: Vec<LogDamage>,
+    repaired: Vec<Repaired>,
     findings: &'a mut Findings,
     visit: &'a mut Visit<'v>,
 }
@@ -33,18 +41,65 @@ pub(super) struct Reading<'a, 'v> {
 impl<'a, 'v> Reading<'a, 'v> {
     pub(super) fn new(
         first: LogPosition,
-        durable: PhysicalOffset,
+        known: Known,
+        given_up: &'a [(PhysicalOffset, PhysicalOffset)],
+        damage: Vec<LogDamage>,
         findings: &'a mut Findings,
         visit: &'a mut Visit<'v>,
     ) -> Self {
         Self {
-            durable,
+            known,
             end: first,
             is_known: true,
             is_whole: true,
+            given_up,
+            damage,
+            repaired: Vec::new(),
             findings,
             visit,
         }
+    }
+
+    /// What earlier repairs have left.
+    pub(super) fn take_repaired(&mut self) -> Vec<Repaired> {
+        std::mem::take(&mut self.repaired)
+    }
+
+    /// What is damaged, in the order of the log.
+    pub(super) fn into_damage(mut self) -> Vec<LogDamage> {
+        self.damage.sort_by_key(|damage| damage.from);
+        self.damage
+    }
+
+    /// Notes that the log ends where a segment is known to have gone on.
+    pub(super) fn check_end(&mut self, log_dir: &Path, meta: Option<&Meta>, last: Option<&Segment>) {
+        let (Some(meta), Some(last)) = (meta, last) else {
+            return;
+        };
+        let is_told = self.damage.iter().any(|damage| damage.to.is_none());
+        if last.base() < meta.newest_segment && !is_told {
+            let file = log_dir.join(super::super::segment::file_name(meta.newest_segment));
+            self.note_damage(&file, 0, self.end, None, "the segment is missing".to_owned());
+        }
+    }
+
+    fn note_damage(
+        &mut self,
+        file: &Path,
+        file_offset: u64,
+        at: LogPosition,
+        to: Option<LogPosition>,
+        what: String,
+    ) {
+        let count = to.map_or(0, |to| to.index.0.saturating_sub(at.index.0));
+        self.damage.push(LogDamage {
+            file: file.to_owned(),
+            file_offset,
+            from: at.physical,
+            to: to.map(|to| to.physical).filter(|_| count > 0),
+            what,
+            lost: Lost::Frames { at, count },
+        });
     }
 
     /// Behind the last frame that could be read.
@@ -111,9 +166,16 @@ impl<'a, 'v> Reading<'a, 'v> {
         if (base, index) == (self.end.physical, self.end.index) {
             return;
         }
+        let here = LogPosition {
+            physical: base,
+            index,
+            term: self.end.term,
+        };
         // Behind a gap that was told already this follows from it.
         if self.is_known {
             let what = format!("it begins with index {index}, but {} is next", self.end);
+            let follows = base > self.end.physical;
+            self.note_damage(&segment.path, 0, self.end, follows.then_some(here), what.clone());
             self.gap(&segment.path, 0, what);
         }
         (self.end.physical, self.end.index) = (base, index);
@@ -134,7 +196,12 @@ impl<'a, 'v> Reading<'a, 'v> {
             if next.is_some_and(|next| at == next.base()) {
                 return Ok(());
             }
-            let bad = match scanner.next().map_err(unreadable())? {
+            let given_up = self.given_up.iter().find(|(from, _)| *from == at);
+            let found = match given_up {
+                Some(_) => Found::Bad(FrameError::Shape("it is given up")),
+                None => scanner.next().map_err(unreadable())?,
+            };
+            let bad = match found {
                 Found::Frame(frame) => {
                     if !scanner.last_padding_is_zero() {
                         let last = segment.file_offset(frame.end()) - 1;
@@ -147,13 +214,35 @@ impl<'a, 'v> Reading<'a, 'v> {
                 }
                 Found::Bad(error) => error,
             };
-            if next.is_none() && at >= self.durable {
+            let before = LogPosition {
+                physical: at,
+                ..self.end
+            };
+            let is_end = next.is_none() && at >= self.known.durable && given_up.is_none();
+            // Whatever whole frame stands behind was durable, if no slot says how far that was.
+            let goes_on = || Ok(self.known.slot_is_lost && frames.after(at, before)?.is_some());
+            if is_end && !goes_on().map_err(unreadable())? {
                 return Ok(());
             }
             self.gap(&segment.path, segment.file_offset(at), bad.to_string());
             self.is_known = false;
-            match frames.after(at).map_err(unreadable())? {
-                Some(found) => scanner = frames.from(found),
+            let search_from = given_up.map_or(at, |(_, to)| PhysicalOffset(to.0 - 8));
+            let found = frames.after(search_from, before).map_err(unreadable())?;
+            let next_begins = next.map(|next| LogPosition {
+                physical: next.base(),
+                index: next.header.base_index,
+                term: before.term,
+            });
+            let to = found.or(next_begins);
+            self.note_damage(
+                &segment.path,
+                segment.file_offset(at),
+                before,
+                to,
+                bad.to_string(),
+            );
+            match found {
+                Some(found) => scanner = frames.from(found.physical),
                 None => return Ok(()),
             }
         }
@@ -162,7 +251,7 @@ impl<'a, 'v> Reading<'a, 'v> {
     fn gap(&mut self, file: &Path, offset: u64, what: String) {
         self.findings.truth(file, offset, what);
         self.is_whole = false;
-        (self.visit)(None, self.findings);
+        (self.visit)(Seen::Gap(self.end.physical), self.findings);
     }
 
     fn frame(&mut self, segment: &Segment, frame: &Frame, survey: &mut SegmentSurvey) {
@@ -173,29 +262,84 @@ impl<'a, 'v> Reading<'a, 'v> {
                 "the frame has index {} and term {}, but {} is next",
                 header.index, header.term, self.end
             );
+            self.note_damage(&segment.path, at, self.end, None, what.clone());
             self.gap(&segment.path, at, what);
         }
-        if let Err(error) = frame.check_commands() {
-            let place = match &error {
-                FrameError::Command { place, .. } => usize::from(*place),
-                _ => 0,
-            };
-            let command = frame
-                .commands()
-                .nth(place)
-                .map_or(header.physical, |(_, physical, _)| physical);
-            self.gap(&segment.path, segment.file_offset(command), error.to_string());
+        if !self.commands(segment, frame) {
+            (self.visit)(Seen::Partly(frame), self.findings);
+        } else if !header.state_is_known {
+            (self.visit)(Seen::Lost(frame.start()), self.findings);
         } else {
             let starts_segment = frame.start() == segment.base();
-            (self.visit)(Some((frame, starts_segment)), self.findings);
+            (self.visit)(Seen::Frame(frame, starts_segment), self.findings);
         }
         survey.count(frame);
         self.is_known = true;
         self.end = LogPosition {
             physical: frame.end(),
-            index: LogIndex(header.index.0 + 1),
+            index: header.next_index(),
             term: header.term,
         };
+    }
+
+    /// Looks at each command of a frame, and at what an earlier repair has left. Answers whether each can be applied.
+    fn commands(&mut self, segment: &Segment, frame: &Frame) -> bool {
+        let header = frame.header();
+        if header.is_tombstone() {
+            let (at, last) = (segment.file_offset(header.physical), header.last_index());
+            let what = format!(
+                "the frames with index {} to {last} were lost at file offset {at}, and were repaired",
+                header.index
+            );
+            self.findings.note(&segment.path, what);
+            self.repaired.push(Repaired {
+                from: header.physical,
+                to: header.end(),
+                frames: u64::from(header.stands_for),
+                state_is_known: header.state_is_known,
+            });
+        }
+        let mut whole = true;
+        for (place, physical, bytes) in frame.commands() {
+            let to = PhysicalOffset(physical.0 + bytes.len() as u64);
+            let is_replaced = |kind| bytes.get(command::COMMAND_HEADER_BYTES) == Some(&kind);
+            let at = segment.file_offset(physical);
+            if let Err(source) = command::check(&bytes) {
+                let error = FrameError::Command { place, source };
+                self.is_whole = false;
+                self.findings.truth(&segment.path, at, error.to_string());
+                whole = false;
+                if header.physical >= self.known.durable && !self.known.slot_is_lost {
+                    // A start takes it for a write that a crash has torn, and ends the log there.
+                    continue;
+                }
+                self.damage.push(LogDamage {
+                    file: segment.path.clone(),
+                    file_offset: at,
+                    from: physical,
+                    to: Some(to),
+                    what: error.to_string(),
+                    lost: Lost::Command {
+                        frame: header.physical,
+                        index: header.index,
+                    },
+                });
+            } else if is_replaced(command::LOST) || (is_replaced(command::VOID) && holds_nothing(&bytes)) {
+                let state_is_known = is_replaced(command::VOID);
+                whole &= state_is_known;
+                self.findings.note(
+                    &segment.path,
+                    format!("a command was lost at file offset {at}, and was repaired"),
+                );
+                self.repaired.push(Repaired {
+                    from: physical,
+                    to,
+                    frames: 0,
+                    state_is_known,
+                });
+            }
+        }
+        whole
     }
 
     /// What stands behind the last frame of a segment.
@@ -234,11 +378,17 @@ impl<'a, 'v> Reading<'a, 'v> {
     }
 }
 
+/// Whether a command has nothing behind its kind: one that takes another's place, and not one that was given up.
+fn holds_nothing(command: &[u8]) -> bool {
+    let mut rest = command.iter().skip(command::COMMAND_HEADER_BYTES + 1);
+    rest.all(|byte| *byte == 0)
+}
+
 /// Where frames of a segment are.
-struct Frames<'a> {
-    segment: &'a Segment,
-    seed: FrameSeed,
-    max: usize,
+pub(in crate::log) struct Frames<'a> {
+    pub(in crate::log) segment: &'a Segment,
+    pub(in crate::log) seed: FrameSeed,
+    pub(in crate::log) max: usize,
 }
 
 impl<'a> Frames<'a> {
@@ -246,12 +396,19 @@ impl<'a> Frames<'a> {
         Scanner::new(self.segment, self.seed, self.max, at, PIECE)
     }
 
-    /// The nearest whole frame behind `bad`: frames begin at multiples of 8, and know where they stand.
-    fn after(&self, bad: PhysicalOffset) -> std::io::Result<Option<PhysicalOffset>> {
+    /// The nearest whole frame behind `bad` that can follow `before`: frames begin at multiples of 8, and know where they
+    /// stand.
+    pub(in crate::log) fn after(
+        &self,
+        bad: PhysicalOffset,
+        before: LogPosition,
+    ) -> std::io::Result<Option<LogPosition>> {
         let len = self.segment.file.len()?;
         let mut from = bad.0 + 8;
         loop {
-            let at = self.segment.file_offset(PhysicalOffset(from));
+            let at = self
+                .segment
+                .file_offset(PhysicalOffset(from).min(self.segment.limit()));
             if at + FRAME_HEADER_BYTES as u64 > len {
                 return Ok(None);
             }
@@ -260,10 +417,15 @@ impl<'a> Frames<'a> {
             let step = (piece.len() - FRAME_HEADER_BYTES) / 8 * 8 + 8;
             for place in (0..step).step_by(8) {
                 let physical = PhysicalOffset(from + place as u64);
-                let begins = FrameHeader::parse(&piece[place..], self.max)
-                    .is_ok_and(|header| header.physical == physical);
-                if begins && matches!(self.from(physical).next()?, Found::Frame(_)) {
-                    return Ok(Some(physical));
+                let begins = FrameHeader::parse(&piece[place..], self.max).is_ok_and(|header| {
+                    header.physical == physical && header.index > before.index && header.term >= before.term
+                });
+                if begins && let Found::Frame(frame) = self.from(physical).next()? {
+                    return Ok(Some(LogPosition {
+                        physical,
+                        index: frame.index(),
+                        term: before.term,
+                    }));
                 }
             }
             from += step as u64;

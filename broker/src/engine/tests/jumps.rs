@@ -1,0 +1,282 @@
+//! A machine's clock that is set an hour forward or back while the broker runs, or while it is down: nothing comes before its
+//! time, and nothing waits longer than it.
+//!
+//! Time is the wall clock, and never goes back: set forward, the broker follows at once; set back, it goes on at the pace of
+//! the monotonic clock.
+
+use super::files::{one_queue, open_by, outgoing};
+use super::*;
+use crate::config::LiveValues;
+use sluice_core::limits::AUTO_RENEW_MS_MAX;
+use std::sync::atomic::AtomicI64;
+
+const HOUR_MS: u64 = 3_600_000;
+/// How long a test waits for what must come.
+const SOON: Duration = Duration::from_secs(20);
+
+/// Clocks that a test sets: the wall clock is what has passed, and what it was set by.
+struct Clocks {
+    passed: AtomicU64,
+    set_by: AtomicI64,
+    /// Passes by itself besides.
+    begun: Option<std::time::Instant>,
+}
+
+impl Clocks {
+    /// That stand still.
+    fn still() -> Arc<Self> {
+        Self::of(None)
+    }
+
+    /// That run as the machine's do.
+    fn running() -> Arc<Self> {
+        Self::of(Some(std::time::Instant::now()))
+    }
+
+    fn of(begun: Option<std::time::Instant>) -> Arc<Self> {
+        Arc::new(Self {
+            passed: AtomicU64::new(0),
+            set_by: AtomicI64::new(1_000 * HOUR_MS as i64),
+            begun,
+        })
+    }
+
+    fn pass(&self, ms: u64) {
+        self.passed.fetch_add(ms, Ordering::SeqCst);
+    }
+
+    fn set(&self, by: i64) {
+        self.set_by.fetch_add(by, Ordering::SeqCst);
+    }
+}
+
+/// A process's clocks: what has passed counts from its start.
+struct Seen(Arc<Clocks>, u64);
+
+impl TimeSource for Seen {
+    fn wall_ms(&self) -> u64 {
+        (self.monotonic_ms() + self.1).saturating_add_signed(self.0.set_by.load(Ordering::SeqCst))
+    }
+    fn monotonic_ms(&self) -> u64 {
+        let by_itself = self.0.begun.map_or(0, |begun| begun.elapsed().as_millis() as u64);
+        self.0.passed.load(Ordering::SeqCst) - self.1 + by_itself
+    }
+}
+
+fn start(io: &FaultyIo, clocks: &Arc<Clocks>) -> Arc<Engine> {
+    let passed = clocks.passed.load(Ordering::SeqCst);
+    open_by(io, Box::new(Seen(Arc::clone(clocks), passed)), |_| {})
+}
+
+async fn ask(engine: &Arc<Engine>, invisible_ms: u64, auto_renew: bool, wait: Duration) -> Vec<Received> {
+    let ask = Receive {
+        group: engine.group("g").await.unwrap(),
+        topic: engine.topic("t").await.unwrap(),
+        client: Arc::from("client"),
+        filter: Arc::new(TagFilter::default()),
+        max: 32,
+        invisible_ms,
+        auto_renew,
+        attempt_id: 0,
+        deadline: Instant::now() + wait,
+    };
+    engine.receive(ask).await.unwrap().collect()
+}
+
+/// What is ready now.
+async fn ready(engine: &Arc<Engine>) -> usize {
+    ask(engine, 60_000, false, Duration::ZERO).await.len()
+}
+
+async fn send(engine: &Engine) {
+    let topic = engine.create_topic(one_queue("t")).await.unwrap();
+    engine
+        .send(&topic, QueueId(0), outgoing("x", None))
+        .await
+        .unwrap();
+}
+
+/// What hides a message for a time.
+#[derive(Clone, Copy, Debug)]
+enum Hides {
+    Receive(u64),
+    /// A negative acknowledgement.
+    Delay(u64),
+    Renewal,
+}
+
+impl Hides {
+    const ALL: [Self; 4] = [
+        Self::Receive(60_000),
+        Self::Receive(2 * HOUR_MS),
+        Self::Delay(90_000),
+        Self::Renewal,
+    ];
+
+    /// Hides a message, and tells for how long.
+    async fn hide(self, engine: &Arc<Engine>) -> u64 {
+        send(engine).await;
+        let (invisible_ms, auto_renew) = match self {
+            Self::Receive(ms) => (ms, false),
+            Self::Delay(_) => (10_000, false),
+            Self::Renewal => (AUTO_RENEW_MS_MAX, true),
+        };
+        let received = ask(engine, invisible_ms, auto_renew, Duration::ZERO).await;
+        assert_eq!(received.len(), 1);
+        let Self::Delay(ms) = self else {
+            return invisible_ms;
+        };
+        let items = vec![SettleItem {
+            offset: received[0].offset,
+            delivery: received[0].delivery,
+        }];
+        let settled = engine.settle(received[0].id, Change::VisibleIn(ms), items).await;
+        assert!(settled.unwrap().accepted[0]);
+        ms
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_clock_set_back_shows_nothing_before_its_time_and_hides_nothing_beyond_it() {
+    for hides in Hides::ALL {
+        let (io, clocks) = (FaultyIo::new(1), Clocks::still());
+        let engine = start(&io, &clocks);
+        let hidden_for = hides.hide(&engine).await;
+        clocks.set(-(HOUR_MS as i64));
+        clocks.pass(hidden_for - 1);
+        assert_eq!(ready(&engine).await, 0, "{hides:?}: early");
+        clocks.pass(1);
+        assert_eq!(ready(&engine).await, 1, "{hides:?}: stuck");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_clock_set_back_while_the_broker_is_down_does_so_neither() {
+    for hides in Hides::ALL {
+        let (io, clocks) = (FaultyIo::new(1), Clocks::still());
+        let hidden_for = hides.hide(&start(&io, &clocks)).await;
+        clocks.set(-(HOUR_MS as i64));
+        let engine = start(&io.crash_keeping_all(), &clocks);
+        clocks.pass(hidden_for - 1);
+        assert_eq!(ready(&engine).await, 0, "{hides:?}: early");
+        clocks.pass(1);
+        assert_eq!(ready(&engine).await, 1, "{hides:?}: stuck");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_clock_set_forward_counts_an_hour_as_passed_and_no_more() {
+    for (hides, down) in Hides::ALL
+        .into_iter()
+        .flat_map(|hides| [(hides, false), (hides, true)])
+    {
+        let (mut io, clocks) = (FaultyIo::new(1), Clocks::still());
+        let mut engine = start(&io, &clocks);
+        let hidden_for = hides.hide(&engine).await;
+        clocks.set(HOUR_MS as i64);
+        if down {
+            io = io.crash_keeping_all();
+            engine = start(&io, &clocks);
+        }
+        if let Some(left) = hidden_for.checked_sub(HOUR_MS) {
+            clocks.pass(left - 1);
+            assert_eq!(ready(&engine).await, 0, "{hides:?}, down {down}: early");
+            clocks.pass(1);
+        }
+        assert_eq!(ready(&engine).await, 1, "{hides:?}, down {down}: stuck");
+        // Put right again, it goes on.
+        clocks.set(-(HOUR_MS as i64));
+        clocks.pass(59_999);
+        assert_eq!(
+            ready(&engine).await,
+            0,
+            "{hides:?}, down {down}: early, afterwards"
+        );
+        clocks.pass(1);
+        assert_eq!(
+            ready(&engine).await,
+            1,
+            "{hides:?}, down {down}: stuck, afterwards"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_waiting_receive_gets_what_is_visible_again_in_its_time_whichever_way_the_clock_is_set() {
+    const HIDDEN_MS: u64 = 300;
+    for by in [0, HOUR_MS as i64, -(HOUR_MS as i64)] {
+        let (io, clocks) = (FaultyIo::new(1), Clocks::running());
+        let engine = start(&io, &clocks);
+        send(&engine).await;
+        let begun = Instant::now();
+        assert_eq!(ask(&engine, HIDDEN_MS, false, Duration::ZERO).await.len(), 1);
+        let waiting = tokio::spawn({
+            let engine = Arc::clone(&engine);
+            async move { ask(&engine, 60_000, false, SOON).await }
+        });
+        while engine.polls.load(Ordering::SeqCst) == 0 {
+            tokio::task::yield_now().await;
+        }
+        clocks.set(by);
+        assert_eq!(waiting.await.unwrap().len(), 1, "set by {by}: stuck");
+        let took = begun.elapsed();
+        // Forward, it is its time at once by the clock that counts; the alarm may ring as it was set.
+        assert!(
+            by > 0 || took >= Duration::from_millis(HIDDEN_MS),
+            "set by {by}: early, after {took:?}"
+        );
+        // And a poll that finds nothing ends when it said.
+        assert!(
+            ask(&engine, 60_000, false, Duration::from_millis(50))
+                .await
+                .is_empty()
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn retention_by_time_takes_nothing_before_its_time_from_a_clock_that_was_set() {
+    for by in [HOUR_MS as i64, -(HOUR_MS as i64)] {
+        let (io, clocks) = (FaultyIo::new(1), Clocks::still());
+        let engine = start(&io, &clocks);
+        let body = "x".repeat(30_000);
+        let topic = engine.create_topic(one_queue("t")).await.unwrap();
+        let fill = async || {
+            let before = engine.store().log().segments();
+            while engine.store().log().segments() < before + 3 {
+                engine
+                    .send(&topic, QueueId(0), outgoing(&body, None))
+                    .await
+                    .unwrap();
+            }
+        };
+        engine.store().set_checkpoint_policy(CheckpointPolicy {
+            bytes: 1,
+            every: Duration::from_secs(3600),
+        });
+        fill().await;
+        let begun = std::time::Instant::now();
+        while engine.store().trim_points().is_empty() {
+            assert!(begun.elapsed() < SOON, "no checkpoint at which the log can begin");
+            engine
+                .send(&topic, QueueId(0), outgoing(&body, None))
+                .await
+                .unwrap();
+        }
+        let values = LiveValues {
+            retention: Duration::from_millis(2 * HOUR_MS),
+            ..engine.live().values().as_ref().clone()
+        };
+        clocks.set(by);
+        let look = async || {
+            let (engine, values) = (Arc::clone(&engine), values.clone());
+            let looked = tokio::task::spawn_blocking(move || crate::retention::look(&engine, &values));
+            looked.await.unwrap().unwrap().start
+        };
+        let left = 2 * HOUR_MS - by.max(0) as u64;
+        clocks.pass(left - 1);
+        assert_eq!(look().await, None, "set by {by}: early");
+        clocks.pass(1);
+        assert!(look().await.is_some(), "set by {by}: stuck");
+    }
+}

@@ -1,0 +1,100 @@
+//! Whether what somebody accepts to lose is what is damaged: all of it, and no more.
+
+use super::RepairError;
+use super::plan::RESTORE;
+use super::range::{self, Range, needed};
+use crate::survey::Survey;
+use sluice_core::ids::PhysicalOffset;
+use std::path::Path;
+
+/// Checks `ranges`, and where the log is to end. Answers whether it was repaired so before.
+pub(super) fn check(
+    dir: &Path,
+    found: &Survey,
+    ranges: &[Range],
+    end: Option<PhysicalOffset>,
+    wider: bool,
+) -> Result<bool, RepairError> {
+    let log = &found.log;
+    if log.damage.is_empty() {
+        if was_repaired(found, ranges, end) {
+            return Ok(true);
+        }
+        if end.is_none() || !wider {
+            let hint = match found.findings.damage.iter().any(|damage| !damage.derived) {
+                true => format!("what is damaged cannot be replaced: {RESTORE}"),
+                false => "start the broker; `sluicectl log verify` tells about other files".to_owned(),
+            };
+            return Err(RepairError::refused("no frame of the log is damaged", hint));
+        }
+    }
+    let wanted = needed(&log.damage);
+    let command = || {
+        let command = range::command(dir, &wanted);
+        format!("this gives up what is damaged, and nothing else: {command}")
+    };
+    let before_end = |at: PhysicalOffset| end.is_none_or(|end| at < end);
+    for damage in log.damage.iter().filter(|damage| before_end(damage.from)) {
+        let Some(to) = damage.to else {
+            let what = format!(
+                "from offset {} on nothing can be read that continues the log",
+                damage.from
+            );
+            return Err(RepairError::refused(what, command()));
+        };
+        let covers = |range: &Range| range.from <= damage.from && range.to.is_some_and(|end| end >= to);
+        if !ranges.iter().any(covers) {
+            let what = format!(
+                "{} is damaged too, and not among what is accepted",
+                range::of(damage)
+            );
+            return Err(RepairError::refused(what, command()));
+        }
+    }
+    if let Some(odd) = ranges.iter().find(|range| !is_damaged(found, range, wider)) {
+        let what = match wider {
+            true => format!("{odd} does not begin and end between frames"),
+            false => format!("{odd} is not what is damaged, but more or something else"),
+        };
+        return Err(RepairError::refused(what, command()));
+    }
+    let must_end = wanted
+        .last()
+        .is_some_and(|last| last.to.is_none() && Some(last.from) == end);
+    if end.is_some() && !must_end && !wider {
+        let hint = format!("{}; with --wider it is done nevertheless", command());
+        return Err(RepairError::refused(
+            "more than what is damaged would be given up",
+            hint,
+        ));
+    }
+    Ok(false)
+}
+
+/// Whether a repair has left just this, in a log in which nothing is damaged any more.
+fn was_repaired(found: &Survey, ranges: &[Range], end: Option<PhysicalOffset>) -> bool {
+    let log = &found.log;
+    let was_repaired = |range: &Range| {
+        let mut repaired = log.repaired.iter();
+        repaired.any(|repaired| repaired.from <= range.from && range.to.is_some_and(|to| to <= repaired.to))
+            || range.to == Some(range.from)
+    };
+    let has_ended = end.is_none_or(|end| end == log.end.physical);
+    let asks = !ranges.is_empty() || end.is_some();
+    asks && has_ended && ranges.iter().all(was_repaired)
+}
+
+/// Whether a range is one damaged place, or was; or with leave begins and ends with damaged places.
+fn is_damaged(found: &Survey, range: &Range, wider: bool) -> bool {
+    let log = &found.log;
+    let mut damage = log.damage.iter();
+    let mut repaired = log.repaired.iter();
+    if damage.any(|damage| range::of(damage) == *range)
+        || repaired.any(|done| done.from == range.from && Some(done.to) == range.to)
+    {
+        return true;
+    }
+    let begins = log.damage.iter().any(|damage| damage.from == range.from);
+    let ends = log.damage.iter().any(|damage| damage.to == range.to);
+    wider && begins && ends
+}

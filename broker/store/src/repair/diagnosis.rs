@@ -1,0 +1,101 @@
+//! What a start says of damage that it refuses: how far it reaches, what is in it, and which command gives it up.
+
+use super::{RepairError, range};
+use crate::checkpoint::Checkpoints;
+use crate::io::LogIo;
+use crate::log::{self, LogDamage, Lost, surviving_commands};
+use crate::survey::Findings;
+use sluice_core::command::{COMMAND_HEADER_BYTES, Kind};
+use sluice_core::ids::PhysicalOffset;
+use std::path::Path;
+
+/// Places that are told one by one.
+const TOLD_MAX: usize = 3;
+
+/// Says in one line what is damaged of the log in `dir`, and the command that repairs it. `None` if nothing is that a repair
+/// could replace. Reads the whole log, and changes nothing.
+pub fn diagnose(io: &dyn LogIo, dir: &Path) -> Result<Option<String>, RepairError> {
+    let newest = Checkpoints::newest_named(io, &dir.join("checkpoint"))?;
+    let ask = log::Ask {
+        reaches: newest.unwrap_or(PhysicalOffset(0)),
+        ..log::Ask::default()
+    };
+    let found = log::survey(io, dir, &ask, &mut Findings::default(), &mut |_, _| {})?;
+    let ranges = range::needed(&found.damage);
+    if ranges.is_empty() {
+        return Ok(None);
+    }
+    let bases: Vec<PhysicalOffset> = found.segments.iter().map(|segment| segment.base).collect();
+    let told = found.damage.iter().take(TOLD_MAX);
+    let mut words = Vec::new();
+    for damage in told {
+        words.push(describe(io, dir, damage, &bases)?);
+    }
+    let rest = found.damage.len().saturating_sub(TOLD_MAX);
+    if rest > 0 {
+        words.push(format!("and {rest} places more"));
+    }
+    Ok(Some(format!(
+        "{}. Nothing was changed. Restore the log from a backup or another replica, or give up what is damaged: {}",
+        words.join("; "),
+        range::command(dir, &ranges)
+    )))
+}
+
+/// One damaged place in words: what is lost there.
+pub fn describe(
+    io: &dyn LogIo,
+    dir: &Path,
+    damage: &LogDamage,
+    bases: &[PhysicalOffset],
+) -> Result<String, RepairError> {
+    let from = damage.from;
+    Ok(match (damage.lost, damage.to) {
+        (Lost::Page { .. }, _) => {
+            format!(
+                "the first page of the segment at offset {from} is lost, and nothing with it that does not stand elsewhere"
+            )
+        }
+        (Lost::Command { index, .. }, to) => {
+            let to = to.unwrap_or(from);
+            format!(
+                "one command of the frame with index {index} is lost, from offset {from} to {to}: one message at most"
+            )
+        }
+        (Lost::Frames { at, count }, Some(to)) => {
+            let (messages, all) = count_messages(io, dir, bases, from, to)?;
+            let last = at.index.0 + count.saturating_sub(1);
+            let how_many = match (messages, all) {
+                (messages, true) => format!("{messages} messages"),
+                (0, false) => "nobody knows how many messages".to_owned(),
+                (messages, false) => format!("at least {messages} messages"),
+            };
+            format!(
+                "{count} frames (index {} to {last}) from offset {from} to {to} cannot be read, with {how_many}",
+                at.index
+            )
+        }
+        (Lost::Frames { at, .. }, None) => format!(
+            "from offset {from}, index {}, on nothing can be read that continues the log: nobody knows how many messages",
+            at.index
+        ),
+    })
+}
+
+/// Messages that are still whole in a damaged part, and whether these are all.
+pub(super) fn count_messages(
+    io: &dyn LogIo,
+    dir: &Path,
+    bases: &[PhysicalOffset],
+    from: PhysicalOffset,
+    to: PhysicalOffset,
+) -> Result<(u64, bool), RepairError> {
+    let mut messages = 0;
+    let Some(base) = bases.iter().rev().find(|base| **base <= from) else {
+        return Ok((0, false));
+    };
+    let all = surviving_commands(io, &log::file_of(dir, *base), *base, (from, to), &mut |command| {
+        messages += u64::from(command.get(COMMAND_HEADER_BYTES) == Some(&(Kind::Append as u8)));
+    })?;
+    Ok((messages, all))
+}

@@ -1,0 +1,169 @@
+//! What is lost with a repair, as far as it can be known.
+
+use super::RepairError;
+use super::range::Range;
+use super::trial::Trial;
+use crate::applier::spans;
+use crate::io::LogIo;
+use crate::log::{LogDamage, Lost};
+use crate::queue::each_entry;
+use sluice_core::command::Command;
+use sluice_core::ids::{PhysicalOffset, QueueOffset, TimeMs, TopicQueue};
+use sluice_core::record::Record;
+use sluice_core::state::State;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// One place that is given up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The part of the log.
+    pub range: Range,
+    /// The file.
+    pub file: PathBuf,
+    /// Where in the file, in bytes.
+    pub file_offset: u64,
+    /// What is lost there.
+    pub what: String,
+}
+
+/// Messages of one topic, and where it is known of one queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LostMessages {
+    /// The topic's name.
+    pub topic: String,
+    /// The queue, where it is known.
+    pub queue: Option<u32>,
+    /// How many are lost.
+    pub messages: u64,
+    /// The least and the greatest of their offsets, where they are known.
+    pub offsets: Option<(u64, u64)>,
+    /// Groups for which some of them still wait.
+    pub groups: Vec<String>,
+}
+
+/// What is lost.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loss {
+    /// Where.
+    pub places: Vec<Place>,
+    /// Frames that are lost, as far as they can be counted.
+    pub frames: u64,
+    /// Messages that are lost.
+    pub messages: Vec<LostMessages>,
+    /// Whether these are all.
+    pub messages_are_all: bool,
+    /// Deliveries, acknowledgements and the like behind the loss that are given up, and since when.
+    pub void_commands: u64,
+    /// State's time at the loss, where commands are given up.
+    pub since: Option<TimeMs>,
+    /// Groups that get messages again that they had already.
+    pub groups_again: Vec<String>,
+}
+
+impl Default for Loss {
+    fn default() -> Self {
+        Self {
+            places: Vec::new(),
+            frames: 0,
+            messages: Vec::new(),
+            messages_are_all: true,
+            void_commands: 0,
+            since: None,
+            groups_again: Vec::new(),
+        }
+    }
+}
+
+impl Loss {
+    pub(super) fn add_trial(&mut self, trial: &Trial, gives_up: bool) {
+        let tables = trial.state().tables();
+        if gives_up {
+            self.void_commands = trial.void;
+            self.since = trial.since;
+            let groups = trial.groups.iter().filter_map(|group| tables.group_by_id(*group));
+            self.groups_again = groups.map(|group| group.spec.name.clone()).collect();
+        }
+        self.frames += trial.cut_frames;
+        for (topic, messages) in &trial.cut {
+            self.add(topic, *messages);
+        }
+    }
+
+    fn add(&mut self, topic: &str, messages: u64) {
+        let same = |lost: &&mut LostMessages| lost.topic == topic && lost.queue.is_none();
+        match self.messages.iter_mut().find(same) {
+            Some(lost) => lost.messages += messages,
+            None => self.messages.push(LostMessages {
+                topic: topic.to_owned(),
+                queue: None,
+                messages,
+                offsets: None,
+                groups: Vec::new(),
+            }),
+        }
+    }
+
+    /// Counts a command that stands in what is lost and is whole.
+    pub(super) fn add_command(&mut self, command: &[u8]) {
+        if let Ok((_, Command::Append(append))) = Command::decode(command)
+            && let Ok(record) = Record::parse(append.record)
+        {
+            self.add(record.topic, 1);
+        }
+    }
+}
+
+/// Adds the messages whose entries point into what is lost: all of them, for the queue files are whole.
+pub(super) fn add_entries(
+    io: &Arc<dyn LogIo>,
+    dir: &Path,
+    state: &State,
+    damage: &[LogDamage],
+    loss: &mut Loss,
+) -> Result<(), RepairError> {
+    let is_loss = |damage: &&LogDamage| !matches!(damage.lost, Lost::Page { .. });
+    let ranges: Vec<(PhysicalOffset, PhysicalOffset)> = damage
+        .iter()
+        .filter(is_loss)
+        .filter_map(|damage| damage.to.map(|to| (damage.from, to)))
+        .collect();
+    let mut found: BTreeMap<TopicQueue, Vec<QueueOffset>> = BTreeMap::new();
+    each_entry(io, &dir.join("queue"), &spans(state), &mut |at, offset, entry| {
+        if ranges
+            .iter()
+            .any(|(from, to)| (*from..*to).contains(&entry.physical))
+        {
+            found.entry(at).or_default().push(offset);
+        }
+    })?;
+    let tables = state.tables();
+    for (at, offsets) in found {
+        let topic = tables.topic_by_id(at.topic);
+        let groups = tables
+            .subscribers_of(at.topic)
+            .into_iter()
+            .filter(|(_, subscription)| {
+                let shard = subscription.shards.get(at.queue.0 as usize);
+                let waits = |offset: &QueueOffset| {
+                    shard.is_some_and(|shard| {
+                        shard.read(|held| held.is_fresh(*offset) || held.pending(*offset).is_some())
+                    })
+                };
+                offsets.iter().any(waits)
+            });
+        let names = groups.filter_map(|(group, _)| tables.group_by_id(group));
+        loss.messages.push(LostMessages {
+            topic: topic.map(|topic| topic.spec.name.clone()).unwrap_or_default(),
+            queue: Some(at.queue.0),
+            messages: offsets.len() as u64,
+            offsets: offsets
+                .first()
+                .zip(offsets.last())
+                .map(|(first, last)| (first.0, last.0)),
+            groups: names.map(|group| group.spec.name.clone()).collect(),
+        });
+    }
+    Ok(())
+}

@@ -1,0 +1,336 @@
+//! What a repair will do, and whether it may.
+
+use super::covered;
+use super::loss::{self, Loss, Place};
+use super::make::{self, Segments};
+use super::range::{self, Range, needed};
+use super::trial::Trial;
+use super::{RepairError, describe};
+use crate::checkpoint::{self, Checkpoints};
+use crate::index::sorted_files_from;
+use crate::io::LogIo;
+use crate::log::{self, Change, LogDamage, LogPosition, Lost, PAGE_BYTES};
+use crate::survey::{Depth, Findings, Known, Survey, survey_without};
+use sluice_core::ids::{LogIndex, PhysicalOffset};
+use sluice_core::state::State;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+pub(super) const RESTORE: &str = "restore the log from a backup or another replica";
+
+/// A repair that may be done.
+#[derive(Debug)]
+pub struct Plan {
+    /// The broker's folder.
+    pub(super) dir: PathBuf,
+    /// What is lost with it.
+    pub loss: Loss,
+    /// Whether it was done before.
+    pub is_done: bool,
+    /// By rising base.
+    pub(super) changes: Vec<Change>,
+    pub(super) checkpoints_gone: Vec<PhysicalOffset>,
+    /// Files of the index that hold what will not be.
+    pub(super) index_gone: Vec<PathBuf>,
+    pub(super) segments_gone: Vec<PhysicalOffset>,
+    pub(super) newest_segment: Option<PhysicalOffset>,
+}
+
+/// Decides how to go on without `accepted`. With `wider` ranges may cover whole frames. Reads everything, and changes nothing; no
+/// broker may run over the folder.
+pub fn plan(io: &Arc<dyn LogIo>, dir: &Path, accepted: &[Range], wider: bool) -> Result<Plan, RepairError> {
+    let mut found = survey_without(io, dir, Depth::Everything, &[])?;
+    let mut given_up = Vec::new();
+    if wider {
+        given_up = within_segments(accepted, &found);
+        found = survey_without(io, dir, Depth::Everything, &given_up)?;
+    }
+    if found.log.meta.is_none() {
+        return Err(RepairError::refused(
+            "neither meta.a nor meta.b is valid",
+            RESTORE,
+        ));
+    }
+    let (ranges, end) = match accepted.split_last() {
+        Some((Range { from, to: None }, before)) => (before, Some(*from)),
+        _ => (accepted, None),
+    };
+    let is_done = covered::check(dir, &found, ranges, end, wider)?;
+    let damage: Vec<LogDamage> = found
+        .log
+        .damage
+        .iter()
+        .filter(|damage| end.is_none_or(|end| damage.from < end))
+        .cloned()
+        .collect();
+    if is_done {
+        return Ok(Plan {
+            dir: dir.to_owned(),
+            loss: Loss::default(),
+            is_done,
+            changes: Vec::new(),
+            checkpoints_gone: Vec::new(),
+            index_gone: Vec::new(),
+            segments_gone: Vec::new(),
+            newest_segment: None,
+        });
+    }
+    Planner {
+        io,
+        dir,
+        found: &found,
+        given_up: &given_up,
+        damage,
+        end,
+    }
+    .plan()
+}
+
+/// Ranges cut where segments begin.
+fn within_segments(accepted: &[Range], found: &Survey) -> Vec<(PhysicalOffset, PhysicalOffset)> {
+    let mut given_up = Vec::new();
+    for (from, to) in accepted
+        .iter()
+        .filter_map(|range| range.to.map(|to| (range.from, to)))
+        .filter(|(from, to)| from < to)
+    {
+        let bases = found.log.segments.iter().map(|segment| segment.base);
+        let mut at = from;
+        for base in bases.filter(|base| *base > from && *base < to) {
+            given_up.push((at, base));
+            at = base;
+        }
+        given_up.push((at, to));
+    }
+    given_up
+}
+
+struct Planner<'a> {
+    io: &'a Arc<dyn LogIo>,
+    dir: &'a Path,
+    found: &'a Survey,
+    given_up: &'a [(PhysicalOffset, PhysicalOffset)],
+    /// Before the log's new end.
+    damage: Vec<LogDamage>,
+    end: Option<PhysicalOffset>,
+}
+
+impl Planner<'_> {
+    fn plan(&self) -> Result<Plan, RepairError> {
+        let newest = self.usable_checkpoint();
+        let is_loss = |damage: &&LogDamage| !matches!(damage.lost, Lost::Page { .. });
+        let behind =
+            |damage: &&LogDamage| newest.is_none_or(|newest| damage.to.is_none_or(|to| to > newest.physical));
+        let unsure = self.damage.iter().filter(is_loss).find(behind);
+        // Where a checkpoint stands in the middle of a loss, the loss is two.
+        let unsure_from = unsure.map(|damage| match (damage.lost, newest) {
+            (Lost::Frames { .. }, Some(newest)) => damage.from.max(newest.physical),
+            _ => damage.from,
+        });
+        let void_from = unsure.and_then(|damage| damage.to);
+        let mut loss = self.places()?;
+        let folds = unsure_from.is_some() || self.end.is_some();
+        if folds {
+            let trial = self.try_fold(unsure_from)?;
+            loss.add_trial(&trial, unsure_from.is_some());
+        }
+        let is_unsure =
+            |damage: &LogDamage| unsure_from.is_some_and(|from| damage.to.is_none_or(|to| to > from));
+        let (unsure, sure): (Vec<LogDamage>, Vec<LogDamage>) =
+            self.damage.iter().cloned().partition(is_unsure);
+        if let Some(newest) = newest
+            && let Some(state) = self.load(newest)?
+        {
+            loss::add_entries(self.io, self.dir, &state, &sure, &mut loss)?;
+        }
+        self.add_surviving(&unsure, &mut loss)?;
+        let gone_from = [unsure_from, self.end].into_iter().flatten().min();
+        let index_gone = gone_from.map_or(Ok(Vec::new()), |from| self.index_gone(from, &sure))?;
+        let segments = Segments::of(self.found);
+        let changes = make::changes(&segments, &self.damage, newest, unsure_from, void_from, self.end)?;
+        let mut checkpoints = Checkpoints::named(self.io.as_ref(), &self.dir.join("checkpoint"))?;
+        checkpoints.sort_unstable();
+        let last = self.end.map(|end| segments.ending(end));
+        let bases = self.found.log.segments.iter().map(|segment| segment.base);
+        Ok(Plan {
+            dir: self.dir.to_owned(),
+            loss,
+            is_done: false,
+            changes,
+            checkpoints_gone: checkpoints
+                .into_iter()
+                .filter(|at| gone_from.is_some_and(|from| *at > from))
+                .collect(),
+            index_gone,
+            segments_gone: bases
+                .filter(|base| last.is_some_and(|last| *base > last))
+                .collect(),
+            newest_segment: last,
+        })
+    }
+
+    /// The newest checkpoint that is left, if the next start can go on from it without making derived files again.
+    fn usable_checkpoint(&self) -> Option<LogPosition> {
+        let folders = ["queue", "index"].map(|name| self.dir.join(name));
+        let mut damage = self.found.findings.damage.iter();
+        let derived = damage.any(|damage| folders.iter().any(|folder| damage.file.starts_with(folder)));
+        let stays = |at: PhysicalOffset| self.end.is_none_or(|end| at <= end);
+        let whole = self.found.checkpoints.iter().rev().filter(|found| found.whole);
+        let mut left = whole.map(|found| found.position);
+        left.find(|position| stays(position.physical))
+            .filter(|_| !derived)
+    }
+
+    /// What is damaged, in words.
+    fn places(&self) -> Result<Loss, RepairError> {
+        let mut loss = Loss::default();
+        let bases: Vec<PhysicalOffset> = self.found.log.segments.iter().map(|found| found.base).collect();
+        for damage in &self.damage {
+            if let Lost::Frames { count, .. } = damage.lost {
+                loss.frames += count;
+            }
+            loss.places.push(Place {
+                range: range::of(damage),
+                file: damage.file.clone(),
+                file_offset: damage.file_offset,
+                what: describe(self.io.as_ref(), self.dir, damage, &bases)?,
+            });
+        }
+        if let Some(end) = self.end {
+            let base = bases.iter().rev().find(|base| **base <= end).copied();
+            let base = base.unwrap_or(self.found.log.first.physical);
+            loss.places.push(Place {
+                range: Range { from: end, to: None },
+                file: log::file_of(self.dir, base),
+                file_offset: PAGE_BYTES + end.0.saturating_sub(base.0),
+                what: format!("the log ends at offset {end}, and everything behind is given up"),
+            });
+        }
+        Ok(loss)
+    }
+
+    /// Folds what will be left.
+    fn try_fold(&self, unsure_from: Option<PhysicalOffset>) -> Result<Trial, RepairError> {
+        let limit = [unsure_from, self.end].into_iter().flatten().min();
+        let limit = limit.unwrap_or(self.found.log.end.physical);
+        let (start, state) = self.state_before(limit)?;
+        let mut trial = Trial::new(start, state, unsure_from, self.end);
+        let folder = self.dir.join("checkpoint");
+        let ask = log::Ask {
+            reaches: Checkpoints::newest_named(self.io.as_ref(), &folder)?.unwrap_or_default(),
+            given_up: self.given_up,
+        };
+        let log = log::survey(
+            self.io.as_ref(),
+            self.dir,
+            &ask,
+            &mut Findings::default(),
+            &mut |seen, _| {
+                trial.see(seen);
+            },
+        )?;
+        let restore = || format!("{RESTORE}, or give up more: {}", self.give_up_the_end(limit));
+        if let Some(problem) = &trial.problem {
+            return Err(RepairError::refused(problem.clone(), restore()));
+        }
+        if let Some(end) = self.end
+            && !trial.meets_end
+            && log.end.physical != end
+        {
+            return Err(RepairError::refused(
+                format!("no frame begins at offset {end}"),
+                RESTORE,
+            ));
+        }
+        let first = self.found.log.first.physical;
+        if self.end.is_none() && trial.bounds_before().is_some_and(|start| start < first) {
+            let what = "retention has taken files of which state does not know before what is lost";
+            return Err(RepairError::refused(what, restore()));
+        }
+        Ok(trial)
+    }
+
+    fn give_up_the_end(&self, from: PhysicalOffset) -> String {
+        let frame = self
+            .damage
+            .iter()
+            .find(|damage| damage.from >= from)
+            .map(|damage| match damage.lost {
+                Lost::Command { frame, .. } => frame,
+                _ => damage.from,
+            });
+        let end = Range {
+            from: frame.unwrap_or(from),
+            to: None,
+        };
+        let mut ranges = needed(&self.damage);
+        ranges.retain(|range| range.to.is_some_and(|to| to <= end.from));
+        ranges.push(end);
+        format!("{} --wider", range::command(self.dir, &ranges))
+    }
+
+    /// The newest whole checkpoint up to `limit`, or the empty state where the log begins at its first frame.
+    fn state_before(&self, limit: PhysicalOffset) -> Result<(LogPosition, State), RepairError> {
+        let before = self.found.checkpoints.iter().rev();
+        for found in before.filter(|found| found.whole && found.position.physical <= limit) {
+            if let Some(state) = self.load(found.position)? {
+                return Ok((found.position, state));
+            }
+        }
+        if self.found.log.first.index == LogIndex(0) {
+            return Ok((LogPosition::default(), State::new()));
+        }
+        Err(RepairError::refused(
+            format!("no whole checkpoint stands before offset {limit}"),
+            RESTORE,
+        ))
+    }
+
+    fn load(&self, at: LogPosition) -> Result<Option<State>, RepairError> {
+        let loaded = checkpoint::load(self.io, &self.dir.join("checkpoint"), at.physical)?;
+        Ok(Known::of(&loaded).ok().map(|known| known.state))
+    }
+
+    /// The files of the index that hold what stands behind `from`: it will not be the same, and a start takes them for what it would
+    /// write. A start that then lacks items makes all of the index again, which it cannot over what a checkpoint alone counts in.
+    fn index_gone(&self, from: PhysicalOffset, sure: &[LogDamage]) -> Result<Vec<PathBuf>, RepairError> {
+        let left = self.found.checkpoints.iter().rev();
+        let mut left = left.filter(|found| found.whole && found.position.physical <= from);
+        let folder = self.dir.join("checkpoint");
+        let known = left
+            .next()
+            .map(|found| checkpoint::load(self.io, &folder, found.position.physical));
+        let known = known.transpose()?.and_then(|loaded| Known::of(&loaded).ok());
+        let run = known.map_or(0, |known| known.index.run);
+        let gone = sorted_files_from(self.io, &self.dir.join("index"), run)?;
+        let is_loss = |damage: &LogDamage| !matches!(damage.lost, Lost::Page { .. });
+        let repaired = &self.found.log.repaired;
+        if !gone.is_empty() && (sure.iter().any(is_loss) || repaired.iter().any(|done| !done.state_is_known))
+        {
+            let what = "the index would have to be made again, which cannot be done over what was lost before a checkpoint";
+            return Err(RepairError::refused(what, RESTORE));
+        }
+        Ok(gone)
+    }
+
+    /// Messages that are still whole where nothing else tells what there was.
+    fn add_surviving(&self, damage: &[LogDamage], loss: &mut Loss) -> Result<(), RepairError> {
+        for damage in damage {
+            if let (Lost::Frames { .. }, Some(to)) = (damage.lost, damage.to) {
+                let base = Segments::of(self.found).holding(damage.from);
+                let path = log::file_of(self.dir, base);
+                let range = (damage.from, to);
+                let all = log::surviving_commands(self.io.as_ref(), &path, base, range, &mut |command| {
+                    loss.add_command(command);
+                })?;
+                loss.messages_are_all &= all;
+            } else if !matches!(damage.lost, Lost::Page { .. }) {
+                loss.messages_are_all = false;
+            }
+        }
+        if self.end.is_some() {
+            loss.messages_are_all = false;
+        }
+        Ok(())
+    }
+}

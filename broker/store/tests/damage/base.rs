@@ -1,0 +1,139 @@
+//! A store that has been through everything: messages in flight, done and given up, retention with carried messages, several
+//! segments, sorted index files, and checkpoints that share packs.
+
+use crate::workload::{Driver, Opened, open_with};
+use sluice_core::command::{DeadLetter, Deliver, Standing, Take};
+use sluice_core::ids::{GroupId, GroupQueueId, QueueId, QueueOffset, TopicId, TopicQueue};
+use sluice_core::state::Done;
+use sluice_store::StoreError;
+use sluice_store::io::{FaultyIo, LogIo};
+use sluice_store::retention::Settings;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+pub const DIR: &str = "/data/broker-a";
+/// Kinds of files, and how many of a hundred damages go to each.
+pub const KINDS: [(&str, u64); 8] = [
+    ("seg", 40),
+    ("cq", 15),
+    ("idx", 12),
+    ("run", 6),
+    ("root", 9),
+    ("pack", 9),
+    ("sparse", 4),
+    ("meta", 5),
+];
+const SEGMENT_BYTES: u64 = 256 << 10;
+const DAY_MS: u64 = 24 * 3_600_000;
+
+/// Opens a store over a copy; its wall clock stands still.
+pub fn open_copy(io: &FaultyIo) -> Result<Opened, StoreError> {
+    open_with(Arc::new(io.clone()), Path::new(DIR), 40_000, SEGMENT_BYTES, 1_000)
+}
+
+/// The closed store.
+pub fn whole_store(seed: u64) -> FaultyIo {
+    let io = FaultyIo::new(seed);
+    let mut driver = Driver::new(open_copy(&io).unwrap(), seed);
+    driver.make().unwrap();
+    for queue in 0..3 {
+        hold_and_bury(&mut driver, queue);
+    }
+    let settings = Settings {
+        keep_ms: Some(DAY_MS),
+        keep_bytes: Some(500_000),
+        ..Settings::default()
+    };
+    let mut trimmed = 0;
+    for round in 0..330 {
+        driver.round(2600).unwrap();
+        if [100, 200].contains(&round) {
+            trimmed += u64::from(driver.retain(&settings).unwrap().start.is_some());
+            let start = driver.opened.store.tables().bounds().start;
+            driver
+                .send_until(400, |driver| driver.opened.store.log().start() == start)
+                .unwrap();
+        }
+    }
+    let store = &driver.opened.store;
+    assert!(
+        trimmed > 0 && store.tables().carried_len() > 0,
+        "retention has carried"
+    );
+    assert!(store.log().segments() > 2, "{} segments", store.log().segments());
+    assert!(store.tables().topic("%DLQ%plain").is_some(), "dead letters");
+    store.close().unwrap();
+    for (kind, _) in KINDS {
+        assert!(!files(&io, kind).is_empty(), "a file of kind {kind}");
+    }
+    io
+}
+
+/// Sends four messages; one stays with its client for long, one goes to the dead-letter topic.
+fn hold_and_bury(driver: &mut Driver, queue: u32) {
+    let id = GroupQueueId {
+        group: GroupId(0),
+        at: TopicQueue {
+            topic: TopicId(0),
+            queue: QueueId(queue),
+        },
+    };
+    for _ in 0..4 {
+        driver.send_one(id.at, 2000).unwrap();
+    }
+    let take = |offset| Take {
+        offset: QueueOffset(offset),
+        group_hash: 0,
+    };
+    let deliver = Deliver {
+        id,
+        client: "holder".to_owned(),
+        attempt_id: 0,
+        auto_renew: false,
+        resume: false,
+        standing: Standing::default(),
+        invisible_ms: 365 * DAY_MS,
+        taken: vec![take(0), take(1)],
+        skipped: Vec::new(),
+    };
+    let ask = |command| driver.ask([command].into_iter().collect()).unwrap();
+    let Ok(Done::Delivered(delivered)) = &ask(deliver.encode(driver.now()))[0] else {
+        panic!("a delivery");
+    };
+    let mut entry = Vec::new();
+    let queues = driver.opened.store.queues();
+    queues.read(id.at, QueueOffset(0), 1, &mut entry).unwrap();
+    let dead = DeadLetter {
+        id,
+        offset: QueueOffset(0),
+        delivery: Some(delivered.delivery),
+        entry: entry[0],
+    };
+    assert!(matches!(
+        ask(dead.encode(driver.now()))[0],
+        Ok(Done::DeadLettered { .. })
+    ));
+}
+
+/// The files of a kind, in the order of their paths.
+pub fn files(io: &FaultyIo, kind: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    collect(io, Path::new(DIR), kind, &mut found);
+    found
+}
+
+fn collect(io: &FaultyIo, folder: &Path, kind: &str, found: &mut Vec<PathBuf>) {
+    for name in io.list(folder).unwrap() {
+        let path = folder.join(&name);
+        let text = name.to_str().unwrap();
+        match text.split_once('.') {
+            None => collect(io, &path, kind, found),
+            Some(("meta", _)) if kind == "meta" => found.push(path),
+            // Nobody reads what the next segment is made of.
+            Some((stem, suffix)) if suffix == kind && !["spare", "recycled"].contains(&stem) => {
+                found.push(path)
+            }
+            Some(_) => {}
+        }
+    }
+}

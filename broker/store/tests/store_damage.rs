@@ -1,0 +1,224 @@
+//! Damage to any file of a store: bits that flip, files that are cut or gone, pages that are zeros, or another's. Each damaged
+//! copy is started and used, and then it is known where that was found: at the start, on a read, or nowhere, because
+//! everything is as in the sound store. Nothing wrong is ever served, nothing is missing without a word, and nothing panics or
+//! hangs.
+//!
+//! `SLUICE_SEED` is the first seed, `SLUICE_DAMAGES` how many; 100,000 with `SLUICE_LONG`.
+#![cfg(test)]
+
+mod damage;
+mod workload;
+
+use damage::{DIR, Difference, Harm, KINDS, Picture, Told, files, open_copy, whole_store};
+use sluice_store::io::FaultyIo;
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::Duration;
+use workload::Dice;
+
+const DAMAGES: u64 = 2_000;
+const DAMAGES_LONG: u64 = 100_000;
+const THREADS: usize = 2;
+/// Longer than any start, whatever else the machine does.
+const HANG: Duration = Duration::from_secs(300);
+
+/// Where damage was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Class {
+    /// The start refused, and named what is wrong.
+    Refused,
+    /// The start said so, and made it good.
+    Mended,
+    /// Reads were answered with errors.
+    OnRead,
+    /// Everything is as it was, and nothing was said.
+    Harmless,
+}
+
+const CLASSES: [Class; 4] = [Class::Refused, Class::Mended, Class::OnRead, Class::Harmless];
+
+struct Sound {
+    io: FaultyIo,
+    files: BTreeMap<&'static str, Vec<PathBuf>>,
+    picture: Picture,
+}
+
+fn sound(seed: u64) -> Sound {
+    let io = whole_store(seed);
+    let copy = io.crash_keeping_all();
+    let opened = open_copy(&copy).unwrap();
+    let picture = Picture::whole(&opened.store);
+    // The same once more, or no copy could be compared with it.
+    let again = Picture::again(&opened.store, &picture, 0, 1);
+    assert_eq!(again.difference(&picture), Difference::None);
+    opened.store.close().unwrap();
+    let of_kind = |(kind, _): &(&'static str, u64)| (*kind, files(&io, kind));
+    Sound {
+        files: KINDS.iter().map(of_kind).collect(),
+        io,
+        picture,
+    }
+}
+
+fn number(name: &str, otherwise: u64) -> u64 {
+    std::env::var(name).map_or(otherwise, |text| text.parse().unwrap())
+}
+
+/// Starts a damaged copy and uses it. Panics where something is wrong.
+fn try_one(sound: &Sound, seed: u64) -> (&'static str, Class) {
+    let io = sound.io.crash_keeping_all();
+    let kind = damage::pick(&mut Dice(seed), &KINDS);
+    let harm = Harm::done(&io, seed, kind, &sound.files[kind]);
+    let (class, told) = classify(sound, &io, &harm);
+    // A second start makes good what is derived from the log: damage to anything else was told.
+    if class == Class::OnRead && !["seg", "meta"].contains(&kind) {
+        let (after, _) = classify(sound, &io, &harm);
+        assert_ne!(
+            after,
+            Class::OnRead,
+            "{harm}: a second start does not mend {told:?}"
+        );
+    }
+    (kind, class)
+}
+
+fn classify(sound: &Sound, io: &FaultyIo, harm: &Harm) -> (Class, Vec<String>) {
+    let (opened, mut told) = Told::during(|| open_copy(io));
+    let opened = match opened {
+        Ok(opened) => opened,
+        Err(error) => {
+            let words = error.to_string();
+            assert!(words.contains(DIR), "{harm}: no file is named in '{words}'");
+            if harm.kind == "seg" {
+                // How far it reaches, how many frames and messages that are, and what to do.
+                for part in [
+                    "damaged at file offset",
+                    "from offset",
+                    "index",
+                    "messages",
+                    "sluicectl log repair",
+                ] {
+                    assert!(words.contains(part), "{harm}: no '{part}' in '{words}'");
+                }
+            }
+            return (Class::Refused, vec![words]);
+        }
+    };
+    // The index is the slowest to look at: where it is not damaged itself, a part of it does.
+    let nth = if ["idx", "run"].contains(&harm.kind) {
+        4
+    } else {
+        16
+    };
+    let picture = Picture::again(&opened.store, &sound.picture, harm.seed as usize, nth);
+    let class = match picture.difference(&sound.picture) {
+        Difference::Wrong(what) => panic!("{harm}: {what} is wrong, and nobody says so; told: {told:?}"),
+        Difference::Told(errors) => {
+            for error in &errors {
+                assert!(error.contains(DIR), "{harm}: no file is named in '{error}'");
+            }
+            told = errors;
+            Class::OnRead
+        }
+        Difference::None if told.is_empty() => Class::Harmless,
+        Difference::None => Class::Mended,
+    };
+    let closed = opened.store.close();
+    assert!(closed.is_ok(), "{harm}: {closed:?}");
+    assert!(
+        !opened.failed.load(Ordering::SeqCst),
+        "{harm}: the process would have ended"
+    );
+    (class, told)
+}
+
+/// Runs the seeds `first..first + count` on a few threads; answers how many of each kind and class there were.
+fn try_all(sound: &Arc<Sound>, first: u64, count: u64) -> BTreeMap<(&'static str, Class), u64> {
+    let next = Arc::new(AtomicU64::new(first));
+    let (answer, answers) = channel();
+    for _ in 0..THREADS {
+        let (sound, next, answer) = (Arc::clone(sound), Arc::clone(&next), answer.clone());
+        std::thread::spawn(move || {
+            loop {
+                let seed = next.fetch_add(1, Ordering::Relaxed);
+                if seed >= first + count {
+                    return;
+                }
+                let tried = catch_unwind(AssertUnwindSafe(|| try_one(&sound, seed)));
+                if answer.send((seed, tried.ok())).is_err() {
+                    return;
+                }
+            }
+        });
+    }
+    drop(answer);
+    let (mut counts, mut failed) = (BTreeMap::new(), Vec::new());
+    for _ in 0..count {
+        match answers.recv_timeout(HANG) {
+            Ok((_, Some(class))) => *counts.entry(class).or_default() += 1,
+            Ok((seed, None)) => failed.push(seed),
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+                panic!("a damaged copy hangs: one of the seeds up to {next:?}")
+            }
+        }
+    }
+    assert!(
+        failed.is_empty(),
+        "{} of {count}, with SLUICE_DAMAGES=1 and SLUICE_SEED one of {failed:?}",
+        failed.len()
+    );
+    counts
+}
+
+fn print(counts: &BTreeMap<(&'static str, Class), u64>) {
+    println!("| file | refused | mended | on read | harmless |\n|---|---|---|---|---|");
+    for (kind, _) in KINDS {
+        let of = CLASSES.map(|class| counts.get(&(kind, class)).copied().unwrap_or(0).to_string());
+        println!("| {kind} | {} |", of.join(" | "));
+    }
+}
+
+#[test]
+fn damage_to_any_file_is_found_or_harmless_and_never_served() {
+    let long = std::env::var_os("SLUICE_LONG").is_some();
+    let count = number("SLUICE_DAMAGES", if long { DAMAGES_LONG } else { DAMAGES });
+    let first = number("SLUICE_SEED", 1);
+    let sound = Arc::new(sound(5));
+    let (messages, looked_for) = sound.picture.counts();
+    println!(
+        "{messages} messages, {looked_for} ids and keys; seeds {first}..{}",
+        first + count
+    );
+    let counts = try_all(&sound, first, count);
+    print(&counts);
+    assert_eq!(counts.values().sum::<u64>(), count);
+    if count < DAMAGES {
+        return;
+    }
+    let some = |kind, class| counts.contains_key(&(kind, class));
+    // Where each class must occur, and where it must not.
+    for (kind, class, expected) in [
+        ("seg", Class::Refused, true),
+        ("seg", Class::OnRead, true),
+        ("seg", Class::Harmless, true),
+        ("cq", Class::Mended, true),
+        ("cq", Class::OnRead, true),
+        ("idx", Class::Mended, true),
+        ("idx", Class::OnRead, true),
+        ("run", Class::Mended, true),
+        ("root", Class::Mended, true),
+        ("pack", Class::Mended, true),
+        ("meta", Class::Harmless, true),
+        ("cq", Class::Refused, false),
+        ("sparse", Class::Refused, false),
+        ("root", Class::OnRead, false),
+        ("pack", Class::OnRead, false),
+        ("meta", Class::OnRead, false),
+    ] {
+        assert_eq!(some(kind, class), expected, "{kind}: {class:?}");
+    }
+}

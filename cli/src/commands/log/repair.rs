@@ -1,0 +1,61 @@
+//! `sluicectl log repair`: going on without what is damaged.
+
+use crate::args::RepairLog;
+use crate::failure::{Failure, Kind};
+use crate::output::Printer;
+use crate::views::repair::Repair;
+use sluice_store::io::{LogIo, RealIo};
+use sluice_store::repair::{RepairError, plan};
+use std::io::{ErrorKind, IsTerminal as _, Write as _};
+use std::path::Path;
+use std::sync::Arc;
+
+/// Shows what is lost, and does it where that is agreed to.
+pub(super) fn run(args: &RepairLog, folder: &Path, printer: &Printer) -> Result<(), Failure> {
+    let io: Arc<dyn LogIo> = Arc::new(RealIo::new());
+    let _lock = io.lock(folder).map_err(|error| match error.kind() {
+        ErrorKind::WouldBlock => Failure::new(Kind::Refused, "a broker runs over it")
+            .about(folder.display().to_string())
+            .hint("stop the broker: only a log that nobody writes can be repaired"),
+        _ => super::unreadable(folder, &error),
+    })?;
+    let failed = |error| failure(folder, error);
+    let plan = plan(&io, folder, &args.accept_loss, args.wider).map_err(failed)?;
+    let mut report = Repair::new(folder, &plan);
+    if plan.is_done || args.dry_run {
+        return printer.show(&report);
+    }
+    if !args.yes {
+        printer.show(&report)?;
+        if !agrees(printer) {
+            return Err(Failure::new(Kind::Refused, "nothing was changed")
+                .about(folder.display().to_string())
+                .hint("the same command with --yes repairs the log, and what is shown is lost"));
+        }
+    }
+    let done = plan.run(&io).map_err(failed)?;
+    report.is_done(folder, &done);
+    printer.show(&report)
+}
+
+/// Asks whoever sits there; nobody there does not agree.
+fn agrees(printer: &Printer) -> bool {
+    if printer.format().is_for_programs() || !std::io::stdin().is_terminal() {
+        return false;
+    }
+    let _ = write!(
+        std::io::stderr(),
+        "This is lost for good. Type yes to repair the log: "
+    );
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer).is_ok() && answer.trim() == "yes"
+}
+
+fn failure(folder: &Path, error: RepairError) -> Failure {
+    let failure = match error {
+        RepairError::Refused { what, hint } => Failure::new(Kind::Refused, what).hint(hint),
+        error => Failure::new(Kind::Failed, error.to_string())
+            .hint("run it as the user to whom the broker's files belong, with room for one more copy of a segment; then the same command again"),
+    };
+    failure.about(folder.display().to_string())
+}

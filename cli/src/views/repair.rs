@@ -1,0 +1,225 @@
+//! What a repair of the log costs.
+
+use super::log::within;
+use crate::output::{Align, Show, Table};
+use crate::units::{count, rfc3339};
+use serde::Serialize;
+use sluice_store::repair::{Done, LostMessages, Plan};
+use std::path::Path;
+
+/// A repair: what is lost, and whether it is done.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub struct Repair {
+    folder: String,
+    /// Whether the log is repaired now.
+    repaired: bool,
+    /// Whether it was before.
+    was_repaired: bool,
+    lost: Vec<Place>,
+    lost_frames: u64,
+    lost_messages: Vec<Messages>,
+    /// Whether these are all of them, or only those that are known.
+    lost_messages_are_all: bool,
+    /// Deliveries, acknowledgements and the like that follow and are given up.
+    commands_given_up: u64,
+    /// Since when.
+    given_up_since: Option<String>,
+    /// Groups that get messages again.
+    groups_again: Vec<String>,
+    saved: Vec<String>,
+}
+
+#[derive(Debug, PartialEq, Eq, Serialize)]
+struct Place {
+    range: String,
+    file: String,
+    offset: u64,
+    what: String,
+}
+
+#[derive(Debug, PartialEq, Eq, Serialize)]
+struct Messages {
+    topic: String,
+    queue: Option<u32>,
+    messages: u64,
+    first_offset: Option<u64>,
+    last_offset: Option<u64>,
+    waiting_groups: Vec<String>,
+}
+
+impl From<&LostMessages> for Messages {
+    fn from(lost: &LostMessages) -> Self {
+        Self {
+            topic: lost.topic.clone(),
+            queue: lost.queue,
+            messages: lost.messages,
+            first_offset: lost.offsets.map(|(first, _)| first),
+            last_offset: lost.offsets.map(|(_, last)| last),
+            waiting_groups: lost.groups.clone(),
+        }
+    }
+}
+
+impl Repair {
+    /// One that may be done.
+    pub fn new(folder: &Path, plan: &Plan) -> Self {
+        let loss = &plan.loss;
+        let place = |place: &sluice_store::repair::Place| Place {
+            range: place.range.to_string(),
+            file: within(folder, &place.file),
+            offset: place.file_offset,
+            what: place.what.clone(),
+        };
+        Self {
+            folder: folder.display().to_string(),
+            repaired: plan.is_done,
+            was_repaired: plan.is_done,
+            lost: loss.places.iter().map(place).collect(),
+            lost_frames: loss.frames,
+            lost_messages: loss.messages.iter().map(Messages::from).collect(),
+            lost_messages_are_all: loss.messages_are_all,
+            commands_given_up: loss.void_commands,
+            given_up_since: loss.since.map(rfc3339),
+            groups_again: loss.groups_again.clone(),
+            saved: Vec::new(),
+        }
+    }
+
+    /// Takes note that it is done.
+    pub fn is_done(&mut self, folder: &Path, done: &Done) {
+        self.repaired = true;
+        self.saved = done.saved.iter().map(|path| within(folder, path)).collect();
+    }
+
+    fn messages(&self) -> String {
+        let columns = [
+            ("TOPIC", Align::Left),
+            ("QUEUE", Align::Right),
+            ("LOST MESSAGES", Align::Right),
+            ("OFFSETS", Align::Right),
+            ("WAITED FOR", Align::Left),
+        ];
+        let mut table = Table::new("no message is known to be lost", &columns);
+        for lost in &self.lost_messages {
+            let offsets = lost.first_offset.zip(lost.last_offset);
+            table.row([
+                lost.topic.clone(),
+                lost.queue
+                    .map_or_else(|| "?".to_owned(), |queue| queue.to_string()),
+                count(lost.messages),
+                offsets.map_or_else(|| "?".to_owned(), |(first, last)| format!("{first}-{last}")),
+                lost.waiting_groups.join(", "),
+            ]);
+        }
+        table.render()
+    }
+}
+
+impl Show for Repair {
+    fn text(&self, _wide: bool) -> String {
+        if self.was_repaired {
+            return "it was repaired before: nothing is damaged there any more".to_owned();
+        }
+        let mut lost = Table::new(
+            "nothing is lost",
+            &[
+                ("GIVEN UP", Align::Left),
+                ("FILE", Align::Left),
+                ("AT BYTE", Align::Right),
+                ("WHAT", Align::Left),
+            ],
+        );
+        for place in &self.lost {
+            let row = [&place.range, &place.file, &place.offset.to_string(), &place.what];
+            lost.row(row.map(Clone::clone));
+        }
+        let mut parts = vec![lost.render(), self.messages()];
+        if !self.lost_messages_are_all {
+            parts.push("more may be lost: nobody can tell what stood where nothing can be read".to_owned());
+        }
+        if self.commands_given_up > 0 {
+            parts.push(format!(
+                "{} deliveries and acknowledgements since {} are given up: {} get messages again",
+                count(self.commands_given_up),
+                self.given_up_since.clone().unwrap_or_default(),
+                self.groups_again.join(", ")
+            ));
+        }
+        if self.repaired {
+            parts.push(format!(
+                "repaired: start the broker. What was replaced is saved in {}",
+                if self.saved.is_empty() {
+                    "no file".to_owned()
+                } else {
+                    self.saved.join(", ")
+                }
+            ));
+        }
+        parts.join("\n\n")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn repair() -> Repair {
+        Repair {
+            folder: "broker-a".to_owned(),
+            repaired: false,
+            was_repaired: false,
+            lost: vec![Place {
+                range: "4096..5120".to_owned(),
+                file: "log/0.seg".to_owned(),
+                offset: 8192,
+                what: "2 frames".to_owned(),
+            }],
+            lost_frames: 2,
+            lost_messages: vec![Messages {
+                topic: "orders".to_owned(),
+                queue: Some(3),
+                messages: 2,
+                first_offset: Some(7),
+                last_offset: Some(9),
+                waiting_groups: vec!["readers".to_owned()],
+            }],
+            lost_messages_are_all: true,
+            commands_given_up: 0,
+            given_up_since: None,
+            groups_again: vec![],
+            saved: vec![],
+        }
+    }
+
+    #[test]
+    fn what_is_lost_is_told_by_place_topic_and_group() {
+        assert_eq!(
+            repair().text(false),
+            "GIVEN UP     FILE        AT BYTE   WHAT\n\
+             4096..5120   log/0.seg      8192   2 frames\n\n\
+             TOPIC    QUEUE   LOST MESSAGES   OFFSETS   WAITED FOR\n\
+             orders       3               2       7-9   readers"
+        );
+    }
+
+    #[test]
+    fn what_is_not_known_and_what_is_done_again_is_told_too() {
+        let behind = Repair {
+            repaired: true,
+            lost_messages_are_all: false,
+            commands_given_up: 12,
+            given_up_since: Some("2026-11-27T00:00:00Z".to_owned()),
+            groups_again: vec!["readers".to_owned(), "writers".to_owned()],
+            saved: vec!["log/0.bak".to_owned()],
+            ..repair()
+        };
+        let text = behind.text(false);
+        for part in [
+            "more may be lost",
+            "12 deliveries and acknowledgements since 2026-11-27T00:00:00Z are given up: readers, writers get messages again",
+            "start the broker. What was replaced is saved in log/0.bak",
+        ] {
+            assert!(text.contains(part), "{text}");
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! Errors of the disk at any call of the broker's writing threads: one that cannot be trusted any more ends the process, one
+//! that is full refuses and goes on, and neither loses what was acknowledged or keeps what was refused.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use sluice_tests::process::Setup;
+use sluice_tests::script::{Base, Script};
+use sluice_tests::seed::{self, Chance};
+use sluice_tests::strace::{Injected, Strace};
+
+use crate::block_on;
+use crate::points::{self, Point, Sample};
+
+/// For each kind of error.
+const TIME: Duration = Duration::from_secs(15);
+/// What the process ends with when its store has failed.
+const STORE_FAILED: i32 = 3;
+/// Sends that may share the group that is refused, or come while the disk counts as full.
+const REFUSED_MAX: u64 = 12;
+
+/// What must come of an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Comes {
+    /// The process ends with [`STORE_FAILED`].
+    Ends,
+    /// It goes on, and sends may be refused.
+    GoesOn,
+    /// The run was over before.
+    TooLate,
+}
+
+/// A failed sync is never to be trusted again, whatever its reason; elsewhere a full disk has done nothing. What a name that
+/// cannot be taken away comes to hangs on what it is the name of: the next start, or the next checkpoint, tries again.
+fn must_come(call: &str, error: &str) -> &'static [Comes] {
+    match (call, error) {
+        ("fdatasync" | "fsync" | "syncfs", _) => &[Comes::Ends],
+        ("unlink" | "rmdir", "EIO") => &[Comes::Ends, Comes::GoesOn],
+        (_, "EIO") => &[Comes::Ends],
+        _ => &[Comes::GoesOn],
+    }
+}
+
+/// One run with an error at a point.
+fn run_with(base: &Base, point: &Point, error: &'static str, seed: u64) -> Comes {
+    let what = format!("SLUICE_SEED={seed}, {error} at {point:?}");
+    let script = Script::new(seed);
+    let mut broker = base.start(Setup::new()).unwrap();
+    let thread = points::numbers(&broker, &[&point.thread]);
+    let strace = Strace::inject(&thread, &point.injected(Injected::Error(error))).unwrap();
+    block_on(script.run(&broker.endpoint())).unwrap();
+    if broker.runs().unwrap() {
+        broker.signal_term().unwrap();
+    }
+    let status = broker.wait_for_end().unwrap();
+    let injected = strace.detach().unwrap().injected;
+    let came = match (status.code(), injected) {
+        (Some(0), 0) => Comes::TooLate,
+        (Some(0), _) => Comes::GoesOn,
+        (Some(STORE_FAILED), 1..) => Comes::Ends,
+        _ => panic!("{what}: {status}"),
+    };
+    let count = script.verdict().count;
+    if came == Comes::GoesOn {
+        assert_eq!(count.unknown_sends, 0, "{what}: {count:?}");
+        assert!(count.refused_sends <= REFUSED_MAX, "{what}: {count:?}");
+    }
+    broker
+        .restart()
+        .unwrap_or_else(|error| panic!("{what}: {error:#}"));
+    let verdict =
+        block_on(script.audit(&mut broker, base)).unwrap_or_else(|error| panic!("{what}: {error:#}"));
+    assert!(verdict.is_clean(), "{what}: {verdict}");
+    came
+}
+
+#[test]
+fn an_error_at_any_call_ends_the_process_or_is_refused_and_loses_nothing() {
+    let seed = seed::from_environment().unwrap();
+    let mut chance = Chance::new(seed);
+    let base = block_on(Base::make()).unwrap();
+    let points = points::all(&points::of_a_run(&base, seed));
+    let mut wrong = Vec::new();
+    for error in ["EIO", "ENOSPC"] {
+        let mut came = BTreeMap::<_, u32>::new();
+        for point in Sample::of(points.clone(), TIME, &mut chance) {
+            let comes = run_with(&base, &point, error, chance.number());
+            if comes != Comes::TooLate && !must_come(point.call, error).contains(&comes) {
+                wrong.push(format!("{error} at {point:?}: {comes:?}"));
+            }
+            *came.entry((comes, point.thread, point.call)).or_default() += 1;
+        }
+        println!("SLUICE_SEED={seed}: {error}: {came:?}");
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}

@@ -1,0 +1,119 @@
+//! Killed at each call that changes a file or makes it durable, the broker starts again with everything acknowledged.
+
+use std::collections::BTreeMap;
+use std::os::unix::process::ExitStatusExt as _;
+use std::time::Duration;
+
+use sluice_tests::process::{Broker, Setup};
+use sluice_tests::script::{Base, Script};
+use sluice_tests::seed::{self, Chance};
+use sluice_tests::strace::{Injected, Strace, from_the_start};
+
+use crate::block_on;
+use crate::points::{self, Point, Sample};
+
+const RUN_TIME: Duration = Duration::from_secs(35);
+const START_TIME: Duration = Duration::from_secs(15);
+const SIGKILL: i32 = 9;
+
+/// Kills a run at a point; the killed broker, unless the run was over before. Which group a call belongs to hangs on the
+/// disk's speed, so that the last calls of one run may not come in another.
+fn killed_at(base: &Base, script: &Script, point: &Point) -> Option<Broker> {
+    let mut broker = base.start(Setup::new()).unwrap();
+    let thread = points::numbers(&broker, &[&point.thread]);
+    let strace = Strace::inject(&thread, &point.injected(Injected::Kill)).unwrap();
+    block_on(script.run(&broker.endpoint())).unwrap();
+    if broker.runs().unwrap() {
+        broker.signal_term().unwrap();
+    }
+    let status = broker.wait_for_end().unwrap();
+    drop(strace);
+    if status.success() {
+        return None;
+    }
+    assert_eq!(status.signal(), Some(SIGKILL), "{point:?}: {status}");
+    Some(broker)
+}
+
+/// The broker starts, and everything is there.
+fn recovers(broker: &mut Broker, script: &Script, base: &Base, what: &str) {
+    broker
+        .restart()
+        .unwrap_or_else(|error| panic!("{what}: {error:#}"));
+    let verdict = block_on(script.audit(broker, base)).unwrap_or_else(|error| panic!("{what}: {error:#}"));
+    assert!(verdict.is_clean(), "{what}: {verdict}");
+}
+
+#[test]
+fn a_broker_killed_at_any_call_that_changes_a_file_has_everything_acknowledged_when_it_starts_again() {
+    let seed = seed::from_environment().unwrap();
+    let mut chance = Chance::new(seed);
+    let base = block_on(Base::make()).unwrap();
+    let counts = points::of_a_run(&base, seed);
+    println!("a run makes {counts:?}");
+    let mut sample = Sample::of(points::all(&counts), RUN_TIME, &mut chance);
+    let (mut killed, mut over) = (BTreeMap::<_, u32>::new(), 0);
+    for point in &mut sample {
+        let script = Script::new(chance.number());
+        let what = format!("SLUICE_SEED={seed}, killed at {point:?}");
+        match killed_at(&base, &script, &point) {
+            None => over += 1,
+            Some(mut broker) => {
+                recovers(&mut broker, &script, &base, &what);
+                *killed.entry((point.thread, point.call)).or_default() += 1;
+            }
+        }
+    }
+    let kills: u32 = killed.values().sum();
+    println!(
+        "{kills} kills of {} points, {over} came too late: {killed:?}",
+        sample.total()
+    );
+    assert!(kills > 4 * over, "{over} points were not reached");
+}
+
+#[test]
+fn a_broker_killed_at_any_call_of_its_start_or_stop_has_everything_acknowledged_when_it_starts_again() {
+    let seed = seed::from_environment().unwrap();
+    let mut chance = Chance::new(seed);
+    let base = block_on(Base::make()).unwrap();
+    let (mut script, mut broker) = left_by_a_kill(&base, &mut chance);
+    let counts = points::of_a_start(&mut broker);
+    println!("a start makes {counts:?}");
+    let mut sample = Sample::of(points::all(&counts), START_TIME, &mut chance);
+    let (mut kills, mut over) = (0, 0);
+    for point in &mut sample {
+        (script, broker) = left_by_a_kill(&base, &mut chance);
+        let calls = broker.data_dir().with_extension("calls");
+        let words = from_the_start(Some(&point.injected(Injected::Kill)), &calls);
+        broker.spawn_under(words).unwrap();
+        let ended = broker.ready_or_ended().unwrap();
+        let status = ended.unwrap_or_else(|| broker.stop().unwrap());
+        if status.success() {
+            over += 1;
+        } else {
+            assert_eq!(status.signal(), Some(SIGKILL), "{point:?}: {status}");
+            kills += 1;
+        }
+        let what = format!("SLUICE_SEED={seed}, killed while starting or stopping at {point:?}");
+        recovers(&mut broker, &script, &base, &what);
+    }
+    drop((script, broker));
+    println!("{kills} kills of {} points, {over} came too late", sample.total());
+    assert!(kills > 4 * over, "{over} points were not reached");
+}
+
+/// A run that is killed somewhere in its middle, with a torn group, perhaps, and a part of what retention gives up gone.
+fn left_by_a_kill(base: &Base, chance: &mut Chance) -> (Script, Broker) {
+    loop {
+        let script = Script::new(chance.number());
+        let point = Point {
+            thread: "log".to_owned(),
+            call: "pwritev",
+            nth: chance.between(20, 60) as u32,
+        };
+        if let Some(broker) = killed_at(base, &script, &point) {
+            return (script, broker);
+        }
+    }
+}

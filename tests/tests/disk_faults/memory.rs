@@ -1,0 +1,82 @@
+//! Memory that ends: a broker with enough of it bounds itself, and one that is killed for want of it has lost nothing.
+
+use std::os::unix::process::ExitStatusExt as _;
+use std::time::Duration;
+
+use sluice_tests::flood::Flood;
+use sluice_tests::memory_limit::MemoryLimit;
+use sluice_tests::process::{Broker, Setup};
+use sluice_tests::wait;
+
+use crate::is_long;
+
+/// Each of the three bounds on what clients make the broker hold.
+const BOUND: &str = "16MiB";
+/// What docs/reliability.md says that a broker with such bounds needs.
+const NEED: u64 = 256 << 20;
+/// Little more than what a broker has that hardly anybody talks to.
+const TOO_LITTLE: u64 = 32 << 20;
+/// Messages that it has acknowledged before memory gets short.
+const BEFORE: usize = 40;
+const AT_A_TIME: usize = 2000;
+const BODY_BYTES: usize = 32 << 10;
+const KILLED_WITHIN: Duration = Duration::from_secs(60);
+const CONSUMED_WITHIN: Duration = Duration::from_secs(60);
+const SIGKILL: i32 = 9;
+
+/// A broker that has so much memory.
+fn limited(limit: &MemoryLimit) -> Broker {
+    let setup = Setup::new()
+        .flag("--max-unanswered-sends", BOUND)
+        .flag("--max-unfinished-requests", BOUND)
+        .flag("--max-unread-answers", BOUND)
+        .init("topics:\n  - {name: orders, queues: 4}\n");
+    let mut broker = setup.start().unwrap();
+    broker.kill().unwrap();
+    broker.spawn_under(limit.words()).unwrap();
+    assert_eq!(broker.ready_or_ended().unwrap(), None);
+    broker
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_with_the_memory_it_needs_bounds_itself_under_any_load() {
+    let limit = MemoryLimit::of(NEED).unwrap();
+    let mut broker = limited(&limit);
+    let flood = Flood::begin(&broker.endpoint(), AT_A_TIME, BODY_BYTES).unwrap();
+    tokio::time::sleep(Duration::from_secs(if is_long() { 120 } else { 8 })).await;
+    let memory = crate::anonymous_mib(&broker);
+    let sends = flood.end().await.unwrap();
+    let (acknowledged, refused) = (sends.acknowledged.len(), sends.refused.len());
+    println!(
+        "{acknowledged} acknowledged, {refused} refused, {memory} MiB of {}",
+        NEED >> 20
+    );
+    assert!(acknowledged > 100 && refused > 0, "no load to speak of");
+    assert!(broker.runs().unwrap());
+    assert_eq!(limit.kills().unwrap(), 0);
+    sends.check(&broker.endpoint(), CONSUMED_WITHIN).await.unwrap();
+    assert_eq!(limit.kills().unwrap(), 0);
+    broker.kill().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_killed_for_want_of_memory_has_lost_nothing_acknowledged() {
+    let limit = MemoryLimit::of(TOO_LITTLE).unwrap();
+    let mut broker = limited(&limit);
+    let mut flood = Flood::begin(&broker.endpoint(), 1, BODY_BYTES).unwrap();
+    let works = || flood.acknowledged() >= BEFORE;
+    wait::until_true_async("it takes messages", KILLED_WITHIN, works)
+        .await
+        .unwrap();
+    flood.swell(AT_A_TIME);
+    let ended = || !broker.runs().unwrap();
+    wait::until_true_async("the broker is killed", KILLED_WITHIN, ended)
+        .await
+        .unwrap();
+    let sends = flood.end().await.unwrap();
+    assert_eq!(broker.wait_for_end().unwrap().signal(), Some(SIGKILL));
+    assert!(limit.kills().unwrap() > 0);
+    println!("{} acknowledged before it was killed", sends.acknowledged.len());
+    broker.restart().unwrap();
+    sends.check(&broker.endpoint(), CONSUMED_WITHIN).await.unwrap();
+}

@@ -1,0 +1,152 @@
+//! The calls of a scripted run at which something can be injected, and which of them are.
+
+use std::time::{Duration, Instant};
+
+use sluice_tests::process::{Broker, Setup};
+use sluice_tests::script::{Base, Script};
+use sluice_tests::seed::Chance;
+use sluice_tests::strace::{Counts, Strace, from_the_start, threads};
+use sluice_tests::strace::{Injected, Injection, Traced, When};
+
+use crate::{block_on, is_long};
+
+/// The threads that change files while the broker runs.
+pub const WRITERS: [&str; 3] = ["log", "log-prefill", "checkpoint"];
+
+/// A call of a thread.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Point {
+    /// The thread's name.
+    pub thread: String,
+    /// The system call.
+    pub call: &'static str,
+    /// Which one, from 1.
+    pub nth: u32,
+}
+
+impl Point {
+    /// This done to it.
+    pub fn injected(&self, what: Injected) -> Injection {
+        let (call, when) = (self.call, When::Nth(self.nth));
+        Injection { call, what, when }
+    }
+}
+
+/// The numbers of the broker's threads of these names.
+pub fn numbers(broker: &Broker, names: &[&str]) -> Vec<u32> {
+    let there = threads(broker.id().unwrap()).unwrap();
+    let named = there.iter().filter(|(name, _)| names.contains(&name.as_str()));
+    let numbers: Vec<_> = named.map(|(_, number)| *number).collect();
+    assert_eq!(numbers.len(), names.len(), "{names:?} among {there:?}");
+    numbers
+}
+
+/// What each writing thread does in a run from a start to a stop.
+pub fn of_a_run(base: &Base, seed: u64) -> Counts {
+    let mut broker = base.start(Setup::new()).unwrap();
+    let strace = Strace::count(&numbers(&broker, &WRITERS)).unwrap();
+    let script = Script::new(seed);
+    block_on(script.run(&broker.endpoint())).unwrap();
+    assert!(broker.stop().unwrap().success());
+    let counts = strace.detach().unwrap().counts;
+    let verdict = script.verdict();
+    assert_eq!(verdict.count.acknowledged_sends, verdict.count.sends, "{verdict}");
+    broker.restart().unwrap();
+    let verdict = block_on(script.audit(&mut broker, base)).unwrap();
+    assert!(verdict.is_clean(), "{verdict}");
+    counts
+}
+
+/// What each thread does in a start over what a kill in the middle of a run has left, and in the stop after it: `broker` is
+/// that, and is started.
+pub fn of_a_start(broker: &mut Broker) -> Counts {
+    let calls = broker.data_dir().with_extension("calls");
+    broker.spawn_under(from_the_start(None, &calls)).unwrap();
+    assert_eq!(broker.ready_or_ended().unwrap(), None);
+    assert!(broker.stop().unwrap().success());
+    Traced::read(&calls).unwrap().counts
+}
+
+/// All points, thread by thread and call by call.
+pub fn all(counts: &Counts) -> Vec<Point> {
+    let points = |((thread, call), count): (&(String, &'static str), &u32)| {
+        let (thread, call) = (thread.clone(), *call);
+        (1..=*count).map(move |nth| Point {
+            thread: thread.clone(),
+            call,
+            nth,
+        })
+    };
+    counts.iter().flat_map(points).collect()
+}
+
+/// The order in which points are tried: all in the long form; else by chance, the first of each thread and call among the
+/// first, until the time is over.
+pub struct Sample {
+    points: Vec<Point>,
+    until: Option<Instant>,
+    /// Of each thread and call one, whatever the time.
+    at_least: usize,
+    tried: usize,
+}
+
+impl Sample {
+    /// Of all these points.
+    pub fn of(mut points: Vec<Point>, time: Duration, chance: &mut Chance) -> Self {
+        if is_long() {
+            let at_least = points.len();
+            return Self {
+                points,
+                until: None,
+                at_least,
+                tried: 0,
+            };
+        }
+        for left in (1..points.len()).rev() {
+            points.swap(left, chance.below(left as u64 + 1) as usize);
+        }
+        let mut kinds = Vec::new();
+        // Stable: by chance as before within both.
+        points.sort_by_cached_key(|point| {
+            let kind = (point.thread.clone(), point.call);
+            let is_new = !kinds.contains(&kind);
+            kinds.push(kind);
+            !is_new
+        });
+        let at_least = points
+            .iter()
+            .fold(Vec::new(), |mut seen: Vec<(&str, &str)>, point| {
+                let kind = (point.thread.as_str(), point.call);
+                if !seen.contains(&kind) {
+                    seen.push(kind);
+                }
+                seen
+            });
+        let at_least = at_least.len();
+        Self {
+            points,
+            until: Some(Instant::now() + time),
+            at_least,
+            tried: 0,
+        }
+    }
+
+    /// How many there are in all.
+    pub fn total(&self) -> usize {
+        self.points.len()
+    }
+}
+
+impl Iterator for Sample {
+    type Item = Point;
+
+    fn next(&mut self) -> Option<Point> {
+        let is_late = self.until.is_some_and(|until| Instant::now() >= until);
+        if is_late && self.tried >= self.at_least {
+            return None;
+        }
+        let point = self.points.get(self.tried).cloned();
+        self.tried += 1;
+        point
+    }
+}

@@ -1,0 +1,234 @@
+//! Minutes of sends as fast as they go, while retention takes the log's start away: what memory and latency do over time.
+
+use std::fs;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+
+use super::Setup;
+use super::load;
+use super::plot::{Panel, Plot};
+use super::server::Server;
+use super::table::{Table, median};
+
+const KEPT: &str = "8GiB";
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// From then on memory is to stand still.
+const SETTLED_AFTER: f64 = 120.0;
+
+/// One look at the broker.
+#[derive(Clone, Copy, Debug)]
+struct Look {
+    seconds: f64,
+    memory_mib: f64,
+    /// Where the log begins.
+    start: f64,
+    checkpoints: f64,
+}
+
+/// One line of the load's timeline.
+#[derive(Clone, Copy, Debug)]
+struct Interval {
+    seconds: f64,
+    sends: f64,
+    p99_ms: f64,
+}
+
+/// Measures once, whatever the number of runs: the figures are courses over time.
+pub fn measure(setup: &Setup) -> Result<Table> {
+    let timeline = setup.dir.join("timeline.csv");
+    let server = Server::empty_broker(setup, &["--retention-bytes", KEPT])?;
+    let looks = watch(&server, || run_load(setup, &timeline.display().to_string()))?;
+    let text =
+        fs::read_to_string(&timeline).with_context(|| format!("cannot read {}", timeline.display()))?;
+    let intervals = intervals(&text)?;
+    if let Some(path) = &setup.plot {
+        let drawn = draw(&looks, &intervals).to_svg();
+        fs::write(path, drawn).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    table(setup, &looks, &intervals)
+}
+
+fn run_load(setup: &Setup, timeline: &str) -> Result<()> {
+    let seconds = format!("{}s", setup.soak_seconds);
+    let produce = [
+        "produce",
+        "--warmup",
+        "0s",
+        "--duration",
+        &seconds,
+        "--timeline",
+        timeline,
+    ];
+    load::run(setup, &produce).map(drop)
+}
+
+/// Looks at the broker while the work is done.
+fn watch(server: &Server, work: impl FnOnce() -> Result<()> + Send) -> Result<Vec<Look>> {
+    let (begun, done) = (Instant::now(), AtomicBool::new(false));
+    let looks = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        let looking = scope.spawn(|| -> Result<()> {
+            while !done.load(Ordering::Acquire) {
+                let seconds = begun.elapsed().as_secs_f64();
+                let look = look(server, seconds)?;
+                looks
+                    .lock()
+                    .map_err(|_| anyhow::anyhow!("a look panicked"))?
+                    .push(look);
+                std::thread::park_timeout(LOOK_EVERY);
+            }
+            Ok(())
+        });
+        let worked = work();
+        done.store(true, Ordering::Release);
+        looking.thread().unpark();
+        looking.join().ok().context("the looks panicked")??;
+        worked
+    })?;
+    looks.into_inner().map_err(|_| anyhow::anyhow!("a look panicked"))
+}
+
+fn look(server: &Server, seconds: f64) -> Result<Look> {
+    let [written, kept, checkpoints] = server.metrics([
+        "sluice_log_written_bytes",
+        "sluice_log_size_bytes",
+        "sluice_checkpoints_total",
+    ])?;
+    Ok(Look {
+        seconds,
+        memory_mib: server.anonymous_mib()?,
+        start: written - kept,
+        checkpoints,
+    })
+}
+
+fn intervals(text: &str) -> Result<Vec<Interval>> {
+    let lines = text.lines().skip(1);
+    let mut intervals = Vec::new();
+    for line in lines {
+        let fields: Option<Vec<f64>> = line.split(',').map(|field| field.parse().ok()).collect();
+        let fields = fields.filter(|fields| fields.len() == 5);
+        let fields = fields.with_context(|| format!("not a line of a timeline: {line:?}"))?;
+        intervals.push(Interval {
+            seconds: fields[0],
+            sends: fields[1],
+            p99_ms: fields[3] / 1000.0,
+        });
+    }
+    ensure!(
+        intervals.len() > 2,
+        "the timeline has only {} lines",
+        intervals.len()
+    );
+    Ok(intervals)
+}
+
+fn table(setup: &Setup, looks: &[Look], intervals: &[Interval]) -> Result<Table> {
+    let mut table = Table::new(format!(
+        "{} s of sends as fast as they go, 1 KiB, flush sync, {KEPT} kept",
+        setup.soak_seconds
+    ));
+    let last = looks.last().context("nobody looked")?;
+    let sends: f64 = intervals.iter().map(|interval| interval.sends).sum();
+    let whole = intervals.last().map_or(0.0, |interval| interval.seconds);
+    table.add("sends a second", sends / whole);
+    let trims = looks.windows(2).filter(|pair| pair[0].start < pair[1].start);
+    table.add("times that the log began later", trims.count() as f64);
+    table.add("checkpoints", last.checkpoints);
+    let settled: Vec<_> = looks
+        .iter()
+        .filter(|look| look.seconds >= SETTLED_AFTER)
+        .collect();
+    ensure!(
+        settled.len() > 2,
+        "the run is too short to tell how memory stands"
+    );
+    let course = settled.iter().map(|look| (look.seconds / 60.0, look.memory_mib));
+    table.add("anonymous memory after minute 2: MiB a minute", slope(course));
+    let most = looks.iter().map(|look| look.memory_mib).fold(0.0, f64::max);
+    table.add("anonymous memory at most: MiB", most);
+    let mut p99: Vec<f64> = intervals.iter().map(|interval| interval.p99_ms).collect();
+    p99.sort_by(f64::total_cmp);
+    let middle = median(&p99);
+    table.add("p99 of 5 s, median: ms", middle);
+    let high = p99[p99.len() * 95 / 100];
+    table.add("p99 of 5 s, 19 of 20 are below: ms", high);
+    table.add("p99 of 5 s, 19 of 20 are below: times the median", high / middle);
+    table.add("p99 of 5 s, highest: ms", p99[p99.len() - 1]);
+    Ok(table)
+}
+
+/// The slope of the straight line that is nearest to the points, by least squares.
+fn slope(points: impl Iterator<Item = (f64, f64)> + Clone) -> f64 {
+    let n = points.clone().count() as f64;
+    let (sum_x, sum_y) = points
+        .clone()
+        .fold((0.0, 0.0), |(sx, sy), (x, y)| (sx + x, sy + y));
+    let (mean_x, mean_y) = (sum_x / n, sum_y / n);
+    let (above, below) = points.fold((0.0, 0.0), |(above, below), (x, y)| {
+        (
+            above + (x - mean_x) * (y - mean_y),
+            below + (x - mean_x) * (x - mean_x),
+        )
+    });
+    above / below
+}
+
+fn draw(looks: &[Look], intervals: &[Interval]) -> Plot {
+    let course = |of: &dyn Fn(&Look) -> f64| looks.iter().map(|look| (look.seconds, of(look))).collect();
+    let marks = |of: &dyn Fn(&Look) -> f64| {
+        let changed = looks.windows(2).filter(|pair| of(&pair[0]) != of(&pair[1]));
+        changed.map(|pair| pair[1].seconds).collect::<Vec<_>>()
+    };
+    let rates = intervals.windows(2).map(|pair| {
+        let taken = pair[1].seconds - pair[0].seconds;
+        (pair[1].seconds, pair[1].sends / taken)
+    });
+    Plot {
+        panels: vec![
+            Panel {
+                title: "p99 of each 5 s, ms".to_owned(),
+                points: intervals
+                    .iter()
+                    .map(|interval| (interval.seconds, interval.p99_ms))
+                    .collect(),
+            },
+            Panel {
+                title: "sends a second".to_owned(),
+                points: rates.collect(),
+            },
+            Panel {
+                title: "anonymous memory, MiB".to_owned(),
+                points: course(&|look| look.memory_mib),
+            },
+        ],
+        marks: vec![
+            ("the log begins later".to_owned(), marks(&|look| look.start)),
+            ("checkpoint".to_owned(), marks(&|look| look.checkpoints)),
+        ],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_slope_of_a_line_is_its_own() {
+        let line = (0..10).map(|x| (f64::from(x), 3.0 + 2.0 * f64::from(x)));
+        assert!((slope(line) - 2.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_timeline_is_read_and_one_that_is_none_is_not() {
+        let text =
+            "seconds,sends,p50_us,p99_us,max_us\n5.0,10,1,2000,3\n10.0,20,1,4000,3\n15.0,20,1,4000,3\n";
+        let read = intervals(text).unwrap();
+        assert_eq!(read.len(), 3);
+        assert!((read[1].p99_ms - 4.0).abs() < 1e-9);
+        assert!(intervals("seconds\nx,y\n").is_err());
+    }
+}

@@ -1,0 +1,87 @@
+//! What ten million messages in flight cost: memory, checkpoints, and the start after a kill.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+
+use super::Setup;
+use super::load::{self, number};
+use super::sections::with_peak_memory;
+use super::server::Server;
+use super::table::Table;
+
+const QUEUES: u64 = 8;
+const GROUPS: &str = "1000";
+/// Of each queue for each group: 8 × 1,000 × 1,250 are ten million.
+const EACH: u64 = 1250;
+/// A group's messages are a thousandth of all: so many groups more are a change of one in a hundred.
+const MORE_GROUPS: &str = "10";
+const CHECKPOINT_WITHIN: Duration = Duration::from_secs(120);
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+const MIB: f64 = (1 << 20) as f64;
+
+/// Measures it once for each run.
+pub fn measure(setup: &Setup) -> Result<Table> {
+    let mut table = Table::new(format!(
+        "{GROUPS} groups × {QUEUES} queues × {EACH} messages in flight"
+    ));
+    let init = setup.dir.join("held.yaml");
+    let topic = format!("topics:\n  - name: held\n    queues: {QUEUES}\n");
+    fs::write(&init, topic).with_context(|| format!("cannot write {}", init.display()))?;
+    let init = init.display().to_string();
+    for _ in 0..setup.runs {
+        let server = Server::empty_broker(setup, &["--init", &init])?;
+        let (report, most) = with_peak_memory(&server, || fill(setup))?;
+        table.add("received a second", number(&report, &["rates", "receive"])?);
+        checkpoint(&server)?;
+        table.add("anonymous memory: MiB", server.anonymous_mib()?);
+        table.add("anonymous memory at most: MiB", most);
+        let state = server.disk_mib("checkpoint")?;
+        table.add("state in checkpoints: MiB", state);
+        hold(setup, &["--groups", MORE_GROUPS, "--group", "more"], EACH)?;
+        let written = checkpoint(&server)?;
+        table.add("one in a hundred changed: checkpoint MiB", written);
+        table.add("of the state: %", written / state * 100.0);
+        table.add(
+            "apply held up by a checkpoint, at most: ms",
+            slowest_pause(&server)?,
+        );
+        drop(server);
+        let again = Server::broker(setup, &[])?;
+        let ready = again.ready_after.as_secs_f64();
+        table.add("killed: ready again after s", ready);
+        table.add("started again, anonymous memory: MiB", again.anonymous_mib()?);
+    }
+    Ok(table)
+}
+
+fn fill(setup: &Setup) -> Result<serde_json::Value> {
+    let messages = (QUEUES * EACH).to_string();
+    hold(setup, &["--groups", GROUPS, "--prefill", &messages], EACH)
+}
+
+fn hold(setup: &Setup, arguments: &[&str], each: u64) -> Result<serde_json::Value> {
+    let each = each.to_string();
+    let hold = ["hold", "--topic", "held", "--size", "64", "--each", &each];
+    load::run(setup, &[&hold, arguments].concat())
+}
+
+/// Waits until a checkpoint has everything; answers how many MiB the newest one wrote.
+fn checkpoint(server: &Server) -> Result<f64> {
+    let begun = Instant::now();
+    while server.metric("sluice_checkpoint_behind_bytes")? > 0.0 {
+        ensure!(
+            begun.elapsed() < CHECKPOINT_WITHIN,
+            "no checkpoint has everything after {CHECKPOINT_WITHIN:?}"
+        );
+        std::thread::sleep(LOOK_EVERY);
+    }
+    Ok(server.metric("sluice_checkpoint_size_bytes")? / MIB)
+}
+
+/// The upper bound, in milliseconds, of the histogram's slowest pause.
+fn slowest_pause(server: &Server) -> Result<f64> {
+    let name = "sluice_checkpoint_apply_pause_seconds";
+    Ok(server.histogram(name)?.slowest * 1000.0)
+}

@@ -152,7 +152,8 @@ impl Bounds {
         }
     }
 
-    /// How large the log may become, as full as the disk is otherwise, before the mark of forced retention holds.
+    /// How large the log may become, as full as the disk is otherwise, before the mark of forced retention holds; any size where
+    /// the mark would hold without the log, for then nothing goes.
     pub fn room(usage: Usage, marks: &Marks, share: Share) -> Option<u64> {
         let mark = marks.forced?;
         let others = usage
@@ -160,7 +161,7 @@ impl Bounds {
             .saturating_sub(share.kept.saturating_add(share.leaving));
         let allowed = u128::from(usage.size) * u128::from(mark) / 100;
         let allowed = u64::try_from(allowed).unwrap_or(u64::MAX);
-        Some(allowed.saturating_sub(others))
+        allowed.checked_sub(others)
     }
 }
 

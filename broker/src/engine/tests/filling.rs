@@ -146,10 +146,16 @@ async fn where_others_fill_the_disk_no_unread_message_is_given_up_in_vain() {
     let ran = at.give_up().await;
     assert!(ran.in_vain && ran.start.is_none(), "{ran:?}");
     assert_eq!(bodies(&at.receive().await[..1]), ["first"]);
-    // What the log may have does not grow when the log does.
+    // Then there is no bound either.
     let (holding, usage) = at.engine.disk().seen();
     let marks = at.engine.live().values().marks;
     let share = crate::retention::share(at.engine.store());
-    assert_eq!(Bounds::room(usage, &marks, share), Some(0));
+    assert_eq!(Bounds::room(usage, &marks, share), None);
     assert_eq!(Bounds::of(holding, usage, &marks, share).forced, Some(0));
+    at.see(&disk, 50 * SIZE / 100);
+    let (_, usage) = at.engine.disk().seen();
+    assert_eq!(
+        Bounds::room(usage, &marks, share),
+        Some(35 * SIZE / 100 + share.kept)
+    );
 }

@@ -38,6 +38,8 @@ impl Fixture {
         for listen in ["--grpc-listen", "--admin-listen", "--http-listen"] {
             all.extend([listen, "127.0.0.1:0"]);
         }
+        // However full the disk is on which the tests run.
+        all.extend(["--refuse-sends-percent", "0"]);
         if !flags.contains(&"--segment-size") {
             all.extend(["--segment-size", "64MiB"]);
         }

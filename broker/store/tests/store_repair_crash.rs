@@ -125,7 +125,8 @@ fn stop_everywhere(used: &Used, seed: u64, recoveries: &Recoveries) {
         plan.run(&shared(&whole)).unwrap();
         let operations = whole.operations() - begun;
         // In the short form of long ones each in which names change, at the end, and some before.
-        let is_tried = |at: &u64| operations < 60 || at + 16 >= operations || at % or_long(16, 1) == 0;
+        let is_tried =
+            |at: &u64| operations < 60 || at + 16 >= operations || at.is_multiple_of(or_long(16, 1));
         for at in (0..=operations).filter(is_tried) {
             let io = case.io.crash_keeping_all();
             let ended = stopped(&case, &io, at);

@@ -22,6 +22,7 @@ mod open_files;
 mod receipt;
 mod retention;
 pub mod run;
+mod scrub;
 mod service;
 pub mod shutdown;
 mod spans;

@@ -16,6 +16,7 @@ use crate::logging::{self, Logging};
 use crate::metrics::{Metrics, Sources};
 use crate::open_files::Shares;
 use crate::retention;
+use crate::scrub;
 use crate::service::{Parts, Service};
 use crate::shutdown::{self, Shutdown};
 use crate::spans::Spans;
@@ -99,6 +100,7 @@ impl Broker {
         disk::look(&engine).await;
         background.push(tokio::spawn(disk::follow(Arc::clone(&engine))));
         background.push(tokio::spawn(retention::follow(Arc::clone(&engine))));
+        background.push(tokio::spawn(scrub::follow(Arc::clone(&engine))));
         background.push(tokio::spawn(config::follow_file(Arc::clone(&config.live))));
         let endpoint = config.otlp_endpoint.as_deref();
         let spans = endpoint.map(|to| Spans::start(to, &config.cluster_name, &config.broker_name));

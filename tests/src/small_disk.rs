@@ -5,6 +5,7 @@
 //! goes with the next disk that is made.
 
 use std::fs;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Duration;
@@ -16,6 +17,8 @@ use crate::{binaries, wait};
 
 const PREFIX: &str = "small-disk-";
 const LET_GO_WITHIN: Duration = Duration::from_secs(20);
+/// Of the file system.
+const BLOCK: usize = 4096;
 const FILLER: &str = "filler";
 
 /// A mounted file system. A broker over it is to be dropped first.
@@ -59,11 +62,26 @@ impl SmallDisk {
     /// # Errors
     /// When it has less.
     pub fn fill_but(&self, kib: u64) -> Result<()> {
-        let free = self.free()?;
-        let wanted = free.checked_sub(kib << 10).context("there is less")?;
+        let wanted = self.free()?.checked_sub(kib << 10).context("there is less")?;
         let filler = self.mount.join(FILLER);
         let length = wanted.to_string();
         run(Command::new("fallocate").args(["-l", &length]).arg(filler)).map(drop)
+    }
+
+    /// Another process takes every byte, whoever else takes some meanwhile.
+    ///
+    /// # Errors
+    /// When it cannot write for another reason.
+    pub fn fill(&self) -> Result<()> {
+        let filler = self.mount.join(FILLER);
+        let mut file = fs::File::create(filler).context("cannot make what fills the disk")?;
+        let zeros = vec![0; BLOCK];
+        loop {
+            match file.write_all(&zeros) {
+                Err(error) if error.kind() == io::ErrorKind::StorageFull => return Ok(()),
+                written => written.context("cannot write what fills the disk")?,
+            }
+        }
     }
 
     /// It gives all of it back.

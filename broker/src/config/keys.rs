@@ -3,10 +3,12 @@
 
 mod disk;
 mod limits;
+mod upkeep;
 
 use super::forms::{FLUSH_MODES, Form, LOG_FORMATS, PROFILES};
 pub use disk::*;
 pub use limits::*;
+pub use upkeep::*;
 
 /// One thing that can be configured.
 #[derive(Debug)]
@@ -91,6 +93,7 @@ pub static KEYS: &[&Key] = &[
     &REFUSE_SENDS,
     &CHECKPOINT_BYTES,
     &CHECKPOINT_SECONDS,
+    &SCRUB_BYTES_PER_SECOND,
 ];
 
 pub static CONFIG: Key = Key {

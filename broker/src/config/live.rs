@@ -34,6 +34,8 @@ pub struct LiveValues {
     pub checkpoint_bytes: u64,
     /// or after this long.
     pub checkpoint_every: Duration,
+    /// Files are read again at this rate; 0 for never.
+    pub scrub_bytes_per_second: u64,
 }
 
 /// The configuration of a running broker: all of it to look at, some of it to change.
@@ -174,6 +176,9 @@ impl LiveValues {
             marks: marks(layers)?,
             checkpoint_bytes: layers.need(&keys::CHECKPOINT_BYTES, forms::checkpoint_bytes)?,
             checkpoint_every: layers.need(&keys::CHECKPOINT_SECONDS, forms::seconds)?,
+            scrub_bytes_per_second: layers.need(&keys::SCRUB_BYTES_PER_SECOND, |text| {
+                keys::SCRUB_BYTES_PER_SECOND.form.number(text)
+            })?,
         })
     }
 }

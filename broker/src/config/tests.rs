@@ -61,6 +61,7 @@ fn defaults_are_those_of_the_manual() {
     assert_eq!(live.retention_bytes, None);
     assert_eq!(live.checkpoint_bytes, 512 << 20);
     assert_eq!(live.checkpoint_every, Duration::from_secs(30));
+    assert_eq!(live.scrub_bytes_per_second, 8 << 20);
 }
 
 #[test]

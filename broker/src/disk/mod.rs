@@ -17,8 +17,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// Between two looks.
+/// Between two looks,
 const EVERY: Duration = Duration::from_secs(1);
+/// or between those at a disk that the log has grown on since the one before.
+const EVERY_GROWING: Duration = Duration::from_millis(100);
 
 /// Who knows the disk's figures.
 pub trait Figures: Send + Sync {
@@ -163,9 +165,14 @@ pub async fn look(engine: &Arc<Engine>) {
 pub async fn follow(engine: Arc<Engine>) {
     let live = Arc::clone(engine.live());
     let mut changes = live.subscribe();
+    let written = || engine.store().log().positions().written();
+    let mut before = written();
     loop {
         look(&engine).await;
-        if let Ok(Err(_)) = tokio::time::timeout(EVERY, changes.changed()).await {
+        let now = written();
+        let wait = if now > before { EVERY_GROWING } else { EVERY };
+        before = now;
+        if let Ok(Err(_)) = tokio::time::timeout(wait, changes.changed()).await {
             return;
         }
     }

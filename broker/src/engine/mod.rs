@@ -43,6 +43,7 @@ use crate::budget::Budget;
 use crate::config::Live;
 use crate::disk::Disk;
 use crate::retention::RetentionStats;
+use crate::scrub::ScrubStats;
 use answers::Answers;
 use arrivals::Arrivals;
 use dispatcher::Dispatchers;
@@ -88,6 +89,7 @@ pub struct Engine {
     lost: AtomicU64,
     refusals: Refusals,
     retention: RetentionStats,
+    scrub: ScrubStats,
     stopping: watch::Sender<bool>,
 }
 
@@ -111,6 +113,7 @@ impl Engine {
             lost: AtomicU64::new(0),
             refusals: Refusals::default(),
             retention: RetentionStats::default(),
+            scrub: ScrubStats::default(),
             stopping,
         })
     }
@@ -179,6 +182,11 @@ impl Engine {
     /// What retention did.
     pub fn retention(&self) -> &RetentionStats {
         &self.retention
+    }
+
+    /// What reading everything again has found.
+    pub fn scrub(&self) -> &ScrubStats {
+        &self.scrub
     }
 
     /// What was refused because of a bound.

@@ -49,6 +49,21 @@ static BLOCKED: Family = Family::gauge(
     &[],
     "1 while the log keeps more than it should, because too much of it waits",
 );
+static SCRUBBED: Family = Family::counter(
+    "sluice_scrub_bytes_total",
+    &[],
+    "Bytes of files that were read again to find damage",
+);
+static SCRUB_ROUNDS: Family = Family::counter(
+    "sluice_scrub_rounds_total",
+    &[],
+    "How often all files were read again",
+);
+static SCRUB_FINDINGS: Family = Family::counter(
+    "sluice_scrub_findings_total",
+    &["file"],
+    "Damage that was found by it, by the kind of file",
+);
 static CARRIED: Family = Family::counter(
     "sluice_retention_carried_records_total",
     &[],
@@ -130,6 +145,7 @@ pub(super) fn write(page: &mut Page<'_>, engine: &Engine) {
     let store = engine.store();
     log(page, store);
     retention(page, engine);
+    scrub(page, engine);
     apply(page, store);
     checkpoints(page, store);
 }
@@ -173,6 +189,16 @@ fn retention(page: &mut Page<'_>, engine: &Engine) {
     page.single(&CARRIED, records);
     page.single(&CARRIED_BYTES, bytes);
     page.single(&CARRIED_NOW, engine.tables().carried_len() as u64);
+}
+
+fn scrub(page: &mut Page<'_>, engine: &Engine) {
+    let stats = engine.scrub();
+    page.single(&SCRUBBED, stats.bytes());
+    page.single(&SCRUB_ROUNDS, stats.rounds());
+    page.few(
+        &SCRUB_FINDINGS,
+        stats.findings().map(|(file, count)| ([file], count)),
+    );
 }
 
 fn apply(page: &mut Page<'_>, store: &Store) {

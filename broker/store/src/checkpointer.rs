@@ -59,7 +59,7 @@ impl Checkpointer {
         begun_at: PhysicalOffset,
     ) -> Self {
         let points = TrimPoints::of(&checkpoints);
-        let reserve = Reserve::of(checkpoints.files().0, log.folder(), log.segment_bytes());
+        let reserve = Reserve::of(checkpoints.files().0, log.folder(), log.segment_capacity());
         let checkpointer = Self {
             log,
             queues,

@@ -15,6 +15,7 @@ pub mod queue;
 pub mod repair;
 mod restored;
 pub mod retention;
+pub mod scrub;
 pub mod stats;
 mod store;
 pub mod survey;

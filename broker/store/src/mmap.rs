@@ -6,9 +6,9 @@
 //! somebody has cut nevertheless: so pages are asked for before they are looked at, and what cannot be had is an error. What is
 //! left is a page that leaves memory again, and is damaged on the disk, between that and the look:
 //! - other processes are kept away by the lock on the data directory ([`LogIo::lock`](crate::io::LogIo::lock));
-//! - within the process, only sealed segments and complete queue files are mapped. Segments are never written again. A
-//!   queue file is only where retention puts zeros into it, under a lock that keeps readers away, after its map was let
-//!   go. A file goes away by its name only: the pages stay until the map does.
+//! - within the process, only sealed segments and complete queue files are mapped. A segment is written again only when the
+//!   log has given it up, nobody has it, and no slice of its map lives. A queue file is only where retention
+//!   puts zeros into it, under a lock that keeps readers away, after its map was let go. A file goes away by its name only: the pages stay until the map does.
 #![allow(
     unsafe_code,
     reason = "mapping a file cannot be done without; every other file of the workspace is safe"
@@ -78,6 +78,11 @@ impl LogMap for FileMap {
         let mut copy = vec![0; range.len()];
         self.file.read_exact_at(&mut copy, range.start as u64)?;
         Ok(copy.into())
+    }
+
+    fn is_looked_at(&self) -> bool {
+        let map = self.map.as_ref();
+        map.is_some_and(|Shared(map)| Arc::strong_count(map) > 1)
     }
 }
 

@@ -16,6 +16,7 @@ use crate::log::{
 };
 use crate::queue::{QueueError, QueueStore};
 use crate::restored::{self, Restored};
+use crate::scrub::Scrub;
 use crate::stats::{ApplyStats, CheckpointStats, LogStats};
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -25,6 +26,7 @@ use sluice_core::ids::{PhysicalOffset, QueueOffset, Term, TimeMs, TopicQueue};
 use sluice_core::log::{Outcome, ReplicatedLog};
 use sluice_core::state::{LEVEL, RestoreError, Tables};
 use smallvec::smallvec;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
@@ -106,6 +108,8 @@ struct Inner {
     applying: Arc<ApplyStats>,
     checkpoints: Arc<CheckpointStats>,
     trim_points: Arc<TrimPoints>,
+    io: Arc<dyn LogIo>,
+    dir: PathBuf,
     failures: Failures,
     running: Mutex<Option<Running>>,
 }
@@ -194,6 +198,8 @@ impl Store {
                 applying,
                 checkpoints,
                 trim_points,
+                io,
+                dir,
                 failures: Failures::default(),
                 running: Mutex::new(Some(Running {
                     log: threads,
@@ -268,6 +274,11 @@ impl Store {
     /// When checkpoints are written from now on.
     pub fn set_checkpoint_policy(&self, policy: CheckpointPolicy) {
         *self.inner.policy.lock() = policy;
+    }
+
+    /// Reads everything again, in rounds.
+    pub fn scrub(&self) -> Scrub {
+        Scrub::new(self, &self.inner.io, self.inner.dir.join("checkpoint"))
     }
 
     /// Switches on, level by level, what this build knows and the log does not use yet.

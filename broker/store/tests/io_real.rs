@@ -30,6 +30,15 @@ fn a_file_is_made_written_read_mapped_renamed_and_removed() {
     );
     assert_eq!(&file.map(4108).unwrap().bytes(4104..4108).unwrap()[..], b"tail");
     file.drop_cache(0, 0).unwrap();
+    // Cached or not, what is read aside is what stands there.
+    for _ in 0..2 {
+        let mut all = vec![0; 5000];
+        assert_eq!(file.read_aside(&mut all, 8).unwrap(), 4100);
+        let mut same = vec![0; 4100];
+        read_exact_at(&*file, &mut same, 8).unwrap();
+        assert_eq!(all[..4100], same);
+    }
+    assert_eq!(file.read_aside(&mut [0; 9], 4108).unwrap(), 0);
 
     io.rename(&first, &second).unwrap();
     io.sync_dir(&deep).unwrap();

@@ -93,6 +93,18 @@ fn classify(sound: &Sound, io: &FaultyIo, harm: &Harm) -> (Class, Vec<String>) {
         Err(error) => {
             let words = error.to_string();
             assert!(words.contains(DIR), "{harm}: no file is named in '{words}'");
+            if harm.kind == "seg" {
+                // How far it reaches, how many frames and messages that are, and what to do.
+                for part in [
+                    "damaged at file offset",
+                    "from offset",
+                    "index",
+                    "messages",
+                    "sluicectl log repair",
+                ] {
+                    assert!(words.contains(part), "{harm}: no '{part}' in '{words}'");
+                }
+            }
             return (Class::Refused, vec![words]);
         }
     };

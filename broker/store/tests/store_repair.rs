@@ -281,3 +281,55 @@ fn what_is_not_damaged_is_not_given_up() {
     planned(&io, &wide, true).unwrap().run(&shared(&io)).unwrap();
     goes_on(&used, &io, &wide, None, used.newest);
 }
+
+#[test]
+fn a_topic_or_group_that_was_made_in_what_is_lost_is_noticed_before_anything_goes_to_another() {
+    let used = used(seed());
+    let bases = used.bases();
+    let folder = Path::new(DIR).join("checkpoint");
+    let (mut refusals, mut repairs) = (0, 0);
+    for (n, frame) in used.frames.iter().enumerate().take(14) {
+        let io = used.copy();
+        for name in io.list(&folder).unwrap() {
+            io.remove(&folder.join(name)).unwrap();
+        }
+        io.sync_dir(&folder).unwrap();
+        let (path, at) = place(&bases, frame.start().0);
+        flip(&io, &path, at + 4, 1);
+        let lost = [Range {
+            from: frame.start(),
+            to: Some(frame.end()),
+        }];
+        assert_eq!(wanted(&io), lost);
+        match planned(&io, &lost, false) {
+            Ok(plan) => {
+                plan.run(&shared(&io)).unwrap();
+                let opened = start(&io).unwrap();
+                used.check(&opened.store, &lost, None, 0);
+                opened.store.close().unwrap();
+                sound(&io);
+                repairs += 1;
+            }
+            Err(RepairError::Refused { what, hint }) => {
+                assert!(
+                    what.contains("was made or changed in what is lost"),
+                    "frame {n}: {what}"
+                );
+                let end = format!("--accept-loss {}..END --wider", frame.start());
+                assert!(hint.ends_with(&end), "frame {n}: {hint}");
+                let end = [Range { to: None, ..lost[0] }];
+                planned(&io, &end, true).unwrap().run(&shared(&io)).unwrap();
+                let opened = start(&io).unwrap();
+                used.check(&opened.store, &[], Some(frame.start().0), 0);
+                opened.store.close().unwrap();
+                refusals += 1;
+            }
+            Err(other) => panic!("frame {n}: {other}"),
+        }
+    }
+    println!("{refusals} refusals, {repairs} repairs");
+    assert!(
+        refusals >= 4 && repairs > 0,
+        "{refusals} refusals, {repairs} repairs"
+    );
+}

@@ -3,9 +3,11 @@
 //! `SLUICE_SEED` sets the seed.
 #![cfg(test)]
 
+mod crashes;
 mod repairs;
 mod workload;
 
+use crashes::{Recoveries, or_long};
 use repairs::*;
 use sluice_core::ids::PhysicalOffset;
 use sluice_store::StoreError;
@@ -93,10 +95,17 @@ fn stopped(case: &Case, io: &FaultyIo, at: u64) -> bool {
 #[test]
 fn a_stop_at_any_operation_leaves_the_old_refusal_or_the_repaired_log() {
     let seed = std::env::var("SLUICE_SEED").map_or(5, |seed| seed.parse().unwrap());
-    println!("SLUICE_SEED={seed}");
-    let used = used(seed);
+    let recoveries = Recoveries::default();
+    for seed in seed..seed + or_long(1, 4) {
+        println!("SLUICE_SEED={seed}");
+        stop_everywhere(&used(seed), seed, &recoveries);
+    }
+    recoveries.at_least(or_long(200, 800));
+}
+
+fn stop_everywhere(used: &Used, seed: u64, recoveries: &Recoveries) {
     let (mut refused, mut repaired) = (0, 0);
-    for case in cases(&used, &mut Dice(seed)) {
+    for case in cases(used, &mut Dice(seed)) {
         let mut at = 0;
         loop {
             let io = case.io.crash_keeping_all();
@@ -132,6 +141,7 @@ fn a_stop_at_any_operation_leaves_the_old_refusal_or_the_repaired_log() {
                 let opened = start(&last).unwrap();
                 used.check(&opened.store, &case.lost, case.end, case.kept_to);
                 opened.store.close().unwrap();
+                recoveries.add();
             }
             if ended {
                 break;

@@ -71,6 +71,12 @@ impl Configuration {
             };
             settings.insert(name.to_owned(), setting);
         }
+        let number = |name: &str| {
+            settings
+                .get(name)
+                .and_then(|setting: &Setting| setting.text.parse().ok())
+        };
+        problems.extend(keys::contradiction(number));
         if problems.is_empty() {
             Ok(Self {
                 given: settings,
@@ -239,6 +245,10 @@ mod tests {
             (r#"{"dataDir": "/x"}"#, ["config.dataDir", "operator"]),
             (r#"{"log": ["info"]}"#, ["config.log", "boolean"]),
             (r#"{"log": "loud"}"#, ["config.log", "'loud'"]),
+            (
+                r#"{"forcedRetentionPercent": 90}"#,
+                ["forcedRetentionPercent is 90", "refuseSendsPercent is 90"],
+            ),
             (r#"{"flush": true}"#, ["config.flush", "sync or async"]),
             (
                 r#"{"autoCreateTopcs": true}"#,

@@ -71,6 +71,7 @@ pub const KEYS: &[Key] = &[
     key("refuseSendsPercent", true, Form::Count(0, 99)),
     key("checkpointBytes", true, Form::Size(64 << 10, u64::MAX, 1)),
     key("checkpointSeconds", true, Form::Seconds),
+    key("scrubBytesPerSecond", true, Form::Size(0, 1 << 40, 1)),
 ];
 
 const fn key(name: &'static str, live: bool, form: Form) -> Key {
@@ -80,6 +81,31 @@ const fn key(name: &'static str, live: bool, form: Form) -> Key {
 /// The key of this name.
 pub fn find(name: &str) -> Option<&'static Key> {
     KEYS.iter().find(|key| key.name == name)
+}
+
+/// The brokers' marks on their disk, each with what it is unless something is said, in percent; 0 turns one off.
+const MARKS: [(&str, u64); 3] = [
+    ("earlyRetentionPercent", 75),
+    ("forcedRetentionPercent", 85),
+    ("refuseSendsPercent", 90),
+];
+/// The lowest that a broker takes.
+const MARK_LEAST: u64 = 10;
+
+/// What is wrong with numbers together, each of which is right alone: the marks that are on must rise.
+pub fn contradiction(given: impl Fn(&str) -> Option<u64>) -> Option<String> {
+    let marks = MARKS.map(|(name, usual)| (name, given(name).unwrap_or(usual)));
+    let on: Vec<_> = marks.into_iter().filter(|(_, mark)| *mark > 0).collect();
+    if let Some((name, mark)) = on.iter().find(|(_, mark)| *mark < MARK_LEAST) {
+        return Some(format!(
+            "config.{name}: it takes 0, or {MARK_LEAST} to 99, and not '{mark}'"
+        ));
+    }
+    let wrong = on.windows(2).find(|pair| pair[0].1 >= pair[1].1)?;
+    let [(lower, low), (upper, high)] = [wrong[0], wrong[1]];
+    Some(format!(
+        "config.{lower}: {lower} is {low} and {upper} is {high}: make it less, or turn one off with 0"
+    ))
 }
 
 impl Form {
@@ -170,6 +196,32 @@ mod tests {
         let known: BTreeMap<_, _> = KEYS.iter().map(|key| (key.name, key.live)).collect();
         assert_eq!(known, manual);
         assert!(known.len() > 5);
+    }
+
+    #[test]
+    fn marks_on_the_disk_rise_given_or_not() {
+        for (given, fits) in [
+            (&[][..], true),
+            (&[("earlyRetentionPercent", 84)], true),
+            (&[("earlyRetentionPercent", 85)], false),
+            (&[("earlyRetentionPercent", 9)], false),
+            (
+                &[("forcedRetentionPercent", 0), ("earlyRetentionPercent", 89)],
+                true,
+            ),
+            (&[("refuseSendsPercent", 0), ("forcedRetentionPercent", 99)], true),
+        ] {
+            let given: BTreeMap<&str, u64> = given.iter().copied().collect();
+            let found = contradiction(|name| given.get(name).copied());
+            assert_eq!(found.is_none(), fits, "{given:?}: {found:?}");
+        }
+        let rows = MANUAL.lines().filter(|line| line.starts_with("| `"));
+        for (name, usual) in MARKS {
+            let mut own = rows
+                .clone()
+                .filter(|line| line.starts_with(&format!("| `{name}`")));
+            assert!(own.any(|line| line.contains(&format!("| `{usual}` |"))), "{name}");
+        }
     }
 
     #[test]

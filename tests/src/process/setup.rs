@@ -35,10 +35,15 @@ pub struct Setup {
 
 impl Setup {
     /// The broker as it is shipped, with its default flags but for ports and folder. A send may wait longer: a machine that stands
-    /// still for half a second would refuse some, and fail tests of other things.
+    /// still for half a second would refuse some, and fail tests of other things. Nor does it look at how full the disk is: that of
+    /// whoever runs the tests is what it is.
     #[must_use]
     pub fn new() -> Self {
-        Self::default().environment("SLUICE_MAX_SEND_WAIT_MILLIS", "60000")
+        Self::default()
+            .environment("SLUICE_MAX_SEND_WAIT_MILLIS", "60000")
+            .environment("SLUICE_EARLY_RETENTION_PERCENT", "0")
+            .environment("SLUICE_FORCED_RETENTION_PERCENT", "0")
+            .environment("SLUICE_REFUSE_SENDS_PERCENT", "0")
     }
 
     /// Adds a flag with its value.

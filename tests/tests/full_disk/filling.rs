@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use sluice_proto::v2::Code;
 
-use crate::stage::{SOON, Sent, Stage};
+use crate::stage::{MARKS, SOON, Sent, Stage};
 
 const NEARLY_FULL: &str = "the broker's disk is nearly full: messages are taken again when retention or somebody else has made room on it";
 
@@ -14,7 +14,7 @@ fn is_refused(refusal: (Code, String)) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_broker_that_fills_its_disk_refuses_sends_drains_and_takes_sends_again_by_itself() {
-    let mut stage = Stage::new("forcedRetentionPercent: 0").await;
+    let mut stage = Stage::new(&[MARKS[0], MARKS[2]]).await;
     is_refused(stage.send_until_refused().await);
     let sent = stage.acknowledged.len();
     assert!(sent > 500, "{sent} messages of 48 KiB fill nine tenths of 64 MiB");
@@ -48,7 +48,7 @@ async fn a_broker_that_fills_its_disk_refuses_sends_drains_and_takes_sends_again
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn with_forced_retention_the_oldest_unread_messages_go_and_are_counted_and_sends_are_taken_all_the_time()
  {
-    let mut stage = Stage::new("").await;
+    let mut stage = Stage::new(&MARKS).await;
     let begun = Instant::now();
     let expired = |stage: &Stage| stage.metric("sluice_consumer_expired_unconsumed_messages_total");
     let mut refused = 0;
@@ -87,7 +87,7 @@ async fn with_forced_retention_the_oldest_unread_messages_go_and_are_counted_and
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn where_another_process_fills_the_disk_sends_are_refused_and_nothing_unread_goes_until_it_makes_room()
 {
-    let mut stage = Stage::new("").await;
+    let mut stage = Stage::new(&MARKS).await;
     for _ in 0..100 {
         assert_eq!(stage.send().await, Sent::Acknowledged);
     }

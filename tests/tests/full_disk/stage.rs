@@ -37,6 +37,14 @@ pub struct Stage {
     next: usize,
 }
 
+/// The marks that a broker has unless it is told otherwise.
+pub const MARKS: [(&str, &str); 3] = [
+    ("--early-retention-percent", "75"),
+    ("--forced-retention-percent", "85"),
+    ("--refuse-sends-percent", "90"),
+];
+
+/// Without any mark.
 pub fn setup(disk: &SmallDisk) -> Setup {
     Setup::new()
         .data_dir(&disk.path().join("data"))
@@ -45,14 +53,14 @@ pub fn setup(disk: &SmallDisk) -> Setup {
 }
 
 impl Stage {
-    /// With these lines in the broker's configuration file.
-    pub async fn new(config: &str) -> Self {
+    /// With these marks.
+    pub async fn new(marks: &[(&str, &str)]) -> Self {
         let disk = SmallDisk::new(DISK_MIB).unwrap();
-        let broker = setup(&disk).config(config).start().unwrap();
-        Self::over(broker, disk).await
-    }
-
-    async fn over(broker: Broker, disk: SmallDisk) -> Self {
+        let setup = marks
+            .iter()
+            .fold(setup(&disk), |setup, (flag, percent)| setup.flag(flag, percent));
+        // A file that can be changed.
+        let broker = setup.config("").start().unwrap();
         let client = Client::new(&broker.endpoint()).unwrap();
         let mut stage = Self {
             broker,
@@ -64,7 +72,7 @@ impl Stage {
         };
         // A group that is there has everything to read.
         assert_eq!(stage.send().await, Sent::Acknowledged);
-        stage.drain().await;
+        assert_eq!(stage.consume(1).await, 1);
         stage
     }
 
@@ -122,7 +130,7 @@ impl Stage {
         }
     }
 
-    /// Receives and acknowledges up to `most` messages, each of which must have been sent; answers how many came.
+    /// Receives and acknowledges `most` messages or a few more, or all there are, each of which must have been sent; answers how many came.
     pub async fn consume(&mut self, most: usize) -> usize {
         let mut got = 0;
         while got < most {
@@ -154,7 +162,7 @@ impl Stage {
 
     /// Receives and acknowledges everything: all that was acknowledged must come.
     pub async fn drain(&mut self) {
-        self.consume(usize::MAX).await;
+        while !self.acknowledged.is_empty() && self.consume(1).await > 0 {}
         assert!(
             self.acknowledged.is_empty(),
             "lost: {:?}",

@@ -13,6 +13,7 @@ mod hints;
 mod looking;
 mod messages;
 mod page;
+mod repair;
 mod resets;
 mod stage;
 mod topics;

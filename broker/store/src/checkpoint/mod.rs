@@ -17,6 +17,7 @@ mod keep;
 mod load;
 mod pack;
 mod root;
+mod scrub;
 mod survey;
 mod write;
 
@@ -31,6 +32,7 @@ use std::sync::Arc;
 use thiserror::Error;
 
 pub use load::{Loaded, Pick};
+pub(crate) use scrub::CheckpointScrub;
 pub use survey::CheckpointSurvey;
 pub(crate) use survey::{load, load_some, root_path, survey};
 pub use write::WriteStats;

@@ -7,7 +7,7 @@
 
 use super::root::BlobRef;
 use super::{CheckpointError, PART_BYTES_MAX, PartKey};
-use crate::io::{FileHandle, LogIo, read_exact_at, write_all_at};
+use crate::io::{FileHandle, LogIo, read_exact_aside, read_exact_at, write_all_at};
 use std::path::{Path, PathBuf};
 
 const MAGIC: &[u8; 8] = b"SLUICEPK";
@@ -104,6 +104,8 @@ pub(super) struct PackReader {
     len: u64,
     window: Vec<u8>,
     window_at: u64,
+    /// Whether it leaves no trace in the system's cache.
+    is_aside: bool,
 }
 
 impl PackReader {
@@ -126,7 +128,16 @@ impl PackReader {
             len,
             window: Vec::new(),
             window_at: 0,
+            is_aside: false,
         })
+    }
+
+    /// Leaves no trace in the system's cache.
+    pub(super) fn aside(self) -> Self {
+        Self {
+            is_aside: true,
+            ..self
+        }
     }
 
     pub(super) fn read(&mut self, blob: &BlobRef) -> Result<&[u8], CheckpointError> {
@@ -145,7 +156,12 @@ impl PackReader {
                 .min(self.len - blob.offset);
             let mut window = std::mem::take(&mut self.window);
             window.resize(want as usize, 0);
-            read_exact_at(&*self.file, &mut window, blob.offset)
+            let read = if self.is_aside {
+                read_exact_aside
+            } else {
+                read_exact_at
+            };
+            read(&*self.file, &mut window, blob.offset)
                 .map_err(|source| CheckpointError::io("read", &self.path, source))?;
             (self.window, self.window_at) = (window, blob.offset);
         }

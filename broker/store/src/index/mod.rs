@@ -20,6 +20,7 @@ mod find;
 mod item;
 mod restore;
 mod run;
+mod scrub;
 mod sorted;
 mod survey;
 
@@ -39,6 +40,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use thiserror::Error;
 
 pub(crate) use restore::sorted_files_from;
+pub(crate) use scrub::IndexScrub;
 pub use survey::IndexSurvey;
 pub(crate) use survey::{RunSums, survey};
 

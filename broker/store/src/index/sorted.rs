@@ -10,11 +10,13 @@
 //! many as its answer fills.
 
 use super::IndexError;
-use super::block::{BLOCK_BYTES, Block, FENCES_MAX, Fence, ITEMS_MAX};
+pub(super) use super::block::BLOCK_BYTES;
+use super::block::{Block, FENCES_MAX, Fence, ITEMS_MAX};
 use super::item::{Item, Wanted};
-use crate::io::{FileHandle, LogIo, read_exact_at, write_all_at};
+use crate::io::{FileHandle, LogFile, LogIo, read_exact_aside, read_exact_at, write_all_at};
 use sluice_core::codec::{Malformed, Reader};
 use sluice_core::ids::{PhysicalOffset, TimeMs};
+use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -272,6 +274,19 @@ pub(super) struct Blocks<'a> {
 
 impl Blocks<'_> {
     pub(super) fn block(&mut self, number: u32) -> Result<Block, IndexError> {
+        self.block_by(number, read_exact_at)
+    }
+
+    /// Without a trace in the system's cache.
+    pub(super) fn block_aside(&mut self, number: u32) -> Result<Block, IndexError> {
+        self.block_by(number, read_exact_aside)
+    }
+
+    fn block_by(
+        &mut self,
+        number: u32,
+        read: impl FnOnce(&dyn LogFile, &mut [u8], u64) -> io::Result<()>,
+    ) -> Result<Block, IndexError> {
         let offset = u64::from(number) * BLOCK_BYTES as u64;
         let damaged = || IndexError::Damaged {
             path: self.path.to_path_buf(),
@@ -281,8 +296,7 @@ impl Blocks<'_> {
             return Err(damaged());
         }
         let mut bytes = vec![0; BLOCK_BYTES];
-        read_exact_at(&*self.file, &mut bytes, offset)
-            .map_err(|source| IndexError::io("read", self.path, source))?;
+        read(&*self.file, &mut bytes, offset).map_err(|source| IndexError::io("read", self.path, source))?;
         self.read += 1;
         Block::decode(&bytes, number).ok_or_else(damaged)
     }

@@ -31,6 +31,11 @@ pub trait DirLock: Send + Sync {}
 pub trait LogFile: Send + Sync {
     /// Reads at most `buf.len()` bytes at `offset`; 0 only at the end of the file.
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize>;
+    /// Like [`LogFile::read_at`], for who reads what nobody else wants: what it brings into the system's cache leaves it again, and
+    /// what is there already stays, as far as the system says. Of this handle nothing is read ahead any more.
+    fn read_aside(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.read_at(buf, offset)
+    }
     /// Writes `bufs` one after another at `offset`, perhaps fewer bytes than they hold. Extends the file where needed.
     fn write_at(&self, bufs: &[IoSlice<'_>], offset: u64) -> io::Result<usize>;
     /// Makes durable what was written, and the file's length.
@@ -54,6 +59,8 @@ pub type MapHandle = Arc<dyn LogMap>;
 pub trait LogMap: Send + Sync {
     /// These bytes; an error where the disk cannot give them back, or the file has become shorter.
     fn bytes(&self, range: Range<usize>) -> io::Result<Bytes>;
+    /// Whether slices of it live: the file must not be written until they are gone.
+    fn is_looked_at(&self) -> bool;
 }
 
 /// A file system.
@@ -98,6 +105,20 @@ pub(crate) fn is_no_space(error: &io::Error) -> bool {
 pub fn read_exact_at(file: &dyn LogFile, mut buf: &mut [u8], mut offset: u64) -> io::Result<()> {
     while !buf.is_empty() {
         match file.read_at(buf, offset)? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            n => {
+                buf = &mut buf[n..];
+                offset += n as u64;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Like [`read_exact_at`], by [`LogFile::read_aside`].
+pub(crate) fn read_exact_aside(file: &dyn LogFile, mut buf: &mut [u8], mut offset: u64) -> io::Result<()> {
+    while !buf.is_empty() {
+        match file.read_aside(buf, offset)? {
             0 => return Err(io::ErrorKind::UnexpectedEof.into()),
             n => {
                 buf = &mut buf[n..];

@@ -4,9 +4,10 @@ use super::{DirLock, FileHandle, LogFile, LogIo, MapHandle};
 use crate::mmap::FileMap;
 use parking_lot::Mutex;
 use rustix::fs::{Advice, FlockOperation};
+use rustix::io::{Errno, ReadWriteFlags};
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, IoSlice};
+use std::io::{self, IoSlice, IoSliceMut};
 use std::num::NonZeroU64;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -178,6 +179,26 @@ impl RealFile {
 impl LogFile for RealFile {
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
         uninterrupted(|| self.file.read_at(buf, offset))
+    }
+
+    fn read_aside(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        // What the system reads ahead would be taken for cached before by the next read.
+        rustix::fs::fadvise(&*self.file, 0, None, Advice::Random)?;
+        let wanted = buf.len() as u64;
+        let cached = {
+            let mut bufs = [IoSliceMut::new(buf)];
+            rustix::io::preadv2(&*self.file, &mut bufs, offset, ReadWriteFlags::NOWAIT)
+        };
+        match cached {
+            Ok(n) if n as u64 == wanted => return Ok(n),
+            // Nothing of it is cached, or not all of it.
+            Ok(_) | Err(Errno::AGAIN) => {}
+            // The system does not say: better too much in the cache than to throw out what others need.
+            Err(_) => return self.read_at(buf, offset),
+        }
+        let read = self.read_at(buf, offset)?;
+        self.drop_cache(offset, read.max(1) as u64)?;
+        Ok(read)
     }
 
     fn write_at(&self, bufs: &[IoSlice<'_>], offset: u64) -> io::Result<usize> {

@@ -4,6 +4,7 @@ use super::error::{Fatal, LogError};
 use super::meta::Meta;
 use super::op::{Control, Entry, Flushed};
 use super::reader::LogReader;
+use super::recycle;
 use super::segment::{self, DurableSlot, SegmentHeader};
 use super::writer::LogWriter;
 use super::{LogId, LogPosition};
@@ -228,7 +229,7 @@ impl LogWriter {
         self.remove_below(LogIndex(upto.index.0 + 1))
     }
 
-    /// Removes the sealed segments whose frames are all below `index`, the oldest first.
+    /// Lets go of the sealed segments whose frames are all below `index`, the oldest first.
     pub(super) fn remove_below(&mut self, index: LogIndex) -> Result<(), LogError> {
         loop {
             let gone = self.shared.change_segments(|segments| {
@@ -239,7 +240,10 @@ impl LogWriter {
             });
             let Some(gone) = gone else { return Ok(()) };
             self.shared.mapped.lock().retain(|base| *base != gone.base());
-            self.remove_file(&gone.path)?;
+            let path = gone.path.clone();
+            if !recycle::take(&self.shared, gone)? {
+                self.remove_file(&path)?;
+            }
         }
     }
 

@@ -5,16 +5,17 @@ use super::error::{Fatal, LogError};
 use super::meta::{Meta, MetaStore};
 use super::options::LogOptions;
 use super::present;
-use super::segment::{self, DurableSlot, PAGE_BYTES, SPARE, Segment, SegmentHeader};
+use super::segment::{self, DurableSlot, PAGE_BYTES, RECYCLED, SPARE, Segment, SegmentHeader};
 use crate::io::LogIo;
 use sluice_core::ids::{LogIndex, PhysicalOffset, Term};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub(super) fn segment_files(io: &dyn LogIo, log_dir: &Path) -> Result<Vec<PathBuf>, LogError> {
-    // A spare is prepared anew when it is needed: a crash may have left it half filled.
-    let spare = log_dir.join(SPARE);
-    io.remove(&spare).map_err(LogError::io("remove", &spare))?;
+    // A spare is prepared anew when it is needed: a crash may have left it half filled, or what it is made of half clean.
+    for prepared in [SPARE, RECYCLED].map(|name| log_dir.join(name)) {
+        io.remove(&prepared).map_err(LogError::io("remove", &prepared))?;
+    }
     super::rewrite::remove_temporary(io, log_dir)?;
     let names = io.list(log_dir).map_err(LogError::io("list", log_dir))?;
     // A trait object may answer names or paths; a joined absolute path stays itself.

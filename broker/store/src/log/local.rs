@@ -90,8 +90,8 @@ impl LocalLog {
         self.shared.log_dir.parent().unwrap_or(&self.shared.log_dir)
     }
 
-    /// What one segment holds.
-    pub(crate) fn segment_bytes(&self) -> u64 {
+    /// Bytes of frames that one segment holds.
+    pub(crate) fn segment_capacity(&self) -> u64 {
         self.shared.limits.capacity
     }
 

@@ -4,6 +4,7 @@
 //! The writer never waits for this: what it overtakes, it claims, and the helper goes on behind it.
 
 use super::error::{Fatal, LogError};
+use super::recycle;
 use super::segment::{PAGE_BYTES, SPARE, Segment, Spare};
 use super::shared::Shared;
 use crate::io::{FileHandle, is_no_space, write_all_at};
@@ -29,12 +30,19 @@ fn wants_zeros(active: &Segment, written: PhysicalOffset) -> bool {
 }
 
 fn wants_spare(shared: &Shared, active: &Segment, written: PhysicalOffset) -> bool {
-    written.0 - active.base().0 > shared.limits.capacity / 2 && shared.spare.lock().is_none()
+    let is_half = written.0 - active.base().0 > shared.limits.capacity / 2;
+    is_half && shared.recycled.lock().is_none() && shared.spare.lock().is_none()
+}
+
+fn wants_cleaning(shared: &Shared, active: &Segment, written: PhysicalOffset) -> bool {
+    recycle::is_due(shared, written.0 - active.base().0)
 }
 
 /// Whether there is something to do for the helper.
 pub(super) fn wanted(shared: &Shared, active: &Segment, written: PhysicalOffset) -> bool {
-    wants_zeros(active, written) || wants_spare(shared, active, written)
+    wants_zeros(active, written)
+        || wants_spare(shared, active, written)
+        || wants_cleaning(shared, active, written)
 }
 
 /// Bytes that frames can still go to without the disk giving any.
@@ -92,10 +100,13 @@ impl Prefill {
         let Some(active) = self.shared.active() else {
             return Ok(Prefilled::Idle);
         };
-        let written = self.shared.positions.written();
+        // Right behind a roll the new segment's base is ahead.
+        let written = self.shared.positions.written().max(active.base());
         let result = if wants_zeros(&active, written) {
             self.fill_active(&active)
-        } else if wants_spare(&self.shared, &active, written.max(active.base())) {
+        } else if wants_cleaning(&self.shared, &active, written) {
+            recycle::clean(&self.shared, &vec![0; CHUNK])
+        } else if wants_spare(&self.shared, &active, written) {
             self.prepare_spare()
         } else {
             return Ok(Prefilled::Idle);

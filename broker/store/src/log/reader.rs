@@ -6,8 +6,10 @@
 mod by_start;
 mod cold;
 mod message;
+mod scrub;
 
 use cold::{LOST, is_lost};
+pub use scrub::{BadStretch, Scrubbed};
 
 use super::error::ReadError;
 use super::frame::Frame;

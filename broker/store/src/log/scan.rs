@@ -2,6 +2,7 @@
 
 use super::frame::{FRAME_HEADER_BYTES, Frame, FrameError, FrameHeader, FrameSeed};
 use super::segment::Segment;
+use crate::io::LogFile;
 use bytes::Bytes;
 use sluice_core::ids::PhysicalOffset;
 use std::io;
@@ -18,6 +19,8 @@ pub(super) enum Found {
 /// Walks over the frames of one segment. The frames share the memory of the pieces that were read.
 pub(super) struct Scanner<'a> {
     segment: &'a Segment,
+    /// Read instead of the segment's own handle, without a trace in the system's cache.
+    aside: Option<&'a dyn LogFile>,
     seed: FrameSeed,
     max_frame: usize,
     piece: usize,
@@ -38,6 +41,7 @@ impl<'a> Scanner<'a> {
     ) -> Self {
         Self {
             segment,
+            aside: None,
             seed,
             max_frame,
             piece,
@@ -45,6 +49,12 @@ impl<'a> Scanner<'a> {
             ahead: Bytes::new(),
             padding_is_zero: true,
         }
+    }
+
+    /// Reads by this handle of the segment's file.
+    pub(super) fn aside(mut self, file: &'a dyn LogFile) -> Self {
+        self.aside = Some(file);
+        self
     }
 
     pub(super) fn at(&self) -> PhysicalOffset {
@@ -103,11 +113,12 @@ impl<'a> Scanner<'a> {
         let offset = self.segment.file_offset(self.at);
         let mut filled = 0;
         while filled < buffer.len() {
-            match self
-                .segment
-                .file
-                .read_at(&mut buffer[filled..], offset + filled as u64)
-            {
+            let (rest, at) = (&mut buffer[filled..], offset + filled as u64);
+            let read = match self.aside {
+                Some(file) => file.read_aside(rest, at),
+                None => self.segment.file.read_at(rest, at),
+            };
+            match read {
                 Ok(0) => break,
                 Ok(more) => filled += more,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

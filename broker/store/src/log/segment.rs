@@ -32,6 +32,8 @@ const SLOT_BYTES: usize = 20;
 const SUFFIX: &str = ".seg";
 /// A segment in preparation.
 pub(super) const SPARE: &str = "spare.seg";
+/// One that was given up, and is not clean yet.
+pub(super) const RECYCLED: &str = "recycled.seg";
 
 /// A segment's name: 20 digits of its base offset.
 pub(super) fn file_name(base: PhysicalOffset) -> String {

@@ -6,6 +6,7 @@ use super::inbox::Inbox;
 use super::meta::Meta;
 use super::op::Entry;
 use super::options::SegmentLimits;
+use super::recycle::Recycled;
 use super::ring::Ring;
 use super::segment::{Segment, Spare};
 use super::{LogId, LogPosition};
@@ -148,6 +149,8 @@ pub(super) struct Shared {
     pub(super) pending: Mutex<VecDeque<Arc<Entry>>>,
     /// The next segment's file, once it is prepared.
     pub(super) spare: Mutex<Option<Spare>>,
+    /// A file that is to become the next segment, once it is clean.
+    pub(super) recycled: Mutex<Option<Arc<Recycled>>>,
     /// Calls for zero-filling.
     pub(super) prefill: Bell,
     /// Somebody else needs what space there is first.

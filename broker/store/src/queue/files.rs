@@ -2,7 +2,7 @@
 
 use super::{FILE_BYTES, FILE_ENTRIES, QueueError, stored};
 use crate::io::recent::Recent;
-use crate::io::{FileHandle, LogIo, MapHandle, read_exact_at, write_all_at};
+use crate::io::{FileHandle, LogIo, MapHandle, read_exact_aside, read_exact_at, write_all_at};
 use parking_lot::{RwLock, RwLockReadGuard};
 use sluice_core::entry::{ENTRY_BYTES, QueueEntry};
 use sluice_core::ids::{QueueId, TopicId, TopicQueue};
@@ -66,6 +66,18 @@ impl Reading<'_> {
         out: &mut Vec<QueueEntry>,
     ) -> Result<usize, QueueError> {
         self.files.read(at, from, to, flushed, out)
+    }
+
+    /// Reads entries of one file, past its map and without a trace in the system's cache, and checks them.
+    pub(super) fn read_aside(&self, at: TopicQueue, from: u64, to: u64) -> Result<(), QueueError> {
+        let key = FileKey::holding(at, from);
+        let path = self.files.path(key);
+        let failed = |source| QueueError::io("read", &path, source);
+        let start = (from - key.first) as usize * ENTRY_BYTES;
+        let mut bytes = vec![0; (to - from) as usize * ENTRY_BYTES];
+        let file = self.files.io.open_read(&path).map_err(failed)?;
+        read_exact_aside(&*file, &mut bytes, start as u64).map_err(failed)?;
+        self.files.decode(key, start, &bytes, &mut Vec::new()).map(drop)
     }
 }
 

@@ -17,6 +17,7 @@
 mod files;
 mod flush;
 mod restore;
+mod scrub;
 mod stored;
 mod survey;
 mod tail;

@@ -130,7 +130,9 @@ fn collect(io: &FaultyIo, folder: &Path, kind: &str, found: &mut Vec<PathBuf>) {
             None => collect(io, &path, kind, found),
             Some(("meta", _)) if kind == "meta" => found.push(path),
             // Nobody reads what the next segment is made of.
-            Some((stem, suffix)) if suffix == kind && stem != "spare" => found.push(path),
+            Some((stem, suffix)) if suffix == kind && !["spare", "recycled"].contains(&stem) => {
+                found.push(path)
+            }
             Some(_) => {}
         }
     }

@@ -1,5 +1,7 @@
 //! What a damaged store is made of and looked at with.
 
+#![allow(dead_code, unused_imports, reason = "each test file uses a part of it")]
+
 mod base;
 mod harm;
 mod picture;

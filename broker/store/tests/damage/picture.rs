@@ -64,7 +64,7 @@ impl Picture {
         };
         let names: BTreeMap<_, _> = messages.iter().map(name).collect();
         let ids: BTreeSet<String> = names.values().cloned().collect();
-        Self::with(store, messages, names, &ids)
+        Self::with(store, messages, names, &ids, some_frames(store))
     }
 
     /// Looks at everything again; but of the ids only for one of `nth` from `from` on, and for those of messages that cannot
@@ -75,7 +75,8 @@ impl Picture {
         let unread = unread.filter_map(|(place, _)| whole.names.get(place).cloned());
         let some = whole.ids.keys().skip(from % nth).step_by(nth).cloned();
         let ids = unread.chain(some).collect();
-        Self::with(store, messages, BTreeMap::new(), &ids)
+        let indexes = whole.frames.keys().copied();
+        Self::with(store, messages, BTreeMap::new(), &ids, indexes)
     }
 
     fn with(
@@ -83,6 +84,7 @@ impl Picture {
         messages: BTreeMap<Place, Answer<Vec<u8>>>,
         names: BTreeMap<Place, String>,
         ids: &BTreeSet<String>,
+        indexes: impl IntoIterator<Item = u64>,
     ) -> Self {
         let body_of = |(place, read): (Place, Answer<Vec<u8>>)| (place, read.map(|record| body(&record)));
         Self {
@@ -91,8 +93,15 @@ impl Picture {
             names,
             ids: ids.iter().map(|id| (id.clone(), by_id(store, id))).collect(),
             keys: keys(store),
-            frames: frames(store),
+            frames: frames(store, indexes),
         }
+    }
+
+    /// The messages of the lasting topics, and not of dead letters, that could not be read.
+    pub fn unread_of_topics(&self) -> Vec<Place> {
+        let unread = self.messages.iter().filter(|(_, read)| read.is_err());
+        let places = unread.map(|(place, _)| *place);
+        places.filter(|(at, _)| at.topic < TopicId(2)).collect()
     }
 
     /// How many messages there are, and how many keys are looked for.
@@ -220,20 +229,25 @@ fn by_id(store: &Store, id: &str) -> Answer<Vec<Vec<u8>>> {
     Ok(bodies)
 }
 
-/// Some frames of the sound store's log, which the sparse indexes lead to.
-fn frames(store: &Store) -> BTreeMap<u64, Answer<Vec<u8>>> {
+/// Some of the sound store's frames. What each start writes itself is none of them.
+fn some_frames(store: &Store) -> Vec<u64> {
     let reader = store.reader();
     let first = reader.first_index().0;
-    let step = (reader.last().expect("a frame").index.0 - first) / FRAMES;
-    let frame = |n| {
-        let index = first + n * step;
+    let step = (reader.last().expect("a frame").index.0 - first) / (FRAMES + 1);
+    (0..FRAMES).map(|n| first + n * step).collect()
+}
+
+/// These frames of the log, to which the sparse indexes lead.
+fn frames(store: &Store, indexes: impl IntoIterator<Item = u64>) -> BTreeMap<u64, Answer<Vec<u8>>> {
+    let reader = store.reader();
+    let frame = |index| {
         let found = reader.read_frames(LogIndex(index), LogIndex(index + 1), 0);
         let bytes = found
             .map(|frames| frames[0].bytes().to_vec())
             .map_err(|error| error.to_string());
         (index, bytes)
     };
-    (0..FRAMES).map(frame).collect()
+    indexes.into_iter().map(frame).collect()
 }
 
 fn keys(store: &Store) -> BTreeMap<(TopicId, String), Answer<Places>> {

@@ -186,7 +186,7 @@ impl Used {
             lost.any(|(from, to)| message.from < to && message.to > from)
         };
         for (at, messages) in &self.messages {
-            let mut found = queues[at].iter();
+            let mut found = queues.get(at).into_iter().flatten();
             for message in messages {
                 if end.is_some_and(|end| message.from >= end) {
                     continue;

@@ -13,6 +13,7 @@ use super::frame::Frame;
 use super::meta::Meta;
 use crate::io::LogIo;
 use crate::survey::Findings;
+pub(super) use read::Frames;
 use read::Reading;
 use sluice_core::command::{COMMAND_HEADER_BYTES, Command};
 use sluice_core::ids::{LogIndex, PhysicalOffset, Term, TimeMs};

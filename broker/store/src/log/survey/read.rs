@@ -385,10 +385,10 @@ fn holds_nothing(command: &[u8]) -> bool {
 }
 
 /// Where frames of a segment are.
-struct Frames<'a> {
-    segment: &'a Segment,
-    seed: FrameSeed,
-    max: usize,
+pub(in crate::log) struct Frames<'a> {
+    pub(in crate::log) segment: &'a Segment,
+    pub(in crate::log) seed: FrameSeed,
+    pub(in crate::log) max: usize,
 }
 
 impl<'a> Frames<'a> {
@@ -398,7 +398,11 @@ impl<'a> Frames<'a> {
 
     /// The nearest whole frame behind `bad` that can follow `before`: frames begin at multiples of 8, and know where they
     /// stand.
-    fn after(&self, bad: PhysicalOffset, before: LogPosition) -> std::io::Result<Option<LogPosition>> {
+    pub(in crate::log) fn after(
+        &self,
+        bad: PhysicalOffset,
+        before: LogPosition,
+    ) -> std::io::Result<Option<LogPosition>> {
         let len = self.segment.file.len()?;
         let mut from = bad.0 + 8;
         loop {

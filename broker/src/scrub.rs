@@ -1,0 +1,162 @@
+//! The scrub at the rate of the configuration: a piece, a pause, and a round a day at most.
+
+use crate::engine::Engine;
+use sluice_store::scrub::{Finding, Kind, Scrub, Step};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// A start has other things to do.
+const FIRST: Duration = Duration::from_secs(30);
+/// From the beginning of a round to that of the next, at least.
+const EVERY: Duration = Duration::from_secs(24 * 3600);
+/// Messages of one finding that the log names.
+const NAMED_MAX: usize = 16;
+
+/// What was read again since the start.
+#[derive(Debug, Default)]
+pub struct ScrubStats {
+    bytes: AtomicU64,
+    rounds: AtomicU64,
+    findings: [AtomicU64; Kind::ALL.len()],
+}
+
+impl ScrubStats {
+    /// Bytes read.
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Rounds ended.
+    pub fn rounds(&self) -> u64 {
+        self.rounds.load(Ordering::Relaxed)
+    }
+
+    /// Findings by kind of file.
+    pub fn findings(&self) -> [(&'static str, u64); Kind::ALL.len()] {
+        let mut found = Kind::ALL.map(|kind| (kind.name(), 0));
+        for (one, count) in found.iter_mut().zip(&self.findings) {
+            one.1 = count.load(Ordering::Relaxed);
+        }
+        found
+    }
+
+    fn add(&self, step: &Step) {
+        self.bytes.fetch_add(step.bytes, Ordering::Relaxed);
+        self.rounds.fetch_add(u64::from(step.is_last), Ordering::Relaxed);
+        for finding in &step.findings {
+            let kinds = Kind::ALL.iter().zip(&self.findings);
+            for (_, count) in kinds.filter(|(kind, _)| **kind == finding.kind) {
+                count.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+}
+
+/// Follows the configuration for as long as the process lives.
+pub(crate) async fn follow(engine: Arc<Engine>) {
+    tokio::time::sleep(FIRST).await;
+    let live = Arc::clone(engine.live());
+    let mut changes = live.subscribe();
+    let mut scrub = engine.store().scrub();
+    let mut round = Instant::now();
+    loop {
+        let rate = live.values().scrub_bytes_per_second;
+        if rate == 0 {
+            if changes.changed().await.is_err() {
+                return;
+            }
+            continue;
+        }
+        let begun = Instant::now();
+        let step;
+        (scrub, step) = match step_of(scrub, &engine).await {
+            Some(stepped) => stepped,
+            // Only a panic, or the runtime's end.
+            None => return,
+        };
+        if step.is_last {
+            tokio::time::sleep_until(round + EVERY).await;
+            round = Instant::now();
+            continue;
+        }
+        // A change of the rate need not wait for the end of a long pause.
+        let pause = Duration::from_secs_f64(step.bytes as f64 / rate as f64);
+        if let Ok(Err(_)) = tokio::time::timeout_at(begun + pause, changes.changed()).await {
+            return;
+        }
+    }
+}
+
+async fn step_of(mut scrub: Scrub, engine: &Arc<Engine>) -> Option<(Scrub, Step)> {
+    let now = engine.now();
+    let stepped = tokio::task::spawn_blocking(move || {
+        let step = scrub.step(now);
+        (scrub, step)
+    });
+    match stepped.await {
+        Ok((scrub, step)) => {
+            engine.scrub().add(&step);
+            step.findings.iter().for_each(|finding| tell(engine, finding));
+            if step.is_last {
+                let (bytes, findings) = (engine.scrub().bytes(), engine.scrub().findings());
+                tracing::info!(
+                    bytes,
+                    ?findings,
+                    "all files were read again; this is what that came to since the start"
+                );
+            }
+            Some((scrub, step))
+        }
+        Err(error) => {
+            tracing::error!(%error, "files are not read again any more");
+            None
+        }
+    }
+}
+
+/// Says what is damaged, and which messages are lost with it.
+fn tell(engine: &Engine, finding: &Finding) {
+    let messages = finding.messages.len();
+    tracing::error!(
+        file = finding.kind.name(),
+        messages,
+        what = finding.what,
+        "damage was found by reading everything again"
+    );
+    for lost in finding.messages.iter().take(NAMED_MAX) {
+        let topic = engine.tables().topic_by_id(lost.at.topic);
+        tracing::error!(
+            topic = topic.as_ref().map(|topic| &*topic.spec.name),
+            queue = lost.at.queue.0,
+            offset = lost.offset.0,
+            "a message is lost with it: consumer groups that come to it go on without it"
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn findings_are_counted_by_the_kind_of_their_file() {
+        let finding = |kind| Finding {
+            kind,
+            what: String::new(),
+            messages: Vec::new(),
+        };
+        let stats = ScrubStats::default();
+        stats.add(&Step {
+            bytes: 7,
+            findings: vec![finding(Kind::Index), finding(Kind::Log), finding(Kind::Log)],
+            is_last: true,
+        });
+        assert_eq!((stats.bytes(), stats.rounds()), (7, 1));
+        assert_eq!(
+            stats.findings(),
+            [("log", 2), ("queue", 0), ("index", 1), ("checkpoint", 0)]
+        );
+    }
+}

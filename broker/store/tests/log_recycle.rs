@@ -1,0 +1,147 @@
+//! What retention gives up becomes the next segment: clean, and only when nobody looks at it.
+#![cfg(test)]
+
+mod log_bench;
+
+use log_bench::{Answer, Bench, identity, message, options};
+use sluice_store::io::{LogIo, RealIo};
+use sluice_store::log::{Frame, Identity, LogId, LogOptions};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::channel;
+
+/// Several of the pieces in which a file is cleaned.
+const SEGMENT: u64 = 1 << 20;
+
+fn open(dir: &Path) -> Bench {
+    let identity = Identity {
+        segment_bytes: SEGMENT,
+        ..identity()
+    };
+    let options = LogOptions {
+        identity,
+        ..options(dir)
+    };
+    Bench::open_with(Arc::new(RealIo::new()), options).unwrap()
+}
+
+/// Fills so many segments more; what is committed is answered.
+fn fill(bench: &mut Bench, segments: u64) {
+    let until = bench.parts.writer.tail().physical.0 + segments * SEGMENT;
+    let mut answers: Vec<Answer> = Vec::new();
+    let mut number = 0;
+    while bench.parts.writer.tail().physical.0 < until {
+        answers.push(bench.propose(vec![message(number, 20_000)]));
+        bench.run();
+        number += 1;
+    }
+    assert!(answers.iter().all(|answer| answer.try_recv().is_ok()));
+}
+
+fn files(dir: &Path) -> Vec<PathBuf> {
+    let names = RealIo::new().list(&dir.join("log")).unwrap();
+    let is_segment = |name: &PathBuf| name.extension().is_some_and(|ext| ext == "seg");
+    names.into_iter().filter(is_segment).collect()
+}
+
+fn has(dir: &Path, name: &str) -> bool {
+    files(dir).iter().any(|file| file.ends_with(name))
+}
+
+/// Gives up everything before the second segment.
+fn purge_first(bench: &mut Bench, dir: &Path) {
+    let base = |file: &PathBuf| file.file_stem()?.to_str()?.parse::<u64>().ok();
+    let second = files(dir).iter().filter_map(base).nth(1).unwrap();
+    let frames = bench.all();
+    let last = frames.iter().rfind(|frame| frame.start().0 < second).unwrap();
+    let upto = LogId {
+        term: last.header().term,
+        index: last.index(),
+    };
+    let (done, answer) = channel();
+    let done = Box::new(move |result| done.send(result).unwrap());
+    bench.parts.log.purge_to(upto, done);
+    bench.run();
+    answer.recv().unwrap().unwrap();
+}
+
+fn kept(bench: &Bench) -> Vec<Frame> {
+    let start = bench.parts.log.start();
+    let all = bench.all();
+    all.into_iter().filter(|frame| frame.start() >= start).collect()
+}
+
+#[test]
+fn a_segment_that_is_given_up_is_the_next_one_and_shows_nothing_of_what_it_held() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    let mut bench = open(dir);
+    fill(&mut bench, 2);
+    purge_first(&mut bench, dir);
+    assert!(has(dir, "recycled.seg"), "{:?}", files(dir));
+    bench.prefill().unwrap();
+    assert!(
+        has(dir, "spare.seg") && !has(dir, "recycled.seg"),
+        "{:?}",
+        files(dir)
+    );
+    let spare = std::fs::read(dir.join("log/spare.seg")).unwrap();
+    assert!(spare.iter().all(|byte| *byte == 0), "it is clean");
+
+    fill(&mut bench, 1);
+    assert!(!has(dir, "spare.seg"), "the log has it");
+    bench.check_reads(&kept(&bench));
+    let before = bench.parts.writer.tail();
+    let frames = kept(&bench);
+    drop(bench);
+    let bench = open(dir);
+    assert_eq!(bench.cut, None, "nothing of before stands behind the log's end");
+    assert_eq!(bench.replayed, frames);
+    assert!(bench.parts.writer.tail().physical >= before.physical);
+}
+
+#[test]
+fn a_segment_of_which_somebody_has_a_record_is_removed_and_the_record_stays_as_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    let mut bench = open(dir);
+    fill(&mut bench, 3);
+    let frames = bench.all();
+    let first = frames
+        .iter()
+        .find(|frame| frame.header().count == 1 && frame.bytes().len() > 20_000);
+    let (_, at, command) = first.unwrap().commands().next().unwrap();
+    let read = bench.parts.log.reader().read_command(at, command.len() as u32);
+    let record = read.unwrap();
+    purge_first(&mut bench, dir);
+    assert!(!has(dir, "recycled.seg"), "{:?}", files(dir));
+    bench.prefill().unwrap();
+    assert_eq!(record, command);
+    drop(record);
+    // Nobody looks at the next one.
+    purge_first(&mut bench, dir);
+    assert!(
+        has(dir, "recycled.seg") || has(dir, "spare.seg"),
+        "{:?}",
+        files(dir)
+    );
+}
+
+#[test]
+fn what_a_kill_leaves_half_clean_is_removed_by_the_next_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    let mut bench = open(dir);
+    fill(&mut bench, 2);
+    purge_first(&mut bench, dir);
+    assert!(has(dir, "recycled.seg"));
+    let frames = kept(&bench);
+    drop(bench);
+    let bench = open(dir);
+    assert!(
+        !has(dir, "recycled.seg") && !has(dir, "spare.seg"),
+        "{:?}",
+        files(dir)
+    );
+    assert_eq!(bench.replayed, frames);
+}

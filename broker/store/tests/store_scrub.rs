@@ -1,0 +1,109 @@
+//! The scrub: what a read would meet, it finds before; a sound store is sound; and nothing is changed by looking.
+#![cfg(test)]
+
+mod damage;
+mod workload;
+
+use damage::{Difference, Harm, Picture, files, open_copy, whole_store};
+use sluice_store::Store;
+use sluice_store::io::FaultyIo;
+use sluice_store::scrub::{Finding, Kind, Step};
+use std::collections::BTreeMap;
+
+const NOW: u64 = 1_000;
+
+/// A whole round: what was read, and what was found.
+fn round(store: &Store) -> (u64, Vec<Finding>) {
+    let (mut scrub, mut bytes, mut findings) = (store.scrub(), 0, Vec::new());
+    for _ in 0..10_000 {
+        let step: Step = scrub.step(NOW);
+        bytes += step.bytes;
+        findings.extend(step.findings);
+        if step.is_last {
+            return (bytes, findings);
+        }
+    }
+    panic!("a round has no end");
+}
+
+fn whole() -> (FaultyIo, Picture) {
+    let io = whole_store(6);
+    let copy = io.crash_keeping_all();
+    let opened = open_copy(&copy).unwrap();
+    let picture = Picture::whole(&opened.store);
+    opened.store.close().unwrap();
+    (io, picture)
+}
+
+#[test]
+fn a_sound_store_is_read_as_a_whole_and_found_sound() {
+    let (io, _) = whole();
+    let opened = open_copy(&io).unwrap();
+    let (bytes, findings) = round(&opened.store);
+    assert!(findings.is_empty(), "{findings:?}");
+    let sealed: u64 = opened.store.log().segments() as u64 - 1;
+    assert!(
+        sealed >= 2 && bytes > sealed * 200_000,
+        "{bytes} of {sealed} segments"
+    );
+    opened.store.close().unwrap();
+}
+
+#[test]
+fn what_a_read_would_meet_the_scrub_finds_and_names() {
+    let (io, sound) = whole();
+    let kinds = [
+        ("seg", Kind::Log),
+        ("cq", Kind::Queue),
+        ("idx", Kind::Index),
+        ("root", Kind::Checkpoint),
+        ("pack", Kind::Checkpoint),
+    ];
+    let mut found_before: BTreeMap<&str, u32> = BTreeMap::new();
+    for seed in 0..100 {
+        let copy = io.crash_keeping_all();
+        let (kind, expected) = kinds[seed as usize % kinds.len()];
+        let paths = files(&copy, kind);
+        // The log's last segment is not sealed, and a start that needs the newest checkpoint does not come to a scrub.
+        let paths = &paths[..paths.len() - usize::from(paths.len() > 1)];
+        let harm = Harm::done(&copy, seed, kind, paths);
+        // What a start puts right or refuses is none of the scrub's.
+        let Ok(opened) = open_copy(&copy) else { continue };
+        let (_, findings) = round(&opened.store);
+        let lost: Vec<_> = findings.iter().flat_map(|finding| &finding.messages).collect();
+        let picture = Picture::again(&opened.store, &sound, 0, 2);
+        match picture.difference(&sound) {
+            Difference::Wrong(what) => panic!("{harm}: {what}"),
+            Difference::Told(errors) => {
+                assert!(
+                    findings.iter().any(|finding| finding.kind == expected),
+                    "{harm}: {findings:?}, but {errors:?}"
+                );
+                *found_before.entry(kind).or_default() += 1;
+            }
+            Difference::None => {
+                if !findings.is_empty() {
+                    *found_before.entry(kind).or_default() += 1;
+                }
+            }
+        }
+        if kind == "seg" {
+            for (at, offset) in picture.unread_of_topics() {
+                let named = lost.iter().any(|lost| (lost.at, lost.offset.0) == (at, offset));
+                assert!(named, "{harm}: {offset} of {at:?} is not named");
+            }
+        }
+        for finding in &findings {
+            assert!(finding.what.contains(damage::DIR), "{harm}: {}", finding.what);
+        }
+        opened.store.close().unwrap();
+    }
+    println!("{found_before:?}");
+    for kind in ["seg", "cq", "idx"] {
+        assert!(
+            found_before.get(kind).is_some_and(|found| *found > 3),
+            "{kind}: {found_before:?}"
+        );
+    }
+    assert!(found_before.contains_key("pack"), "{found_before:?}");
+}

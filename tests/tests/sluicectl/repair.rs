@@ -1,0 +1,204 @@
+//! A broker whose log is damaged where it was durable: from the start that refuses it to one that goes on without what is lost.
+
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+use sluice_tests::process::{Broker, Setup};
+use sluice_tests::sluicectl::Sluicectl;
+
+use crate::stage::has_keys;
+
+const VICTIM: &str = "this one will be lost";
+
+/// A broker that was killed after it had taken messages, of which one group had done some.
+fn killed() -> (Broker, Sluicectl) {
+    let mut broker = Setup::new().start().unwrap();
+    let sluicectl = Sluicectl::of(&broker).unwrap();
+    let send = |body: &str, count: &str| {
+        sluicectl
+            .ok(&["message", "send", "orders", body, "--count", count])
+            .unwrap();
+    };
+    send("before", "20");
+    send(VICTIM, "1");
+    sluicectl
+        .ok(&["message", "receive", "readers", "orders", "--ack", "--max", "21"])
+        .unwrap();
+    send("after", "20");
+    broker.kill().unwrap();
+    (broker, sluicectl)
+}
+
+fn segment(broker: &Broker) -> PathBuf {
+    broker.shard_dir().join("log/00000000000000000000.seg")
+}
+
+/// Flips a bit in the only place of the log in which `text` stands.
+fn flip(broker: &Broker, text: &str) {
+    let path = segment(broker);
+    let mut bytes = std::fs::read(&path).unwrap();
+    let mut places = bytes.windows(text.len()).enumerate();
+    let (at, _) = places.find(|(_, part)| *part == text.as_bytes()).unwrap();
+    bytes[at] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+}
+
+/// The arguments of the command that the broker has printed when it refused to start.
+fn printed(broker: &Broker) -> Vec<String> {
+    let log = broker.log().unwrap();
+    let command = log.rsplit("sluicectl ").next().unwrap();
+    let command = command.lines().next().unwrap().trim_end_matches(['"', '}', '.']);
+    command.split_whitespace().map(str::to_owned).collect()
+}
+
+fn bodies(sluicectl: &Sluicectl, group: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    loop {
+        let received = sluicectl
+            .json(&[
+                "message", "receive", group, "orders", "--ack", "--max", "32", "--wait", "1s",
+            ])
+            .unwrap();
+        let messages = received["messages"].as_array().unwrap();
+        if messages.is_empty() {
+            found.sort_unstable();
+            return found;
+        }
+        found.extend(
+            messages
+                .iter()
+                .map(|message| message["body"].as_str().unwrap().to_owned()),
+        );
+    }
+}
+
+#[test]
+fn the_command_that_a_refused_start_prints_lets_the_broker_go_on_without_what_is_lost() {
+    let (mut broker, sluicectl) = killed();
+    flip(&broker, VICTIM);
+    broker.restart().unwrap_err();
+    broker.wait_for_end().unwrap();
+    let log = broker.log().unwrap();
+    for part in [
+        "is damaged at file offset",
+        "one message at most",
+        "Nothing was changed",
+    ] {
+        assert!(log.contains(part), "{part} in {log}");
+    }
+    let command = printed(&broker);
+    let mut arguments: Vec<&str> = command.iter().map(String::as_str).collect();
+    assert_eq!(arguments[..2], ["log", "repair"], "{arguments:?}");
+    let before = std::fs::read(segment(&broker)).unwrap();
+
+    let said = sluicectl.run(&arguments).unwrap();
+    assert_eq!(said.code, 4, "{said:?}");
+    assert!(
+        said.stdout.contains("GIVEN UP") && said.stdout.contains("readers get messages again"),
+        "{said:?}"
+    );
+    assert!(said.stderr.contains("the same command with --yes"), "{said:?}");
+    assert!(
+        std::fs::read(segment(&broker)).unwrap() == before,
+        "nothing is changed"
+    );
+    arguments.push("--dry-run");
+    let would = sluicectl.json(&arguments).unwrap();
+    assert_eq!(would["repaired"], json!(false));
+    assert!(would["commands_given_up"].as_u64() > Some(0), "{would}");
+    assert_eq!(would["groups_again"], json!(["readers"]));
+
+    *arguments.last_mut().unwrap() = "--yes";
+    let did = sluicectl.json(&arguments).unwrap();
+    has_keys(
+        &did,
+        &[
+            "lost",
+            "lost_frames",
+            "lost_messages",
+            "lost_messages_are_all",
+            "saved",
+        ],
+    );
+    assert_eq!(did["repaired"], json!(true));
+    let saved = did["saved"][0].as_str().unwrap();
+    assert!(broker.shard_dir().join(saved).exists(), "{did}");
+    let again = sluicectl.ok(&arguments).unwrap();
+    assert!(again.contains("it was repaired before"), "{again}");
+
+    broker.restart().unwrap();
+    let running = sluicectl.run(&arguments).unwrap();
+    assert!(
+        running.code == 4 && running.stderr.contains("a broker runs over it"),
+        "{running:?}"
+    );
+    let mut all = vec!["after"; 20];
+    all.extend(["before"; 20]);
+    assert_eq!(
+        bodies(&sluicectl, "readers"),
+        all,
+        "what readers did is done again"
+    );
+    sluicectl.ok(&["group", "create", "late"]).unwrap();
+    assert_eq!(bodies(&sluicectl, "late"), all);
+    sluicectl.ok(&["message", "send", "orders", "new"]).unwrap();
+    assert_eq!(bodies(&sluicectl, "late"), ["new"]);
+    assert!(broker.stop().unwrap().success());
+    let verdict = sluicectl
+        .json(&["log", "verify", broker.shard_dir().to_str().unwrap()])
+        .unwrap();
+    assert_eq!(
+        (&verdict["sound"], &verdict["repair_command"]),
+        (&json!(true), &Value::Null)
+    );
+    assert!(
+        verdict["notes"][0]["what"]
+            .as_str()
+            .unwrap()
+            .contains("was repaired"),
+        "{verdict}"
+    );
+}
+
+#[test]
+fn verify_prints_the_command_too_and_what_is_not_damaged_is_not_given_up() {
+    let (broker, sluicectl) = killed();
+    let folder = broker.shard_dir().to_str().unwrap().to_owned();
+    let repair = |range: &str| {
+        sluicectl
+            .run(&["log", "repair", &folder, "--accept-loss", range, "--yes"])
+            .unwrap()
+    };
+    let said = repair("0..64");
+    assert!(
+        said.code == 4 && said.stderr.contains("no frame of the log is damaged"),
+        "{said:?}"
+    );
+    flip(&broker, VICTIM);
+    let said = sluicectl.run(&["log", "verify", &folder, "-o", "json"]).unwrap();
+    assert_eq!(said.code, 1);
+    let verdict: Value = serde_json::from_str(&said.stdout).unwrap();
+    let command = verdict["repair_command"].as_str().unwrap();
+    let hint = said.error().unwrap()["hint"].as_str().unwrap().to_owned();
+    assert!(hint.ends_with(command), "{hint}");
+    assert!(
+        verdict["lost"][0]
+            .as_str()
+            .unwrap()
+            .contains("one message at most"),
+        "{verdict}"
+    );
+    for wrong in ["0..64", "0..END"] {
+        let said = repair(wrong);
+        assert!(said.code == 4 && said.stderr.contains(command), "{said:?}");
+    }
+    for (wrong, part) in [("5", "FROM..TO"), ("9..8", "ends before it begins")] {
+        let said = repair(wrong);
+        assert!(said.code == 2 && said.stderr.contains(part), "{said:?}");
+    }
+    let help = sluicectl.ok(&["log", "repair", "--help"]).unwrap();
+    assert!(
+        help.contains("FROM..END ends the log at FROM") && help.contains("--dry-run"),
+        "{help}"
+    );
+}

@@ -9,13 +9,6 @@ use tempfile::TempDir;
 use super::{Broker, CONFIG_FILE, INIT_FILE};
 use crate::{binaries, ports};
 
-/// From how full a disk on the broker does something about it.
-const MARKS: [&str; 3] = [
-    "SLUICE_EARLY_RETENTION_PERCENT",
-    "SLUICE_FORCED_RETENTION_PERCENT",
-    "SLUICE_REFUSE_SENDS_PERCENT",
-];
-
 /// What a broker is started with.
 #[derive(Debug, Default)]
 pub struct Setup {
@@ -192,10 +185,6 @@ impl Setup {
                 flags.extend([flag.to_owned(), path.display().to_string()]);
             }
         }
-        // How full the machine's own disk is, is nothing to a suite that does not bring one or say otherwise.
-        let is_own = self.data_dir.is_none() && self.config.is_none();
-        let marks = MARKS.iter().filter(|_| is_own);
-        let marks: Vec<_> = marks.map(|name| ((*name).to_owned(), "0".to_owned())).collect();
         let socket = self
             .holds_socket
             .then(|| TcpListener::bind((Ipv4Addr::LOCALHOST, grpc_port)));
@@ -205,7 +194,7 @@ impl Setup {
             open_files: self.open_files,
             under: Vec::new(),
             flags,
-            environment: [marks, self.environment].concat(),
+            environment: self.environment,
             grpc_port,
             admin_port,
             http_port,

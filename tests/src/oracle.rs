@@ -237,6 +237,17 @@ impl Oracle {
         self.verdict.add(Violation::DeliveryForgotten { group, place });
     }
 
+    /// Tells whether a group has got everything acknowledged that it must get.
+    #[must_use]
+    pub fn is_complete(&self, group: Group) -> bool {
+        let mut sends = self.sends.iter().zip(0..);
+        sends.all(|(send, number)| {
+            let due = matches!(send.outcome, Outcome::Acknowledged { .. })
+                && self.groups[send.topic].contains(&group);
+            !due || self.delivered[group].has(number)
+        })
+    }
+
     /// How it stands.
     #[must_use]
     pub fn verdict(&self) -> &Verdict {

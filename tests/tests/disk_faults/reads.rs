@@ -1,4 +1,4 @@
-//! A read of the log that fails: the message comes again, the others come, and nothing ends.
+//! Reads of the log that fail: what was to be read comes later, is there for others at once, and nothing ends.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -31,7 +31,7 @@ async fn received(client: &Client, group: &str) -> BTreeSet<Vec<u8>> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_failed_read_of_the_log_holds_back_that_message_alone_and_for_that_read() {
+async fn failed_reads_of_the_log_hold_messages_back_for_these_reads_alone() {
     let mut broker = Setup::new().start().unwrap();
     let client = Client::new(&broker.endpoint()).unwrap();
     for number in 0..SENT {
@@ -45,18 +45,15 @@ async fn a_failed_read_of_the_log_holds_back_that_message_alone_and_for_that_rea
     let fails = Injection {
         call: "pread64",
         what: Injected::Error("EIO"),
-        when: When::Nth(1),
+        when: When::From(1),
     };
     let strace = Strace::inject_everywhere(broker.id().unwrap(), &fails, &segment).unwrap();
     let client = Client::new(&broker.endpoint()).unwrap();
     let mut readers = received(&client, "readers").await;
     let failed = strace.detach().unwrap().injected;
-    println!("{failed} failed reads, {} of {SENT} messages came", readers.len());
+    println!("{failed} failed reads");
     assert!(failed > 0, "no read of the file");
-    assert!(
-        (SENT - failed..SENT).contains(&readers.len()),
-        "{failed} failed reads: {readers:?}"
-    );
+    assert!(readers.is_empty(), "what cannot be read came: {readers:?}");
     assert!(broker.runs().unwrap());
     let others = received(&client, "others").await;
     assert_eq!(others.len(), SENT, "read again, it is there");

@@ -86,7 +86,7 @@ pub fn find(name: &str) -> Option<&'static Key> {
 /// The brokers' marks on their disk, each with what it is unless something is said, in percent; 0 turns one off.
 const MARKS: [(&str, u64); 3] = [
     ("earlyRetentionPercent", 75),
-    ("forcedRetentionPercent", 85),
+    ("forcedRetentionPercent", 0),
     ("refuseSendsPercent", 90),
 ];
 /// The lowest that a broker takes.
@@ -202,12 +202,12 @@ mod tests {
     fn marks_on_the_disk_rise_given_or_not() {
         for (given, fits) in [
             (&[][..], true),
-            (&[("earlyRetentionPercent", 84)], true),
-            (&[("earlyRetentionPercent", 85)], false),
+            (&[("earlyRetentionPercent", 89)], true),
+            (&[("earlyRetentionPercent", 90)], false),
             (&[("earlyRetentionPercent", 9)], false),
             (
-                &[("forcedRetentionPercent", 0), ("earlyRetentionPercent", 89)],
-                true,
+                &[("forcedRetentionPercent", 85), ("earlyRetentionPercent", 85)],
+                false,
             ),
             (&[("refuseSendsPercent", 0), ("forcedRetentionPercent", 99)], true),
         ] {

@@ -89,9 +89,15 @@ fn the_command_that_a_refused_start_prints_lets_the_broker_go_on_without_what_is
     let command = printed(&broker);
     let mut arguments: Vec<&str> = command.iter().map(String::as_str).collect();
     assert_eq!(arguments[..2], ["log", "repair"], "{arguments:?}");
-    let before = std::fs::read(segment(&broker)).unwrap();
+    repair(&broker, &sluicectl, &mut arguments);
+    goes_on(&mut broker, &sluicectl, &arguments);
+}
 
-    let said = sluicectl.run(&arguments).unwrap();
+/// Asks first, and repairs when told to.
+fn repair(broker: &Broker, sluicectl: &Sluicectl, arguments: &mut Vec<&str>) {
+    let before = std::fs::read(segment(broker)).unwrap();
+
+    let said = sluicectl.run(arguments).unwrap();
     assert_eq!(said.code, 4, "{said:?}");
     assert!(
         said.stdout.contains("GIVEN UP") && said.stdout.contains("readers get messages again"),
@@ -99,17 +105,17 @@ fn the_command_that_a_refused_start_prints_lets_the_broker_go_on_without_what_is
     );
     assert!(said.stderr.contains("the same command with --yes"), "{said:?}");
     assert!(
-        std::fs::read(segment(&broker)).unwrap() == before,
+        std::fs::read(segment(broker)).unwrap() == before,
         "nothing is changed"
     );
     arguments.push("--dry-run");
-    let would = sluicectl.json(&arguments).unwrap();
+    let would = sluicectl.json(arguments).unwrap();
     assert_eq!(would["repaired"], json!(false));
     assert!(would["commands_given_up"].as_u64() > Some(0), "{would}");
     assert_eq!(would["groups_again"], json!(["readers"]));
 
     *arguments.last_mut().unwrap() = "--yes";
-    let did = sluicectl.json(&arguments).unwrap();
+    let did = sluicectl.json(arguments).unwrap();
     has_keys(
         &did,
         &[
@@ -123,11 +129,14 @@ fn the_command_that_a_refused_start_prints_lets_the_broker_go_on_without_what_is
     assert_eq!(did["repaired"], json!(true));
     let saved = did["saved"][0].as_str().unwrap();
     assert!(broker.shard_dir().join(saved).exists(), "{did}");
-    let again = sluicectl.ok(&arguments).unwrap();
+    let again = sluicectl.ok(arguments).unwrap();
     assert!(again.contains("it was repaired before"), "{again}");
+}
 
+/// Everything else arrives, and what follows too.
+fn goes_on(broker: &mut Broker, sluicectl: &Sluicectl, repair: &[&str]) {
     broker.restart().unwrap();
-    let running = sluicectl.run(&arguments).unwrap();
+    let running = sluicectl.run(repair).unwrap();
     assert!(
         running.code == 4 && running.stderr.contains("a broker runs over it"),
         "{running:?}"
@@ -135,14 +144,14 @@ fn the_command_that_a_refused_start_prints_lets_the_broker_go_on_without_what_is
     let mut all = vec!["after"; 20];
     all.extend(["before"; 20]);
     assert_eq!(
-        bodies(&sluicectl, "readers"),
+        bodies(sluicectl, "readers"),
         all,
         "what readers did is done again"
     );
     sluicectl.ok(&["group", "create", "late"]).unwrap();
-    assert_eq!(bodies(&sluicectl, "late"), all);
+    assert_eq!(bodies(sluicectl, "late"), all);
     sluicectl.ok(&["message", "send", "orders", "new"]).unwrap();
-    assert_eq!(bodies(&sluicectl, "late"), ["new"]);
+    assert_eq!(bodies(sluicectl, "late"), ["new"]);
     assert!(broker.stop().unwrap().success());
     let verdict = sluicectl
         .json(&["log", "verify", broker.shard_dir().to_str().unwrap()])

@@ -23,7 +23,8 @@ pub static FORCED_RETENTION: Key = Key {
     flag: "forced-retention-percent",
     variable: "SLUICE_FORCED_RETENTION_PERCENT",
     form: PERCENT,
-    default: Some("85"),
+    // Nothing unread goes that nobody has asked to go: senders are told that there is no room.
+    default: Some("0"),
     live: true,
     heading: STORE,
     help: "From so full a disk on, give up what is oldest, unread or not, if that is enough; 0: never",

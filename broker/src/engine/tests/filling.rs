@@ -17,6 +17,8 @@ async fn over(disk: &Planted) -> Fixture {
         ..Setup::default()
     };
     let at = setup.make().await;
+    let forced = ("forcedRetentionPercent".to_owned(), Some("85".to_owned()));
+    at.engine.live().set(&[forced]).unwrap();
     assert!(at.receive().await.is_empty(), "the first receive subscribes");
     at
 }

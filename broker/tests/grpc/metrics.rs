@@ -23,7 +23,11 @@ async fn scrape(fixture: &Fixture) -> String {
 }
 
 fn switch_queues(fixture: &Fixture, to: &str) {
-    let change = ("queueMetrics".to_owned(), Some(to.to_owned()));
+    set(fixture, "queueMetrics", to);
+}
+
+fn set(fixture: &Fixture, key: &str, to: &str) {
+    let change = (key.to_owned(), Some(to.to_owned()));
     fixture.live.set(&[change]).unwrap();
 }
 
@@ -107,6 +111,8 @@ fn value(text: &str, name: &str, with: &str) -> Option<f64> {
 async fn every_metric_is_on_its_page_with_its_type_and_labels_and_none_is_there_that_does_not_exist() {
     let fixture = Fixture::new().await;
     switch_queues(&fixture, "true");
+    // Only where there is a bound is there one to be shown.
+    set(&fixture, "retentionBytes", "1GiB");
     fixture.send_ok(message("t", "body")).await;
     fixture.receive(|_| {}).await;
     let mut producer = sessions::open(&fixture, "producer").await;

@@ -283,12 +283,12 @@ mod tests {
     fn a_message_that_would_go_to_another_topic_is_noticed_by_its_records_topic() {
         let a = topic("a");
         assert!(is_safe(
-            &[a.clone()],
+            std::slice::from_ref(&a),
             &[message(0, "a"), topic("b"), message(1, "b")]
         ));
         // Of three topics the second was made in what is lost: the third one has its id now.
-        assert!(!is_safe(&[a.clone()], &[topic("c"), message(1, "b")]));
-        assert!(!is_safe(&[a.clone()], &[topic("c"), message(2, "c")]));
+        assert!(!is_safe(std::slice::from_ref(&a), &[topic("c"), message(1, "b")]));
+        assert!(!is_safe(std::slice::from_ref(&a), &[topic("c"), message(2, "c")]));
         assert!(!is_safe(&[], &[message(0, "a")]));
         assert!(is_safe(&[a], &[topic("c")]));
     }

@@ -5,22 +5,8 @@ use sluice_core::command::{
     CreateGroup, CreateTopic, DeleteGroup, DeleteTopic, EncodedCommand, PutTopic, Terms, TopicSpec, Types,
     encode_level,
 };
-use sluice_core::entry::QueueEntry;
-use sluice_core::ids::{GroupQueueId, LogIndex, PhysicalOffset, QueueOffset, TimeMs, TopicQueue};
-use sluice_core::state::{Changed, CommandAt, Effects, LEVEL, State};
-
-struct Nothing;
-
-impl Effects for Nothing {
-    fn entry(&mut self, _: TopicQueue, _: QueueOffset, _: &QueueEntry) {}
-    fn ready(&mut self, _: GroupQueueId, _: TimeMs) {}
-    fn unlocked(&mut self, _: GroupQueueId, _: u32) {}
-    fn moved(&mut self, _: GroupQueueId) {}
-    fn changed(&mut self, _: Changed) {}
-    fn carried(&mut self, _: TopicQueue, _: QueueOffset, _: &QueueEntry) {}
-    fn trimmed(&mut self, _: TopicQueue, _: QueueOffset) {}
-    fn dropped(&mut self, _: TopicQueue, _: QueueOffset) {}
-}
+use sluice_core::ids::{LogIndex, PhysicalOffset};
+use sluice_core::state::{CommandAt, LEVEL, State};
 
 fn apply(state: &mut State, command: &EncodedCommand) {
     let at = CommandAt {
@@ -28,7 +14,7 @@ fn apply(state: &mut State, command: &EncodedCommand) {
         place: 0,
         physical: PhysicalOffset(0),
     };
-    state.apply(at, command.as_bytes(), &mut Nothing).unwrap();
+    state.apply(at, command.as_bytes(), &mut ()).unwrap();
 }
 
 fn state() -> State {

@@ -86,6 +86,18 @@ pub trait Effects {
     fn dropped(&mut self, at: TopicQueue, offset: QueueOffset);
 }
 
+/// For who wants the state alone.
+impl Effects for () {
+    fn entry(&mut self, _: TopicQueue, _: QueueOffset, _: &QueueEntry) {}
+    fn ready(&mut self, _: GroupQueueId, _: TimeMs) {}
+    fn unlocked(&mut self, _: GroupQueueId, _: u32) {}
+    fn moved(&mut self, _: GroupQueueId) {}
+    fn changed(&mut self, _: Changed) {}
+    fn carried(&mut self, _: TopicQueue, _: QueueOffset, _: &QueueEntry) {}
+    fn trimmed(&mut self, _: TopicQueue, _: QueueOffset) {}
+    fn dropped(&mut self, _: TopicQueue, _: QueueOffset) {}
+}
+
 /// All state of one log.
 #[derive(Debug)]
 pub struct State {

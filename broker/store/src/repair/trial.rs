@@ -7,27 +7,10 @@
 
 use crate::log::{Frame, LogPosition, Seen};
 use sluice_core::command::{Append, COMMAND_HEADER_BYTES, Command, LOST, check, holds_behind_a_loss};
-use sluice_core::entry::QueueEntry;
-use sluice_core::ids::{
-    GroupId, GroupQueueId, LogIndex, PhysicalOffset, QueueOffset, TimeMs, TopicId, TopicQueue,
-};
+use sluice_core::ids::{GroupId, GroupQueueId, LogIndex, PhysicalOffset, TimeMs, TopicId};
 use sluice_core::record::Record;
-use sluice_core::state::{Changed, CommandAt, Effects, Refused, State};
+use sluice_core::state::{CommandAt, Refused, State};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// What comes of applying is of no interest here.
-struct Nobody;
-
-impl Effects for Nobody {
-    fn entry(&mut self, _: TopicQueue, _: QueueOffset, _: &QueueEntry) {}
-    fn ready(&mut self, _: GroupQueueId, _: TimeMs) {}
-    fn unlocked(&mut self, _: GroupQueueId, _: u32) {}
-    fn moved(&mut self, _: GroupQueueId) {}
-    fn changed(&mut self, _: Changed) {}
-    fn carried(&mut self, _: TopicQueue, _: QueueOffset, _: &QueueEntry) {}
-    fn trimmed(&mut self, _: TopicQueue, _: QueueOffset) {}
-    fn dropped(&mut self, _: TopicQueue, _: QueueOffset) {}
-}
 
 /// The fold, from a checkpoint or from the log's first frame on.
 pub(super) struct Trial {
@@ -153,7 +136,7 @@ impl Trial {
         let is_unsure = self.unsure_from.is_some_and(|from| at.physical >= from);
         if !is_unsure {
             // Refused or not, it is what it was.
-            let _ = self.state.apply(at, bytes, &mut Nobody);
+            let _ = self.state.apply(at, bytes, &mut ());
             return;
         }
         let (topics, groups) = *self.ids_before.get_or_insert_with(|| self.state.next_ids());
@@ -175,7 +158,7 @@ impl Trial {
             self.void += 1;
             return;
         }
-        let answer = self.state.apply(at, bytes, &mut Nobody);
+        let answer = self.state.apply(at, bytes, &mut ());
         match (command, answer) {
             // Ids below are not given again: it was refused when it came.
             (Command::Append(append), Err(Refused::NoTopic(_))) if append.at.topic < topics => {}

@@ -15,7 +15,9 @@ use sluice_core::ids::{
     TopicQueue,
 };
 use sluice_core::record::NewRecord;
-use sluice_store::log::{FRAME_HEADER_BYTES, Frame, FrameBuilder, FrameError, FrameKind, ShardUuid};
+use sluice_store::log::{
+    FRAME_HEADER_BYTES, Frame, FrameBuilder, FrameError, FrameKind, ShardUuid, Tombstone,
+};
 
 const UUID: ShardUuid = ShardUuid(*b"a shard for fuzz");
 /// The longest frame that is taken: some inputs are longer.
@@ -66,10 +68,22 @@ fn frame<D: Driver>(driver: &mut D) -> Option<Vec<u8>> {
             FrameKind::Commands,
             FrameKind::Blank,
             FrameKind::Membership,
+            FrameKind::Tombstone,
         ],
     )?;
     let place = PhysicalOffset(draw::number(driver)? >> 8 << 3);
     let (term, index) = (Term(draw::number(driver)?), LogIndex(draw::number(driver)?));
+    if kind == FrameKind::Tombstone {
+        let tombstone = Tombstone {
+            physical: place,
+            span: (draw::number(driver)? as u32 & !7).max(FRAME_HEADER_BYTES as u32),
+            term,
+            index: LogIndex(index.0 >> 1),
+            stands_for: (draw::number(driver)? as u32).max(1),
+            state_is_known: draw::once_in(driver, 2)?,
+        };
+        return Some(tombstone.encode(UUID.into()).to_vec());
+    }
     let mut out = Vec::new();
     let mut builder = FrameBuilder::begin(&mut out, UUID.into(), place, term, index, kind);
     for _ in 0..draw::below(driver, 6)? {
@@ -185,7 +199,6 @@ fn check_bytes(bytes: &[u8], decode: Decode) -> Checked {
         Ok(frame) => frame,
         Err(error) => return worded(&error).map(|()| Verdict::Refused),
     };
-    let header = *frame.header();
     ensure!(
         (FRAME_HEADER_BYTES..=FRAME_BYTES_MAX).contains(&frame.bytes().len()),
         "a frame of {} bytes",
@@ -196,6 +209,28 @@ fn check_bytes(bytes: &[u8], decode: Decode) -> Checked {
         "a frame ends at {} before it starts",
         frame.end()
     );
+    let again = written_again(&frame)?;
+    ensure!(
+        again.starts_with(frame.bytes()),
+        "what was read is written in another way"
+    );
+    Ok(Verdict::Taken)
+}
+
+/// What the frame says, written once more.
+fn written_again(frame: &Frame) -> anyhow::Result<Vec<u8>> {
+    let header = *frame.header();
+    if header.is_tombstone() {
+        let tombstone = Tombstone {
+            physical: header.physical,
+            span: header.len,
+            term: header.term,
+            index: header.index,
+            stands_for: header.stands_for,
+            state_is_known: header.state_is_known,
+        };
+        return Ok(tombstone.encode(UUID.into()).to_vec());
+    }
     let mut again = Vec::new();
     let mut builder = FrameBuilder::begin(
         &mut again,
@@ -216,11 +251,7 @@ fn check_bytes(bytes: &[u8], decode: Decode) -> Checked {
         builder.push(&command);
     }
     builder.finish();
-    ensure!(
-        again.starts_with(frame.bytes()),
-        "what was read is written in another way"
-    );
-    Ok(Verdict::Taken)
+    Ok(again)
 }
 
 #[cfg(test)]

@@ -22,8 +22,8 @@
 
 mod build;
 
-pub use build::FrameBuilder;
-pub(crate) use build::{FILL, Tombstone, reseal};
+pub(crate) use build::{FILL, reseal};
+pub use build::{FrameBuilder, Tombstone};
 
 use bytes::Bytes;
 use sluice_core::command::{self, COMMAND_HEADER_BYTES, CommandError};

@@ -54,10 +54,9 @@ mod thread;
 mod writer;
 
 pub use error::{Fatal, LogError, ReadError};
-pub(crate) use frame::Tombstone;
 pub use frame::{
     Commands, FRAME_HEADER_BYTES, Frame, FrameBuilder, FrameError, FrameHeader, FrameKind, FrameSeed,
-    ShardUuid,
+    ShardUuid, Tombstone,
 };
 pub use inbox::Inbox;
 pub use local::LocalLog;

@@ -75,26 +75,26 @@ impl<'a> FrameBuilder<'a> {
 /// What fills a tombstone behind its header, so that whoever reads there can tell it from what rot leaves.
 pub(crate) const FILL: u8 = b'L';
 
-/// The frame that takes the place of lost ones. It has no commands; what is behind its header is to be filled with [`FILL`].
+/// The frame that takes the place of lost ones. It has no commands; what is behind its header is to be filled, with the letter `L`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Tombstone {
+pub struct Tombstone {
     /// Where the first lost frame stood.
-    pub(crate) physical: PhysicalOffset,
+    pub physical: PhysicalOffset,
     /// Bytes from there to the next frame: at least a header, at most a segment.
-    pub(crate) span: u32,
+    pub span: u32,
     /// The term of the frame before.
-    pub(crate) term: Term,
+    pub term: Term,
     /// The first lost frame's index.
-    pub(crate) index: LogIndex,
+    pub index: LogIndex,
     /// Frames that were lost, at least one.
-    pub(crate) stands_for: u32,
+    pub stands_for: u32,
     /// See [`FrameHeader::state_is_known`].
-    pub(crate) state_is_known: bool,
+    pub state_is_known: bool,
 }
 
 impl Tombstone {
     /// Its header.
-    pub(crate) fn encode(&self, seed: FrameSeed) -> [u8; FRAME_HEADER_BYTES] {
+    pub fn encode(&self, seed: FrameSeed) -> [u8; FRAME_HEADER_BYTES] {
         let mut out = [0; FRAME_HEADER_BYTES];
         out[0..4].copy_from_slice(&self.span.to_le_bytes());
         out[8..16].copy_from_slice(&self.physical.0.to_le_bytes());

@@ -242,8 +242,7 @@ impl Applier {
             self.derived.index.start_segment();
         }
         if self.trigger.is_behind() {
-            let request = self.snapshot(frame.start());
-            self.trigger.request(request);
+            self.request_checkpoint(frame.start());
         }
     }
 
@@ -261,23 +260,26 @@ impl Applier {
     pub fn checkpoint_if_due(&mut self) {
         self.trigger.send_waiting();
         if self.trigger.is_due(self.derived.queues.unflushed_entries()) {
-            let request = self.snapshot(self.trigger.applied_to());
-            self.trigger.request(request);
+            self.request_checkpoint(self.trigger.applied_to());
         }
+    }
+
+    fn request_checkpoint(&mut self, physical: PhysicalOffset) {
+        let begun = Instant::now();
+        let request = self.snapshot(physical);
+        self.trigger.request(request);
+        self.stats.freeze_micros.observe_micros(begun.elapsed());
     }
 
     /// A checkpoint of everything applied so far, `physical` being where the next frame starts.
     pub fn snapshot(&mut self, physical: PhysicalOffset) -> CheckpointRequest {
-        let begun = Instant::now();
-        let request = CheckpointRequest {
+        CheckpointRequest {
             physical,
             term: self.state.term(),
             state: self.state.snapshot(),
             index: self.derived.index.position(),
             bounds: self.state.tables().bounds(),
-        };
-        self.stats.freeze_micros.observe_micros(begun.elapsed());
-        request
+        }
     }
 
     /// From now on snapshots for checkpoints go there.

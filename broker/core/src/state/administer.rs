@@ -43,7 +43,7 @@ impl State {
         self.grow_subscriptions(&topic, spec.queues)?;
         let changed = Arc::new(topic.changed(spec));
         self.tables.topics.write().insert(Arc::clone(&changed));
-        self.dirty.insert(ShardKey::Topic(topic.id));
+        self.dirty.note(ShardKey::Topic(topic.id));
         effects.changed(Changed::Topic(topic.id));
         Ok(topic_put(&changed, Put::Changed))
     }
@@ -61,16 +61,15 @@ impl State {
                 .tables
                 .group_by_id(group)
                 .is_some_and(|group| group.spec.fifo);
-            let new = topic.spec.queues..queues;
-            for queue in new.clone().map(QueueId) {
+            let new = (topic.spec.queues..queues).map(|queue| {
+                let shard = Shard::new(GroupQueue::new(fifo, QueueOffset(0)));
                 let at = TopicQueue {
                     topic: topic.id,
-                    queue,
+                    queue: QueueId(queue),
                 };
-                self.dirty
-                    .insert(ShardKey::GroupQueue(GroupQueueId { group, at }));
-            }
-            let new = new.map(|_| Shard::new(GroupQueue::new(fifo, QueueOffset(0))));
+                self.dirty.note_shard(GroupQueueId { group, at }, &shard);
+                shard
+            });
             let shards = before.shards.iter().cloned().chain(new).collect();
             subscriptions.insert((group, topic.id), Subscription { shards });
         }
@@ -107,7 +106,7 @@ impl State {
             let (id, generation) = (group.id, group.generation + 1);
             let changed = Arc::new(Group { id, spec, generation });
             self.tables.groups.write().insert(Arc::clone(&changed));
-            self.dirty.insert(ShardKey::Group(id));
+            self.dirty.note(ShardKey::Group(id));
             self.subscribe_statically(&changed.spec, id);
             effects.changed(Changed::Group(id));
             put = Done::GroupPut {
@@ -197,7 +196,7 @@ impl State {
     }
 
     pub(super) fn gone(&mut self, key: ShardKey) {
-        self.dirty.remove(&key);
+        self.dirty.forget(key);
         self.removed.insert(key);
     }
 

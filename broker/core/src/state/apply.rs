@@ -153,7 +153,7 @@ impl State {
         // After the entry is there: a reader that sees the tail finds the entry.
         tail.store(offset.0 + 1, Ordering::Release);
         if !topic.dirty.swap(true, Ordering::Relaxed) {
-            self.dirty.insert(ShardKey::Topic(topic.id));
+            self.dirty.note(ShardKey::Topic(topic.id));
         }
         Ok(offset)
     }
@@ -173,9 +173,7 @@ impl State {
             .get(id.at.queue.0 as usize)
             .ok_or(Refused::NoQueue(id.at.topic, id.at.queue))?;
         let answer = change(Arc::make_mut(&mut shard.queue.lock()), self.now);
-        if !shard.dirty.swap(true, Ordering::Relaxed) {
-            self.dirty.insert(ShardKey::GroupQueue(id));
-        }
+        self.dirty.note_shard(id, shard);
         Ok(answer)
     }
 

@@ -32,7 +32,7 @@ impl State {
         let topic = Arc::new(Topic::new(id, spec));
         topics.insert(Arc::clone(&topic));
         drop(topics);
-        self.dirty.insert(ShardKey::Topic(id));
+        self.dirty.note(ShardKey::Topic(id));
         for group in self.tables.all_groups() {
             if group.spec.expression(&topic.spec.name).is_some() {
                 self.subscribe_if_there_is_room(group.id, id);
@@ -80,7 +80,7 @@ impl State {
         let group = Arc::new(Group { id, spec, generation });
         groups.insert(Arc::clone(&group));
         drop(groups);
-        self.dirty.insert(ShardKey::Group(id));
+        self.dirty.note(ShardKey::Group(id));
         self.subscribe_statically(&group.spec, id);
         Ok(id)
     }
@@ -126,9 +126,10 @@ impl State {
             };
             let mut held = GroupQueue::new(group.spec.fifo, floor(&group, queue, tail));
             held.begin_behind(&self.tables.gone(at));
-            shards.push(Shard::new(held));
-            self.dirty
-                .insert(ShardKey::GroupQueue(GroupQueueId { group: group.id, at }));
+            let shard = Shard::new(held);
+            let id = GroupQueueId { group: group.id, at };
+            self.dirty.note_shard(id, &shard);
+            shards.push(shard);
         }
         let shards = shards.into();
         subscriptions.insert(key, Subscription { shards });

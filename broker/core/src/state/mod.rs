@@ -15,6 +15,7 @@ mod answer;
 mod apply;
 mod carried;
 mod clients;
+mod dirty;
 mod encode;
 mod group_queue;
 mod make;
@@ -25,6 +26,7 @@ mod tables;
 
 pub use answer::{Applied, Delivered, Done, Put, Refused};
 pub use carried::CarriedEntries;
+use dirty::Dirty;
 pub use group_queue::{Delivery, FloorMove, GroupQueue, Lag, Pending};
 pub use range_set::RangeSet;
 pub use snapshot::{RestoreError, ShardKey, ShardView, Snapshot};
@@ -108,7 +110,7 @@ pub struct State {
     term: Term,
     next_index: LogIndex,
     membership: Membership,
-    dirty: BTreeSet<ShardKey>,
+    dirty: Dirty,
     removed: BTreeSet<ShardKey>,
 }
 
@@ -129,7 +131,7 @@ impl State {
             term: Term(0),
             next_index: LogIndex(0),
             membership: Membership::default(),
-            dirty: BTreeSet::new(),
+            dirty: Dirty::default(),
             removed: BTreeSet::new(),
         }
     }

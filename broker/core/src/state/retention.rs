@@ -53,7 +53,7 @@ impl State {
             {
                 first.store(cut.first.0, Ordering::Release);
                 if !cut.topic.dirty.swap(true, Ordering::Relaxed) {
-                    self.dirty.insert(ShardKey::Topic(cut.topic.id));
+                    self.dirty.note(ShardKey::Topic(cut.topic.id));
                 }
                 effects.trimmed(*at, cut.first);
             }
@@ -161,7 +161,7 @@ impl State {
             if let Some(chunk) = chunk {
                 let key = ShardKey::Carried(place.at, chunk);
                 self.removed.remove(&key);
-                self.dirty.insert(key);
+                self.dirty.note(key);
             }
         }
         Ok(Done::Carried(places.len() as u64))
@@ -188,7 +188,7 @@ impl State {
             if is_gone {
                 self.gone(key);
             } else {
-                self.dirty.insert(key);
+                self.dirty.note(key);
             }
         }
     }

@@ -4,6 +4,7 @@
 //! changed since the last one, and the applier copies a shard that it changes while the snapshot still holds it.
 
 use super::carried::{self, CarriedEntries};
+use super::dirty::Dirty;
 use super::group_queue::GroupQueue;
 use super::tables::{Group, Shard, Subscription, Topic};
 use super::{LEVEL, State};
@@ -113,34 +114,26 @@ pub enum RestoreError {
 impl State {
     /// Freezes what changed since the last call.
     pub fn snapshot(&mut self) -> Snapshot {
-        let dirty = std::mem::take(&mut self.dirty);
-        dirty.iter().for_each(|key| self.mark_clean(*key));
-        let changed = dirty
-            .into_iter()
-            .filter_map(|key| Some((key, self.view(key)?)))
-            .collect();
+        let Dirty { keys, shards } = std::mem::take(&mut self.dirty);
+        let mut changed = Vec::with_capacity(keys.len() + shards.len());
+        for key in keys {
+            if let Some(view) = self.view(key) {
+                if let ShardView::Topic(topic, ..) = &view {
+                    topic.dirty.store(false, Ordering::Relaxed);
+                }
+                changed.push((key, view));
+            }
+        }
+        for (id, shard) in shards {
+            shard.dirty.store(false, Ordering::Relaxed);
+            changed.push((ShardKey::GroupQueue(id), ShardView::GroupQueue(shard.view())));
+        }
         Snapshot {
             header: self.encode_header(),
             changed,
             removed: std::mem::take(&mut self.removed).into_iter().collect(),
             digest: self.digest,
             next_index: self.next_index,
-        }
-    }
-
-    fn mark_clean(&self, key: ShardKey) {
-        match key {
-            ShardKey::Topic(id) => {
-                if let Some(topic) = self.tables.topic_by_id(id) {
-                    topic.dirty.store(false, Ordering::Relaxed);
-                }
-            }
-            ShardKey::Group(_) | ShardKey::Carried(..) => {}
-            ShardKey::GroupQueue(id) => {
-                if let Some(shard) = self.shard(id) {
-                    shard.dirty.store(false, Ordering::Relaxed);
-                }
-            }
         }
     }
 
@@ -162,8 +155,8 @@ impl State {
             }
             ShardKey::Group(id) => self.tables.group_by_id(id).map(ShardView::Group),
             ShardKey::GroupQueue(id) => {
-                let queue = Arc::clone(&self.shard(id)?.queue.lock());
-                Some(ShardView::GroupQueue(queue))
+                let shard = self.shard(id)?;
+                Some(ShardView::GroupQueue(shard.view()))
             }
             ShardKey::Carried(at, chunk) => {
                 let carried = self.tables.carried.read();

@@ -280,6 +280,40 @@ fn a_full_disk_refuses_whole_groups_and_the_log_goes_on_when_there_is_space() {
 }
 
 #[test]
+fn messages_leave_the_reserve_alone_however_rarely_the_disk_is_looked_at() {
+    let io = FaultyIo::new(1);
+    let mut bench = open(&io).unwrap();
+    bench.prefill().unwrap();
+    io.plant(Fault::NoSpace { after: 0 });
+    // Half of the segment is written: a spare one is wanted, and the disk has nothing for it. Nobody looks again.
+    let half = SEGMENT as u32 / 2 / 3000 + 1;
+    (0..half).for_each(|n| drop(bench.propose(vec![message(n, 3000)])));
+    bench.run();
+    bench.prefill().unwrap();
+    let messages: Vec<Answer> = (half..1000)
+        .map(|n| bench.propose(vec![message(n, 3000)]))
+        .collect();
+    bench.run();
+    let outcomes = messages.iter().map(|answer| outcome(answer).unwrap());
+    let taken = outcomes.filter(|outcome| matches!(outcome, Outcome::Applied(_)));
+    let taken = taken.count();
+    let mut others = 0;
+    loop {
+        let other = bench.propose(vec![sluice_core::command::encode_level(1, 1)]);
+        bench.run();
+        match outcome(&other) {
+            Some(Outcome::Applied(_)) => others += 1,
+            Some(Outcome::NotProposed(NotProposed::NoSpace)) => break,
+            other => panic!("{other:?}"),
+        }
+    }
+    println!("{taken} messages of 3,000 bytes, then {others} frames of something else");
+    assert!(taken > 0, "what is filled and no reserve is theirs");
+    // A frame of one small command takes 56 bytes.
+    assert!(others * 56 >= SEGMENT / 4, "{others} frames fit what was left");
+}
+
+#[test]
 fn the_prefilled_reserve_is_kept_from_messages_on_a_full_disk() {
     let io = FaultyIo::new(1);
     let mut bench = open(&io).unwrap();

@@ -1,7 +1,9 @@
 //! The bounded queue before the log. Its bounds are the broker's: when it is full, clients are told so at once.
 
+use super::frame::{FRAME_HEADER_BYTES, padded};
 use super::op::Op;
 use super::options::SegmentLimits;
+use super::space::Space;
 use crate::stats::LogStats;
 use parking_lot::{Condvar, Mutex};
 use sluice_core::limits::BATCH_COMMANDS_MAX;
@@ -18,6 +20,13 @@ pub(super) struct Load {
     pub(super) commands: usize,
 }
 
+impl Load {
+    /// Bytes that these take in the log at most: each command in a frame of its own.
+    pub(super) fn in_frames(&self) -> u64 {
+        (self.bytes + self.commands * padded(FRAME_HEADER_BYTES + 1)) as u64
+    }
+}
+
 /// The queue before the log; clones share it.
 #[derive(Clone)]
 pub struct Inbox(Arc<Inner>);
@@ -27,11 +36,10 @@ struct Inner {
     bound: Load,
     queue: Mutex<Queue>,
     wake: Condvar,
-    /// What proposers have put in and the log thread has not put into a group yet.
+    /// What proposers have put in and the log thread has not written yet.
     bytes: AtomicUsize,
     commands: AtomicUsize,
-    /// The disk is full but for the reserve, which messages may not use.
-    full: AtomicBool,
+    space: Space,
     /// The disk is fuller than whoever watches it lets messages make it.
     nearly_full: AtomicBool,
     stats: Arc<LogStats>,
@@ -54,7 +62,7 @@ impl Inbox {
             wake: Condvar::new(),
             bytes: AtomicUsize::new(0),
             commands: AtomicUsize::new(0),
-            full: AtomicBool::new(false),
+            space: Space::without_bound(),
             nearly_full: AtomicBool::new(false),
             stats: Arc::default(),
         }))
@@ -99,8 +107,9 @@ impl Inbox {
         if bytes > max || batch.len() > BATCH_COMMANDS_MAX {
             return Err(NotProposed::TooLarge { size: bytes, max });
         }
+        let holds_messages = batch.iter().any(|command| command.is_append());
         if let Some(refusal) = self.refuses_messages()
-            && batch.iter().any(|command| command.is_append())
+            && holds_messages
         {
             return Err(refusal);
         }
@@ -116,6 +125,11 @@ impl Inbox {
         if over && before_commands > 0 {
             self.release(load);
             return Err(NotProposed::Busy);
+        }
+        // Behind the count of what is queued: whoever sets the bound anew then sees these bytes there, if not in the bound.
+        if holds_messages && !self.0.space.take(load.in_frames()) {
+            self.release(load);
+            return Err(NotProposed::NoSpace);
         }
         Ok(load)
     }
@@ -161,14 +175,14 @@ impl Inbox {
         (Load { bytes, commands }, self.0.bound)
     }
 
-    /// Whether messages are refused because the disk is full.
-    pub(super) fn is_full(&self) -> bool {
-        self.0.full.load(Ordering::Relaxed)
+    /// What messages may take of the disk.
+    pub(super) fn space(&self) -> &Space {
+        &self.0.space
     }
 
     /// Whether messages are refused at all, and why.
     fn refuses_messages(&self) -> Option<NotProposed> {
-        if self.is_full() {
+        if self.0.space.is_full() {
             Some(NotProposed::NoSpace)
         } else if self.0.nearly_full.load(Ordering::Relaxed) {
             Some(NotProposed::NearlyFull)
@@ -204,16 +218,6 @@ impl Inbox {
                 None => self.0.wake.wait(&mut queue),
             }
             queue.sleeping = false;
-        }
-    }
-
-    /// From now on refuses messages, or takes them again: the disk is full but for the reserve, or no longer.
-    pub(super) fn set_full(&self, full: bool) {
-        if self.0.full.swap(full, Ordering::Relaxed) != full {
-            tracing::warn!(
-                full,
-                "the disk of the log has changed between full and free: messages are refused while it is full"
-            );
         }
     }
 
@@ -320,7 +324,7 @@ mod tests {
         inbox.set_nearly_full(true);
         assert_eq!(refusal(&inbox, message()), refused(NotProposed::NearlyFull));
         assert_eq!(refusal(&inbox, batch(1)), None);
-        inbox.set_full(true);
+        inbox.space().bound(0);
         assert_eq!(refusal(&inbox, message()), refused(NotProposed::NoSpace));
         inbox.set_nearly_full(false);
         assert_eq!(
@@ -328,7 +332,7 @@ mod tests {
             refused(NotProposed::NoSpace),
             "it is full"
         );
-        inbox.set_full(false);
+        inbox.space().lift();
         assert_eq!(refusal(&inbox, message()), None);
     }
 

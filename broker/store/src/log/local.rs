@@ -66,7 +66,7 @@ impl LocalLog {
 
     /// Whether the disk has no room but the reserve, which messages may not use.
     pub fn is_full(&self) -> bool {
-        self.shared.inbox.is_full()
+        self.shared.inbox.space().is_full()
     }
 
     /// Bytes of records that retention may write again: on a full disk only what leaves enough of the reserve to everything

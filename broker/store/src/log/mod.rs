@@ -47,6 +47,7 @@ mod ring;
 mod scan;
 mod segment;
 mod shared;
+mod space;
 mod sparse;
 mod sparse_file;
 mod survey;

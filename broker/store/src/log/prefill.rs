@@ -80,11 +80,8 @@ impl Prefill {
     pub fn step(&mut self) -> Result<Prefilled, Fatal> {
         let result = self.advance();
         match &result {
-            Ok(Prefilled::NoSpace) => self
-                .shared
-                .inbox
-                .set_full(reserve(&self.shared) < self.reserve_wanted()),
-            Ok(_) => self.shared.inbox.set_full(false),
+            Ok(Prefilled::NoSpace) => self.bound_messages(),
+            Ok(_) => self.shared.inbox.space().lift(),
             Err(fatal) => {
                 self.shared.positions.set_failed();
                 *self.shared.poison.lock() = Some(fatal.clone());
@@ -176,6 +173,23 @@ impl Prefill {
         }
         *self.shared.spare.lock() = Some(Spare { file, filled });
         Ok(())
+    }
+
+    /// Leaves messages what is filled, but for the reserve. Where it was a spare segment that found no space, the active one may
+    /// get more yet.
+    fn bound_messages(&self) {
+        let (shared, space) = (&self.shared, self.shared.inbox.space());
+        // Before the reserve is looked at: a group that is written meanwhile is counted twice, and not left out.
+        let queued = shared.inbox.depth().0.in_frames();
+        let grows = |active: Arc<Segment>| {
+            let written = shared.positions.written().max(active.base());
+            active.zeroed() < active.limit() && !wants_zeros(&active, written)
+        };
+        if !self.is_held() && shared.active().is_some_and(grows) {
+            space.lift();
+        } else {
+            space.bound(reserve(shared).saturating_sub(self.reserve_wanted() + queued));
+        }
     }
 
     fn is_held(&self) -> bool {

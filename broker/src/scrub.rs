@@ -60,7 +60,8 @@ pub(crate) async fn follow(engine: Arc<Engine>) {
     let live = Arc::clone(engine.live());
     let mut changes = live.subscribe();
     let mut scrub = engine.store().scrub();
-    let mut round = Instant::now();
+    // When the one that is under way began.
+    let mut round = None;
     loop {
         let rate = live.values().scrub_bytes_per_second;
         if rate == 0 {
@@ -70,6 +71,7 @@ pub(crate) async fn follow(engine: Arc<Engine>) {
             continue;
         }
         let begun = Instant::now();
+        let round_begun = *round.get_or_insert(begun);
         let step;
         (scrub, step) = match step_of(scrub, &engine).await {
             Some(stepped) => stepped,
@@ -77,8 +79,8 @@ pub(crate) async fn follow(engine: Arc<Engine>) {
             None => return,
         };
         if step.is_last {
-            tokio::time::sleep_until(round + EVERY).await;
-            round = Instant::now();
+            tokio::time::sleep_until(round_begun + EVERY).await;
+            round = None;
             continue;
         }
         // A change of the rate need not wait for the end of a long pause.

@@ -33,6 +33,7 @@ mod pulling;
 mod resetting;
 mod restarts;
 mod retention;
+mod scrubbing;
 mod sending;
 mod unread;
 mod unreadable;

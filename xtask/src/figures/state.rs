@@ -35,8 +35,8 @@ pub fn measure(setup: &Setup) -> Result<Table> {
         let (report, most) = with_peak_memory(&server, || fill(setup))?;
         table.add("received a second", number(&report, &["rates", "receive"])?);
         checkpoint(&server)?;
-        table.add("anonymous memory: MiB", server.anonymous_mib()?);
-        table.add("anonymous memory at most: MiB", most);
+        table.add("anonymous memory while they come, at most: MiB", most);
+        table.add("and with a checkpoint of them: MiB", server.anonymous_mib()?);
         let state = server.disk_mib("checkpoint")?;
         table.add("state in checkpoints: MiB", state);
         hold(setup, &["--groups", MORE_GROUPS, "--group", "more"], EACH)?;

@@ -289,12 +289,17 @@ fn messages_leave_the_reserve_alone_however_rarely_the_disk_is_looked_at() {
     let half = SEGMENT as u32 / 2 / 3000 + 1;
     (0..half).for_each(|n| drop(bench.propose(vec![message(n, 3000)])));
     bench.run();
+    // With some that are not written yet.
+    let queued: Vec<Answer> = (0..10).map(|n| bench.propose(vec![message(n, 3000)])).collect();
     bench.prefill().unwrap();
     let messages: Vec<Answer> = (half..1000)
         .map(|n| bench.propose(vec![message(n, 3000)]))
         .collect();
     bench.run();
-    let outcomes = messages.iter().map(|answer| outcome(answer).unwrap());
+    let outcomes = queued
+        .iter()
+        .chain(&messages)
+        .map(|answer| outcome(answer).unwrap());
     let taken = outcomes.filter(|outcome| matches!(outcome, Outcome::Applied(_)));
     let taken = taken.count();
     let mut others = 0;

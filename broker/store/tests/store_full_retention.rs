@@ -3,8 +3,8 @@
 
 mod workload;
 
-use sluice_core::command::{Deliver, Standing, Take};
-use sluice_core::ids::{GroupId, GroupQueueId, PhysicalOffset, QueueId, TopicId, TopicQueue};
+use sluice_core::command::{Deliver, Standing, Take, encode_level};
+use sluice_core::ids::{GroupId, GroupQueueId, PhysicalOffset, QueueId, QueueOffset, TopicId, TopicQueue};
 use sluice_core::state::Done;
 use sluice_store::CheckpointPolicy;
 use sluice_store::io::{Fault, FaultyIo};
@@ -34,14 +34,21 @@ fn settings() -> Settings {
     }
 }
 
-/// The first messages of a queue are held for a day.
-fn hold(driver: &mut Driver) {
+/// The first so many messages of a queue are held for a day.
+fn hold(driver: &mut Driver, messages: usize) {
     let at = TopicQueue {
         topic: TopicId(0),
         queue: QueueId(0),
     };
-    let first = driver.send_one(at, BODY_MAX).unwrap();
-    let taken = [first, driver.send_one(at, BODY_MAX).unwrap()];
+    let held: Vec<_> = (0..messages)
+        .map(|_| driver.send_one(at, BODY_MAX).unwrap())
+        .collect();
+    for taken in held.chunks(32) {
+        deliver(driver, at, taken);
+    }
+}
+
+fn deliver(driver: &mut Driver, at: TopicQueue, taken: &[QueueOffset]) {
     let deliver = Deliver {
         id: GroupQueueId {
             group: GroupId(0),
@@ -54,15 +61,18 @@ fn hold(driver: &mut Driver) {
         standing: Standing::default(),
         invisible_ms: 24 * 3_600_000,
         taken: taken
+            .iter()
             .map(|offset| Take {
-                offset,
+                offset: *offset,
                 group_hash: 0,
             })
-            .into(),
+            .collect(),
         skipped: Vec::new(),
     };
     let results = driver.ask([deliver.encode(driver.now())].into_iter().collect());
-    assert!(matches!(&results.unwrap()[0], Ok(Done::Delivered(delivered)) if delivered.taken.len() == 2));
+    assert!(
+        matches!(&results.unwrap()[0], Ok(Done::Delivered(delivered)) if delivered.taken.len() == taken.len())
+    );
 }
 
 fn until(driver: &mut Driver, what: &str, done: impl Fn(&Driver) -> bool) {
@@ -79,15 +89,20 @@ fn log_start(driver: &Driver) -> PhysicalOffset {
     driver.opened.store.log().start()
 }
 
-/// A store of several segments, on a disk that is full.
-fn full(seed: u64) -> (FaultyIo, Driver) {
+/// A store of several segments with so many messages held, on a disk that is full from now on.
+fn filled(seed: u64, held: usize) -> (FaultyIo, Driver) {
     println!("seed {seed}");
     let io = FaultyIo::new(seed);
     let mut driver = Driver::new(open(&io), seed).without_administrators();
     driver.make().unwrap();
-    hold(&mut driver);
+    hold(&mut driver, held);
     until(&mut driver, "a log of four segments", |driver| {
         driver.opened.store.log().segments() >= 4 && driver.opened.store.trim_points().len() > 2
+    });
+    // At a segment's beginning nobody asks the disk for anything.
+    let segments = driver.opened.store.log().segments();
+    until(&mut driver, "another segment", |driver| {
+        driver.opened.store.log().segments() > segments
     });
     driver.wait_for_reserve(&io, Path::new(DIR), SEGMENT_BYTES);
     io.plant(Fault::NoSpace { after: 0 });
@@ -96,6 +111,12 @@ fn full(seed: u64) -> (FaultyIo, Driver) {
         bytes: 10_000,
         every: Duration::from_secs(3600),
     });
+    (io, driver)
+}
+
+/// The same once sends have used up what is theirs.
+fn full(seed: u64) -> (FaultyIo, Driver) {
+    let (io, mut driver) = filled(seed, 2);
     until(&mut driver, "a refused send", |driver| {
         driver.memory.refused_for_space > 0
     });
@@ -126,6 +147,25 @@ fn retention_makes_room_on_a_full_disk_and_sends_are_taken_again_by_themselves()
         check(&opened.store, &driver.memory);
         opened.store.close().unwrap();
     }
+}
+
+#[test]
+fn what_waits_is_not_written_again_at_the_cost_of_the_reserve_though_nobody_has_met_the_full_disk() {
+    let (_io, mut driver) = filled(0, 180);
+    let log = driver.opened.store.log();
+    assert_eq!(log.carry_max(), u64::MAX, "nobody has met the end of the disk");
+    let ran = retain(&mut driver).unwrap();
+    assert!(ran.blocked && ran.start.is_none(), "{ran:?}");
+    assert!(ran.carried.1 > 100_000, "it goes as far as it may: {ran:?}");
+    for _ in 0..5 {
+        assert!(retain(&mut driver).unwrap().blocked);
+    }
+    // Some 70 KiB of what is no message.
+    for n in 1..=70 {
+        let members = (0..64).map(|_| encode_level(driver.now(), 1)).collect();
+        assert!(driver.ask(members).is_some(), "{n}");
+    }
+    driver.opened.store.close().unwrap();
 }
 
 #[test]

@@ -83,7 +83,7 @@ impl FaultyIo {
         self.plan.lock().plant(fault);
     }
 
-    /// Ends [`Fault::NoSpace`], [`Fault::NoSpaceBelow`], [`Fault::OverQuota`] and [`Fault::NoDescriptors`].
+    /// Ends [`Fault::NoSpace`], [`Fault::NoSpaceBelow`], [`Fault::OverQuota`], [`Fault::NoDescriptors`] and [`Fault::NamesStay`].
     pub fn lift_no_space(&self) {
         self.plan.lock().lift_no_space();
     }
@@ -166,6 +166,7 @@ impl LogIo for FaultyIo {
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.plan.lock().take_name(from)?;
         let replaced = self.disk().len(to);
         self.change(|disk| disk.rename(from, to))?;
         self.plan.lock().give_space(to, replaced);
@@ -173,6 +174,7 @@ impl LogIo for FaultyIo {
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
+        self.plan.lock().take_name(path)?;
         let removed = self.disk().len(path);
         self.change(|disk| disk.remove(path))?;
         self.plan.lock().give_space(path, removed);

@@ -209,13 +209,11 @@ impl LogWriter {
     /// Forgets the frames up to `upto`. The marker is durable before a file goes; opening the log removes what a crash
     /// in between has left.
     fn purge(&mut self, upto: LogId) -> Result<(), LogError> {
-        if self
-            .meta
-            .meta()
-            .purged
-            .is_some_and(|purged| purged.index >= upto.index)
+        if let Some(purged) = self.meta.meta().purged
+            && purged.index >= upto.index
         {
-            return Ok(());
+            // A purge whose files could not be removed is asked for again.
+            return self.remove_below(LogIndex(purged.index.0 + 1));
         }
         let meta = Meta {
             purged: Some(upto),
@@ -229,9 +227,14 @@ impl LogWriter {
         self.remove_below(LogIndex(upto.index.0 + 1))
     }
 
-    /// Lets go of the sealed segments whose frames are all below `index`, the oldest first.
+    /// Lets go of the sealed segments whose frames are all below `index`, the oldest first, and of files that an earlier call could
+    /// not remove.
     pub(super) fn remove_below(&mut self, index: LogIndex) -> Result<(), LogError> {
         loop {
+            while let Some(path) = self.left_over.last() {
+                self.remove_file(path)?;
+                self.left_over.pop();
+            }
             let gone = self.shared.change_segments(|segments| {
                 let whole = segments
                     .get(1)
@@ -240,9 +243,9 @@ impl LogWriter {
             });
             let Some(gone) = gone else { return Ok(()) };
             self.shared.mapped.lock().retain(|base| *base != gone.base());
-            let path = gone.path.clone();
-            if !recycle::take(&self.shared, gone)? {
-                self.remove_file(&path)?;
+            self.left_over.push(gone.path.clone());
+            if recycle::take(&self.shared, gone)? {
+                self.left_over.pop();
             }
         }
     }

@@ -324,7 +324,7 @@ mod tests {
         inbox.set_nearly_full(true);
         assert_eq!(refusal(&inbox, message()), refused(NotProposed::NearlyFull));
         assert_eq!(refusal(&inbox, batch(1)), None);
-        inbox.space().bound(0);
+        inbox.space().bound(|| 0);
         assert_eq!(refusal(&inbox, message()), refused(NotProposed::NoSpace));
         inbox.set_nearly_full(false);
         assert_eq!(

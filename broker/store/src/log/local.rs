@@ -69,14 +69,9 @@ impl LocalLog {
         self.shared.inbox.space().is_full()
     }
 
-    /// Bytes of records that retention may write again: on a full disk only what leaves enough of the reserve to everything
-    /// else, and to the commands that then give the space back.
+    /// Bytes of records that retention may write again now: on a disk that gives nothing only what leaves half of the reserve.
     pub fn carry_max(&self) -> u64 {
-        if self.is_full() {
-            prefill::reserve(&self.shared) / 2
-        } else {
-            u64::MAX
-        }
+        prefill::carry_max(&self.shared)
     }
 
     /// As long as the answer lives the log takes no space ahead of what it writes.

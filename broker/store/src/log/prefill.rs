@@ -38,11 +38,12 @@ fn wants_cleaning(shared: &Shared, active: &Segment, written: PhysicalOffset) ->
     recycle::is_due(shared, written.0 - active.base().0)
 }
 
-/// Whether there is something to do for the helper.
-pub(super) fn wanted(shared: &Shared, active: &Segment, written: PhysicalOffset) -> bool {
-    wants_zeros(active, written)
-        || wants_spare(shared, active, written)
-        || wants_cleaning(shared, active, written)
+/// Whether there is something to do for the helper at once: what the disk has just refused it is not asked for with every
+/// group.
+pub(super) fn is_called(shared: &Shared, active: &Segment, written: PhysicalOffset) -> bool {
+    let space = shared.inbox.space();
+    let other = || wants_spare(shared, active, written) || wants_cleaning(shared, active, written);
+    !space.is_bounded() && wants_zeros(active, written) || !space.is_dry() && other()
 }
 
 /// Bytes that frames can still go to without the disk giving any.
@@ -51,6 +52,21 @@ pub(super) fn reserve(shared: &Shared) -> u64 {
     let left = active.map_or(0, |active| ahead(&active, shared.positions.written()));
     let spare = shared.spare.lock();
     left + spare.as_ref().map_or(0, |spare| spare.filled - PAGE_BYTES)
+}
+
+/// What of that is kept from messages.
+fn kept(shared: &Shared) -> u64 {
+    RESERVE.min(shared.limits.capacity / 4)
+}
+
+/// Bytes of records that retention may write again now: on a disk that gives nothing only what leaves half of the reserve to
+/// everything else, and to the commands that then give the space back.
+pub(super) fn carry_max(shared: &Shared) -> u64 {
+    if shared.inbox.space().is_bounded() {
+        reserve(shared).saturating_sub(kept(shared) / 2)
+    } else {
+        u64::MAX
+    }
 }
 
 /// What a step did.
@@ -79,9 +95,11 @@ impl Prefill {
     /// Fills and syncs the next part, if one is wanted. An error is a failed write or sync: the log fails too.
     pub fn step(&mut self) -> Result<Prefilled, Fatal> {
         let result = self.advance();
+        let space = self.shared.inbox.space();
+        space.set_dry(matches!(result, Ok(Prefilled::NoSpace)));
         match &result {
             Ok(Prefilled::NoSpace) => self.bound_messages(),
-            Ok(_) => self.shared.inbox.space().lift(),
+            Ok(_) => space.lift(),
             Err(fatal) => {
                 self.shared.positions.set_failed();
                 *self.shared.poison.lock() = Some(fatal.clone());
@@ -156,6 +174,11 @@ impl Prefill {
         let zeros = vec![0; CHUNK];
         let mut filled = 0;
         while filled < wanted {
+            if self.is_held() {
+                // A checkpoint is to make room, and has just been given the space for it.
+                io.remove(&path).map_err(LogError::io("remove", &path))?;
+                return Err(LogError::NoSpace);
+            }
             let n = (wanted - filled).min(zeros.len() as u64);
             if let Err(source) = write_all_at(file.as_ref(), &zeros[..n as usize], filled) {
                 if is_no_space(&source) {
@@ -179,8 +202,6 @@ impl Prefill {
     /// get more yet.
     fn bound_messages(&self) {
         let (shared, space) = (&self.shared, self.shared.inbox.space());
-        // Before the reserve is looked at: a group that is written meanwhile is counted twice, and not left out.
-        let queued = shared.inbox.depth().0.in_frames();
         let grows = |active: Arc<Segment>| {
             let written = shared.positions.written().max(active.base());
             active.zeroed() < active.limit() && !wants_zeros(&active, written)
@@ -188,15 +209,15 @@ impl Prefill {
         if !self.is_held() && shared.active().is_some_and(grows) {
             space.lift();
         } else {
-            space.bound(reserve(shared).saturating_sub(self.reserve_wanted() + queued));
+            space.bound(|| {
+                // Before the reserve: a group that is written meanwhile is counted twice, and not left out.
+                let queued = shared.inbox.depth().0.in_frames();
+                reserve(shared).saturating_sub(kept(shared) + queued)
+            });
         }
     }
 
     fn is_held(&self) -> bool {
         self.shared.holds_prefill.load(Ordering::Acquire)
-    }
-
-    fn reserve_wanted(&self) -> u64 {
-        RESERVE.min(self.shared.limits.capacity / 4)
     }
 }

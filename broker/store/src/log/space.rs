@@ -9,8 +9,11 @@ const NO_BOUND: u64 = u64::MAX;
 pub(super) struct Space {
     /// Bytes that messages may still take, or [`NO_BOUND`] while the disk gives more.
     room: AtomicU64,
-    /// Messages are refused until the disk gives more.
+    /// Messages are refused until the disk gives more. One that came too late to see that it does may set it once more; the
+    /// helper's next step, a second later at most, takes it back.
     full: AtomicBool,
+    /// The last time that something was asked of the disk, it gave nothing.
+    dry: AtomicBool,
 }
 
 impl Space {
@@ -18,6 +21,7 @@ impl Space {
         Self {
             room: AtomicU64::new(NO_BOUND),
             full: AtomicBool::new(false),
+            dry: AtomicBool::new(false),
         }
     }
 
@@ -27,7 +31,8 @@ impl Space {
             NO_BOUND => Some(NO_BOUND),
             room => room.checked_sub(bytes),
         };
-        let (set, get) = (Ordering::Relaxed, Ordering::Relaxed);
+        // Whoever sets a bound behind this sees what was queued before it.
+        let (set, get) = (Ordering::AcqRel, Ordering::Acquire);
         let taken = !self.is_full() && self.room.fetch_update(set, get, left).is_ok();
         if !taken {
             self.set_full(true);
@@ -35,18 +40,44 @@ impl Space {
         taken
     }
 
-    /// The disk gives nothing, and this much is left to messages. Once it has counted as full it does until it gives.
-    pub(super) fn bound(&self, room: u64) {
-        self.room.store(room, Ordering::Relaxed);
-        if room == 0 {
-            self.set_full(true);
+    /// The disk gives nothing, and as much as `left` says is left to messages: of what is queued it must count in all that it sees. Once
+    /// the disk has counted as full it does until it gives.
+    pub(super) fn bound(&self, left: impl Fn() -> u64) {
+        // From now on each message that is let in shows in the room.
+        let (set, get) = (Ordering::AcqRel, Ordering::Acquire);
+        let _ = self.room.compare_exchange(NO_BOUND, NO_BOUND - 1, set, get);
+        loop {
+            let before = self.room.load(Ordering::Acquire);
+            let room = left();
+            // One that was let in meanwhile may be in neither: then the sum is made again.
+            if self.room.compare_exchange(before, room, set, get).is_ok() {
+                if room == 0 {
+                    self.set_full(true);
+                }
+                return;
+            }
         }
     }
 
-    /// The disk gives more.
+    /// The disk gives more, or was not asked for what messages take.
     pub(super) fn lift(&self) {
-        self.room.store(NO_BOUND, Ordering::Relaxed);
+        self.room.store(NO_BOUND, Ordering::Release);
         self.set_full(false);
+    }
+
+    /// Takes note of whether the disk gave what it was asked for.
+    pub(super) fn set_dry(&self, dry: bool) {
+        self.dry.store(dry, Ordering::Relaxed);
+    }
+
+    /// Whether there is no use in asking the disk at once again.
+    pub(super) fn is_dry(&self) -> bool {
+        self.dry.load(Ordering::Relaxed)
+    }
+
+    /// Whether there is a bound.
+    pub(super) fn is_bounded(&self) -> bool {
+        self.room.load(Ordering::Relaxed) != NO_BOUND
     }
 
     /// Whether nothing is left to messages.
@@ -72,15 +103,32 @@ mod tests {
     fn messages_take_what_there_is_and_no_more_until_the_disk_gives_again() {
         let space = Space::without_bound();
         assert!(space.take(1 << 40));
-        space.bound(100);
+        space.bound(|| 100);
         assert!(space.take(60) && !space.is_full());
         assert!(!space.take(60) && space.is_full(), "40 are left");
         assert!(!space.take(1), "it is full until the disk gives");
-        space.bound(100);
+        space.bound(|| 100);
         assert!(!space.take(1), "the helper looks again, and finds nothing new");
         space.lift();
         assert!(space.take(60) && !space.is_full());
-        space.bound(0);
+        space.bound(|| 0);
         assert!(space.is_full());
+    }
+
+    #[test]
+    fn a_bound_that_a_message_came_into_is_made_again() {
+        let space = Space::without_bound();
+        let (sums, queued) = (AtomicU64::new(0), AtomicU64::new(10));
+        space.bound(|| {
+            let left = 100 - queued.load(Ordering::Relaxed);
+            if sums.fetch_add(1, Ordering::Relaxed) == 0 {
+                // Behind the look at what is queued, before the bound.
+                queued.fetch_add(30, Ordering::Relaxed);
+                assert!(space.take(30));
+            }
+            left
+        });
+        assert!(!space.take(61), "60 are left");
+        assert_eq!(sums.load(Ordering::Relaxed), 2);
     }
 }

@@ -22,6 +22,7 @@ use sluice_core::command::{Membership, Voter};
 use sluice_core::ids::{LogIndex, PhysicalOffset, Term, TimeMs};
 use sluice_core::log::NotProposed;
 use std::collections::VecDeque;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -59,6 +60,8 @@ pub struct LogWriter {
     last_write: Duration,
     last_sync: Duration,
     failed: Option<Fatal>,
+    /// Files of segments that the log no longer has, still to be removed.
+    pub(super) left_over: Vec<PathBuf>,
 }
 
 impl LogWriter {
@@ -90,6 +93,7 @@ impl LogWriter {
             last_write: Duration::ZERO,
             last_sync: Duration::ZERO,
             failed: None,
+            left_over: Vec::new(),
         }
     }
 
@@ -457,7 +461,7 @@ impl LogWriter {
 
     /// Wakes the helper when the zero-filled part runs short or the next segment should be prepared.
     fn call_for_zeros(&self) {
-        if super::prefill::wanted(&self.shared, &self.active, self.tail.physical) {
+        if super::prefill::is_called(&self.shared, &self.active, self.tail.physical) {
             self.shared.prefill.ring();
         }
     }

@@ -129,7 +129,9 @@ impl<P: Propose> Run<'_, P> {
             return Ok(false);
         };
         let ends = self.store.ends_at(point.at)?;
-        self.carry(&waiting, point.at, ran)?;
+        if !self.carry(&waiting, point.at, ran)? {
+            return Ok(false);
+        }
         ran.expired = self.begin_at(point.at, &ends)?;
         ran.start = Some(point.at);
         Ok(true)
@@ -172,7 +174,9 @@ impl<P: Propose> Run<'_, P> {
         Ok(still.then_some((point, waiting)))
     }
 
-    fn carry(&self, waiting: &Waiting, below: PhysicalOffset, ran: &mut Ran) -> Result<(), RetentionError> {
+    /// Writes again what waits; `false` if the disk gives nothing and it would take too much of the reserve. What was written
+    /// by then the next run finds behind the place.
+    fn carry(&self, waiting: &Waiting, below: PhysicalOffset, ran: &mut Ran) -> Result<bool, RetentionError> {
         let most = AT_A_TIME.1.min(self.store.log().command_bytes_max());
         let (mut batch, mut bytes) = (Vec::new(), 0);
         for (old, record) in waiting.records.range(..below) {
@@ -180,21 +184,36 @@ impl<P: Propose> Run<'_, P> {
                 ran.lost += record.places.len() as u64;
                 continue;
             };
-            ran.carried.0 += 1;
             for carry in carries {
                 if batch.len() >= AT_A_TIME.0 || bytes + carry.len() > most && !batch.is_empty() {
-                    self.propose(std::mem::take(&mut batch))?;
+                    if !self.carry_some(std::mem::take(&mut batch), bytes, ran)? {
+                        return Ok(false);
+                    }
                     bytes = 0;
                 }
                 bytes += carry.len();
-                ran.carried.1 += carry.len() as u64;
                 batch.push(carry);
             }
+            ran.carried.0 += 1;
+        }
+        self.carry_some(batch, bytes, ran)
+    }
+
+    /// What the disk has room for is asked before each part: others take of it meanwhile, and it may have been found full only since.
+    fn carry_some(
+        &self,
+        batch: Vec<EncodedCommand>,
+        bytes: usize,
+        ran: &mut Ran,
+    ) -> Result<bool, RetentionError> {
+        if bytes as u64 > self.store.log().carry_max() {
+            return Ok(false);
         }
         if !batch.is_empty() {
             self.propose(batch)?;
+            ran.carried.1 += bytes as u64;
         }
-        Ok(())
+        Ok(true)
     }
 
     /// The commands that write a record again: more than one only where the message stands at very many places. `None` if the

@@ -39,6 +39,12 @@ pub enum Fault {
         /// The folder.
         below: PathBuf,
     },
+    /// No file that ends like this can be removed or get another name: `ENOSPC`, as of a system that needs room even for that.
+    /// Lifted like [`Fault::NoSpace`].
+    NamesStay {
+        /// The end of the name.
+        ending: &'static str,
+    },
     /// The nth sync (of a file, a folder or everything) fails with `EIO`, and what it should have made durable never
     /// will be, though it is read back until the crash: a system marks such pages clean.
     SyncError {
@@ -103,6 +109,7 @@ pub(super) struct Plan {
     sync_no_space: Option<(PathBuf, u64)>,
     space: Option<Space>,
     no_descriptors: Option<PathBuf>,
+    names_stay: Option<&'static str>,
     short_writes: bool,
     sync_delay: Duration,
     bad: Vec<(PathBuf, Range<u64>)>,
@@ -133,6 +140,7 @@ impl Plan {
             Fault::NoSpaceBelow { folder, after } => self.plant_space(folder, after, Errno::NOSPC),
             Fault::OverQuota { after } => self.plant_space(PathBuf::new(), after, Errno::DQUOT),
             Fault::NoDescriptors { below } => self.no_descriptors = Some(below),
+            Fault::NamesStay { ending } => self.names_stay = Some(ending),
             Fault::SyncError { nth } => self.sync_error = Some(nth),
             Fault::SyncNoSpace { below, nth } => self.sync_no_space = Some((below, nth)),
             Fault::ReadError { path, range } => self.bad.push((path, range)),
@@ -149,6 +157,15 @@ impl Plan {
     pub(super) fn lift_no_space(&mut self) {
         self.space = None;
         self.no_descriptors = None;
+        self.names_stay = None;
+    }
+
+    /// Fails if the file must keep its name.
+    pub(super) fn take_name(&self, path: &Path) -> io::Result<()> {
+        let ending = self
+            .names_stay
+            .filter(|ending| path.to_string_lossy().ends_with(ending));
+        ending.map_or(Ok(()), |_| Err(Errno::NOSPC.into()))
     }
 
     pub(super) fn lift_read_errors(&mut self) {

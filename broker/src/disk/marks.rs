@@ -18,8 +18,9 @@ pub struct Usage {
 }
 
 impl Usage {
+    /// A file system that says it has no bytes at all says nothing: none of its marks is reached.
     fn reaches(self, percent: u64) -> bool {
-        u128::from(self.used) * 100 >= u128::from(self.size) * u128::from(percent)
+        self.size > 0 && u128::from(self.used) * 100 >= u128::from(self.size) * u128::from(percent)
     }
 
     /// Bytes beyond so many percent, rounded up.
@@ -181,6 +182,14 @@ mod tests {
             used: percent * 1000,
             size: 100_000,
         }
+    }
+
+    #[test]
+    fn a_file_system_that_does_not_say_how_large_it_is_reaches_no_mark() {
+        let holding = Holding::default().after(Usage::default(), &MARKS);
+        assert_eq!(holding, Holding::default());
+        let holding = Holding::default().after(used(95), &MARKS);
+        assert_eq!(holding.after(Usage::default(), &MARKS), Holding::default());
     }
 
     #[test]

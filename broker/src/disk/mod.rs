@@ -13,7 +13,7 @@ use sluice_store::Store;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -58,6 +58,8 @@ pub struct Disk {
     /// How often each mark was reached.
     reached: [AtomicU64; 3],
     changed: watch::Sender<Holding>,
+    /// The last look has found nothing out.
+    is_blind: AtomicBool,
 }
 
 /// The marks as metrics name them.
@@ -71,6 +73,7 @@ impl Disk {
             seen: Mutex::default(),
             reached: Default::default(),
             changed: watch::Sender::new(Holding::default()),
+            is_blind: AtomicBool::new(false),
         })
     }
 
@@ -95,7 +98,14 @@ impl Disk {
     pub fn look(&self, marks: &Marks, store: &Store) -> Holding {
         let mut seen = self.seen.lock();
         let (before, usage) = *seen;
-        let usage = self.figures.usage().unwrap_or(usage);
+        let found = self.figures.usage();
+        if let Err(error) = &found
+            && !self.is_blind.load(Ordering::Relaxed)
+        {
+            tracing::warn!(%error, "the system does not say how full the disk of the data folder is: its marks stay as they were");
+        }
+        self.is_blind.store(found.is_err(), Ordering::Relaxed);
+        let usage = found.unwrap_or(usage);
         let holding = before.after(usage, marks);
         *seen = (holding, usage);
         store.log().set_nearly_full(holding.refuse);

@@ -111,6 +111,17 @@ fn an_error_at_any_call_ends_the_process_or_is_refused_and_loses_nothing() {
             *came.entry((comes, point.thread, point.call)).or_default() += 1;
         }
         println!("SLUICE_SEED={seed}: {error}: {came:?}");
+        let of = |late: bool| {
+            let counts = came
+                .iter()
+                .filter(|((comes, ..), _)| (*comes == Comes::TooLate) == late);
+            counts.map(|(_, count)| count).sum::<u32>()
+        };
+        let (met, late) = (of(false), of(true));
+        assert!(
+            met > 2 * late,
+            "{met} calls were let fail, {late} runs ended before"
+        );
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
 }

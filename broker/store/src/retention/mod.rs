@@ -40,19 +40,21 @@ pub enum RetentionError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// Queue entries could not be read.
-    #[error("queue entries cannot be read: {0}")]
+    #[error("retention cannot read queue entries, and tries again with its next look: {0}")]
     Entries(#[source] io::Error),
     /// The log does not take commands at the moment.
-    #[error("the log does not take the commands of retention: {0}")]
+    #[error("the log does not take the commands of retention, which tries again with its next look: {0}")]
     NotTaken(NotProposed),
     /// A command was refused.
-    #[error("a command of retention was refused: {0}")]
+    #[error("a command of retention was refused, and it tries again with its next look: {0}")]
     Refused(#[from] Refused),
     /// What waits cannot be read for now. It is left behind only once it is lost.
     #[error("a message that waits cannot be read, and the log keeps it until it can or is lost: {0}")]
     Waits(#[source] ReadError),
     /// Nobody knows what became of a command.
-    #[error("nobody knows what became of a command of retention")]
+    #[error(
+        "it is not known whether a command of retention was written: the broker is stopping, or its log has failed; the next look finds out"
+    )]
     Unknown,
 }
 

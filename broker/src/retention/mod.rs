@@ -51,7 +51,7 @@ impl RetentionStats {
     fn add(&self, ran: &Ran) {
         if ran.blocked && !self.blocked.swap(true, Ordering::Relaxed) {
             tracing::warn!(
-                "the log keeps more than it should: more than half of what should go waits for consumers, is dead-lettered, or is kept longer"
+                "the log keeps more than it should: more than half of what should go waits for consumers, is dead-lettered, or is kept longer, or a full disk has no room to write it again; help the groups that hold it (`sluicectl group lag`), or make room"
             );
         }
         self.blocked.store(ran.blocked, Ordering::Relaxed);

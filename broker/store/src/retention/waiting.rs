@@ -188,11 +188,8 @@ impl Look<'_> {
         let mut entries = Vec::with_capacity(CHUNK);
         let mut next = topic.first(queue).unwrap_or_default();
         while next < to {
-            entries.clear();
             let most = CHUNK.min((to.0 - next.0) as usize);
-            self.queues
-                .read(at, next, most, &mut entries)
-                .map_err(RetentionError::Entries)?;
+            self.read(at, next, most, &mut entries)?;
             if entries.is_empty() {
                 break;
             }
@@ -219,16 +216,44 @@ impl Look<'_> {
             let all = view.all_pending().map(|(offset, pending)| (offset, *pending));
             all.take_while(|(offset, _)| *offset < end).collect()
         };
-        let mut entries = Vec::with_capacity(1);
-        for (offset, pending) in pending {
-            entries.clear();
-            self.queues
-                .read(at, offset, 1, &mut entries)
-                .map_err(RetentionError::Entries)?;
-            if let Some(entry) = entries.first().filter(|entry| self.waits(&pending, at, entry)) {
-                waiting.add(at, offset, *entry);
+        let (mut entries, mut rest) = (Vec::with_capacity(CHUNK), &pending[..]);
+        while let Some((first, _)) = rest.first() {
+            // Groups may hold millions, mostly side by side: one read is for all that stand in its stretch.
+            let (near, far) =
+                rest.split_at(rest.partition_point(|(offset, _)| offset.0 - first.0 < CHUNK as u64));
+            rest = far;
+            let stretch = near.last().map_or(0, |(last, _)| last.0 - first.0 + 1);
+            self.read(at, *first, stretch as usize, &mut entries)?;
+            for (offset, pending) in near {
+                let entry = match entries.get((offset.0 - first.0) as usize) {
+                    Some(entry) => Some(*entry),
+                    // The stretch begins below the queue's first offset.
+                    None => self.read_one(at, *offset)?,
+                };
+                if let Some(entry) = entry.filter(|entry| self.waits(pending, at, entry)) {
+                    waiting.add(at, *offset, entry);
+                }
             }
         }
         Ok(())
+    }
+
+    fn read_one(&self, at: TopicQueue, offset: QueueOffset) -> Result<Option<QueueEntry>, RetentionError> {
+        let mut entries = Vec::with_capacity(1);
+        self.read(at, offset, 1, &mut entries)?;
+        Ok(entries.pop())
+    }
+
+    /// The entries from `from` on, at most `most` of them.
+    fn read(
+        &self,
+        at: TopicQueue,
+        from: QueueOffset,
+        most: usize,
+        entries: &mut Vec<QueueEntry>,
+    ) -> Result<(), RetentionError> {
+        entries.clear();
+        let read = self.queues.read(at, from, most, entries);
+        read.map(drop).map_err(RetentionError::Entries)
     }
 }

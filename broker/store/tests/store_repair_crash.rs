@@ -11,8 +11,10 @@ use crashes::{Recoveries, or_long};
 use repairs::*;
 use sluice_core::ids::PhysicalOffset;
 use sluice_store::StoreError;
-use sluice_store::io::{Fault, FaultyIo};
+use sluice_store::io::{Fault, FaultyIo, LogIo, read_exact_at};
 use sluice_store::repair::Range;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use workload::Dice;
 
 struct Case {
@@ -96,6 +98,29 @@ fn cases(used: &Used, dice: &mut Dice) -> Vec<Case> {
     cases
 }
 
+/// The log's segments, by name.
+fn segments(io: &FaultyIo) -> BTreeMap<PathBuf, Vec<u8>> {
+    let dir = Path::new(DIR).join("log");
+    let names = io.list(&dir).unwrap().into_iter();
+    let paths = names.filter(|name| name.extension().is_some_and(|ending| ending == "seg"));
+    paths
+        .map(|name| (name.clone(), content_of(io, &dir.join(name))))
+        .collect()
+}
+
+fn content_of(io: &FaultyIo, path: &Path) -> Vec<u8> {
+    let file = io.open_read(path).unwrap();
+    let mut bytes = vec![0; file.len().unwrap() as usize];
+    read_exact_at(file.as_ref(), &mut bytes, 0).unwrap();
+    bytes
+}
+
+/// Whether all these segments are there as they are.
+fn has_all(io: &FaultyIo, made: &BTreeMap<PathBuf, Vec<u8>>) -> bool {
+    let there = segments(io);
+    made.iter().all(|(name, bytes)| there.get(name) == Some(bytes))
+}
+
 /// The repair, stopped before its operation `at`; answers whether it has ended before.
 fn stopped(case: &Case, io: &FaultyIo, at: u64) -> bool {
     let plan = planned(io, &case.ranges, case.end.is_some()).unwrap();
@@ -124,6 +149,7 @@ fn stop_everywhere(used: &Used, seed: u64, recoveries: &Recoveries) {
         let begun = whole.operations();
         plan.run(&shared(&whole)).unwrap();
         let operations = whole.operations() - begun;
+        let made = segments(&whole);
         // In the short form of long ones each in which names change, at the end, and some before.
         let is_tried =
             |at: &u64| operations < 60 || at + 16 >= operations || at.is_multiple_of(or_long(16, 1));
@@ -145,6 +171,8 @@ fn stop_everywhere(used: &Used, seed: u64, recoveries: &Recoveries) {
                             case.name
                         );
                         if is_done {
+                            // What comes behind the loss may be whole and must be another nonetheless.
+                            assert!(has_all(&survivor, &made), "{} at {at}: half a repair", case.name);
                             used.check(&opened.store, &case.lost, case.end, case.kept_to);
                         }
                         opened.store.close().unwrap();

@@ -111,6 +111,16 @@ impl SmallDisk {
         fs::write(&trigger, "1").with_context(|| format!("cannot write {trigger}"))
     }
 
+    /// In no folder at or below `path` can a file be made, removed or get another name, though nothing else is wrong; or it can again.
+    ///
+    /// # Errors
+    /// When the system does not do so.
+    pub fn close_folders(&self, path: &Path, closed: bool) -> Result<()> {
+        let flag = if closed { "+i" } else { "-i" };
+        let chattr = ["-type", "d", "-exec", "chattr", flag, "{}", "+"];
+        run(Command::new("find").arg(path).args(chattr)).map(drop)
+    }
+
     /// Unmounts it, mends it, and mounts it again. Nobody may have a file of it open.
     ///
     /// # Errors

@@ -20,7 +20,9 @@ pub enum EngineError {
     )]
     Late(Duration),
     /// The disk is full.
-    #[error("the broker's disk is full: messages are taken again when space is free")]
+    #[error(
+        "the broker's disk is full, or its folder is closed to new files: messages are taken again when that changes"
+    )]
     NoSpace,
     /// The disk is fuller than messages may make it.
     #[error(

@@ -1,8 +1,32 @@
-//! A disk that the system makes read-only, because it is damaged.
+//! Folders in which nothing can be made any more, and a disk that the system makes read-only because it is damaged.
 
 use sluice_tests::process::Setup;
 
+use crate::full::is_refused;
 use crate::stage::{MARKS, Sent, Stage, setup};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_folder_that_turns_read_only_takes_no_messages_drains_and_takes_them_again_by_itself() {
+    let mut stage = Stage::new(&MARKS).await;
+    for _ in 0..50 {
+        assert_eq!(stage.send().await, Sent::Acknowledged);
+    }
+    let data = stage.disk.path().join("data");
+    stage.disk.close_folders(&data, true).unwrap();
+    is_refused(stage.send_until_refused().await);
+    stage.drain().await;
+    let log = stage.broker.log().unwrap();
+    assert!(log.contains("Operation not permitted"), "{log}");
+    is_refused(stage.send_until_refused().await);
+
+    stage.disk.close_folders(&data, false).unwrap();
+    stage.send_until_taken().await;
+    for _ in 0..50 {
+        assert_eq!(stage.send().await, Sent::Acknowledged);
+    }
+    stage.kill_and_restart();
+    stage.drain().await;
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_disk_that_turns_read_only_ends_the_process_and_nothing_acknowledged_is_lost() {

@@ -91,13 +91,13 @@ pub trait LogIo: Send + Sync {
 }
 
 /// Whether an error says that there is no room for now and may be again: on the disk, in the share of it that this process
-/// may use (`ENOSPC`, `EDQUOT`), or among the files that the process or the system may have open (`EMFILE`, `ENFILE`).
-/// Said of a write or of opening a file nothing is lost, and it is tried again; said of a sync it is a failed sync like
+/// may use (`ENOSPC`, `EDQUOT`), among the files that the process or the system may have open (`EMFILE`, `ENFILE`), or among the
+/// names of a folder in which the process may make none (`EACCES`, `EPERM`: somebody has changed its mode or owner). Said of a write or of opening a file nothing is lost, and it is tried again; said of a sync it is a failed sync like
 /// any other.
 pub(crate) fn is_no_space(error: &io::Error) -> bool {
     matches!(
         error.kind(),
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::PermissionDenied
     ) || matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE))
 }
 

@@ -128,7 +128,12 @@ impl Prefill {
         };
         match result {
             Ok(()) => Ok(Prefilled::Worked),
-            Err(error) if error.is_no_space() => Ok(Prefilled::NoSpace),
+            Err(error) if error.is_no_space() => {
+                if !self.shared.inbox.space().is_dry() {
+                    tracing::warn!(%error, "the log gets no space ahead of what it writes, and tries again until it does");
+                }
+                Ok(Prefilled::NoSpace)
+            }
             Err(error) => Err(error.into()),
         }
     }

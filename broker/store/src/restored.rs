@@ -44,6 +44,7 @@ pub(crate) fn newest(io: &Arc<dyn LogIo>, dir: &Path, first: LogPosition) -> Res
             } else {
                 // A stop may have come between the log's purge and this.
                 restored.checkpoints.remove_below(first.physical)?;
+                tell_of_lost_base(&restored.checkpoints, first);
             }
             return Ok(restored);
         }
@@ -52,8 +53,46 @@ pub(crate) fn newest(io: &Arc<dyn LogIo>, dir: &Path, first: LogPosition) -> Res
     if from_the_first_frame {
         return fresh(io, dir, &folder);
     }
-    let (checkpoints, loaded) = Checkpoints::open(Arc::clone(io), &folder, Pick::Base(first.physical))?;
-    of(io, dir, checkpoints, &loaded, first)
+    match Checkpoints::open(Arc::clone(io), &folder, Pick::Base(first.physical)) {
+        Ok((checkpoints, loaded)) => of(io, dir, checkpoints, &loaded, first),
+        Err(error @ CheckpointError::None { .. }) => as_they_are(io, dir, first, error),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Queue files in which damage was found, and which nothing can make again, for the base is lost: most of them can be read.
+fn as_they_are(
+    io: &Arc<dyn LogIo>,
+    dir: &Path,
+    first: LogPosition,
+    no_base: CheckpointError,
+) -> Result<Restored, StoreError> {
+    if !QueueStore::drop_note(io, &dir.join("queue"))? {
+        return Err(no_base.into());
+    }
+    let (checkpoints, loaded) = Checkpoints::open(Arc::clone(io), &dir.join("checkpoint"), Pick::Newest)?;
+    let restored = match of(io, dir, checkpoints, &loaded, first) {
+        Err(error) if is_missing(&error) => return Err(no_base.into()),
+        restored => restored?,
+    };
+    tracing::error!(
+        error = %no_base,
+        "queue files are damaged, and cannot be made again: the broker goes on with what can be read of them; copy the folder now, and move groups past what cannot be read"
+    );
+    Ok(restored)
+}
+
+/// Nothing needs the checkpoint at the log's start until queue or index files are lost: then it is too late to hear of it.
+fn tell_of_lost_base(checkpoints: &Checkpoints, first: LogPosition) {
+    if !checkpoints
+        .kept()
+        .any(|position| position.physical == first.physical)
+    {
+        tracing::error!(
+            start = first.physical.0,
+            "the checkpoint at the log's start is lost: until retention moves the log's start, queue files and index cannot be made again, so copy the folder now, and delete nothing of it"
+        );
+    }
 }
 
 /// Whether files are not there that a checkpoint counts on.

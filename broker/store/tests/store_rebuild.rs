@@ -166,6 +166,30 @@ fn files_made_again_from_the_base_after_retention_are_byte_for_byte_those_that_w
     }
 }
 
+#[test]
+fn queue_files_that_nothing_can_make_again_are_read_as_far_as_they_can_be() {
+    let io: Arc<dyn LogIo> = Arc::new(RealIo::new());
+    let dir = tempfile::tempdir().unwrap();
+    let driver = retained(&io, dir.path(), 33, |_| ());
+    let start = driver.opened.store.log().start();
+    driver.opened.store.close().unwrap();
+    let base = dir.path().join(format!("checkpoint/{:020}.root", start.0));
+    std::fs::remove_file(base).unwrap();
+    // What the broker leaves that has come to damage in a queue file.
+    let note = dir.path().join("queue/rebuild");
+    std::fs::write(&note, "").unwrap();
+    let opened = open(Arc::clone(&io), dir.path(), 60_000).unwrap();
+    check(&opened.store, &driver.memory);
+    opened.store.close().unwrap();
+    assert!(!note.exists());
+    let looked = survey(&io, dir.path(), Depth::Everything).unwrap();
+    assert!(!looked.findings.is_sound(), "a base that is lost is told");
+    // Nothing goes on without what is gone altogether.
+    std::fs::remove_dir_all(dir.path().join("queue")).unwrap();
+    let refused = open(io, dir.path(), 60_000).map(drop).unwrap_err();
+    assert!(refused.to_string().contains("no whole checkpoint"), "{refused}");
+}
+
 /// What a checkpoint says, without how it is spread over files.
 #[derive(Debug, PartialEq)]
 struct Content {

@@ -6,7 +6,7 @@ use crate::units::{count, size};
 use serde::Serialize;
 use sluice_core::command::Kind;
 use sluice_store::repair::{command, needed};
-use sluice_store::survey::Survey;
+use sluice_store::survey::{CheckpointSurvey, Survey};
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -27,8 +27,49 @@ pub struct Verdict {
     /// Whether one of meta.a and meta.b can be used: a start needs no more, and writes the other one again.
     #[serde(skip)]
     meta_is_usable: bool,
+    /// Whether a start could make queue files and index again.
+    #[serde(skip)]
+    remade: Remade,
     /// Up to where checkpoints, queue files and index were compared with what the log adds up to.
     compared_to_offset: Option<u64>,
+}
+
+/// Whether queue files and index can be made again from the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Remade {
+    Yes,
+    /// What stood before the log's start is in the checkpoint there alone, and that is not whole.
+    NotWithoutBase,
+    /// The log has lost frames, and a checkpoint behind them alone knows the state.
+    NotAcrossALoss,
+}
+
+impl Remade {
+    fn of(survey: &Survey) -> Self {
+        let first = survey.log.first.physical;
+        let is_base =
+            |checkpoint: &CheckpointSurvey| checkpoint.whole && checkpoint.position.physical == first;
+        if first.0 > 0 && !survey.checkpoints.iter().any(is_base) {
+            Self::NotWithoutBase
+        } else if survey
+            .log
+            .repaired
+            .iter()
+            .any(|repaired| !repaired.state_is_known)
+        {
+            Self::NotAcrossALoss
+        } else {
+            Self::Yes
+        }
+    }
+
+    fn reason(self) -> Option<&'static str> {
+        match self {
+            Self::Yes => None,
+            Self::NotWithoutBase => Some("the checkpoint at the log's start is not whole"),
+            Self::NotAcrossALoss => Some("a repair stands in the log for what was lost"),
+        }
+    }
 }
 
 #[derive(Debug, PartialEq, Eq, Serialize)]
@@ -63,7 +104,7 @@ struct Checked {
 impl Verdict {
     /// Of a folder that was surveyed; `lost` says what is lost with what is damaged of the log.
     pub fn new(folder: &Path, survey: Survey, lost: Vec<String>) -> Self {
-        let ranges = needed(&survey.log.damage);
+        let (ranges, remade) = (needed(&survey.log.damage), Remade::of(&survey));
         let repair_command = (!ranges.is_empty()).then(|| command(folder, &ranges));
         let segments = &survey.log.segments;
         let of_kind = |kind: Kind| {
@@ -108,6 +149,7 @@ impl Verdict {
             notes: notes.collect(),
             checked,
             meta_is_usable: survey.log.meta.is_some(),
+            remade,
             compared_to_offset: survey.folded_to.map(|position| position.physical.0),
         }
     }
@@ -145,20 +187,48 @@ impl Verdict {
                 damage.file
             ));
         }
-        if !derived.is_empty() {
-            let folders = derived.iter().map(|damage| derived_folder(&damage.file));
-            let folders: Vec<&str> = folders.collect::<BTreeSet<_>>().into_iter().collect();
-            let all = if spare.is_empty() { "all of it" } else { "the rest" };
-            advice.push(format!(
-                "{all} is derived from the log: while the broker is stopped, delete {}, and the next start makes it again",
-                folders.join(" and ")
-            ));
+        let mut folders: BTreeSet<&str> = derived
+            .iter()
+            .map(|damage| derived_folder(&damage.file))
+            .collect();
+        if folders.remove(CHECKPOINT) {
+            advice.push(self.about_checkpoints());
+        }
+        if !folders.is_empty() {
+            advice.push(self.about_derived(&Vec::from_iter(folders).join(" and ")));
         }
         advice.join("; ")
+    }
+
+    /// A start uses another checkpoint, and once retention has taken a part of the log the one at its start is no copy of anything.
+    fn about_checkpoints(&self) -> String {
+        let mut advice = "start the broker: it goes on from a checkpoint that is whole, and writes new ones. Do not delete the folder \
+                          checkpoint, which may hold what stands nowhere else"
+            .to_owned();
+        if self.remade == Remade::NotWithoutBase {
+            advice.push_str(
+                ". The one at the log's start is lost, so that queue files and index cannot be made again until retention has moved \
+                 the log's start: copy the folder now",
+            );
+        }
+        advice
+    }
+
+    fn about_derived(&self, files: &str) -> String {
+        match self.remade.reason() {
+            None => format!(
+                "{files}: derived from the log; while the broker is stopped, delete {files}, and the next start makes it again"
+            ),
+            Some(reason) => format!(
+                "{files}: do not delete it, for nothing can make it again: {reason}. Bring it back from a backup of this moment, or copy the \
+                 folder and start the broker to see what can be read"
+            ),
+        }
     }
 }
 
 const META: [&str; 2] = ["meta.a", "meta.b"];
+const CHECKPOINT: &str = "checkpoint";
 
 fn is_meta(file: &str) -> bool {
     META.contains(&file)
@@ -175,7 +245,7 @@ pub fn places_are_damaged(places: u64) -> String {
 /// What to delete so that a start makes it again: the whole folder, or the one file that stands beside segments.
 fn derived_folder(file: &str) -> &str {
     match file.split_once('/') {
-        Some((folder @ ("queue" | "index" | "checkpoint"), _)) => folder,
+        Some((folder @ ("queue" | "index" | CHECKPOINT), _)) => folder,
         _ => file,
     }
 }
@@ -269,6 +339,7 @@ mod tests {
                 index_items: 10,
             },
             meta_is_usable: true,
+            remade: Remade::Yes,
             compared_to_offset: Some(2048),
         }
     }
@@ -311,6 +382,16 @@ mod tests {
             "{advice}"
         );
         assert!(!advice.contains("backup"), "{advice}");
+        let lost = Verdict {
+            remade: Remade::NotWithoutBase,
+            ..verdict(&[("checkpoint/7.root", true), ("index/1.run", true)])
+        };
+        let advice = lost.advice().unwrap().1;
+        assert!(
+            advice.contains("Do not delete the folder checkpoint") && advice.contains("copy the folder now"),
+            "{advice}"
+        );
+        assert!(advice.contains("index: do not delete it"), "{advice}");
         let both = Verdict {
             meta_is_usable: false,
             ..verdict(&[("meta.a", false), ("meta.b", false)])

@@ -254,10 +254,14 @@ impl Files {
             offset,
         };
         let note = self.rebuild_note();
-        if let Err(failed) = self.io.create(&note)
-            && failed.kind() != io::ErrorKind::AlreadyExists
-        {
-            tracing::error!(%error, note = %note.display(), %failed, "cannot note that the queue files are to be made again: delete their folder before the next start");
+        match self.io.create(&note) {
+            Ok(_) => {
+                tracing::error!(%error, "a queue file is damaged: messages behind that are not delivered before the next start makes it again");
+            }
+            Err(failed) if failed.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(failed) => {
+                tracing::error!(%error, note = %note.display(), %failed, "cannot note that the queue files are to be made again: delete their folder before the next start");
+            }
         }
         error
     }

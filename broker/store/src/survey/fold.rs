@@ -158,7 +158,7 @@ impl Fold {
     fn load(&self, at: PhysicalOffset, findings: &mut Findings) -> Result<Option<Known>, SurveyError> {
         match checkpoint::load(&self.io, &self.folder, at) {
             Ok(loaded) => Ok(super::known(&loaded, &self.folder, findings)),
-            Err(error @ CheckpointError::Io { .. }) => Err(error.into()),
+            Err(error @ CheckpointError::Io { .. }) if !error.is_not_found() => Err(error.into()),
             Err(_) => Ok(None),
         }
     }

@@ -26,6 +26,7 @@ mod scrub;
 mod service;
 pub mod shutdown;
 mod spans;
+mod standstill;
 mod tls;
 mod units;
 mod yaml;

@@ -20,6 +20,7 @@ use crate::scrub;
 use crate::service::{Parts, Service};
 use crate::shutdown::{self, Shutdown};
 use crate::spans::Spans;
+use crate::standstill;
 use anyhow::Context as _;
 use ports::Ports;
 use sluice_core::limits;
@@ -175,13 +176,14 @@ impl Broker {
     }
 }
 
-/// What the broker does with its files by itself.
-fn upkeep(engine: &Arc<Engine>) -> [JoinHandle<()>; 3] {
+/// What the broker does by itself.
+fn upkeep(engine: &Arc<Engine>) -> [JoinHandle<()>; 4] {
     let engine = || Arc::clone(engine);
     [
         tokio::spawn(disk::follow(engine())),
         tokio::spawn(retention::follow(engine())),
         tokio::spawn(scrub::follow(engine())),
+        tokio::spawn(standstill::follow(engine())),
     ]
 }
 

@@ -36,6 +36,7 @@ pub use floors::{QueueOffsets, QueueReset, Reset, ResetTo};
 pub use observer::Wakes;
 pub use pull::{Pull, Pulled};
 pub use receive::{Receive, Received, Taken};
+pub(crate) use release::ANSWERED_WITHIN;
 pub use send::Outgoing;
 pub use settle::Settled;
 

@@ -2,15 +2,16 @@
 
 use super::{Engine, EngineError};
 use sluice_core::command::{Release, Unanswered};
-use sluice_core::ids::{GroupQueueId, QueueId, TopicQueue};
+use sluice_core::ids::{GroupQueueId, QueueId, TimeMs, TopicQueue};
 use sluice_core::limits;
 use sluice_core::state::{Delivery, Done, GroupQueue, Shard};
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What was delivered longer than this before the broker went down has been answered: between a delivery and its answer
 /// stand a read of its records and the network's buffers.
-const ANSWERED_WITHIN_MS: u64 = 10_000;
+pub(crate) const ANSWERED_WITHIN: Duration = Duration::from_secs(10);
 /// What may not have been answered is visible to others after this, as if the broker had not renewed it.
 const UNANSWERED_MS: u64 = 60_000;
 /// Commands of one proposal: they go into one frame, and others wait for it.
@@ -21,7 +22,12 @@ impl Engine {
     /// how many. Their answers may be lost, and then their clients neither settle them nor go away. The broker went
     /// down at the state's time, so this comes before anything else is proposed.
     pub async fn bound_unanswered(&self) -> Result<u32, EngineError> {
-        let made_since = self.tables().now().saturating_sub(ANSWERED_WITHIN_MS);
+        self.bound_unanswered_since(self.tables().now()).await
+    }
+
+    /// The same for what was delivered just before `since` and later.
+    pub async fn bound_unanswered_since(&self, since: TimeMs) -> Result<u32, EngineError> {
+        let made_since = since.saturating_sub(ANSWERED_WITHIN.as_millis() as u64);
         let hidden_until_min = made_since + limits::AUTO_RENEW_MS_MAX;
         let ids = self.shards_where(|shard| shard.read(|queue| queue.has_renewed_until(hidden_until_min)));
         let mut count = 0;

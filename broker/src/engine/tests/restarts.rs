@@ -78,6 +78,39 @@ async fn what_was_delivered_just_before_a_kill_comes_again_unless_it_is_settled(
     );
 }
 
+#[tokio::test]
+async fn what_was_delivered_around_a_standstill_comes_again_unless_it_is_settled() {
+    let (io, clock) = (FaultyIo::new(1), Arc::new(Hand::new(1_000_000)));
+    let engine = open(&io, &clock, |_| {});
+    let held = deliver(&engine, &clock, 20).await;
+    tokio::time::pause();
+    tokio::spawn(crate::standstill::follow(Arc::clone(&engine)));
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    clock.fetch_add(35_000, Ordering::SeqCst);
+    tokio::time::advance(Duration::from_secs(35)).await;
+    tokio::time::sleep(Duration::from_secs(11)).await;
+    // What it has proposed by now takes its own time.
+    tokio::time::resume();
+    let hidden_for_hours = || {
+        let subscription = engine
+            .tables()
+            .subscription(held[0].id.group, held[0].id.at.topic);
+        subscription.unwrap().shards[0].read(|queue| {
+            let later = 1_000_000 + 3_600_000;
+            queue.by_visibility().filter(|(when, _)| *when > later).count()
+        })
+    };
+    while hidden_for_hours() == 20 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(hidden_for_hours(), 9, "what was delivered long before");
+    assert!(acknowledge(&engine, &held[15]).await);
+    clock.fetch_add(60_000, Ordering::SeqCst);
+    let again = receive(&engine).await;
+    let expected: Vec<_> = (9..20).filter(|n| *n != 15).map(|n| n.to_string()).collect();
+    assert_eq!(bodies(&again), expected);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_start_grants_no_second_wait() {
     let (io, clock) = (FaultyIo::new(1), Arc::new(Hand::new(1_000_000)));

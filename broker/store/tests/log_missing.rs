@@ -322,3 +322,29 @@ fn a_store_whose_log_ends_below_a_checkpoints_name_is_refused_before_anything_is
     check(&opened.store, &driver.memory);
     opened.store.close().unwrap();
 }
+
+#[test]
+fn a_file_that_lacks_only_padding_starts_again_after_the_command_that_the_refusal_gives() {
+    let (base, end) = stopped();
+    let (newest, start) = segments(&base).pop().unwrap();
+    let needed = PAGE + end - start;
+    let mut opened = 0;
+    for missing in 1..8 {
+        let io = base.crash_losing_all();
+        cut(&io, &newest, needed - missing);
+        let (_, _, reason) = refusal(&io, &format!("{missing} bytes are cut"));
+        let command = format!("`truncate -s {needed} {}`", newest.display());
+        assert!(reason.contains(&command), "{reason}");
+        cut(&io, &newest, needed);
+        match open(&io) {
+            Ok(bench) => {
+                assert_eq!(bench.replayed.last().unwrap().end().0, end);
+                opened += 1;
+            }
+            Err(LogError::Corruption { reason, .. }) => assert!(reason.contains("checksum"), "{reason}"),
+            Err(other) => panic!("{other}"),
+        }
+    }
+    println!("{opened} of 7 were padding");
+    assert!(opened > 0);
+}

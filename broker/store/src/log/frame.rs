@@ -34,7 +34,7 @@ use thiserror::Error;
 /// Bytes of a frame's header.
 pub const FRAME_HEADER_BYTES: usize = 40;
 /// Frames start at multiples of this.
-const ALIGN: usize = 8;
+pub(super) const ALIGN: usize = 8;
 /// (len, crc) pairs gathered before the checksum goes over them.
 const PAIRS: usize = 32;
 

@@ -6,6 +6,7 @@
 //! before it whoever reads a frame.
 
 use super::error::LogError;
+use super::frame::ALIGN;
 use super::meta::Meta;
 use super::segment::{self, DurableSlot, PAGE_BYTES, Segment};
 use sluice_core::ids::PhysicalOffset;
@@ -98,7 +99,14 @@ fn check_reaches(segment: &Segment, end: PhysicalOffset, because: &str) -> Resul
     if missing == 0 {
         return Ok(());
     }
-    let reason = format!("the file ends there, and {missing} bytes are missing: {because} offset {end}");
+    let mut reason = format!("the file ends there, and {missing} bytes are missing: {because} offset {end}");
+    if missing < ALIGN as u64 {
+        // Then every frame may be whole, and a repair has nothing to replace.
+        let (len, path) = (len + missing, segment.path.display());
+        reason.push_str(&format!(
+            "; so few may be the zeros behind its last frame: `truncate -s {len} {path}` puts zeros there, and the next start tells if it was more"
+        ));
+    }
     Err(LogError::Corruption {
         file: segment.path.clone(),
         offset: len,

@@ -1,6 +1,7 @@
 //! A broker whose log is damaged where it was durable: from the start that refuses it to one that goes on without what is lost.
 
-use std::path::PathBuf;
+use std::os::unix::fs::{MetadataExt as _, chown};
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use sluice_tests::process::{Broker, Setup};
@@ -8,6 +9,8 @@ use sluice_tests::sluicectl::Sluicectl;
 
 use crate::stage::has_keys;
 
+/// Whom the broker's files belong to, while it is repaired by the superuser.
+const SOMEBODY: u32 = 65_534;
 const VICTIM: &str = "this one will be lost";
 
 /// A broker that was killed after it had taken messages, of which one group had done some.
@@ -89,8 +92,35 @@ fn the_command_that_a_refused_start_prints_lets_the_broker_go_on_without_what_is
     let command = printed(&broker);
     let mut arguments: Vec<&str> = command.iter().map(String::as_str).collect();
     assert_eq!(arguments[..2], ["log", "repair"], "{arguments:?}");
+    give_to(&broker.shard_dir(), SOMEBODY);
     repair(&broker, &sluicectl, &mut arguments);
+    for file in files(&broker.shard_dir().join("log")) {
+        let owner = std::fs::metadata(&file).unwrap().uid();
+        assert_eq!(
+            owner,
+            SOMEBODY,
+            "{}: a broker of this user could not start",
+            file.display()
+        );
+    }
     goes_on(&mut broker, &sluicectl, &arguments);
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let found = std::fs::read_dir(folder).unwrap();
+    found.map(|file| file.unwrap().path()).collect()
+}
+
+/// Everything in the folder belongs to another user from now on.
+fn give_to(folder: &Path, user: u32) {
+    chown(folder, Some(user), Some(user)).unwrap();
+    for path in files(folder) {
+        if path.is_dir() {
+            give_to(&path, user);
+        } else {
+            chown(&path, Some(user), Some(user)).unwrap();
+        }
+    }
 }
 
 /// Asks first, and repairs when told to.

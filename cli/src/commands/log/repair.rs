@@ -7,6 +7,7 @@ use crate::views::repair::Repair;
 use sluice_store::io::{LogIo, RealIo};
 use sluice_store::repair::{RepairError, plan};
 use std::io::{ErrorKind, IsTerminal as _, Write as _};
+use std::os::unix::fs::{MetadataExt as _, chown};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -34,8 +35,26 @@ pub(super) fn run(args: &RepairLog, folder: &Path, printer: &Printer) -> Result<
         }
     }
     let done = plan.run(&io).map_err(failed)?;
+    give_to_owner(folder).map_err(|error| {
+        Failure::new(Kind::Failed, format!("it is repaired, but its new files belong to you: {error}"))
+            .about(folder.display().to_string())
+            .hint("give them to the user to whom the broker's files belong, with chown -R, before the broker starts")
+    })?;
     report.is_done(folder, &done);
     printer.show(&report)
+}
+
+/// The superuser's new files would stop a broker that runs as another user: they go to whom the folder belongs.
+fn give_to_owner(folder: &Path) -> std::io::Result<()> {
+    let owner = std::fs::metadata(folder)?;
+    for name in std::fs::read_dir(folder.join("log"))?.chain(std::fs::read_dir(folder)?) {
+        let path = name?.path();
+        let found = std::fs::symlink_metadata(&path)?;
+        if found.is_file() && found.uid() != owner.uid() {
+            chown(&path, Some(owner.uid()), Some(owner.gid()))?;
+        }
+    }
+    Ok(())
 }
 
 /// Asks whoever sits there; nobody there does not agree.

@@ -100,7 +100,9 @@ async fn what_was_delivered_around_a_standstill_comes_again_unless_it_is_settled
             queue.by_visibility().filter(|(when, _)| *when > later).count()
         })
     };
+    let begun = Instant::now();
     while hidden_for_hours() == 20 {
+        assert!(begun.elapsed() < Duration::from_secs(60), "nothing is bounded");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     assert_eq!(hidden_for_hours(), 9, "what was delivered long before");

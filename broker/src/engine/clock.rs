@@ -4,13 +4,21 @@ use sluice_core::ids::TimeMs;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-/// Where time comes from.
+/// Where time comes from. Microseconds, so that times of whole milliseconds made of both readings do not run ahead of the
+/// wall clock by the rounding of either.
 pub trait TimeSource: Send + Sync {
-    /// Milliseconds since the Unix epoch, as the machine has them: it may jump either way.
-    fn wall_ms(&self) -> u64;
-    /// Milliseconds since some moment: never goes back.
-    fn monotonic_ms(&self) -> u64;
+    /// Microseconds since the Unix epoch, as the machine has them: it may jump either way.
+    fn wall_us(&self) -> u64;
+    /// Microseconds since some moment: never goes back.
+    fn monotonic_us(&self) -> u64;
+
+    /// The wall clock in whole milliseconds.
+    fn wall_ms(&self) -> TimeMs {
+        self.wall_us() / US_PER_MS
+    }
 }
+
+const US_PER_MS: u64 = 1_000;
 
 /// The machine's clocks.
 #[derive(Debug)]
@@ -27,13 +35,13 @@ impl Default for SystemTime {
 }
 
 impl TimeSource for SystemTime {
-    fn wall_ms(&self) -> u64 {
+    fn wall_us(&self) -> u64 {
         let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-        since.map_or(0, |since| since.as_millis() as u64)
+        since.map_or(0, |since| since.as_micros() as u64)
     }
 
-    fn monotonic_ms(&self) -> u64 {
-        self.start.elapsed().as_millis() as u64
+    fn monotonic_us(&self) -> u64 {
+        self.start.elapsed().as_micros() as u64
     }
 }
 
@@ -41,7 +49,7 @@ impl TimeSource for SystemTime {
 /// jumps ahead it follows at once, when it jumps back it goes on at its own pace.
 pub struct Clock {
     source: Box<dyn TimeSource>,
-    lead_ms: AtomicU64,
+    lead_us: AtomicU64,
 }
 
 impl Clock {
@@ -49,21 +57,25 @@ impl Clock {
     pub fn new(source: Box<dyn TimeSource>) -> Self {
         Self {
             source,
-            lead_ms: AtomicU64::new(0),
+            lead_us: AtomicU64::new(0),
         }
     }
 
     /// The time now.
     pub fn now(&self) -> TimeMs {
-        let monotonic = self.source.monotonic_ms();
-        let lead = self.source.wall_ms().saturating_sub(monotonic);
-        monotonic + self.lead_ms.fetch_max(lead, Ordering::Relaxed).max(lead)
+        // In this order: what passes between the two readings makes this one lead too small, which the largest one makes
+        // good. The other way round it would make the largest one too large, and the clock run ahead, for good.
+        let wall = self.source.wall_us();
+        let monotonic = self.source.monotonic_us();
+        let lead = wall.saturating_sub(monotonic);
+        let largest = self.lead_us.fetch_max(lead, Ordering::Relaxed).max(lead);
+        monotonic.saturating_add(largest) / US_PER_MS
     }
 
     /// From now on the clock gives at least `time`.
     pub fn not_before(&self, time: TimeMs) {
-        let lead = time.saturating_sub(self.source.monotonic_ms());
-        self.lead_ms.fetch_max(lead, Ordering::Relaxed);
+        let lead = time.saturating_mul(US_PER_MS).saturating_sub(self.source.monotonic_us());
+        self.lead_us.fetch_max(lead, Ordering::Relaxed);
     }
 }
 
@@ -72,18 +84,30 @@ mod tests {
     use super::*;
     use std::sync::Arc;
 
+    /// In microseconds; `held_up` passes on both clocks after each reading, whichever it is.
     #[derive(Default)]
     struct Hands {
         wall: AtomicU64,
         monotonic: AtomicU64,
+        held_up: AtomicU64,
+    }
+
+    impl Hands {
+        fn read(&self, hand: &AtomicU64) -> u64 {
+            let now = hand.load(Ordering::Relaxed);
+            let held_up = self.held_up.load(Ordering::Relaxed);
+            self.wall.fetch_add(held_up, Ordering::Relaxed);
+            self.monotonic.fetch_add(held_up, Ordering::Relaxed);
+            now
+        }
     }
 
     impl TimeSource for Arc<Hands> {
-        fn wall_ms(&self) -> u64 {
-            self.wall.load(Ordering::Relaxed)
+        fn wall_us(&self) -> u64 {
+            self.read(&self.wall)
         }
-        fn monotonic_ms(&self) -> u64 {
-            self.monotonic.load(Ordering::Relaxed)
+        fn monotonic_us(&self) -> u64 {
+            self.read(&self.monotonic)
         }
     }
 
@@ -92,8 +116,8 @@ mod tests {
         let hands = Arc::new(Hands::default());
         let clock = Clock::new(Box::new(Arc::clone(&hands)));
         let set = |wall, monotonic| {
-            hands.wall.store(wall, Ordering::Relaxed);
-            hands.monotonic.store(monotonic, Ordering::Relaxed);
+            hands.wall.store(wall * US_PER_MS, Ordering::Relaxed);
+            hands.monotonic.store(monotonic * US_PER_MS, Ordering::Relaxed);
             clock.now()
         };
         assert_eq!(set(1_000_000, 5), 1_000_000);
@@ -105,5 +129,27 @@ mod tests {
         );
         clock.not_before(9_000_000);
         assert_eq!(set(1_000_010, 40), 9_000_010);
+    }
+
+    #[test]
+    fn being_held_up_between_two_readings_does_not_put_the_clock_ahead() {
+        let hands = Arc::new(Hands::default());
+        hands.wall.store(5_000_000, Ordering::Relaxed);
+        hands.held_up.store(20_000, Ordering::Relaxed);
+        let clock = Clock::new(Box::new(Arc::clone(&hands)));
+        clock.now();
+        hands.held_up.store(0, Ordering::Relaxed);
+        assert_eq!(clock.now(), hands.wall_ms());
+    }
+
+    #[test]
+    fn the_rounding_of_two_clocks_does_not_put_time_ahead() {
+        let hands = Arc::new(Hands::default());
+        let clock = Clock::new(Box::new(Arc::clone(&hands)));
+        for us in 0..3_000 {
+            hands.wall.store(5_000_700 + us, Ordering::Relaxed);
+            hands.monotonic.store(400 + us, Ordering::Relaxed);
+            assert_eq!(clock.now(), hands.wall_ms(), "after {us} microseconds");
+        }
     }
 }

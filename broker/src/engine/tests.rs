@@ -42,10 +42,10 @@ mod waking;
 struct Hands(Arc<Hand>);
 
 impl TimeSource for Hands {
-    fn wall_ms(&self) -> u64 {
-        self.0.load(Ordering::SeqCst)
+    fn wall_us(&self) -> u64 {
+        self.0.load(Ordering::SeqCst) * 1_000
     }
-    fn monotonic_ms(&self) -> u64 {
+    fn monotonic_us(&self) -> u64 {
         0
     }
 }

@@ -54,12 +54,13 @@ impl Clocks {
 struct Seen(Arc<Clocks>, u64);
 
 impl TimeSource for Seen {
-    fn wall_ms(&self) -> u64 {
-        (self.monotonic_ms() + self.1).saturating_add_signed(self.0.set_by.load(Ordering::SeqCst))
+    fn wall_us(&self) -> u64 {
+        let set_by = self.0.set_by.load(Ordering::SeqCst) * 1_000;
+        (self.monotonic_us() + self.1 * 1_000).saturating_add_signed(set_by)
     }
-    fn monotonic_ms(&self) -> u64 {
-        let by_itself = self.0.begun.map_or(0, |begun| begun.elapsed().as_millis() as u64);
-        self.0.passed.load(Ordering::SeqCst) - self.1 + by_itself
+    fn monotonic_us(&self) -> u64 {
+        let by_itself = self.0.begun.map_or(0, |begun| begun.elapsed().as_micros() as u64);
+        (self.0.passed.load(Ordering::SeqCst) - self.1) * 1_000 + by_itself
     }
 }
 

@@ -74,7 +74,9 @@ impl Clock {
 
     /// From now on the clock gives at least `time`.
     pub fn not_before(&self, time: TimeMs) {
-        let lead = time.saturating_mul(US_PER_MS).saturating_sub(self.source.monotonic_us());
+        let lead = time
+            .saturating_mul(US_PER_MS)
+            .saturating_sub(self.source.monotonic_us());
         self.lead_us.fetch_max(lead, Ordering::Relaxed);
     }
 }

@@ -5,7 +5,7 @@ use super::meta::Meta;
 use super::op::{Control, Entry, Flushed};
 use super::reader::LogReader;
 use super::recycle;
-use super::segment::{self, DurableSlot, SegmentHeader};
+use super::segment::{self, DurableSlot, Segment, SegmentHeader};
 use super::writer::LogWriter;
 use super::{LogId, LogPosition};
 use crate::io::write_all_at;
@@ -26,14 +26,7 @@ impl LogWriter {
             ..self.active.header
         };
         let generation = self.slot.generation + 1;
-        let spare = self.shared.spare.lock().take();
-        let next = segment::create(
-            self.shared.io.as_ref(),
-            &self.shared.log_dir,
-            header,
-            generation,
-            spare,
-        )?;
+        let next = self.next_segment(header, generation)?;
         let noted = self.note_newest(header.base);
         if noted
             .as_ref()
@@ -53,6 +46,13 @@ impl LogWriter {
         self.active = next;
         self.shared.prefill.ring();
         Ok(())
+    }
+
+    fn next_segment(&self, header: SegmentHeader, generation: u64) -> Result<Arc<Segment>, LogError> {
+        let shared = &self.shared;
+        let _name = shared.spare_name.lock();
+        let spare = shared.spare.lock().take();
+        segment::create(shared.io.as_ref(), &shared.log_dir, header, generation, spare)
     }
 
     /// Whether an entry may come next: `Ok(true)` if the log, being empty, must first be made to go on at its index.
@@ -87,7 +87,7 @@ impl LogWriter {
                 .map_err(LogError::io("write the header of", &path))?;
             self.active.sync()?;
             let file = self.active.file.clone();
-            let again = Arc::new(segment::Segment::new(header, path, file, self.active.zeroed()));
+            let again = Arc::new(Segment::new(header, path, file, self.active.zeroed()));
             self.shared.change_segments(|segments| {
                 segments.pop();
                 segments.push(again.clone());

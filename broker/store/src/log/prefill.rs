@@ -173,8 +173,11 @@ impl Prefill {
     fn prepare_spare(&self) -> Result<(), LogError> {
         let io = &self.shared.io;
         let path = self.shared.log_dir.join(SPARE);
-        io.remove(&path).map_err(LogError::io("remove", &path))?;
-        let file = io.create(&path).map_err(LogError::io("create", &path))?;
+        let file = {
+            let _name = self.shared.spare_name.lock();
+            io.remove(&path).map_err(LogError::io("remove", &path))?;
+            io.create(&path).map_err(LogError::io("create", &path))?
+        };
         let wanted = self.shared.limits.prefill_bytes;
         let zeros = vec![0; CHUNK];
         let mut filled = 0;

@@ -423,6 +423,7 @@ impl Opened {
             last: Mutex::new(last),
             pending: Mutex::new(VecDeque::new()),
             spare: Mutex::new(None),
+            spare_name: Mutex::new(()),
             recycled: Mutex::new(None),
             prefill: Bell::default(),
             holds_prefill: AtomicBool::new(false),

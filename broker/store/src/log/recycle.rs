@@ -79,6 +79,7 @@ pub(super) fn clean(shared: &Shared, zeros: &[u8]) -> Result<(), LogError> {
     if cleaned + piece < of.len {
         return Ok(());
     }
+    let _name = shared.spare_name.lock();
     shared
         .io
         .rename(&path, &shared.log_dir.join(SPARE))

@@ -149,6 +149,10 @@ pub(super) struct Shared {
     pub(super) pending: Mutex<VecDeque<Arc<Entry>>>,
     /// The next segment's file, once it is prepared.
     pub(super) spare: Mutex<Option<Spare>>,
+    /// Held by the helper while it gives a file the spare's name, and by the log thread from taking the spare until its file has
+    /// the segment's name. Otherwise another file could get the name in between: the log would go on in one that no name leads
+    /// to, and lose all that it acknowledges from then on with the next start.
+    pub(super) spare_name: Mutex<()>,
     /// A file that is to become the next segment, once it is clean.
     pub(super) recycled: Mutex<Option<Arc<Recycled>>>,
     /// Calls for zero-filling.

@@ -307,3 +307,25 @@ fn a_damaged_record_that_waits_is_left_behind_and_one_that_the_disk_fails_to_rea
         assert!(store.tables().carried(*at, *offset).is_some(), "{at:?}");
     }
 }
+
+#[test]
+fn a_place_to_begin_at_that_is_thinned_out_during_the_look_gives_way_to_the_one_before() {
+    let io = FaultyIo::new(26);
+    let mut driver = Driver::new(open(Arc::new(io.clone()), Path::new(DIR), 60_000).unwrap(), 26);
+    driver.make().unwrap();
+    driver.send_until(3000, |driver| segments(driver) >= 6).unwrap();
+    let enough = |driver: &Driver| driver.opened.store.trim_points().len() >= 4;
+    driver.send_until(3000, enough).unwrap();
+    let points = driver.opened.store.trim_points();
+    for point in &points[1..] {
+        let root = format!("checkpoint/{:020}.root", point.at.0);
+        io.remove(&Path::new(DIR).join(root)).unwrap();
+    }
+    let all = Settings {
+        longer: Default::default(),
+        ..settings()
+    };
+    let ran = driver.retain(&all).unwrap();
+    assert_eq!(ran.start, Some(points[0].at), "{ran:?} of {points:?}");
+    driver.opened.store.close().unwrap();
+}

@@ -48,10 +48,15 @@ impl TrimPoints {
         })
     }
 
-    /// Where queues ended at one of them.
+    /// Where queues ended at one of them. One that has been thinned out since it was told of is not found, and not told of
+    /// any more.
     pub fn ends_at(&self, point: PhysicalOffset) -> Result<Vec<(TopicQueue, QueueOffset)>, CheckpointError> {
         let is_topic = |key: &PartKey| key.kind == ShardKey::Topic(TopicId(0)).to_numbers().0;
-        let loaded = checkpoint::load_some(&self.io, &self.folder, point, is_topic)?;
+        let loaded = checkpoint::load_some(&self.io, &self.folder, point, is_topic);
+        if loaded.as_ref().is_err_and(CheckpointError::is_not_found) {
+            self.points.lock().retain(|known| known.at != point);
+        }
+        let loaded = loaded?;
         let mut ends = Vec::new();
         for (key, part) in loaded.parts() {
             let of_topic = State::ends_of_topic(TopicId(key.ids[0]), part);

@@ -30,6 +30,8 @@ use thiserror::Error;
 
 /// Records carried in one proposal, and bytes of them, unless one alone is larger.
 const AT_A_TIME: (usize, usize) = (64, 256 * 1024);
+/// Looks of one run: at each, the checkpoint on which the log was to begin has just made room for others.
+const LOOKS_MAX: usize = 8;
 /// Places of a lost record that the log of the process names.
 const LOST_TOLD_MAX: usize = 16;
 
@@ -96,6 +98,21 @@ pub struct Run<'a, P> {
 impl<P: Propose> Run<'_, P> {
     /// Gives up what need not be kept. Blocks on the disk and on the log.
     pub fn run(&self) -> Result<Ran, RetentionError> {
+        let mut looks = 1;
+        loop {
+            match self.look() {
+                // One that was thinned out is not offered again, and nothing was carried for it yet.
+                Err(RetentionError::Store(StoreError::Checkpoint(error)))
+                    if error.is_not_found() && looks < LOOKS_MAX =>
+                {
+                    looks += 1;
+                }
+                ran => return ran,
+            }
+        }
+    }
+
+    fn look(&self) -> Result<Ran, RetentionError> {
         let (log, mut ran) = (self.look_at_log(), Ran::default());
         let bounds = self.store.tables().bounds();
         ran.in_vain = log.is_in_vain(self.settings);

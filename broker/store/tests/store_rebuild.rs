@@ -167,6 +167,52 @@ fn files_made_again_from_the_base_after_retention_are_byte_for_byte_those_that_w
 }
 
 #[test]
+fn what_retention_took_is_no_damage_where_the_checkpoints_that_know_are_gone() {
+    let io: Arc<dyn LogIo> = Arc::new(RealIo::new());
+    let dir = tempfile::tempdir().unwrap();
+    let driver = retained(&io, dir.path(), 34, |_| ());
+    let start = driver.opened.store.log().start();
+    driver.opened.store.close().unwrap();
+    // Entries that are left are looked at, and neighbours are told as one.
+    let queue = dir.path().join("queue");
+    let largest = files(&queue)
+        .into_iter()
+        .max_by_key(|(_, bytes)| bytes.len())
+        .unwrap()
+        .0;
+    let path = queue.join(largest);
+    let sound = std::fs::read(&path).unwrap();
+    let mut bytes = sound.clone();
+    let from = bytes.len() - 12 * 40;
+    bytes[from..from + 10 * 40].fill(0);
+    std::fs::write(&path, &bytes).unwrap();
+    let looked = survey(&io, dir.path(), Depth::Everything).unwrap();
+    let [damage] = &looked.findings.damage[..] else {
+        panic!("{:?}", looked.findings.damage);
+    };
+    assert_eq!((&damage.file, damage.offset), (&path, from as u64));
+    assert!(
+        damage.what.starts_with("10 entries are damaged"),
+        "{}",
+        damage.what
+    );
+    std::fs::write(&path, sound).unwrap();
+    let base = format!("{:020}.root", start.0);
+    for root in std::fs::read_dir(dir.path().join("checkpoint")).unwrap() {
+        let root = root.unwrap().path();
+        if root.extension().is_some_and(|kind| kind == "root") && !root.ends_with(&base) {
+            std::fs::remove_file(root).unwrap();
+        }
+    }
+    let looked = survey(&io, dir.path(), Depth::Everything).unwrap();
+    assert!(looked.folded_to.is_some());
+    assert!(looked.findings.is_sound(), "{:?}", looked.findings.damage);
+    let opened = open(io, dir.path(), 60_000).unwrap();
+    check(&opened.store, &driver.memory);
+    opened.store.close().unwrap();
+}
+
+#[test]
 fn queue_files_that_nothing_can_make_again_are_read_as_far_as_they_can_be() {
     let io: Arc<dyn LogIo> = Arc::new(RealIo::new());
     let dir = tempfile::tempdir().unwrap();

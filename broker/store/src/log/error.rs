@@ -28,7 +28,7 @@ pub enum LogError {
     /// Data that was durable is damaged or missing. Nothing was changed.
     #[error(
         "{} is damaged at file offset {offset}: {reason}; \
-         nothing was cut off: restore the file from a backup or another replica, or move the data directory away",
+         nothing was cut off: restore the file from a backup, or accept the loss (`sluicectl log verify` says what is lost, and how to go on without it)",
         file.display()
     )]
     Corruption {
@@ -168,7 +168,7 @@ pub enum ReadError {
         end: PhysicalOffset,
     },
     /// The bytes there are not what was stored.
-    #[error("{} is damaged at file offset {at}: {reason}; restore it from another replica", file.display())]
+    #[error("{} is damaged at file offset {at}: {reason}; restore the file from a backup, or do without what stands there", file.display())]
     Damaged {
         /// The file.
         file: PathBuf,

@@ -300,7 +300,7 @@ impl Opening {
             return Ok(());
         }
         let reason = format!(
-            "{bad}, but the log was durable up to offset {}",
+            "the frame that begins there: {bad}, but the log was durable up to offset {}",
             self.durable.offset
         );
         Err(LogError::Corruption {

@@ -86,11 +86,12 @@ impl Space {
     }
 
     fn set_full(&self, full: bool) {
-        if self.full.swap(full, Ordering::Relaxed) != full {
-            tracing::warn!(
-                full,
-                "the disk of the log has changed between full and free: messages are refused while it is full"
-            );
+        match (self.full.swap(full, Ordering::Relaxed), full) {
+            (false, true) => {
+                tracing::warn!("the disk of the log is full: messages are refused until it has room again");
+            }
+            (true, false) => tracing::info!("the disk of the log has room again: messages are taken"),
+            _ => {}
         }
     }
 }

@@ -6,8 +6,8 @@ use super::{QueueError, QueueSpan, stored};
 use crate::io::{LogIo, read_exact_at};
 use crate::survey::Findings;
 use sluice_core::entry::{ENTRY_BYTES, QueueEntry};
-use sluice_core::ids::{QueueOffset, TopicQueue};
-use std::collections::{BTreeMap, HashMap};
+use sluice_core::ids::{QueueOffset, TopicId, TopicQueue};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -35,6 +35,11 @@ pub(crate) struct QueueSums {
     /// By queue: the next offset, and the checksum of the file's entries before it.
     open: HashMap<TopicQueue, (u64, u32)>,
     files: HashMap<FileKey, u32>,
+    /// Where queues begin that retention has cut, as the log says: files may lack what is before, though an older checkpoint counts
+    /// on it.
+    firsts: HashMap<TopicQueue, u64>,
+    /// Topics that the log has deleted since.
+    gone: HashSet<TopicId>,
 }
 
 impl QueueSums {
@@ -62,6 +67,23 @@ impl QueueSums {
         if offset.0 + 1 == key.end().min(end) {
             self.files.insert(key, crc);
         }
+    }
+
+    /// Retention has taken what stands before `first`.
+    pub(crate) fn trimmed(&mut self, at: TopicQueue, first: QueueOffset) {
+        self.firsts.insert(at, first.0);
+    }
+
+    /// The topic is deleted.
+    pub(crate) fn gone(&mut self, topic: TopicId) {
+        self.gone.insert(topic);
+    }
+
+    fn first(&self, at: TopicQueue) -> u64 {
+        if self.gone.contains(&at.topic) {
+            return u64::MAX;
+        }
+        self.firsts.get(&at).copied().unwrap_or(0)
     }
 }
 
@@ -114,15 +136,45 @@ pub(crate) fn survey(
             let is_trimmed = first.is_some_and(|first| first > key.first);
             let sum = sums.and_then(|sums| sums.files.get(key));
             let sum = sum.filter(|_| wanted == Some(bytes) && !is_trimmed).copied();
-            check(&files, *key, bytes, first, sum, findings)?;
+            let expected = Expected {
+                first,
+                trimmed: sums.map_or(0, |sums| sums.first(key.at)),
+                sum,
+            };
+            check(&files, *key, bytes, &expected, findings)?;
         }
     }
-    let all = counted.iter().flat_map(BTreeMap::keys);
-    for missing in all.filter(|key| found.binary_search(key).is_err()) {
-        let what = "it is missing, and the newest checkpoint counts on it";
-        findings.derived(&files.path(*missing), 0, what);
-    }
+    let missing = counted
+        .iter()
+        .flatten()
+        .filter(|(key, _)| found.binary_search(key).is_err());
+    tell_missing(&files, missing, sums, findings);
     Ok(queues.into_values().collect())
+}
+
+/// Tells which files are not there that a checkpoint counts on. Those that the log has given up since are no damage.
+fn tell_missing<'a>(
+    files: &Files,
+    missing: impl Iterator<Item = (&'a FileKey, &'a u64)>,
+    sums: Option<&QueueSums>,
+    findings: &mut Findings,
+) {
+    let mut taken = 0_u64;
+    for (key, bytes) in missing {
+        let end = key.first + bytes / ENTRY_BYTES as u64;
+        if sums.is_some_and(|sums| end <= sums.first(key.at)) {
+            taken += 1;
+        } else {
+            let what = "it is missing, and the newest checkpoint counts on it";
+            findings.derived(&files.path(*key), 0, what);
+        }
+    }
+    if taken > 0 {
+        let what = format!(
+            "{taken} files have gone with retention or with their topics since the newest checkpoint that is whole; the next start makes all queue files again"
+        );
+        findings.note(&files.dir, what);
+    }
 }
 
 /// Gives `visit` every entry of queues that a checkpoint counts; those that are damaged are left out.
@@ -200,41 +252,90 @@ fn empty(at: TopicQueue, end: QueueOffset) -> QueueSurvey {
     }
 }
 
+/// What the entries of a file are compared with.
+struct Expected {
+    /// Where the queue begins as the newest checkpoint counts.
+    first: Option<u64>,
+    /// Where it begins as the log says; 0 if that is not known.
+    trimmed: u64,
+    /// The checksum of all entries.
+    sum: Option<u32>,
+}
+
+/// Entries one behind the other that are damaged, told as one.
+struct Run {
+    from: u64,
+    count: u64,
+}
+
+impl Run {
+    /// Adds the entry of this queue offset, or tells of the run before and begins another.
+    fn add(run: &mut Option<Self>, key: FileKey, offset: u64, path: &Path, findings: &mut Findings) {
+        match run {
+            Some(Self { from, count }) if *from + *count == offset => *count += 1,
+            _ => {
+                let before = run.replace(Self {
+                    from: offset,
+                    count: 1,
+                });
+                Self::tell(before, key, path, findings);
+            }
+        }
+    }
+
+    fn tell(run: Option<Self>, key: FileKey, path: &Path, findings: &mut Findings) {
+        let Some(Self { from, count }) = run else { return };
+        let what = match count {
+            1 => format!("the entry of queue offset {from} is damaged"),
+            count => format!(
+                "{count} entries are damaged, those of queue offsets {from} to {}",
+                from + count - 1
+            ),
+        };
+        findings.derived(path, (from - key.first) * ENTRY_BYTES as u64, what);
+    }
+}
+
 /// Checks the entries in the first `bytes` of a file, each by its checksum, and all together by what the log gives. Those before
-/// the queue's `first` mean nothing; where that is not known, zeros at the file's start mean nothing.
+/// the queue's first mean nothing; where that is not known, zeros at the file's start mean nothing, and so do zeros in what the log
+/// says that retention has taken since.
 fn check(
     files: &Files,
     key: FileKey,
     bytes: u64,
-    first: Option<u64>,
-    sum: Option<u32>,
+    expected: &Expected,
     findings: &mut Findings,
 ) -> Result<(), QueueError> {
     let path = files.path(key);
     let failed = |source| QueueError::io("read", &path, source);
     let file = files.io.open_read(&path).map_err(failed)?;
     let entries = bytes / ENTRY_BYTES as u64;
-    let (mut crc, mut sound, mut at) = (0, true, 0);
-    let mut begun = false;
+    let (mut crc, mut at) = (0, 0);
+    let (mut begun, mut comparable) = (false, true);
+    let mut damaged = None;
     while at < entries {
         let some = PIECE_ENTRIES.min(entries - at);
         let mut piece = vec![0; some as usize * ENTRY_BYTES];
         read_exact_at(&*file, &mut piece, at * ENTRY_BYTES as u64).map_err(failed)?;
         crc = crc32c::crc32c_append(crc, &piece);
-        for (offset, entry) in (at..).zip(piece.chunks(ENTRY_BYTES)) {
-            begun |= match first {
-                Some(first) => key.first + offset >= first,
-                None => entry.iter().any(|byte| *byte != 0),
+        for (offset, entry) in (key.first + at..).zip(piece.chunks(ENTRY_BYTES)) {
+            let is_empty = || entry.iter().all(|byte| *byte == 0);
+            begun |= match expected.first {
+                Some(first) => offset >= first,
+                None => !is_empty(),
             };
-            if begun && stored::decode(key.at, key.first + offset, entry).is_none() {
-                sound = false;
-                let what = format!("the entry of queue offset {} is damaged", key.first + offset);
-                findings.derived(&path, offset * ENTRY_BYTES as u64, what);
+            if !begun || stored::decode(key.at, offset, entry).is_some() {
+                continue;
+            }
+            comparable = false;
+            if offset >= expected.trimmed || !is_empty() {
+                Run::add(&mut damaged, key, offset, &path, findings);
             }
         }
         at += some;
     }
-    if sound && sum.is_some_and(|sum| sum != crc) {
+    Run::tell(damaged, key, &path, findings);
+    if comparable && expected.sum.is_some_and(|sum| sum != crc) {
         findings.derived(
             &path,
             0,

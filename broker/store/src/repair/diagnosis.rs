@@ -36,7 +36,7 @@ pub fn diagnose(io: &dyn LogIo, dir: &Path) -> Result<Option<String>, RepairErro
         words.push(format!("and {rest} places more"));
     }
     Ok(Some(format!(
-        "{}. Nothing was changed. Restore the log from a backup or another replica, or give up what is damaged: {}",
+        "{}. Nothing was changed. Restore the log from a backup, or give up what is damaged: {}",
         words.join("; "),
         range::command(dir, &ranges)
     )))

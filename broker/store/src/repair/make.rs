@@ -195,7 +195,7 @@ fn put(
         let Some((span, stands_for)) = numbers.filter(|(_, stands_for)| *stands_for > 0) else {
             return Err(RepairError::refused(
                 format!("what is missing from offset {from} to {to} cannot have been {count} frames"),
-                "restore the log from a backup or another replica",
+                super::plan::RESTORE,
             ));
         };
         change_at(changes, from).tombstones.push(Tombstone {

@@ -16,7 +16,7 @@ use sluice_core::state::State;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-pub(super) const RESTORE: &str = "restore the log from a backup or another replica";
+pub(super) const RESTORE: &str = "restore the log from a backup";
 
 /// A repair that may be done.
 #[derive(Debug)]

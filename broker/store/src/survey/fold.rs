@@ -51,11 +51,17 @@ impl Effects for Derived {
 
     fn moved(&mut self, _: GroupQueueId) {}
 
-    fn changed(&mut self, _: Changed) {}
+    fn changed(&mut self, what: Changed) {
+        if let Changed::TopicGone(topic) = what {
+            self.queues.gone(topic);
+        }
+    }
 
     fn carried(&mut self, _: TopicQueue, _: QueueOffset, _: &QueueEntry) {}
 
-    fn trimmed(&mut self, _: TopicQueue, _: QueueOffset) {}
+    fn trimmed(&mut self, at: TopicQueue, first: QueueOffset) {
+        self.queues.trimmed(at, first);
+    }
 
     fn dropped(&mut self, _: TopicQueue, _: QueueOffset) {}
 }

@@ -224,7 +224,8 @@ impl<'a, 'v> Reading<'a, 'v> {
             if is_end && !goes_on().map_err(unreadable())? {
                 return Ok(());
             }
-            self.gap(&segment.path, segment.file_offset(at), bad.to_string());
+            let what = format!("the frame that begins there: {bad}");
+            self.gap(&segment.path, segment.file_offset(at), what);
             self.is_known = false;
             let search_from = given_up.map_or(at, |(_, to)| PhysicalOffset(to.0 - 8));
             let found = frames.after(search_from, before).map_err(unreadable())?;
@@ -307,7 +308,8 @@ impl<'a, 'v> Reading<'a, 'v> {
             if let Err(source) = command::check(&bytes) {
                 let error = FrameError::Command { place, source };
                 self.is_whole = false;
-                self.findings.truth(&segment.path, at, error.to_string());
+                let what = format!("the command that begins there: {error}");
+                self.findings.truth(&segment.path, at, what);
                 whole = false;
                 if header.physical >= self.known.durable && !self.known.slot_is_lost {
                     // A start takes it for a write that a crash has torn, and ends the log there.

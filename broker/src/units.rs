@@ -29,18 +29,23 @@ const TIMES_MS: [(&str, u64); 5] = [
 
 /// Reads a size in bytes.
 pub fn size(text: &str) -> Result<u64, String> {
-    read(text, &SIZES).ok_or_else(|| {
-        format!(
-            "'{text}' is no size: write a whole number and B, KiB, MiB, GiB or TiB, such as 256KiB or 1GiB"
-        )
+    read(text, &SIZES).map_err(|wrong| match wrong {
+        Wrong::Form => format!(
+            "'{text}' is no size: write a whole number and B, KiB, MiB, GiB or TiB, or KB, MB, GB or TB for powers of 1000, such as 256KiB or 1GiB"
+        ),
+        Wrong::TooMuch => format!("'{text}' is more than can be counted: take less"),
     })
 }
 
 /// Reads a duration; a bare number is in seconds.
 pub fn duration(text: &str) -> Result<Duration, String> {
-    read(text, &TIMES_MS).map(Duration::from_millis).ok_or_else(|| {
-        format!("'{text}' is no duration: write a whole number and ms, s, m or h, such as 500ms or 10s")
-    })
+    let ms = read(text, &TIMES_MS).map_err(|wrong| match wrong {
+        Wrong::Form => {
+            format!("'{text}' is no duration: write a whole number and ms, s, m or h, such as 500ms or 10s")
+        }
+        Wrong::TooMuch => format!("'{text}' is more than can be counted: take less"),
+    });
+    ms.map(Duration::from_millis)
 }
 
 /// Writes a duration so that [`duration`] reads it: as a whole number of the largest unit that fits.
@@ -62,14 +67,24 @@ pub fn write_size(bytes: u64) -> String {
     }
 }
 
-fn read(text: &str, units: &[(&str, u64)]) -> Option<u64> {
+/// Why a text is no number with a unit.
+enum Wrong {
+    Form,
+    /// It is one, and too large a one.
+    TooMuch,
+}
+
+fn read(text: &str, units: &[(&str, u64)]) -> Result<u64, Wrong> {
     let text = text.trim();
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);
-    let number: u64 = number.parse().ok()?;
     let unit = unit.trim();
-    let (_, factor) = units.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit))?;
-    number.checked_mul(*factor)
+    let known = units.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit));
+    let (_, factor) = known.filter(|_| !number.is_empty()).ok_or(Wrong::Form)?;
+    let number = number.parse::<u64>().ok();
+    number
+        .and_then(|number| number.checked_mul(*factor))
+        .ok_or(Wrong::TooMuch)
 }
 
 #[cfg(test)]
@@ -93,6 +108,10 @@ mod tests {
         }
         for text in ["", "GiB", "1.5GiB", "-1", "1TiBs", "99999999999GiB"] {
             assert!(size(text).is_err(), "{text}");
+        }
+        for text in ["99999999999GiB", "99999999999999999999"] {
+            let refusal = size(text).unwrap_err();
+            assert!(refusal.contains("more than can be counted"), "{refusal}");
         }
     }
 

@@ -15,6 +15,9 @@ Everything can be said by a flag, by a variable of the environment, or by a key 
 a variable, a variable the file, the file the defaults.";
 
 const EXAMPLES: &str = "\
+SIZE is a number of bytes, or a whole number with KiB, MiB, GiB or TiB (K, M, G, T) for powers of 1024, or with KB, MB, GB or TB
+for powers of 1000.
+
 Examples:
   sluice-broker
       Try it: clients connect to 127.0.0.1:8081, topics are made on first use.

@@ -77,14 +77,21 @@ fn scalar(key: &Key, value: Value) -> Result<Option<String>, String> {
     let wanted = match key.form {
         Form::Switch => "true or false, without quotes",
         Form::Seconds | Form::Count(..) => "a whole number",
-        Form::SegmentSize | Form::CheckpointBytes | Form::Bytes(..) => "a size, such as 512MiB",
+        Form::SegmentSize | Form::CheckpointBytes | Form::Bytes(..) | Form::Rate(..) => {
+            "a size, such as 512MiB"
+        }
         _ => "text",
     };
     match (key.form, value) {
         (_, Value::Null) => Ok(None),
         (Form::Switch, Value::Bool(value)) => Ok(Some(value.to_string())),
         (
-            Form::Seconds | Form::Count(..) | Form::SegmentSize | Form::CheckpointBytes | Form::Bytes(..),
+            Form::Seconds
+            | Form::Count(..)
+            | Form::SegmentSize
+            | Form::CheckpointBytes
+            | Form::Bytes(..)
+            | Form::Rate(..),
             Value::Number(number),
         ) => Ok(Some(number.to_string())),
         (Form::Switch | Form::Seconds | Form::Count(..), other) => {

@@ -66,6 +66,8 @@ pub enum Form {
     Count(u64, u64),
     /// A number of bytes from the first to the second.
     Bytes(u64, u64),
+    /// Bytes a second from the first to the second, or 0 for none at all.
+    Rate(u64, u64),
     /// What is logged.
     Directives,
     /// Where a collector of spans is.
@@ -85,7 +87,7 @@ impl Form {
             Self::Choice(choices) if choices == PROFILES => "PROFILE",
             Self::Choice(choices) if choices == FLUSH_MODES => "MODE",
             Self::Choice(_) => "FORMAT",
-            Self::SegmentSize | Self::CheckpointBytes | Self::Bytes(..) => "SIZE",
+            Self::SegmentSize | Self::CheckpointBytes | Self::Bytes(..) | Self::Rate(..) => "SIZE",
             Self::Seconds | Self::Count(..) => "N",
             Self::Directives => "LEVELS",
             Self::Url => "URL",
@@ -113,7 +115,7 @@ impl Form {
             Self::SegmentSize => segment_size(text).map(drop),
             Self::CheckpointBytes => checkpoint_bytes(text).map(drop),
             Self::Seconds => seconds(text).map(drop),
-            Self::Count(..) | Self::Bytes(..) => self.number(text).map(drop),
+            Self::Count(..) | Self::Bytes(..) | Self::Rate(..) => self.number(text).map(drop),
             Self::Directives => directives(text).map(drop),
             Self::Url => url(text).map(drop),
         }
@@ -124,14 +126,25 @@ impl Form {
         let (number, least, most) = match self {
             Self::Count(least, most) => (count(text)?, least, most),
             Self::Bytes(least, most) => (units::size(text)?, least, most),
+            Self::Rate(least, most) => match units::size(text)? {
+                0 => return Ok(0),
+                rate => (rate, least, most),
+            },
             other => return Err(format!("{other:?} is no number")),
         };
         let shown = |number| match self {
-            Self::Bytes(..) => units::write_size(number),
+            Self::Bytes(..) | Self::Rate(..) => units::write_size(number),
             _ => number.to_string(),
         };
         if number < least {
-            return Err(format!("{text} is too little: take at least {}", shown(least)));
+            let or_none = match self {
+                Self::Rate(..) => ", or 0 to turn it off",
+                _ => "",
+            };
+            return Err(format!(
+                "{text} is too little: take at least {}{or_none}",
+                shown(least)
+            ));
         }
         if number > most {
             return Err(format!("{text} is too much: take at most {}", shown(most)));
@@ -248,8 +261,12 @@ pub(super) fn checkpoint_bytes(text: &str) -> Result<u64, String> {
 }
 
 fn count(text: &str) -> Result<u64, String> {
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let number = text.parse();
-    number.map_err(|_| format!("'{text}' is no whole number"))
+    number.map_err(|_| match is_number {
+        true => format!("{text} is more than can be counted: take less"),
+        false => format!("'{text}' is no whole number"),
+    })
 }
 
 pub(super) fn seconds(text: &str) -> Result<Duration, String> {

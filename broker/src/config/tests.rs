@@ -76,6 +76,16 @@ fn what_cannot_work_is_refused_with_a_reason() {
         (["--checkpoint-seconds", "18446744073709551615"], "at most 86400"),
         (["--checkpoint-seconds", "0"], "at least 1"),
         (["--checkpoint-seconds", "often"], "no whole number"),
+        (["--scrub-bytes-per-second", "1"], "at least 64KiB, or 0"),
+        (["--scrub-bytes-per-second", "2TiB"], "at most 1TiB"),
+        (
+            ["--retention-bytes", "99999999999TiB"],
+            "more than can be counted",
+        ),
+        (
+            ["--max-clients", "99999999999999999999"],
+            "more than can be counted",
+        ),
         (["--broker-name", "../x"], "letters"),
         (["--broker-name", ""], "letters"),
         (["--cluster-name", "a b"], "letters"),

@@ -178,7 +178,7 @@ fn unknown(name: &str, running: Option<&Running>) -> String {
 fn typed(form: keys::Form, text: &str) -> serde_yaml::Value {
     match form {
         keys::Form::Switch => (text == "true").into(),
-        keys::Form::Seconds | keys::Form::Count(..) | keys::Form::Size(..) => {
+        keys::Form::Seconds | keys::Form::Count(..) | keys::Form::Size(..) | keys::Form::Rate(..) => {
             text.parse::<u64>().map_or_else(|_| text.into(), Into::into)
         }
         keys::Form::Levels | keys::Form::Choice(_) | keys::Form::Url => text.into(),

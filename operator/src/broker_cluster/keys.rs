@@ -23,6 +23,8 @@ pub enum Form {
     Count(u64, u64),
     /// A number of bytes from the first to the second, a multiple of the third, such as `512MiB`.
     Size(u64, u64, u64),
+    /// Bytes a second from the first to the second, or 0 for none.
+    Rate(u64, u64),
     /// What is logged.
     Levels,
     /// One of these.
@@ -71,7 +73,7 @@ pub const KEYS: &[Key] = &[
     key("refuseSendsPercent", true, Form::Count(0, 99)),
     key("checkpointBytes", true, Form::Size(64 << 10, u64::MAX, 1)),
     key("checkpointSeconds", true, Form::Seconds),
-    key("scrubBytesPerSecond", true, Form::Size(0, 1 << 40, 1)),
+    key("scrubBytesPerSecond", true, Form::Rate(64 << 10, 1 << 40)),
 ];
 
 const fn key(name: &'static str, live: bool, form: Form) -> Key {
@@ -133,6 +135,10 @@ impl Form {
                     format!("bytes from {least}{up_to}, in multiples of {multiple}, such as 512MiB"),
                 )
             }
+            Self::Rate(least, most) => (
+                bytes(text).is_some_and(|rate| rate == 0 || (least..=most).contains(&rate)),
+                format!("0, or bytes from {least} to {most}, such as 8MiB"),
+            ),
             Self::Levels => (
                 !text.is_empty() && text.split(',').all(is_level),
                 format!(
@@ -247,6 +253,11 @@ mod tests {
             ("flush", &["sync", "async"], &["never"]),
             ("maxConnections", &["1", "1048576"], &["0", "1048577", "many"]),
             ("maxBodySize", &["4MiB", "4194304"], &["5MiB", "1"]),
+            (
+                "scrubBytesPerSecond",
+                &["0", "64KiB", "8MiB"],
+                &["1", "63KiB", "2000GB"],
+            ),
             ("logFormat", &["json"], &["xml"]),
             (
                 "otlpEndpoint",

@@ -7,7 +7,8 @@ pub static SCRUB_BYTES_PER_SECOND: Key = Key {
     name: "scrubBytesPerSecond",
     flag: "scrub-bytes-per-second",
     variable: "SLUICE_SCRUB_BYTES_PER_SECOND",
-    form: Form::Bytes(0, 1 << 40),
+    // Below that a round of a few hundred gigabytes takes months, and finds nothing early.
+    form: Form::Rate(64 << 10, 1 << 40),
     default: Some("8MiB"),
     live: true,
     heading: STORE,

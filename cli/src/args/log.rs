@@ -23,9 +23,9 @@ Examples:
   sluicectl log verify sluice-data -o json";
 
 const REPAIR: &str = "\
-For a broker that does not start because its log is damaged, when there is neither a backup nor another replica. FROM and TO are
-offsets in the log, as the refused start and `sluicectl log verify` print them, with the whole command. First is shown what is lost;
-it is done when that is agreed to, or with --yes. What is replaced is saved in files *.bak beside the segments.
+For a broker that does not start because its log is damaged, when there is no backup. FROM and TO are offsets in the log, as the
+refused start and `sluicectl log verify` print them, with the whole command. First is shown what is lost; it is done when that is
+agreed to, or with --yes. With --dry-run it is shown alone. What is replaced is saved in files *.bak beside the segments.
 
 Before the newest checkpoint only the messages in the range are lost. Behind it, deliveries and acknowledgements that follow are
 given up too, for the offsets that they name depend on what is lost: groups get those messages again. FROM..END ends the log at FROM,
@@ -50,9 +50,6 @@ pub enum LogCommand {
         #[arg(value_name = "DIR")]
         dir: PathBuf,
     },
-    /// Go on without damaged parts of the log, which are lost
-    #[command(after_help = REPAIR)]
-    Repair(RepairLog),
     /// Check every byte of the folder of a broker that has a checksum
     #[command(after_help = VERIFY)]
     Verify {
@@ -60,6 +57,9 @@ pub enum LogCommand {
         #[arg(value_name = "DIR")]
         dir: PathBuf,
     },
+    /// Repair a damaged log so that its broker starts again: damaged parts are given up, with the messages in them
+    #[command(after_help = REPAIR)]
+    Repair(RepairLog),
 }
 
 /// What is given up, and whether that is agreed to.
@@ -68,7 +68,7 @@ pub struct RepairLog {
     /// The folder
     #[arg(value_name = "DIR")]
     pub dir: PathBuf,
-    /// A damaged part of the log that is given up; may be given several times
+    /// A damaged part of the log that is given up; may be given several times. Try it with --dry-run first
     #[arg(long, value_name = "FROM..TO", required = true)]
     pub accept_loss: Vec<Range>,
     /// Show what would be lost, and change nothing

@@ -8,8 +8,8 @@ use crate::session::Session;
 use crate::views::topic::{ChangedTopic, DeletedTopic, Topic, Topics};
 use crate::views::topic_description::{TopicDescription, losses};
 use sluice_proto::admin::{
-    CreateTopicRequest, DeleteTopicRequest, DescribeTopicRequest, ListTopicsRequest, TopicSpec,
-    UpdateTopicRequest, UpdateTopicResponse,
+    CreateTopicRequest, DeleteTopicRequest, DescribeTopicRequest, GetConfigRequest, ListTopicsRequest,
+    TopicSpec, UpdateTopicRequest, UpdateTopicResponse,
 };
 
 pub(super) async fn run(command: &TopicCommand, session: &Session) -> Outcome {
@@ -60,6 +60,7 @@ async fn create(args: &CreateTopic, admin: &Admin) -> Outcome {
         topic: topic.into(),
         created: true,
         changed: true,
+        note: shorter(args.retention_hours, admin).await,
     })
 }
 
@@ -68,7 +69,8 @@ fn numbers(types: &TopicTypes) -> Vec<i32> {
 }
 
 async fn update(args: &UpdateTopic, admin: &Admin) -> Outcome {
-    change(&args.name, "updated", admin, |spec| {
+    let note = shorter(args.retention_hours, admin).await;
+    change(&args.name, "updated", note, admin, |spec| {
         if let Some(queues) = args.queues {
             spec.queues = queues;
         }
@@ -84,11 +86,17 @@ async fn update(args: &UpdateTopic, admin: &Admin) -> Outcome {
 
 async fn set_closed(name: &str, closed: bool, admin: &Admin) -> Outcome {
     let what = if closed { "closed" } else { "opened" };
-    change(name, what, admin, |spec| spec.closed = closed).await
+    change(name, what, None, admin, |spec| spec.closed = closed).await
 }
 
 /// Reads the topic, changes it and writes it back, unless somebody else has changed it in between.
-async fn change(name: &str, what: &str, admin: &Admin, edit: impl FnOnce(&mut TopicSpec)) -> Outcome {
+async fn change(
+    name: &str,
+    what: &str,
+    note: Option<String>,
+    admin: &Admin,
+    edit: impl FnOnce(&mut TopicSpec),
+) -> Outcome {
     let asked = Asked::topic(name);
     let request = DescribeTopicRequest {
         name: name.to_owned(),
@@ -113,8 +121,27 @@ async fn change(name: &str, what: &str, admin: &Admin, edit: impl FnOnce(&mut To
         topic: topic.unwrap_or_default().into(),
         created,
         changed,
+        note,
     })
 }
+
+/// Says that a topic's own hours change nothing where they are fewer than the broker's: they only lengthen. Nothing is said where
+/// the broker does not tell its own.
+async fn shorter(hours: Option<u32>, admin: &Admin) -> Option<String> {
+    let hours = hours.filter(|hours| *hours > 0)?;
+    let request = GetConfigRequest {
+        keys: vec![BROKERS_HOURS.to_owned()],
+    };
+    let answer = admin.broker().get_config(request).await.ok()?.into_inner();
+    let brokers: u32 = answer.entries.first()?.value.parse().ok()?;
+    (hours < brokers).then(|| {
+        format!(
+            "{hours} hours have no effect for now: the broker keeps all messages for {brokers} ({BROKERS_HOURS}), and a topic's own hours only lengthen that"
+        )
+    })
+}
+
+const BROKERS_HOURS: &str = "retentionHours";
 
 async fn delete(args: &DeleteTopic, admin: &Admin) -> Outcome {
     let asked = Asked::topic(&args.name);

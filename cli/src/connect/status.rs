@@ -121,7 +121,7 @@ impl Asked {
                     .to_owned(),
             ),
             v2::Code::TooManyRequests => {
-                Some("the broker has too much to do, or no room: try again in a moment".to_owned())
+                Some("the broker has too much to do, or its disk is full, which `sluicectl broker status` shows: then see \"A full disk\" in docs/operations.md; else try again in a moment".to_owned())
             }
             _ => self.not_found_hint(kind, Some(code.as_str_name())),
         };
@@ -297,6 +297,21 @@ mod tests {
         }
         let dead = failure(Code::Unavailable, "");
         assert!(dead.message.contains("127.0.0.1:8082") && dead.hint.unwrap().contains("--admin"));
+    }
+
+    #[test]
+    fn a_send_that_is_refused_for_want_of_room_leads_to_what_shows_it() {
+        let status = v2::Status {
+            code: v2::Code::TooManyRequests.into(),
+            message: "the disk is full".to_owned(),
+        };
+        let hint = Asked::topic("orders").refusal(&status).hint.unwrap();
+        for part in [
+            "`sluicectl broker status`",
+            "\"A full disk\" in docs/operations.md",
+        ] {
+            assert!(hint.contains(part), "{hint}");
+        }
     }
 
     #[test]

@@ -21,6 +21,8 @@ pub struct Table {
     columns: Vec<(&'static str, Align)>,
     rows: Vec<Vec<String>>,
     empty: &'static str,
+    /// Whether what is longer than any name is cut.
+    is_cut: bool,
 }
 
 impl Table {
@@ -30,14 +32,24 @@ impl Table {
             columns: columns.to_vec(),
             rows: Vec::new(),
             empty,
+            is_cut: true,
         }
+    }
+
+    /// Cuts nothing: for a table whose last column says in words what is the matter.
+    #[must_use]
+    pub fn whole(mut self) -> Self {
+        self.is_cut = false;
+        self
     }
 
     /// Adds a row; `-` stands where a value is empty.
     pub fn row(&mut self, values: impl IntoIterator<Item = String>) {
+        let is_cut = self.is_cut;
         let filled = values.into_iter().map(|value| match value.as_str() {
             "" => "-".to_owned(),
-            _ => cut(one_line(&value)),
+            _ if is_cut => cut(one_line(&value)),
+            _ => one_line(&value),
         });
         self.rows.push(filled.collect());
     }
@@ -182,6 +194,9 @@ mod tests {
             [format!("{longest}    t"), format!("{longest}…   t")],
             "cut, and even"
         );
+        let mut whole = Table::new("", &[("WHAT", Align::Left)]).whole();
+        whole.row([longer.clone()]);
+        assert_eq!(whole.render(), format!("WHAT\n{longer}"));
         assert_eq!(
             Fields::default().with("id", &longer).render(),
             format!("id:  {longer}")

@@ -6,7 +6,7 @@ use serde::Serialize;
 use sluice_proto::admin;
 
 /// How the broker is.
-#[derive(Debug, PartialEq, Eq, Serialize)]
+#[derive(Debug, PartialEq, Serialize)]
 pub struct BrokerStatus {
     /// Its name.
     pub broker: String,
@@ -73,7 +73,7 @@ pub struct Log {
 }
 
 /// The disk.
-#[derive(Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Default, PartialEq, Serialize)]
 pub struct Disk {
     /// The data folder.
     pub folder: String,
@@ -83,6 +83,46 @@ pub struct Disk {
     pub free_bytes: u64,
     /// Whether sends are refused because it is full.
     pub refusing_sends: bool,
+    /// How full it is, in percent.
+    pub used_percent: f64,
+    /// The highest mark that holds: `none`, `early`, `forced` or `refuse`; empty where an older broker does not say.
+    pub level: String,
+    /// The marks, in percent; 0 is off.
+    pub early_retention_percent: u32,
+    /// As above.
+    pub forced_retention_percent: u32,
+    /// As above.
+    pub refuse_sends_percent: u32,
+}
+
+impl Disk {
+    /// How full it is, and what holds for that.
+    fn fullness(&self) -> String {
+        let holds = match self.level.as_str() {
+            "" => return String::new(),
+            "none" => "below all marks",
+            "early" => "what all groups have read is given up before its time",
+            "forced" => "the oldest messages are given up, unread ones too",
+            _ => "sends are refused",
+        };
+        format!("{:.1} %: {holds}", self.used_percent)
+    }
+
+    fn marks(&self) -> String {
+        if self.level.is_empty() {
+            return String::new();
+        }
+        let mark = |percent: u32| match percent {
+            0 => "off".to_owned(),
+            percent => format!("{percent} %"),
+        };
+        format!(
+            "early retention {}, forced retention {}, refused sends {}",
+            mark(self.early_retention_percent),
+            mark(self.forced_retention_percent),
+            mark(self.refuse_sends_percent)
+        )
+    }
 }
 
 impl From<admin::BrokerStatus> for BrokerStatus {
@@ -105,6 +145,11 @@ impl From<admin::BrokerStatus> for BrokerStatus {
             total_bytes: disk.total_bytes,
             free_bytes: disk.free_bytes,
             refusing_sends: disk.refusing_sends,
+            used_percent: disk.used_percent,
+            level: disk.level,
+            early_retention_percent: disk.early_retention_percent,
+            forced_retention_percent: disk.forced_retention_percent,
+            refuse_sends_percent: disk.refuse_sends_percent,
         });
         Self {
             broker: status.broker_name,
@@ -180,6 +225,8 @@ impl Show for BrokerStatus {
             )
             .with("data folder", &disk.folder);
         if wide {
+            fields.add("disk use", disk.fullness());
+            fields.add("disk marks", disk.marks());
             fields.add(
                 "log position",
                 format!("{} written, {} durable", log.written, log.durable),
@@ -286,6 +333,10 @@ mod tests {
             disk: Some(admin::DiskStatus {
                 total_bytes: 100 << 30,
                 free_bytes: 40 << 30,
+                used_percent: 76.4,
+                level: "early".to_owned(),
+                early_retention_percent: 75,
+                refuse_sends_percent: 90,
                 ..Default::default()
             }),
             ..Default::default()
@@ -296,6 +347,15 @@ mod tests {
             (&json["uptime_seconds"], &json["fence_holder"]),
             (&json!(3661), &json!(null))
         );
+        assert_eq!(json["disk"]["used_percent"], json!(76.4));
+        assert_eq!(json["disk"]["level"], json!("early"));
+        let wide = status.text(true);
+        for part in [
+            "76.4 %: what all groups have read is given up before its time",
+            "early retention 75 %, forced retention off, refused sends 90 %",
+        ] {
+            assert!(wide.contains(part), "{wide}");
+        }
         let text = status.text(false);
         for part in [
             "up for:       1h1m",

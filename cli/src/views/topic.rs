@@ -58,6 +58,14 @@ impl Topic {
         names.join(",")
     }
 
+    /// How long its messages are kept.
+    pub(super) fn kept(&self) -> String {
+        match self.retention_hours {
+            None => "as long as the broker keeps any".to_owned(),
+            Some(hours) => format!("{hours} hours at least"),
+        }
+    }
+
     pub(super) fn state(&self) -> String {
         if self.closed { "closed" } else { "open" }.to_owned()
     }
@@ -77,7 +85,11 @@ impl Show for Topics {
             ("STATE", Align::Left),
         ];
         if wide {
-            columns.extend([("ID", Align::Right), ("GENERATION", Align::Right)]);
+            columns.extend([
+                ("KEPT", Align::Left),
+                ("ID", Align::Right),
+                ("GENERATION", Align::Right),
+            ]);
         }
         let mut table = Table::new("no topics", &columns);
         for topic in &self.0 {
@@ -88,7 +100,10 @@ impl Show for Topics {
                 topic.state(),
             ];
             if wide {
-                row.extend([topic.id.to_string(), topic.generation.to_string()]);
+                let hours = topic
+                    .retention_hours
+                    .map_or_else(String::new, |hours| format!("{hours}h"));
+                row.extend([hours, topic.id.to_string(), topic.generation.to_string()]);
             }
             table.row(row);
         }
@@ -109,6 +124,9 @@ pub struct ChangedTopic {
     pub created: bool,
     /// Whether anything is other than before.
     pub changed: bool,
+    /// What there is to say about what was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 impl Show for ChangedTopic {
@@ -124,13 +142,15 @@ impl Show for ChangedTopic {
         } else {
             String::new()
         };
+        let note = self.note.as_ref().map(|note| format!("\nnote: {note}"));
+        let note = note.unwrap_or_default();
         let queues = if *queues == 1 {
             "1 queue".to_owned()
         } else {
             format!("{queues} queues")
         };
         format!(
-            "topic {name} {}: {queues}, types {}, {}{more}",
+            "topic {name} {}: {queues}, types {}, {}{more}{note}",
             self.what,
             self.topic.types(),
             self.topic.state()
@@ -202,6 +222,18 @@ mod tests {
             "NAME      QUEUES   TYPES         STATE\n\
              mixed          8   normal,fifo   open\n\
              ordered        8   fifo          closed"
+        );
+    }
+
+    #[test]
+    fn a_wide_list_says_how_long_messages_are_kept() {
+        let mut topics = Topics(vec![topic("orders", &[], false), topic("audit", &[], false)]);
+        topics.0[1].retention_hours = Some(240);
+        assert_eq!(
+            topics.text(true),
+            "NAME     QUEUES   TYPES         STATE   KEPT   ID   GENERATION\n\
+             orders        8   normal,fifo   open    -       7            3\n\
+             audit         8   normal,fifo   open    240h    7            3"
         );
     }
 }

@@ -90,6 +90,7 @@ impl Show for TopicDescription {
             .with("queues", topic.queues.to_string())
             .with("types", topic.types())
             .with("state", topic.state())
+            .with("kept", topic.kept())
             .with("messages", count(self.messages))
             .with("producers", self.producers.to_string())
             .with("generation", topic.generation.to_string())

@@ -171,7 +171,7 @@ impl Verdict {
             .iter()
             .any(|damage| !damage.derived && !is_spare(damage))
         {
-            let restore = "restore the damaged files of log/ and meta.a, meta.b from a backup or another replica; nothing else has their content";
+            let restore = "restore the damaged files of log/ and meta.a, meta.b from a backup; nothing else has their content";
             return match &self.repair_command {
                 None => restore.to_owned(),
                 Some(command) => format!("{restore}. To go on without what is lost: {command}"),
@@ -259,7 +259,7 @@ impl Show for Verdict {
                 ("AT BYTE", Align::Right),
                 ("WHAT", Align::Left),
             ];
-            let mut table = Table::new("", &columns);
+            let mut table = Table::new("", &columns).whole();
             for damage in &self.damage {
                 table.row([
                     damage.file.clone(),

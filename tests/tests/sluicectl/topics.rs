@@ -104,11 +104,40 @@ fn a_table_has_a_line_a_topic() {
     );
     let wide = sluicectl.ok(&["topic", "list", "-o", "wide"]).unwrap();
     assert!(
-        wide.starts_with("NAME     QUEUES   TYPES    STATE   ID   GENERATION\n"),
+        wide.starts_with("NAME     QUEUES   TYPES    STATE   KEPT   ID   GENERATION\n"),
         "{wide}"
     );
     let yaml = sluicectl.ok(&["topic", "list", "-o", "yaml"]).unwrap();
     assert!(yaml.starts_with("- name: orders\n  queues: 4\n"), "{yaml}");
+}
+
+#[test]
+fn a_topics_own_hours_are_shown_and_those_that_change_nothing_are_told_so() {
+    let (_broker, sluicectl) = stage();
+    sluicectl.ok(&["topic", "create", "audit"]).unwrap();
+    let update = |hours: &str| ["topic", "update", "audit", "--retention-hours", hours].map(str::to_owned);
+    let of = |hours: &str| {
+        sluicectl
+            .ok(&update(hours).each_ref().map(String::as_str))
+            .unwrap()
+    };
+    let (more, fewer) = (of("240"), of("24"));
+    assert!(!more.contains("note"), "{more}");
+    assert!(
+        fewer.contains("note: 24 hours have no effect for now: the broker keeps all messages for 72"),
+        "{fewer}"
+    );
+    let again = update("12");
+    let told = sluicectl.json(&again.each_ref().map(String::as_str)).unwrap();
+    assert!(told["note"].as_str().unwrap().starts_with("12 hours"), "{told}");
+    let shown = sluicectl.ok(&["topic", "show", "audit"]).unwrap();
+    assert!(shown.contains("12 hours at least"), "{shown}");
+    assert_eq!(
+        sluicectl.json(&["topic", "show", "audit"]).unwrap()["retention_hours"],
+        json!(12)
+    );
+    let list = sluicectl.ok(&["topic", "list", "-o", "wide"]).unwrap();
+    assert!(list.contains(" 12h "), "{list}");
 }
 
 #[test]

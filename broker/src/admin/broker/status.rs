@@ -114,6 +114,9 @@ fn log(engine: &Engine) -> LogStatus {
     }
 }
 
+/// The marks that hold, by their level.
+const LEVELS: [&str; 4] = ["none", "early", "forced", "refuse"];
+
 fn disk(engine: &Engine, folder: &Path) -> Result<DiskStatus, EngineError> {
     let system = statvfs(folder).map_err(|error| {
         EngineError::Read(format!(
@@ -121,11 +124,18 @@ fn disk(engine: &Engine, folder: &Path) -> Result<DiskStatus, EngineError> {
             folder.display()
         ))
     })?;
+    let ((holding, usage), marks) = (engine.disk().seen(), engine.live().values().marks);
+    let percent = |mark: Option<u64>| mark.unwrap_or(0) as u32;
     Ok(DiskStatus {
         folder: folder.display().to_string(),
         total_bytes: system.f_blocks.saturating_mul(system.f_frsize),
         free_bytes: system.f_bavail.saturating_mul(system.f_frsize),
         refusing_sends: engine.store().log().refuses_messages(),
+        used_percent: (usage.ratio() * 1000.0).round() / 10.0,
+        level: LEVELS[holding.level().min(3) as usize].to_owned(),
+        early_retention_percent: percent(marks.early),
+        forced_retention_percent: percent(marks.forced),
+        refuse_sends_percent: percent(marks.refuse),
     })
 }
 

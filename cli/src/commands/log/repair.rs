@@ -4,7 +4,7 @@ use crate::args::RepairLog;
 use crate::failure::{Failure, Kind};
 use crate::output::Printer;
 use crate::views::repair::Repair;
-use sluice_store::io::{LogIo, RealIo};
+use sluice_store::io::{DirLock, LogIo, RealIo};
 use sluice_store::repair::{RepairError, plan};
 use std::io::{ErrorKind, IsTerminal as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, chown};
@@ -14,7 +14,7 @@ use std::sync::Arc;
 /// Shows what is lost, and does it where that is agreed to.
 pub(super) fn run(args: &RepairLog, folder: &Path, printer: &Printer) -> Result<(), Failure> {
     let io: Arc<dyn LogIo> = Arc::new(RealIo::new());
-    let _lock = io.lock(folder).map_err(|error| match error.kind() {
+    let _lock = lock(args, folder).map_err(|error| match error.kind() {
         ErrorKind::WouldBlock => Failure::new(Kind::Refused, "a broker runs over it")
             .about(folder.display().to_string())
             .hint("stop the broker: only a log that nobody writes can be repaired"),
@@ -42,6 +42,15 @@ pub(super) fn run(args: &RepairLog, folder: &Path, printer: &Printer) -> Result<
     })?;
     report.is_done(folder, &done);
     printer.show(&report)
+}
+
+/// Keeps brokers away. A look needs no right to write: where no broker ever ran, as in a copy, there may be nothing to hold.
+fn lock(args: &RepairLog, folder: &Path) -> std::io::Result<Option<Box<dyn DirLock>>> {
+    let io = RealIo::new();
+    if args.dry_run {
+        return io.lock_for_reading(folder);
+    }
+    io.lock(folder).map(Some)
 }
 
 /// The superuser's new files would stop a broker that runs as another user: they go to whom the folder belongs.

@@ -78,6 +78,33 @@ fn every_query_asks_for_metrics_that_exist() {
     }
 }
 
+/// What the alerts on the store are about, and what its keys are set by.
+const OF_THE_STORE: [&str; 8] = [
+    "sluice_data_disk_used_ratio",
+    "sluice_data_disk_mark_ratio",
+    "sluice_data_disk_level",
+    "sluice_retention_blocked",
+    "sluice_retention_size_limit_bytes",
+    "sluice_scrub_bytes_total",
+    "sluice_scrub_rounds_total",
+    "sluice_scrub_findings_total",
+];
+
+#[test]
+fn the_dashboard_of_storage_shows_retention_damage_the_scrub_and_the_marks_of_the_disk() {
+    let queries = dashboards::queries().unwrap();
+    let of_storage: Vec<_> = queries
+        .iter()
+        .filter(|query| query.dashboard == "storage")
+        .collect();
+    for metric in OF_THE_STORE {
+        let is_shown = of_storage
+            .iter()
+            .any(|query| metrics(&query.promql).contains(metric));
+        assert!(is_shown, "no panel shows {metric}");
+    }
+}
+
 #[test]
 fn every_query_is_promql() {
     let folder = tempfile::tempdir().unwrap();

@@ -142,7 +142,7 @@ pub enum Command {
     /// The scaling of consumers on Kubernetes: what was decided, and why
     #[command(subcommand)]
     Autoscale(AutoscaleCommand),
-    /// The files of a stopped broker: look at them, check them
+    /// The files of a stopped broker: look at them, check them, repair them
     #[command(subcommand)]
     Log(LogCommand),
     /// Named brokers: address, token and TLS under one name

@@ -282,13 +282,12 @@ async fn the_broker_tells_how_it_is() {
     let disk = told.disk.unwrap();
     assert!(disk.free_bytes > 0 && disk.free_bytes < disk.total_bytes && !disk.refusing_sends);
     assert_eq!(disk.folder, stage.broker.shard_dir().display().to_string());
+    // Tests run with the marks off, whatever disk they are on.
     let marks = (
         disk.early_retention_percent,
         disk.forced_retention_percent,
         disk.refuse_sends_percent,
     );
-    assert_eq!(marks, (75, 0, 90));
+    assert_eq!((marks, disk.level.as_str()), ((0, 0, 0), "none"));
     assert!(disk.used_percent > 0.0 && disk.used_percent <= 100.0, "{disk:?}");
-    let level = if disk.used_percent < 73.0 { "none" } else { "early" };
-    assert!(disk.level == level || disk.used_percent >= 73.0, "{disk:?}");
 }

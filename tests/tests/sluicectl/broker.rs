@@ -43,6 +43,33 @@ fn the_status_says_how_the_broker_is() {
 }
 
 #[test]
+fn the_status_says_how_full_the_disk_is_and_where_its_marks_are() {
+    let (_broker, sluicectl) = stage();
+    sluicectl
+        .ok(&[
+            "config",
+            "set",
+            "earlyRetentionPercent=98",
+            "refuseSendsPercent=99",
+        ])
+        .unwrap();
+    let wide = sluicectl.ok(&["broker", "status", "-o", "wide"]).unwrap();
+    for part in [
+        "disk use:",
+        "early retention 98 %, forced retention off, refused sends 99 %",
+    ] {
+        assert!(wide.contains(part), "{wide}");
+    }
+    let status = sluicectl.json(&["broker", "status"]).unwrap();
+    let disk = &status["disk"];
+    assert_eq!(
+        (&disk["early_retention_percent"], &disk["refuse_sends_percent"]),
+        (&json!(98), &json!(99))
+    );
+    assert!(disk["used_percent"].as_f64().unwrap() > 0.0, "{status}");
+}
+
+#[test]
 fn live_keys_are_changed_shown_with_their_source_and_taken_back() {
     let (_broker, sluicectl) = stage();
     let all = sluicectl.json(&["config", "get"]).unwrap();

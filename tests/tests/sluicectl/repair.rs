@@ -84,11 +84,18 @@ fn the_command_that_a_refused_start_prints_lets_the_broker_go_on_without_what_is
     let log = broker.log().unwrap();
     for part in [
         "is damaged at file offset",
+        "the frame that begins there",
         "one message at most",
         "Nothing was changed",
     ] {
         assert!(log.contains(part), "{part} in {log}");
     }
+    let folder = broker.shard_dir().display().to_string();
+    let verified = sluicectl.run(&["log", "verify", &folder]).unwrap();
+    assert!(
+        verified.stdout.contains("the command that begins there"),
+        "{verified:?}"
+    );
     let command = printed(&broker);
     let mut arguments: Vec<&str> = command.iter().map(String::as_str).collect();
     assert_eq!(arguments[..2], ["log", "repair"], "{arguments:?}");

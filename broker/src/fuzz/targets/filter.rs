@@ -141,10 +141,17 @@ mod tests {
     #[test]
     fn a_planted_reader_of_the_first_tag_alone_is_found() {
         fn first(expression: &str) -> Result<TagFilter, FilterError> {
-            let alternatives = expression.split("||").map(str::trim).find(|tag| !tag.is_empty());
-            TagFilter::parse(alternatives.unwrap_or(expression))
+            let mut alternatives = expression.split("||").map(str::trim);
+            let first = match meant(expression) {
+                Some(_) => alternatives.find(|tag| !matches!(*tag, "" | "*")),
+                None => None,
+            };
+            TagFilter::parse(first.unwrap_or(expression))
         }
         let found = run::finds(Expressions, |case| check(&case.bytes, first));
-        assert!(found.contains("and the tag"), "{found}");
+        assert!(
+            found.contains("and the tag") || found.contains("tags pass"),
+            "{found}"
+        );
     }
 }

@@ -5,6 +5,7 @@
 //! its file. Where the log has lost what only a newer checkpoint counts in, or the base is lost, nothing can be made again: then
 //! the index begins anew, and queue files are read as far as they can be.
 
+mod mend;
 mod rebuild;
 
 use crate::applier::spans;
@@ -15,6 +16,7 @@ use crate::io::LogIo;
 use crate::log::LogPosition;
 use crate::queue::{QueueError, QueueStore};
 use crate::store::StoreError;
+use crate::survey::Known;
 use rebuild::Impossible;
 use sluice_core::ids::PhysicalOffset;
 use sluice_core::state::{RestoreError, ShardKey, State};
@@ -65,8 +67,12 @@ pub(crate) fn newest(io: &Arc<dyn LogIo>, dir: &Path, first: LogPosition) -> Res
     match Checkpoints::open(Arc::clone(io), &folder, Pick::Base(first.physical)) {
         Ok((checkpoints, loaded)) => of(io, dir, checkpoints, &loaded, first, Lacking::IsAnError),
         Err(error @ CheckpointError::None { .. }) => {
-            let (why, damage) = (error.to_string(), None);
-            as_they_are(io, dir, first, lacking, Impossible { why, damage })
+            let impossible = Impossible {
+                why: error.to_string(),
+                damage: None,
+                is_loss: false,
+            };
+            as_they_are(io, dir, first, lacking, impossible)
         }
         Err(error) => Err(error.into()),
     }
@@ -89,24 +95,45 @@ fn as_they_are(
     lacking: StoreError,
     impossible: Impossible,
 ) -> Result<Restored, StoreError> {
-    let Impossible { why, damage } = impossible;
-    let of_queues = matches!(lacking, StoreError::Queue(_));
-    if of_queues && !QueueStore::drop_note(io, &dir.join("queue"))? {
-        // A repair of the log takes into account that queue files are missing.
-        return Err(damage.map_or_else(|| StoreError::cannot_be_made_again(lacking, why), StoreError::Log));
-    }
-    let (checkpoints, loaded) = Checkpoints::open(Arc::clone(io), &dir.join("checkpoint"), Pick::Newest)?;
-    let restored = match of(io, dir, checkpoints, &loaded, first, Lacking::BeginsAnew) {
-        Err(error) if is_missing(&error) => return Err(StoreError::cannot_be_made_again(error, why)),
-        restored => restored?,
-    };
-    if of_queues {
+    let Impossible { why, damage, is_loss } = impossible;
+    let folder = dir.join("checkpoint");
+    if matches!(lacking, StoreError::Queue(_)) {
         tracing::error!(
-            %why,
-            "queue files are damaged, and cannot be made again: the broker goes on with what can be read of them; copy the folder now, and move groups past what cannot be read"
+            error = %lacking, %why,
+            "queue files are damaged, and cannot be made again as a whole: what can be read or found again of them goes on; copy the folder now"
+        );
+        if is_loss {
+            mend_queues(io, dir, &folder)?;
+        } else if !QueueStore::drop_note(io, &dir.join("queue"))? {
+            // A repair of the log takes into account that queue files are missing.
+            let error = damage.map(StoreError::Log);
+            return Err(error.unwrap_or_else(|| StoreError::cannot_be_made_again(lacking, why)));
+        }
+    }
+    let (checkpoints, loaded) = Checkpoints::open(Arc::clone(io), &folder, Pick::Newest)?;
+    match of(io, dir, checkpoints, &loaded, first, Lacking::BeginsAnew) {
+        Err(error) if is_missing(&error) => Err(StoreError::cannot_be_made_again(error, why)),
+        restored => restored,
+    }
+}
+
+/// Finds again what queue files lack behind a repair with a loss.
+fn mend_queues(io: &Arc<dyn LogIo>, dir: &Path, folder: &Path) -> Result<(), StoreError> {
+    let (_, loaded) = Checkpoints::open(Arc::clone(io), folder, Pick::Newest)?;
+    let mended = mend::mend(io, dir, &Known::of(&loaded)?)?;
+    if mended.lost > 0 {
+        tracing::error!(
+            messages = mended.lost,
+            "nobody knows where these messages of damaged queue files stand: they count as lost with what the repair gave up, and groups go on past them"
         );
     }
-    Ok(restored)
+    if mended.left > 0 {
+        tracing::error!(
+            messages = mended.left,
+            "the entries of these messages cannot be found again: move groups past them"
+        );
+    }
+    Ok(())
 }
 
 /// Nothing needs the checkpoint at the log's start until queue or index files are lost: then it is too late to hear of it.

@@ -232,6 +232,11 @@ impl Verdict {
             None => format!(
                 "{files}: derived from the log; while the broker is stopped, delete {files}, and the next start makes it again"
             ),
+            Some(reason) if self.remade == Remade::NotAcrossALoss => format!(
+                "{files}: do not delete it, for nothing can make all of it again: {reason}. Bring it back from a backup of this moment, or copy the \
+                 folder and start the broker: it finds again what log and checkpoints tell, at this start where a file is gone or cut off, else at \
+                 the next one after the damage was met; messages whose place nobody knows count as lost"
+            ),
             Some(reason) => format!(
                 "{files}: do not delete it, for nothing can make it again: {reason}. Bring it back from a backup of this moment, or copy the \
                  folder and start the broker to see what can be read"
@@ -412,7 +417,9 @@ mod tests {
         };
         let advice = repaired.advice().unwrap().1;
         assert!(
-            advice.contains("queue: do not delete it") && advice.contains("not found by key or message id"),
+            advice.contains("queue: do not delete it")
+                && advice.contains("finds again what log and checkpoints tell")
+                && advice.contains("not found by key or message id"),
             "{advice}"
         );
         let both = Verdict {

@@ -14,6 +14,8 @@ pub(super) struct Impossible {
     pub(super) why: String,
     /// The damage to the log, where it is that and nobody has repaired it.
     pub(super) damage: Option<LogError>,
+    /// Whether it is only what a repair has left.
+    pub(super) is_loss: bool,
 }
 
 /// Why a replay of all frames before `newest`, where a checkpoint stands, would not come through; `None` if it would. Reads the
@@ -45,8 +47,11 @@ pub(super) fn impossible(
         true => "the log is damaged",
         false => "a repair stands for what was lost",
     };
-    let damage = found.damage.into_iter().next().filter(|_| is_damaged);
+    let mut damage = found.damage.into_iter();
+    let damage = damage.find(|damage| damage.from < newest.physical);
+    let is_loss = damage.is_none() && !is_damaged;
     Ok(Some(Impossible {
+        is_loss,
         why: format!("at offset {at} of the log, before the newest checkpoint at {newest}, {what}"),
         damage: damage.map(|damage| LogError::Corruption {
             file: damage.file,

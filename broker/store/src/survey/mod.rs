@@ -123,16 +123,7 @@ pub(crate) fn survey_without(
         Some(fold) => fold.finish(&log, &mut findings)?,
         None => None,
     };
-    if let Some(newest) = &newest
-        && log.is_whole
-        && newest.position.physical > log.end.physical
-    {
-        let what = format!(
-            "it stands at {}, but the log ends at {}",
-            newest.position, log.end
-        );
-        findings.truth(&folder, 0, what);
-    }
+    check_end(&folder, &log, newest.as_ref(), &mut findings);
     let sums = folded.as_ref().map(|folded| (&folded.queues, &folded.runs));
     let queues = queue::survey(
         io,
@@ -161,6 +152,20 @@ pub(crate) fn survey_without(
         folded_to: folded.map(|folded| folded.position),
         findings,
     })
+}
+
+/// A checkpoint stands where the log was.
+fn check_end(folder: &Path, log: &LogSurvey, newest: Option<&Known>, findings: &mut Findings) {
+    if let Some(newest) = newest
+        && log.is_whole
+        && newest.position.physical > log.end.physical
+    {
+        let what = format!(
+            "it stands at {}, but the log ends at {}",
+            newest.position, log.end
+        );
+        findings.truth(folder, 0, what);
+    }
 }
 
 /// Where the newest checkpoint has the index, and the first run: with which it was begun anew, or that of the log's start.

@@ -145,3 +145,29 @@ fn what_a_kill_leaves_half_clean_is_removed_by_the_next_start() {
     );
     assert_eq!(bench.replayed, frames);
 }
+
+/// The segments of this folder that the process has open and that have no name any more.
+fn nameless(dir: &Path) -> usize {
+    let open = std::fs::read_dir("/proc/self/fd").unwrap();
+    let files = open.filter_map(|fd| std::fs::read_link(fd.unwrap().path()).ok());
+    let is_nameless = |file: &PathBuf| {
+        let name = file.to_string_lossy();
+        file.starts_with(dir) && name.ends_with(".seg (deleted)")
+    };
+    files.filter(is_nameless).count()
+}
+
+#[test]
+fn the_space_of_a_removed_segment_is_given_back_by_who_had_it_removed_and_not_by_the_log_thread() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    let mut bench = open(dir);
+    fill(&mut bench, 3);
+    purge_first(&mut bench, dir);
+    assert!(has(dir, "recycled.seg"));
+    assert_eq!(nameless(dir), 0);
+    purge_first(&mut bench, dir);
+    assert_eq!(nameless(dir), 1, "the log thread has taken its name, and no more");
+    bench.parts.log.free_removed();
+    assert_eq!(nameless(dir), 0);
+}

@@ -116,7 +116,9 @@ impl Checkpointer {
             term: position.term,
             index: LogIndex(position.index.0.saturating_sub(1)),
         };
-        if !self.purge(upto) {
+        let purged = self.purge(upto);
+        self.log.free_removed();
+        if !purged {
             return Ok(());
         }
         self.checkpoints.remove_below(point.at)?;

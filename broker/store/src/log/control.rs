@@ -244,6 +244,7 @@ impl LogWriter {
             let Some(gone) = gone else { return Ok(()) };
             self.shared.mapped.lock().retain(|base| *base != gone.base());
             self.left_over.push(gone.path.clone());
+            self.shared.removed.lock().push(gone.file.clone());
             if recycle::take(&self.shared, gone)? {
                 self.left_over.pop();
             }

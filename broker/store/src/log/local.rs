@@ -201,9 +201,16 @@ impl LocalLog {
         self.control(Control::Truncate(from), done);
     }
 
-    /// Forgets every entry up to `upto`. The caller has a checkpoint at or behind it.
+    /// Forgets every entry up to `upto`. The caller has a checkpoint at or behind it, and calls [`LocalLog::free_removed`] when that
+    /// is done.
     pub fn purge_to(&self, upto: LogId, done: Flushed) {
         self.control(Control::Purge(upto), done);
+    }
+
+    /// Gives the space of files that purges have removed back to the disk. Blocks while the system does that.
+    pub fn free_removed(&self) {
+        let removed = std::mem::take(&mut *self.shared.removed.lock());
+        drop(removed);
     }
 
     /// Saves a vote, after every append before it.

@@ -425,6 +425,7 @@ impl Opened {
             spare: Mutex::new(None),
             spare_name: Mutex::new(()),
             recycled: Mutex::new(None),
+            removed: Mutex::new(Vec::new()),
             prefill: Bell::default(),
             holds_prefill: AtomicBool::new(false),
             poison: Mutex::new(None),

@@ -10,7 +10,7 @@ use super::recycle::Recycled;
 use super::ring::Ring;
 use super::segment::{Segment, Spare};
 use super::{LogId, LogPosition};
-use crate::io::LogIo;
+use crate::io::{FileHandle, LogIo};
 use parking_lot::{Condvar, Mutex, RwLock};
 use sluice_core::ids::{LogIndex, PhysicalOffset};
 use std::collections::VecDeque;
@@ -155,6 +155,9 @@ pub(super) struct Shared {
     pub(super) spare_name: Mutex<()>,
     /// A file that is to become the next segment, once it is clean.
     pub(super) recycled: Mutex<Option<Arc<Recycled>>>,
+    /// Files that have lost their names, until somebody who may wait closes them: with the last handle the system frees what a
+    /// segment has on the disk and in its cache, which takes a good part of a second, and the log thread must not stand still so long.
+    pub(super) removed: Mutex<Vec<FileHandle>>,
     /// Calls for zero-filling.
     pub(super) prefill: Bell,
     /// Somebody else needs what space there is first.

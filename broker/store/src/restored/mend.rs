@@ -19,8 +19,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Bytes of a lost record that an entry names: it has none.
-const NOTHING: u32 = 8;
+/// Bytes within a tombstone that an entry of a lost message names.
+const IN_TOMBSTONE: u32 = 8;
 
 /// What has become of the entries that queue files lacked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,6 +80,7 @@ struct Fold<'a> {
 /// The place of something that was lost, and what was there.
 struct Loss {
     at: PhysicalOffset,
+    size: u32,
     time: TimeMs,
     ends: HashMap<TopicQueue, u64>,
 }
@@ -119,7 +120,9 @@ impl Fold<'_> {
         }
         match seen {
             Seen::Frame(frame, _) | Seen::Partly(frame) => self.frame(frame)?,
-            Seen::Lost(at) => self.lost_at(PhysicalOffset(at.0 + FRAME_HEADER_BYTES as u64)),
+            Seen::Lost(at) => {
+                self.lost_at(PhysicalOffset(at.0 + FRAME_HEADER_BYTES as u64), IN_TOMBSTONE);
+            }
             // Whoever repairs it, or brings it back, may know more.
             Seen::Gap(_) => (self.state, self.loss) = (None, None),
         }
@@ -127,10 +130,11 @@ impl Fold<'_> {
     }
 
     /// From here on state is not known.
-    fn lost_at(&mut self, at: PhysicalOffset) {
+    fn lost_at(&mut self, at: PhysicalOffset, size: u32) {
         if let Some(state) = self.state.take() {
             self.loss = Some(Loss {
                 at,
+                size,
                 time: state.now(),
                 ends: tails(&state).into_iter().map(|(at, end)| (at, end.0)).collect(),
             });
@@ -148,7 +152,7 @@ impl Fold<'_> {
         for (place, physical, bytes) in frame.commands() {
             let is_lost = bytes.get(COMMAND_HEADER_BYTES) == Some(&LOST);
             if is_lost || sluice_core::command::check(&bytes).is_err() {
-                lost = Some((physical, is_lost));
+                lost = Some((physical, bytes.len() as u32, is_lost));
                 break;
             }
             let at = CommandAt {
@@ -165,8 +169,8 @@ impl Fold<'_> {
             self.mending.entry(at, offset, &entry)?;
         }
         match lost {
-            Some((at, true)) => self.lost_at(at),
-            Some((_, false)) => self.state = None,
+            Some((at, size, true)) => self.lost_at(at, size),
+            Some((_, _, false)) => self.state = None,
             None => {}
         }
         Ok(())
@@ -195,7 +199,7 @@ impl Fold<'_> {
         let lost = QueueEntry {
             physical: loss.at,
             put_ms: loss.time,
-            size: NOTHING,
+            size: loss.size,
             ..QueueEntry::default()
         };
         for (at, end) in tails(state) {

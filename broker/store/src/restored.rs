@@ -2,16 +2,23 @@
 //!
 //! Usually the newest checkpoint that holds. Where queue or index files are missing that it counts on, the base, which
 //! counts on none; and where the log still begins at its first frame the base is the empty state, whatever became of
-//! its file.
+//! its file. Where the log has lost what only a newer checkpoint counts in, or the base is lost, nothing can be made again: then
+//! the index begins anew, and queue files are read as far as they can be.
+
+mod mend;
+mod rebuild;
 
 use crate::applier::spans;
 use crate::checkpoint::{CheckpointError, Checkpoints, Loaded, Pick};
 use crate::checkpointer::Header;
-use crate::index::{IndexPosition, IndexStore, RUN_ITEMS};
+use crate::index::{self, IndexPosition, IndexStore, RUN_ITEMS};
 use crate::io::LogIo;
 use crate::log::LogPosition;
 use crate::queue::{QueueError, QueueStore};
 use crate::store::StoreError;
+use crate::survey::Known;
+use rebuild::Impossible;
+use sluice_core::ids::PhysicalOffset;
 use sluice_core::state::{RestoreError, ShardKey, State};
 use std::path::Path;
 use std::sync::Arc;
@@ -25,7 +32,8 @@ pub(crate) struct Restored {
     pub(crate) position: LogPosition,
 }
 
-/// As of the newest checkpoint that holds; of the base when queue files or index files are missing that it counts on.
+/// As of the newest checkpoint that holds; of the base when queue files or index files are missing that it counts on, and can be
+/// made again from there.
 /// `first` is where the log begins. A new log gets its base.
 pub(crate) fn newest(io: &Arc<dyn LogIo>, dir: &Path, first: LogPosition) -> Result<Restored, StoreError> {
     let from_the_first_frame = first == LogPosition::default();
@@ -34,10 +42,8 @@ pub(crate) fn newest(io: &Arc<dyn LogIo>, dir: &Path, first: LogPosition) -> Res
         Err(CheckpointError::None { .. }) if from_the_first_frame => return fresh(io, dir, &folder),
         opened => opened?,
     };
-    match of(io, dir, checkpoints, &loaded, first) {
-        Err(error) if is_missing(&error) => {
-            tracing::warn!(%error, "rebuilding all queue and index files from the log");
-        }
+    let lacking = match of(io, dir, checkpoints, &loaded, first, Lacking::IsAnError) {
+        Err(error) if is_missing(&error) => error,
         Ok(mut restored) => {
             if from_the_first_frame {
                 put_base_back(&mut restored.checkpoints)?;
@@ -49,37 +55,85 @@ pub(crate) fn newest(io: &Arc<dyn LogIo>, dir: &Path, first: LogPosition) -> Res
             return Ok(restored);
         }
         error => return error,
+    };
+    // Before anything goes: newer checkpoints do when the base is taken, and may be all that is known of state.
+    if let Some(impossible) = rebuild::impossible(io, dir, loaded.position)? {
+        return as_they_are(io, dir, first, lacking, impossible);
     }
+    tracing::warn!(error = %lacking, "rebuilding all queue and index files from the log");
     if from_the_first_frame {
         return fresh(io, dir, &folder);
     }
     match Checkpoints::open(Arc::clone(io), &folder, Pick::Base(first.physical)) {
-        Ok((checkpoints, loaded)) => of(io, dir, checkpoints, &loaded, first),
-        Err(error @ CheckpointError::None { .. }) => as_they_are(io, dir, first, error),
+        Ok((checkpoints, loaded)) => of(io, dir, checkpoints, &loaded, first, Lacking::IsAnError),
+        Err(error @ CheckpointError::None { .. }) => {
+            let impossible = Impossible {
+                why: error.to_string(),
+                damage: None,
+                is_loss: false,
+            };
+            as_they_are(io, dir, first, lacking, impossible)
+        }
         Err(error) => Err(error.into()),
     }
 }
 
-/// Queue files in which damage was found, and which nothing can make again, for the base is lost: most of them can be read.
+/// What becomes of an index that lacks what the checkpoint counts on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lacking {
+    IsAnError,
+    /// It begins anew at the checkpoint: it serves look-ups alone, and stops nothing.
+    BeginsAnew,
+}
+
+/// As of the newest checkpoint, where files are missing or damaged that nothing can make again, for this reason: the index
+/// begins anew, and of queue files in which damage was found most can be read.
 fn as_they_are(
     io: &Arc<dyn LogIo>,
     dir: &Path,
     first: LogPosition,
-    no_base: CheckpointError,
+    lacking: StoreError,
+    impossible: Impossible,
 ) -> Result<Restored, StoreError> {
-    if !QueueStore::drop_note(io, &dir.join("queue"))? {
-        return Err(no_base.into());
+    let Impossible { why, damage, is_loss } = impossible;
+    let folder = dir.join("checkpoint");
+    if matches!(lacking, StoreError::Queue(_)) {
+        tracing::error!(
+            error = %lacking, %why,
+            "queue files are damaged, and cannot be made again as a whole: what can be read or found again of them goes on; copy the folder now"
+        );
+        if is_loss {
+            mend_queues(io, dir, &folder)?;
+        } else if !QueueStore::drop_note(io, &dir.join("queue"))? {
+            // A repair of the log takes into account that queue files are missing.
+            let error = damage.map(StoreError::Log);
+            return Err(error.unwrap_or_else(|| StoreError::cannot_be_made_again(lacking, why)));
+        }
     }
-    let (checkpoints, loaded) = Checkpoints::open(Arc::clone(io), &dir.join("checkpoint"), Pick::Newest)?;
-    let restored = match of(io, dir, checkpoints, &loaded, first) {
-        Err(error) if is_missing(&error) => return Err(no_base.into()),
-        restored => restored?,
-    };
-    tracing::error!(
-        error = %no_base,
-        "queue files are damaged, and cannot be made again: the broker goes on with what can be read of them; copy the folder now, and move groups past what cannot be read"
-    );
-    Ok(restored)
+    let (checkpoints, loaded) = Checkpoints::open(Arc::clone(io), &folder, Pick::Newest)?;
+    match of(io, dir, checkpoints, &loaded, first, Lacking::BeginsAnew) {
+        Err(error) if is_missing(&error) => Err(StoreError::cannot_be_made_again(error, why)),
+        restored => restored,
+    }
+}
+
+/// Finds again what queue files lack behind a repair with a loss.
+fn mend_queues(io: &Arc<dyn LogIo>, dir: &Path, folder: &Path) -> Result<(), StoreError> {
+    let (_, loaded) = Checkpoints::open(Arc::clone(io), folder, Pick::Newest)?;
+    let mended = mend::mend(io, dir, &Known::of(&loaded)?)?;
+    if mended.lost > 0 {
+        tracing::error!(
+            messages = mended.lost,
+            "nobody knows where these messages of damaged queue files stand: they count as lost with what the repair gave up, and groups go on past them"
+        );
+    }
+    if mended.left > 0 {
+        tracing::error!(
+            messages = mended.left,
+            "the entries of these messages cannot be found again: move groups past them"
+        );
+    }
+    Ok(())
 }
 
 /// Nothing needs the checkpoint at the log's start until queue or index files are lost: then it is too late to hear of it.
@@ -110,6 +164,7 @@ fn of(
     checkpoints: Checkpoints,
     loaded: &Loaded,
     first: LogPosition,
+    lacking: Lacking,
 ) -> Result<Restored, StoreError> {
     let header = Header::decode(&loaded.header).map_err(RestoreError::Header)?;
     let mut parts = Vec::new();
@@ -126,13 +181,15 @@ fn of(
         // A stop has come before the log's first segments went.
         queues.trim_again();
     }
-    let index_at = match is_base && first != LogPosition::default() {
-        true => header.index.at_segment_start(),
-        false => header.index,
-    };
     let first_run = first_run(&checkpoints, first);
-    let folder = dir.join("index");
-    let index = IndexStore::restore_from(Arc::clone(io), &folder, &index_at, first_run, RUN_ITEMS)?;
+    let place = Place {
+        io,
+        folder: &dir.join("index"),
+        at: loaded.position.physical,
+        position: header.index,
+        first,
+    };
+    let index = place.index(first_run, lacking)?;
     Ok(Restored {
         state,
         queues,
@@ -140,6 +197,77 @@ fn of(
         checkpoints,
         position: loaded.position,
     })
+}
+
+/// Where a checkpoint has the index.
+struct Place<'a> {
+    io: &'a Arc<dyn LogIo>,
+    folder: &'a Path,
+    /// Where the checkpoint stands.
+    at: PhysicalOffset,
+    position: IndexPosition,
+    /// Where the log begins.
+    first: LogPosition,
+}
+
+impl Place<'_> {
+    /// The index there. Its first run is that of the log's start, where that is known, or that with which it was begun anew.
+    fn index(&self, first_run: Option<u64>, lacking: Lacking) -> Result<IndexStore, StoreError> {
+        let (at, first) = (self.at, self.first);
+        let begin = index::begin(self.io, self.folder)?.filter(|begin| begin.physical > first.physical);
+        if at == first.physical {
+            // All of it is made again, with the runs that the log has.
+            match begin {
+                Some(_) => index::clear(self.io, self.folder)?,
+                None => index::forget_begin(self.io, self.folder)?,
+            }
+            let position = match first == LogPosition::default() {
+                true => self.position,
+                false => self.position.at_segment_start(),
+            };
+            return self.restore(&position, first_run);
+        }
+        let restored = match begin {
+            None => {
+                index::forget_begin(self.io, self.folder)?;
+                self.restore(&self.position, first_run)
+            }
+            Some(begin) if at == begin.physical => {
+                self.restore(&self.position.at_segment_start(), Some(begin.run))
+            }
+            Some(begin) if at > begin.physical => self.restore(&self.position, Some(begin.run)),
+            // It counts on runs that are gone.
+            Some(_) => return self.begin_anew(),
+        };
+        match restored {
+            Err(StoreError::Index(error)) if error.is_missing() && lacking == Lacking::BeginsAnew => {
+                self.begin_anew()
+            }
+            restored => restored,
+        }
+    }
+
+    fn restore(&self, position: &IndexPosition, first_run: Option<u64>) -> Result<IndexStore, StoreError> {
+        let io = Arc::clone(self.io);
+        let restored = IndexStore::restore_from(io, self.folder, position, first_run, RUN_ITEMS);
+        Ok(restored?)
+    }
+
+    fn begin_anew(&self) -> Result<IndexStore, StoreError> {
+        tracing::error!(
+            folder = %self.folder.display(),
+            begins_at = self.at.0,
+            "the index is damaged, and cannot be made again: it begins anew here. Messages that stand before this place of the log are not found by key or message id any more; everything else works as before, and there is nothing to do"
+        );
+        let io = Arc::clone(self.io);
+        Ok(IndexStore::begin_anew(
+            io,
+            self.folder,
+            &self.position,
+            self.at,
+            RUN_ITEMS,
+        )?)
+    }
 }
 
 /// The queues as of a checkpoint. Of those before the log's start all that is left stands behind it, carried or not: as of

@@ -76,6 +76,16 @@ pub enum StoreError {
     /// The index.
     #[error(transparent)]
     Index(#[from] IndexError),
+    /// Queue files lack what the newest checkpoint counts on, and nothing can make it again. Nothing was changed.
+    #[error(
+        "{lacking}, and nothing can make it again: {why}. Nothing was changed: bring the folder queue back from a backup of this moment"
+    )]
+    Irreparable {
+        /// What is missing.
+        lacking: Box<StoreError>,
+        /// Why replay does not make it.
+        why: String,
+    },
     /// A checkpoint's content.
     #[error(transparent)]
     Restore(#[from] RestoreError),
@@ -85,6 +95,13 @@ pub enum StoreError {
     /// The log took no command.
     #[error("the log does not take commands: {0}")]
     NotTaken(String),
+}
+
+impl StoreError {
+    pub(crate) fn cannot_be_made_again(lacking: Self, why: String) -> Self {
+        let lacking = Box::new(lacking);
+        Self::Irreparable { lacking, why }
+    }
 }
 
 /// Hears, from any thread, why the process must end at once. It should not return.

@@ -194,6 +194,9 @@ impl Verdict {
         if folders.remove(CHECKPOINT) {
             advice.push(self.about_checkpoints());
         }
+        if self.remade != Remade::Yes && folders.remove(INDEX) {
+            advice.push(self.about_index());
+        }
         if !folders.is_empty() {
             advice.push(self.about_derived(&Vec::from_iter(folders).join(" and ")));
         }
@@ -214,10 +217,25 @@ impl Verdict {
         advice
     }
 
+    /// It serves look-ups alone, and the next start goes on without what was in it.
+    fn about_index(&self) -> String {
+        let reason = self.remade.reason().unwrap_or_default();
+        format!(
+            "{INDEX}: start the broker. If it needs what is damaged it makes the index anew from the newest checkpoint on, for nothing can \
+             make what was before again: {reason}. Messages that stand before it are then not found by key or message id; everything else works, \
+             and nothing is lost"
+        )
+    }
+
     fn about_derived(&self, files: &str) -> String {
         match self.remade.reason() {
             None => format!(
                 "{files}: derived from the log; while the broker is stopped, delete {files}, and the next start makes it again"
+            ),
+            Some(reason) if self.remade == Remade::NotAcrossALoss => format!(
+                "{files}: do not delete it, for nothing can make all of it again: {reason}. Bring it back from a backup of this moment, or copy the \
+                 folder and start the broker: it finds again what log and checkpoints tell, at this start where a file is gone or cut off, else at \
+                 the next one after the damage was met; messages whose place nobody knows count as lost"
             ),
             Some(reason) => format!(
                 "{files}: do not delete it, for nothing can make it again: {reason}. Bring it back from a backup of this moment, or copy the \
@@ -229,6 +247,7 @@ impl Verdict {
 
 const META: [&str; 2] = ["meta.a", "meta.b"];
 const CHECKPOINT: &str = "checkpoint";
+const INDEX: &str = "index";
 
 fn is_meta(file: &str) -> bool {
     META.contains(&file)
@@ -391,7 +410,18 @@ mod tests {
             advice.contains("Do not delete the folder checkpoint") && advice.contains("copy the folder now"),
             "{advice}"
         );
-        assert!(advice.contains("index: do not delete it"), "{advice}");
+        assert!(advice.contains("index: start the broker"), "{advice}");
+        let repaired = Verdict {
+            remade: Remade::NotAcrossALoss,
+            ..verdict(&[("queue/0/1/0.cq", true), ("index/1.run", true)])
+        };
+        let advice = repaired.advice().unwrap().1;
+        assert!(
+            advice.contains("queue: do not delete it")
+                && advice.contains("finds again what log and checkpoints tell")
+                && advice.contains("not found by key or message id"),
+            "{advice}"
+        );
         let both = Verdict {
             meta_is_usable: false,
             ..verdict(&[("meta.a", false), ("meta.b", false)])

@@ -1,6 +1,7 @@
 //! Index files by name.
 
 use super::IndexError;
+use super::begin::SUFFIX as BEGIN_SUFFIX;
 use super::sorted::{Blocks, Header};
 use crate::io::recent::Recent;
 use crate::io::{FileHandle, LogIo};
@@ -74,7 +75,7 @@ impl Files {
         Ok((runs, sorted))
     }
 
-    fn list(&self) -> Result<Vec<PathBuf>, IndexError> {
+    pub(super) fn list(&self) -> Result<Vec<PathBuf>, IndexError> {
         self.io
             .list(&self.dir)
             .map_err(|source| IndexError::io("list", &self.dir, source))
@@ -92,7 +93,21 @@ impl Files {
         runs.into_iter()
             .map(|run| self.run_path(run))
             .chain(sorted)
-            .try_for_each(|path| self.remove(&path))
+            .try_for_each(|path| self.remove(&path))?;
+        self.remove_begins()
+    }
+
+    /// Removes what says where the index begins, after what was removed before: that must not come back without it.
+    pub(super) fn remove_begins(&self) -> Result<(), IndexError> {
+        let names = self.list()?;
+        let begins: Vec<_> = names.iter().filter(|name| ends(name, BEGIN_SUFFIX)).collect();
+        if begins.is_empty() {
+            return Ok(());
+        }
+        self.sync_names()?;
+        begins
+            .into_iter()
+            .try_for_each(|name| self.remove(&self.dir.join(name)))
     }
 
     /// Removes what a crash left half-written, and all but a few of the damaged files.

@@ -14,6 +14,7 @@
 //! written again: such a run is *covered*, and its items are only counted.
 
 mod background;
+mod begin;
 mod block;
 mod files;
 mod find;
@@ -39,6 +40,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use thiserror::Error;
 
+pub(crate) use begin::{Begin, begin, clear, forget_begin};
 pub(crate) use restore::sorted_files_from;
 pub(crate) use scrub::IndexScrub;
 pub use survey::IndexSurvey;

@@ -16,6 +16,7 @@
 
 mod files;
 mod flush;
+mod mend;
 mod restore;
 mod scrub;
 mod stored;
@@ -37,6 +38,7 @@ use tail::{Found, Tail};
 use thiserror::Error;
 
 pub use flush::FlushStats;
+pub(crate) use mend::Mending;
 pub use survey::QueueSurvey;
 pub(crate) use survey::{QueueSums, each_entry, survey};
 

@@ -145,7 +145,7 @@ impl Planner<'_> {
         }
         self.add_surviving(&unsure, &mut loss)?;
         let gone_from = [unsure_from, self.end].into_iter().flatten().min();
-        let index_gone = gone_from.map_or(Ok(Vec::new()), |from| self.index_gone(from, &sure))?;
+        let index_gone = gone_from.map_or(Ok(Vec::new()), |from| self.index_gone(from))?;
         let segments = Segments::of(self.found);
         let changes = make::changes(&segments, &self.damage, newest, unsure_from, void_from, self.end)?;
         let mut checkpoints = Checkpoints::named(self.io.as_ref(), &self.dir.join("checkpoint"))?;
@@ -169,11 +169,12 @@ impl Planner<'_> {
         })
     }
 
-    /// The newest checkpoint that is left, if the next start can go on from it without making derived files again.
+    /// The newest checkpoint that is left, if the next start can go on from it without making queue files again. A damaged index
+    /// begins anew there.
     fn usable_checkpoint(&self) -> Option<LogPosition> {
-        let folders = ["queue", "index"].map(|name| self.dir.join(name));
+        let folder = self.dir.join("queue");
         let mut damage = self.found.findings.damage.iter();
-        let derived = damage.any(|damage| folders.iter().any(|folder| damage.file.starts_with(folder)));
+        let derived = damage.any(|damage| damage.file.starts_with(&folder));
         let stays = |at: PhysicalOffset| self.end.is_none_or(|end| at <= end);
         let whole = self.found.checkpoints.iter().rev().filter(|found| found.whole);
         let mut left = whole.map(|found| found.position);
@@ -229,7 +230,10 @@ impl Planner<'_> {
                 trial.see(seen);
             },
         )?;
-        let restore = || format!("{RESTORE}, or give up more: {}", self.give_up_the_end(limit));
+        // An end behind what was lost before is none that can be reached.
+        let lost = trial.lost_before.filter(|at| *at <= limit);
+        let more = || lost.map_or_else(|| self.give_up_the_end(limit), |at| self.end_at(at));
+        let restore = || format!("{RESTORE}, or give up more: {}", more());
         if let Some(problem) = &trial.problem {
             return Err(RepairError::refused(problem.clone(), restore()));
         }
@@ -259,10 +263,11 @@ impl Planner<'_> {
                 Lost::Command { frame, .. } => frame,
                 _ => damage.from,
             });
-        let end = Range {
-            from: frame.unwrap_or(from),
-            to: None,
-        };
+        self.end_at(frame.unwrap_or(from))
+    }
+
+    fn end_at(&self, from: PhysicalOffset) -> String {
+        let end = Range { from, to: None };
         let mut ranges = needed(&self.damage);
         ranges.retain(|range| range.to.is_some_and(|to| to <= end.from));
         ranges.push(end);
@@ -292,8 +297,8 @@ impl Planner<'_> {
     }
 
     /// The files of the index that hold what stands behind `from`: it will not be the same, and a start takes them for what it would
-    /// write. A start that then lacks items makes all of the index again, which it cannot over what a checkpoint alone counts in.
-    fn index_gone(&self, from: PhysicalOffset, sure: &[LogDamage]) -> Result<Vec<PathBuf>, RepairError> {
+    /// write. A start that then lacks items makes all of the index again, or begins it anew where it cannot.
+    fn index_gone(&self, from: PhysicalOffset) -> Result<Vec<PathBuf>, RepairError> {
         let left = self.found.checkpoints.iter().rev();
         let mut left = left.filter(|found| found.whole && found.position.physical <= from);
         let folder = self.dir.join("checkpoint");
@@ -302,15 +307,7 @@ impl Planner<'_> {
             .map(|found| checkpoint::load(self.io, &folder, found.position.physical));
         let known = known.transpose()?.and_then(|loaded| Known::of(&loaded).ok());
         let run = known.map_or(0, |known| known.index.run);
-        let gone = sorted_files_from(self.io, &self.dir.join("index"), run)?;
-        let is_loss = |damage: &LogDamage| !matches!(damage.lost, Lost::Page { .. });
-        let repaired = &self.found.log.repaired;
-        if !gone.is_empty() && (sure.iter().any(is_loss) || repaired.iter().any(|done| !done.state_is_known))
-        {
-            let what = "the index would have to be made again, which cannot be done over what was lost before a checkpoint";
-            return Err(RepairError::refused(what, RESTORE));
-        }
-        Ok(gone)
+        Ok(sorted_files_from(self.io, &self.dir.join("index"), run)?)
     }
 
     /// Messages that are still whole where nothing else tells what there was.

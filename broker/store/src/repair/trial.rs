@@ -23,6 +23,8 @@ pub(super) struct Trial {
     ids_before: Option<(TopicId, GroupId)>,
     /// Why it cannot be done.
     pub(super) problem: Option<String>,
+    /// The frame that it cannot pass, for what was lost in it before.
+    pub(super) lost_before: Option<PhysicalOffset>,
     /// Whether a frame begins, or cannot be read, where the log is going to end.
     pub(super) meets_end: bool,
     /// Where state says that the log begins, at the first loss.
@@ -52,6 +54,7 @@ impl Trial {
             end,
             ids_before: None,
             problem: None,
+            lost_before: None,
             meets_end: end == Some(start.physical),
             bounds_before: None,
             since: None,
@@ -86,12 +89,14 @@ impl Trial {
         match seen {
             Seen::Frame(frame, _) | Seen::Partly(frame) if is_cut => self.count_cut(frame),
             Seen::Frame(frame, _) | Seen::Partly(frame) => self.frame(frame),
-            Seen::Lost(_) if !is_cut => self.cannot_pass(at),
+            Seen::Lost(_) if !is_cut => self.cannot_pass(at, at),
             Seen::Gap(_) | Seen::Lost(_) => {}
         }
     }
 
-    fn cannot_pass(&mut self, at: PhysicalOffset) {
+    /// `frame` is where the frame begins that stands at `at`, or has it.
+    fn cannot_pass(&mut self, frame: PhysicalOffset, at: PhysicalOffset) {
+        self.lost_before = Some(frame);
         self.problem = Some(format!(
             "what stood at offset {at} was lost before, and no whole checkpoint behind it says what state was there"
         ));
@@ -121,17 +126,17 @@ impl Trial {
             };
             // What is damaged is what is lost.
             if check(&bytes).is_ok() {
-                self.command(at, &bytes);
+                self.command(header.physical, at, &bytes);
             }
         }
         self.state
             .end_frames(header.term, header.index, header.last_index());
     }
 
-    fn command(&mut self, at: CommandAt, bytes: &[u8]) {
+    fn command(&mut self, frame: PhysicalOffset, at: CommandAt, bytes: &[u8]) {
         let kind = bytes.get(COMMAND_HEADER_BYTES).copied().unwrap_or_default();
         if kind == LOST {
-            return self.cannot_pass(at.physical);
+            return self.cannot_pass(frame, at.physical);
         }
         let is_unsure = self.unsure_from.is_some_and(|from| at.physical >= from);
         if !is_unsure {

@@ -4,7 +4,7 @@
 use super::{Findings, Known, SurveyError};
 use crate::applier::{SEGMENTS_INDEX_APART, index_command};
 use crate::checkpoint::{self, CheckpointError, root_path};
-use crate::index::RunSums;
+use crate::index::{Begin, RunSums};
 use crate::io::LogIo;
 use crate::log::{Frame, LogPosition, LogSurvey, Seen};
 use crate::queue::{QueueSpan, QueueSums};
@@ -21,6 +21,8 @@ pub(super) struct Fold {
     folder: PathBuf,
     /// Checkpoints that are still to be compared, by rising position.
     checkpoints: VecDeque<LogPosition>,
+    /// Where the index was begun anew, if it was.
+    index_begin: Option<Begin>,
     /// `None` before the first frame, and when the fold has ended early.
     state: Option<State>,
     begun: bool,
@@ -74,11 +76,13 @@ impl Fold {
         folder: &Path,
         checkpoints: VecDeque<LogPosition>,
         spans: &[QueueSpan],
+        index_begin: Option<Begin>,
     ) -> Self {
         Self {
             io: Arc::clone(io),
             folder: folder.to_owned(),
             checkpoints,
+            index_begin,
             state: None,
             begun: false,
             end: LogPosition::default(),
@@ -103,6 +107,13 @@ impl Fold {
         let Some(mut state) = self.state.take() else {
             return Ok(());
         };
+        if self
+            .index_begin
+            .is_some_and(|begin| begin.physical == frame.start())
+        {
+            // There it has its runs as where the log begins.
+            self.derived.runs.start_segment();
+        }
         if starts_segment && state.level() >= SEGMENTS_INDEX_APART {
             self.derived.runs.start_segment();
         }

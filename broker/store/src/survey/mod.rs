@@ -17,7 +17,7 @@ pub use findings::{Damage, Findings, Note};
 use crate::applier::spans;
 use crate::checkpoint::{self, CheckpointError, Checkpoints, Loaded};
 use crate::checkpointer::Header;
-use crate::index::{self, IndexError, IndexPosition};
+use crate::index::{self, Begin, IndexError, IndexPosition};
 use crate::io::LogIo;
 use crate::log::{self, LogError, LogPosition};
 use crate::queue::{self, QueueError};
@@ -94,9 +94,16 @@ pub(crate) fn survey_without(
     let spans = newest.as_ref().map(|known| spans(&known.state));
 
     let whole = checkpoints.iter().filter(|checkpoint| checkpoint.whole);
+    let begin = index::begin(io, &dir.join("index"))?;
     let mut fold = everything.then(|| {
         let positions = whole.map(|checkpoint| checkpoint.position).collect();
-        Fold::new(io, &folder, positions, spans.as_deref().unwrap_or_default())
+        Fold::new(
+            io,
+            &folder,
+            positions,
+            spans.as_deref().unwrap_or_default(),
+            begin,
+        )
     });
     let mut folding = Ok(());
     // Whole or not: a checkpoint that has its name was durable, and so was the log up to there.
@@ -116,16 +123,7 @@ pub(crate) fn survey_without(
         Some(fold) => fold.finish(&log, &mut findings)?,
         None => None,
     };
-    if let Some(newest) = &newest
-        && log.is_whole
-        && newest.position.physical > log.end.physical
-    {
-        let what = format!(
-            "it stands at {}, but the log ends at {}",
-            newest.position, log.end
-        );
-        findings.truth(&folder, 0, what);
-    }
+    check_end(&folder, &log, newest.as_ref(), &mut findings);
     let sums = folded.as_ref().map(|folded| (&folded.queues, &folded.runs));
     let queues = queue::survey(
         io,
@@ -135,12 +133,11 @@ pub(crate) fn survey_without(
         everything,
         &mut findings,
     )?;
-    let position = newest.as_ref().map(|known| &known.index);
-    let first_run = first_run(io, &folder, &log, position)?;
+    let (position, first_run) = index_bounds(io, dir, &log, newest.as_ref(), begin, &mut findings)?;
     let index = index::survey(
         io,
         &dir.join("index"),
-        position,
+        position.as_ref(),
         first_run,
         sums.map(|sums| sums.1),
         everything,
@@ -155,6 +152,43 @@ pub(crate) fn survey_without(
         folded_to: folded.map(|folded| folded.position),
         findings,
     })
+}
+
+/// A checkpoint stands where the log was.
+fn check_end(folder: &Path, log: &LogSurvey, newest: Option<&Known>, findings: &mut Findings) {
+    if let Some(newest) = newest
+        && log.is_whole
+        && newest.position.physical > log.end.physical
+    {
+        let what = format!(
+            "it stands at {}, but the log ends at {}",
+            newest.position, log.end
+        );
+        findings.truth(folder, 0, what);
+    }
+}
+
+/// Where the newest checkpoint has the index, and the first run: with which it was begun anew, or that of the log's start.
+fn index_bounds(
+    io: &Arc<dyn LogIo>,
+    dir: &Path,
+    log: &LogSurvey,
+    newest: Option<&Known>,
+    begin: Option<Begin>,
+    findings: &mut Findings,
+) -> Result<(Option<IndexPosition>, u64), SurveyError> {
+    let begin = begin.filter(|begin| begin.physical > log.first.physical);
+    let position = newest.map(|known| known.index_from(begin));
+    let Some(begin) = begin else {
+        let first_run = first_run(io, &dir.join("checkpoint"), log, position.as_ref())?;
+        return Ok((position, first_run));
+    };
+    let what = format!(
+        "it was damaged and could not be made again, and was begun anew: messages that stand before offset {} of the log are not found by key or message id",
+        begin.physical
+    );
+    findings.note(&dir.join("index"), what);
+    Ok((position, begin.run))
 }
 
 /// The index's first run: that of the checkpoint at the log's start. Where there is none, nothing is missed of the index.
@@ -198,6 +232,20 @@ impl Known {
             state: State::restore(header.state, parts)?,
             index: header.index,
         })
+    }
+
+    /// Where the index stands, given where it was begun anew.
+    fn index_from(&self, begin: Option<Begin>) -> IndexPosition {
+        match begin {
+            // What it had open there has ended.
+            Some(begin) if begin.physical == self.position.physical => self.index.at_segment_start(),
+            // The next start begins it anew once more.
+            Some(begin) if begin.physical > self.position.physical => IndexPosition {
+                run: begin.run,
+                ..IndexPosition::default()
+            },
+            _ => self.index,
+        }
     }
 
     fn topics(&self) -> BTreeMap<TopicId, String> {

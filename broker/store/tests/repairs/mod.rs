@@ -239,6 +239,39 @@ impl Used {
         }
     }
 
+    /// Checks a store whose queue files were damaged behind a repair: every entry is there, and is the one it was or one of what
+    /// was lost. Answers how many messages can be read, and how many were lost besides what stood in `lost`.
+    pub fn count_lost(&self, store: &Store, lost: &Range) -> (usize, usize) {
+        let (queues, _) = content(store);
+        let (mut read, mut more) = (0, 0);
+        for (at, messages) in &self.messages {
+            let found = &queues[at];
+            assert_eq!(found.len(), messages.len(), "{at:?}");
+            for (message, found) in messages.iter().zip(found) {
+                let was_lost = message.from < lost.to.unwrap().0 && message.to > lost.from.0;
+                match found {
+                    Ok(there) => {
+                        assert_eq!(there.body, message.body, "in {at:?}");
+                        read += 1;
+                    }
+                    Err(ReadError::Damaged { reason, .. }) => {
+                        assert!(reason.contains("lost"), "{reason}");
+                        more += usize::from(!was_lost);
+                    }
+                    Err(other) => panic!("{message:?} of {at:?}: {other}"),
+                }
+            }
+        }
+        (read, more)
+    }
+
+    /// Messages that stood between these places.
+    pub fn messages_between(&self, from: u64, to: u64) -> usize {
+        let all = self.messages.values().flatten();
+        all.filter(|message| message.from >= from && message.from < to)
+            .count()
+    }
+
     /// Whether groups have done all that they had, of what can be read.
     pub fn has_all_done(&self, store: &Store) -> bool {
         let (queues, done) = content(store);

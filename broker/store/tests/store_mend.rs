@@ -1,0 +1,127 @@
+//! Queue files that are damaged behind a repair with a loss, so that the log does not give them as a whole: what it and the
+//! checkpoints still tell is found again, and what nobody knows is lost as what the repair gave up.
+//!
+//! `SLUICE_SEED` sets the seed.
+#![cfg(test)]
+
+mod repairs;
+mod workload;
+
+use repairs::*;
+use sluice_store::io::{Fault, FaultyIo, LogIo};
+use sluice_store::repair::Range;
+use std::path::{Path, PathBuf};
+use workload::{Dice, Driver};
+
+fn seed() -> u64 {
+    let seed = std::env::var("SLUICE_SEED").map_or(7, |seed| seed.parse().unwrap());
+    println!("SLUICE_SEED={seed}");
+    seed
+}
+
+fn queues(io: &FaultyIo) -> PathBuf {
+    assert!(!io.list(&Path::new(DIR).join("queue")).unwrap().is_empty());
+    Path::new(DIR).join("queue")
+}
+
+/// Every queue file.
+fn files(io: &FaultyIo) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let folders = |folder: &Path| -> Vec<PathBuf> {
+        let names = io.list(folder).unwrap().into_iter();
+        names.map(|name| folder.join(name)).collect()
+    };
+    for topic in folders(&queues(io)) {
+        for queue in folders(&topic) {
+            found.extend(folders(&queue));
+        }
+    }
+    assert!(found.len() > 3);
+    found
+}
+
+/// A store that was repaired with a loss, what was lost, and where the next checkpoint stands.
+fn repaired(used: &Used) -> (FaultyIo, Range, u64) {
+    let io = used.copy();
+    let n = used.early(3)[1];
+    let lost = damage_frame(&io, &used.bases(), &used.frames[n], &mut Dice(seed()));
+    repair(&io, &[lost]);
+    let found = look(&io);
+    let next = found.checkpoints.iter().map(|found| found.position.physical.0);
+    let next = next.filter(|at| *at > lost.from.0).min().unwrap();
+    (io, lost, next)
+}
+
+/// Starts, checks, uses and starts again a store whose queue files are damaged; answers how many messages were lost besides.
+fn mended(used: &Used, io: &FaultyIo, lost: &Range) -> usize {
+    let opened = start(io).unwrap();
+    let (read, more) = used.count_lost(&opened.store, lost);
+    assert!(read > 50, "{read} messages are left");
+    let mut driver = Driver::new(opened, 99).without_administrators();
+    (0..10).for_each(|_| driver.round(2000).unwrap());
+    driver.opened.store.close().unwrap();
+    let names = io.list(&queues(io)).unwrap();
+    assert!(!names.contains(&PathBuf::from("rebuild")), "the note is gone");
+    sound(io);
+    start(io).unwrap().store.close().unwrap();
+    more
+}
+
+#[test]
+fn queue_files_that_are_gone_are_found_again_but_for_what_nobody_knows() {
+    let used = used(seed());
+    let (whole, lost, next) = repaired(&used);
+    let unknown = used.messages_between(lost.from.0, next);
+    assert!(unknown > 0);
+    let io = whole.crash_keeping_all();
+    for file in files(&io) {
+        io.remove(&file).unwrap();
+    }
+    let more = mended(&used, &io, &lost);
+    println!("{more} lost of {unknown} between the loss and the next checkpoint");
+    assert!(more <= unknown);
+    // Of one file no more than was in it.
+    for file in files(&whole) {
+        let io = whole.crash_keeping_all();
+        io.remove(&file).unwrap();
+        assert!(mended(&used, &io, &lost) <= more);
+    }
+}
+
+#[test]
+fn a_damaged_entry_that_the_log_tells_costs_nothing() {
+    let used = used(seed());
+    let (whole, lost, _) = repaired(&used);
+    for file in files(&whole) {
+        let io = whole.crash_keeping_all();
+        flip(&io, &file, 20, 3);
+        // Nothing looks at an entry before it is read: what reads it leaves a note.
+        std::mem::drop(io.create(&queues(&io).join("rebuild")).unwrap());
+        assert_eq!(mended(&used, &io, &lost), 0, "{}", file.display());
+    }
+}
+
+#[test]
+fn a_crash_at_an_operation_while_queue_files_are_mended_loses_no_more() {
+    let used = used(seed());
+    let (whole, lost, _) = repaired(&used);
+    let file = files(&whole).swap_remove(0);
+    whole.remove(&file).unwrap();
+    let whole = whole.crash_keeping_all();
+    let more = mended(&used, &whole.crash_keeping_all(), &lost);
+    let mut stopped = 0;
+    for at in (0..).step_by(3) {
+        let io = whole.crash_keeping_all();
+        io.plant(Fault::Stop { at });
+        let ended = start(&io).is_ok_and(|opened| opened.store.close().is_ok());
+        let io = io.crash(at);
+        let opened = start(&io).unwrap();
+        assert_eq!(used.count_lost(&opened.store, &lost).1, more, "stopped at {at}");
+        opened.store.close().unwrap();
+        if ended {
+            break;
+        }
+        stopped += 1;
+    }
+    assert!(stopped > 4, "{stopped} operations");
+}

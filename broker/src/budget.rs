@@ -52,12 +52,16 @@ impl Budget {
     /// Holds `bytes` and what a call takes beside them for a client, until the share is dropped. One that is alone always fits.
     pub fn admit(self: &Arc<Self>, client: &str, bytes: usize) -> Result<Share, Exceeded> {
         let mut share = Share {
-            place: self.hasher.hash_one(client) as usize % PLACES,
+            place: self.place_of(client),
             budget: Arc::clone(self),
             bytes: 0,
         };
         share.grow(bytes + CALL_BYTES)?;
         Ok(share)
+    }
+
+    fn place_of(&self, client: &str) -> usize {
+        self.hasher.hash_one(client) as usize % PLACES
     }
 
     /// Bytes that are held, and how many may be.
@@ -117,16 +121,30 @@ mod tests {
     const BYTES_MAX: usize = 10 << 20;
     const HALF: usize = BYTES_MAX / PARTS - CALL_BYTES;
 
+    /// Clients of which no two share a place.
+    fn three(budget: &Budget) -> [String; 3] {
+        let mut places = Vec::new();
+        let names = (0..).map(|number: u32| number.to_string());
+        let mut apart = names.filter(|name| {
+            let place = budget.place_of(name);
+            let is_new = !places.contains(&place);
+            places.push(place);
+            is_new
+        });
+        [(); 3].map(|()| apart.next().unwrap())
+    }
+
     #[test]
     fn beyond_the_bound_nothing_is_admitted_until_something_is_done() {
         let budget = Budget::of(BYTES_MAX);
-        let first = budget.admit("a", HALF).unwrap();
-        let second = budget.admit("b", HALF).unwrap();
+        let [a, b, c] = &three(&budget);
+        let first = budget.admit(a, HALF).unwrap();
+        let second = budget.admit(b, HALF).unwrap();
         let exceeded = Some(Exceeded::All(BYTES_MAX));
-        assert_eq!(budget.admit("c", ALWAYS_BYTES).err(), exceeded);
+        assert_eq!(budget.admit(c, ALWAYS_BYTES).err(), exceeded);
         assert_eq!((budget.bytes(), budget.refused()), ((BYTES_MAX, BYTES_MAX), 1));
         drop(first);
-        budget.admit("c", HALF).unwrap();
+        budget.admit(c, HALF).unwrap();
         drop(second);
         assert_eq!(budget.bytes().0, 0);
     }
@@ -134,33 +152,36 @@ mod tests {
     #[test]
     fn a_client_that_floods_leaves_half_to_others() {
         let budget = Budget::of(BYTES_MAX);
-        let flood = budget.admit("a", HALF).unwrap();
-        assert_eq!(budget.admit("a", 0).err(), Some(Exceeded::Own(BYTES_MAX / PARTS)));
-        budget.admit("b", HALF).unwrap();
+        let [a, b, _] = &three(&budget);
+        let flood = budget.admit(a, HALF).unwrap();
+        assert_eq!(budget.admit(a, 0).err(), Some(Exceeded::Own(BYTES_MAX / PARTS)));
+        budget.admit(b, HALF).unwrap();
         drop(flood);
-        budget.admit("a", HALF).unwrap();
+        budget.admit(a, HALF).unwrap();
     }
 
     #[test]
     fn a_little_is_admitted_of_each_client_whatever_others_hold() {
         let budget = Budget::of(BYTES_MAX);
-        let _full = ["a", "b"].map(|client| budget.admit(client, HALF).unwrap());
+        let [a, b, c] = &three(&budget);
+        let _full = [a, b].map(|client| budget.admit(client, HALF).unwrap());
         let little = ALWAYS_BYTES - 2 * CALL_BYTES;
-        let first = budget.admit("c", little).unwrap();
-        let second = budget.admit("c", 0).unwrap();
-        assert!(budget.admit("c", 0).is_err());
+        let first = budget.admit(c, little).unwrap();
+        let second = budget.admit(c, 0).unwrap();
+        assert!(budget.admit(c, 0).is_err());
         drop((first, second));
-        budget.admit("c", little).unwrap();
+        budget.admit(c, little).unwrap();
     }
 
     #[test]
     fn a_call_that_is_alone_fits_whatever_the_bounds_are() {
         let budget = Budget::of(1 << 20);
-        let mut alone = budget.admit("a", 8 << 20).unwrap();
+        let [a, b, _] = &three(&budget);
+        let mut alone = budget.admit(a, 8 << 20).unwrap();
         alone.grow(1 << 20).unwrap();
-        assert!(budget.admit("b", ALWAYS_BYTES).is_err());
+        assert!(budget.admit(b, ALWAYS_BYTES).is_err());
         drop(alone);
-        budget.admit("b", 0).unwrap();
+        budget.admit(b, 0).unwrap();
     }
 
     #[test]
@@ -174,8 +195,9 @@ mod tests {
     #[test]
     fn a_share_that_cannot_grow_is_what_it_was() {
         let budget = Budget::of(BYTES_MAX);
-        let other = budget.admit("b", HALF).unwrap();
-        let mut share = budget.admit("a", 0).unwrap();
+        let [a, b, _] = &three(&budget);
+        let other = budget.admit(b, HALF).unwrap();
+        let mut share = budget.admit(a, 0).unwrap();
         share.grow(HALF - CALL_BYTES).unwrap();
         let before = budget.bytes();
         assert_eq!(share.grow(CALL_BYTES + 1), Err(Exceeded::All(BYTES_MAX)));

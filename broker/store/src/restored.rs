@@ -38,8 +38,14 @@ pub(crate) struct Restored {
 pub(crate) fn newest(io: &Arc<dyn LogIo>, dir: &Path, first: LogPosition) -> Result<Restored, StoreError> {
     let from_the_first_frame = first == LogPosition::default();
     let folder = dir.join("checkpoint");
-    let (checkpoints, loaded) = match Checkpoints::open(Arc::clone(io), &folder, Pick::Newest) {
-        Err(CheckpointError::None { .. }) if from_the_first_frame => return fresh(io, dir, &folder),
+    let replays = |from, newest| rebuild::replays(io, dir, from, newest);
+    let (checkpoints, loaded) = match Checkpoints::open_if(Arc::clone(io), &folder, Pick::Newest, &replays) {
+        Err(CheckpointError::None { .. }) if from_the_first_frame => {
+            if let Some(newest) = Checkpoints::newest_named(&**io, &folder)? {
+                replays(first.physical, newest)?;
+            }
+            return fresh(io, dir, &folder);
+        }
         opened => opened?,
     };
     let lacking = match of(io, dir, checkpoints, &loaded, first, Lacking::IsAnError) {
@@ -57,7 +63,7 @@ pub(crate) fn newest(io: &Arc<dyn LogIo>, dir: &Path, first: LogPosition) -> Res
         error => return error,
     };
     // Before anything goes: newer checkpoints do when the base is taken, and may be all that is known of state.
-    if let Some(impossible) = rebuild::impossible(io, dir, loaded.position)? {
+    if let Some(impossible) = rebuild::impossible(io, dir, first.physical, loaded.position.physical)? {
         return as_they_are(io, dir, first, lacking, impossible);
     }
     tracing::warn!(error = %lacking, "rebuilding all queue and index files from the log");

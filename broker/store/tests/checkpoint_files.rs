@@ -256,9 +256,48 @@ fn damage_anywhere_falls_back_to_the_one_before() {
             assert!(!names(&io, ".pack").contains(&PathBuf::from("00000000000000002000.pack")));
         }
         let io = io.crash_keeping_all();
-        io.plant(Fault::ReadError { path, range: 0..len });
+        // What the disk does not give now it may give the next time.
+        let before = io.list(Path::new(DIR)).unwrap();
+        io.plant(Fault::ReadError {
+            path: path.clone(),
+            range: 0..len,
+        });
+        let error = open(&io, Pick::Newest).err().unwrap();
+        assert!(matches!(error, CheckpointError::Unreadable { .. }), "{error}");
+        assert_eq!(io.list(Path::new(DIR)).unwrap(), before);
+        io.lift_read_errors();
+        assert_eq!(open(&io, Pick::Newest).unwrap().1.position, position(2000));
+        io.remove(&path).unwrap();
         assert_eq!(open(&io, Pick::Newest).unwrap().1.position, position(1000));
     }
+}
+
+#[test]
+fn a_damaged_checkpoint_to_which_the_log_does_not_lead_stays_with_all_others() {
+    let (io, shared) = faulty();
+    let mut model = Model::new(&shared, Path::new(DIR));
+    for at in [1000, 2000, 3000] {
+        model.write(at, true, &[1, 2], &[]).unwrap();
+    }
+    for at in [2000, 3000] {
+        io.open(&name(at, ".root")).unwrap().set_len(30).unwrap();
+    }
+    let before = io.list(Path::new(DIR)).unwrap();
+    let refuse = |from: PhysicalOffset, newest: PhysicalOffset| {
+        assert_eq!((from.0, newest.0), (1000, 3000));
+        Err(CheckpointError::Needed {
+            folder: DIR.into(),
+            newest,
+            from,
+            why: "a loss".to_owned(),
+        })
+    };
+    let shared: Arc<dyn LogIo> = Arc::new(io.clone());
+    let error = Checkpoints::open_if(shared, Path::new(DIR), Pick::Newest, &refuse)
+        .err()
+        .unwrap();
+    assert!(matches!(error, CheckpointError::Needed { .. }), "{error}");
+    assert_eq!(io.list(Path::new(DIR)).unwrap(), before);
 }
 
 #[test]

@@ -125,3 +125,51 @@ fn a_crash_at_an_operation_while_queue_files_are_mended_loses_no_more() {
     }
     assert!(stopped > 4, "{stopped} operations");
 }
+
+/// The names of all files that a start could take for its own.
+fn all_names(io: &FaultyIo) -> Vec<PathBuf> {
+    let folders = ["log", "queue", "index", "checkpoint"].map(|name| Path::new(DIR).join(name));
+    let mut names: Vec<PathBuf> = folders.iter().flat_map(|dir| io.list(dir).unwrap()).collect();
+    names.extend(files(io));
+    names
+}
+
+#[test]
+fn checkpoints_that_are_damaged_or_not_read_behind_a_loss_are_neither_passed_over_nor_touched() {
+    let used = used(seed());
+    let (whole, lost, next) = repaired(&used);
+    let before = all_names(&whole);
+    let found = look(&whole);
+    let positions = found.checkpoints.iter().map(|found| found.position.physical.0);
+    let behind = positions.filter(|at| *at >= next);
+    let roots: Vec<_> = behind
+        .map(|at| Path::new(DIR).join(format!("checkpoint/{at:020}.root")))
+        .collect();
+    let is_untouched = |io: &FaultyIo, told: &str| {
+        let error = start(io).err().expect("it is refused").to_string();
+        assert!(error.contains(told), "{error}");
+        assert!(error.contains("Nothing was changed"), "{error}");
+        assert_eq!(all_names(io), before, "{told}");
+    };
+    let io = whole.crash_keeping_all();
+    for root in &roots {
+        flip(&io, root, 40, 1);
+    }
+    is_untouched(&io, "the log does not lead there");
+    // They come back.
+    for root in &roots {
+        flip(&io, root, 40, 1);
+    }
+    assert_eq!(mended(&used, &io, &lost), 0);
+
+    let io = whole.crash_keeping_all();
+    for root in &roots {
+        io.plant(Fault::ReadError {
+            path: root.clone(),
+            range: 0..64,
+        });
+    }
+    is_untouched(&io, "cannot read the checkpoint file");
+    io.lift_read_errors();
+    assert_eq!(mended(&used, &io, &lost), 0);
+}

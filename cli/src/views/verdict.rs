@@ -205,8 +205,8 @@ impl Verdict {
 
     /// A start uses another checkpoint, and once retention has taken a part of the log the one at its start is no copy of anything.
     fn about_checkpoints(&self) -> String {
-        let mut advice = "start the broker: it goes on from a checkpoint that is whole, and writes new ones. Do not delete the folder \
-                          checkpoint, which may hold what stands nowhere else"
+        let mut advice = "start the broker: it goes on from a checkpoint that is whole, if the log leads on from there, and writes new ones; else it says so and \
+                          changes nothing. Do not delete the folder checkpoint, which may hold what stands nowhere else"
             .to_owned();
         if self.remade == Remade::NotWithoutBase {
             advice.push_str(

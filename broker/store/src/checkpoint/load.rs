@@ -10,6 +10,7 @@ use crate::io::{LogIo, read_exact_at};
 use crate::log::LogPosition;
 use sluice_core::ids::PhysicalOffset;
 use std::collections::BTreeSet;
+use std::io::ErrorKind;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
@@ -62,12 +63,27 @@ impl Loaded {
 }
 
 impl Checkpoints {
+    /// [`Checkpoints::open_if`] whatever is damaged.
+    pub fn open(io: Arc<dyn LogIo>, dir: &Path, pick: Pick) -> Result<(Self, Loaded), CheckpointError> {
+        Self::open_if(io, dir, pick, &|_, _| Ok(()))
+    }
+
     /// Opens the folder `dir` at a whole checkpoint. Damaged ones are put aside with a warning. Whole ones that are
     /// newer than the picked one are removed, durably, before this returns: queue files are going to be cut and
     /// written again without a sync, so what newer checkpoints count on will not be there for a while.
-    pub fn open(io: Arc<dyn LogIo>, dir: &Path, pick: Pick) -> Result<(Self, Loaded), CheckpointError> {
+    ///
+    /// Where one is damaged that is newer than the picked one, `replays` says whether the log leads from the picked one to there: what
+    /// is damaged may be all that is known behind a loss. After an error of any kind nothing has changed. One that the disk fails
+    /// to read now may be whole the next time, so that this is an error too.
+    pub fn open_if(
+        io: Arc<dyn LogIo>,
+        dir: &Path,
+        pick: Pick,
+        replays: &dyn Fn(PhysicalOffset, PhysicalOffset) -> Result<(), CheckpointError>,
+    ) -> Result<(Self, Loaded), CheckpointError> {
         let mut checkpoints = Self::none(io, dir)?;
         let (mut loaded, mut known, mut passed_over) = (None, Vec::new(), Vec::new());
+        let mut damaged = Vec::new();
         for position in checkpoints.positions()?.into_iter().rev() {
             let fits = match pick {
                 Pick::Newest => true,
@@ -93,7 +109,12 @@ impl Checkpoints {
                         });
                     }
                 }
-                Err(error) => checkpoints.put_aside(position, &error)?,
+                Err(CheckpointError::Io { path, source, .. })
+                    if wanted && source.kind() != ErrorKind::NotFound =>
+                {
+                    return Err(CheckpointError::Unreadable { path, source });
+                }
+                Err(error) => damaged.push((position, error)),
             }
         }
         let wanted = match pick {
@@ -101,10 +122,20 @@ impl Checkpoints {
             Pick::Before(_) => "old enough",
             Pick::Base(_) => "at the log's start, to rebuild queue and index files from",
         };
-        let loaded = loaded.ok_or_else(|| CheckpointError::None {
-            folder: dir.to_path_buf(),
-            wanted,
-        })?;
+        let Some(loaded) = loaded else {
+            for (_, error) in damaged {
+                tracing::warn!(%error, "a checkpoint is damaged");
+            }
+            let folder = dir.to_path_buf();
+            return Err(CheckpointError::None { folder, wanted });
+        };
+        let picked: PhysicalOffset = loaded.position.physical;
+        if let Some((newest, _)) = damaged.first().filter(|(newest, _)| *newest > picked.0) {
+            replays(picked, PhysicalOffset(*newest))?;
+        }
+        for (position, error) in damaged {
+            checkpoints.put_aside(position, &error)?;
+        }
         known.sort_unstable_by_key(|root: &KnownRoot| root.position.physical);
         checkpoints.roots = known;
         for position in passed_over {

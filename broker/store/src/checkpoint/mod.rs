@@ -99,6 +99,32 @@ pub enum CheckpointError {
         /// Which were looked at.
         wanted: &'static str,
     },
+    /// The disk fails to read one that is to be started from.
+    #[error(
+        "cannot read the checkpoint file {path}: {source}. Nothing was changed: try again; if the disk fails to read this file for good, move it away, and the start goes on from an older checkpoint if one does",
+        path = path.display()
+    )]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the disk said.
+        source: io::Error,
+    },
+    /// Checkpoints are damaged, and the log does not lead to where they stand.
+    #[error(
+        "the checkpoints in {folder} are damaged up to the one at {newest}, and the log does not lead there from {from}: {why}. Nothing was changed: bring the folder checkpoint back from a backup of this moment",
+        folder = folder.display()
+    )]
+    Needed {
+        /// The folder.
+        folder: PathBuf,
+        /// The newest that is damaged.
+        newest: PhysicalOffset,
+        /// The whole one before it, or the log's start.
+        from: PhysicalOffset,
+        /// What is in between.
+        why: String,
+    },
     /// A part is larger than a checkpoint takes.
     #[error("part {key:?} has {bytes} bytes, and {max} are the most")]
     TooLarge {
@@ -148,12 +174,13 @@ impl CheckpointError {
     /// one. A failed sync is none, even if the system calls it so: what it was to make durable is lost already.
     pub fn is_full_disk(&self) -> bool {
         match self {
-            Self::Io { source, .. } => is_no_space(source),
+            Self::Io { source, .. } | Self::Unreadable { source, .. } => is_no_space(source),
             Self::Queue(error) => error.is_full_disk(),
             Self::Index(error) => error.is_full_disk(),
             Self::Sync { .. }
             | Self::Damaged { .. }
             | Self::None { .. }
+            | Self::Needed { .. }
             | Self::TooLarge { .. }
             | Self::Backwards { .. } => false,
         }

@@ -1,7 +1,8 @@
 //! Whether queue and index files can be made again from the log's start on.
 
+use crate::checkpoint::CheckpointError;
 use crate::io::LogIo;
-use crate::log::{self, LogError, LogPosition, Seen};
+use crate::log::{self, LogError, Seen};
 use crate::store::StoreError;
 use crate::survey::Findings;
 use sluice_core::ids::PhysicalOffset;
@@ -18,16 +19,17 @@ pub(super) struct Impossible {
     pub(super) is_loss: bool,
 }
 
-/// Why a replay of all frames before `newest`, where a checkpoint stands, would not come through; `None` if it would. Reads the
-/// log, and changes nothing.
+/// Why a replay of the frames from `from` on and before `newest`, where a checkpoint stands, would not come through; `None` if it
+/// would. Reads the log, and changes nothing.
 pub(super) fn impossible(
     io: &Arc<dyn LogIo>,
     dir: &Path,
-    newest: LogPosition,
+    from: PhysicalOffset,
+    newest: PhysicalOffset,
 ) -> Result<Option<Impossible>, StoreError> {
     let mut stops: Option<(PhysicalOffset, bool)> = None;
     let ask = log::Ask {
-        reaches: newest.physical,
+        reaches: newest,
         ..log::Ask::default()
     };
     let visit = &mut |seen: Seen<'_>, _: &mut Findings| {
@@ -37,10 +39,12 @@ pub(super) fn impossible(
             Seen::Lost(at) => (at, false),
             Seen::Gap(at) => (at, true),
         };
-        stops.get_or_insert(stop);
+        if stop.0 >= from {
+            stops.get_or_insert(stop);
+        }
     };
     let found = log::survey(io.as_ref(), dir, &ask, &mut Findings::default(), visit)?;
-    let Some((at, is_damaged)) = stops.filter(|(at, _)| *at < newest.physical) else {
+    let Some((at, is_damaged)) = stops.filter(|(at, _)| *at < newest) else {
         return Ok(None);
     };
     let what = match is_damaged {
@@ -48,7 +52,7 @@ pub(super) fn impossible(
         false => "a repair stands for what was lost",
     };
     let mut damage = found.damage.into_iter();
-    let damage = damage.find(|damage| damage.from < newest.physical);
+    let damage = damage.find(|damage| damage.from >= from && damage.from < newest);
     let is_loss = damage.is_none() && !is_damaged;
     Ok(Some(Impossible {
         is_loss,
@@ -59,4 +63,24 @@ pub(super) fn impossible(
             reason: damage.what,
         }),
     }))
+}
+
+/// Refuses to go on from `from` where the log does not lead from there to `newest`, where a damaged checkpoint stands.
+pub(super) fn replays(
+    io: &Arc<dyn LogIo>,
+    dir: &Path,
+    from: PhysicalOffset,
+    newest: PhysicalOffset,
+) -> Result<(), CheckpointError> {
+    let why = match impossible(io, dir, from, newest) {
+        Ok(None) => return Ok(()),
+        Ok(Some(impossible)) => impossible.why,
+        Err(error) => error.to_string(),
+    };
+    Err(CheckpointError::Needed {
+        folder: dir.join("checkpoint"),
+        newest,
+        from,
+        why,
+    })
 }

@@ -47,7 +47,7 @@ static SIZE_LIMIT: Family = Family::gauge(
 static BLOCKED: Family = Family::gauge(
     "sluice_retention_blocked",
     &[],
-    "1 while the log keeps more than it should, because too much of it waits",
+    "1 while the log keeps more than it should, because too much of it waits, or because looks of retention fail",
 );
 static SCRUBBED: Family = Family::counter(
     "sluice_scrub_bytes_total",
@@ -185,7 +185,7 @@ fn retention(page: &mut Page<'_>, engine: &Engine) {
     page.few(&SIZE_LIMIT, bounds.min().map(|bytes| ([], bytes)));
     let stats = engine.retention();
     let (records, bytes) = stats.carried();
-    page.single(&BLOCKED, u64::from(stats.is_blocked()));
+    page.single(&BLOCKED, u64::from(stats.is_blocked() || stats.has_failed()));
     page.single(&CARRIED, records);
     page.single(&CARRIED_BYTES, bytes);
     page.single(&CARRIED_NOW, engine.tables().carried_len() as u64);

@@ -23,6 +23,7 @@ const EVERY_BLOCKED: Duration = Duration::from_secs(120);
 #[derive(Debug, Default)]
 pub struct RetentionStats {
     blocked: AtomicBool,
+    failed: AtomicBool,
     in_vain: AtomicBool,
     records: AtomicU64,
     bytes: AtomicU64,
@@ -33,6 +34,11 @@ impl RetentionStats {
     /// Whether more should go, and does not, for too much of it waits.
     pub fn is_blocked(&self) -> bool {
         self.blocked.load(Ordering::Relaxed)
+    }
+
+    /// Whether the last look ended with an error: while it does, nothing goes.
+    pub fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Relaxed)
     }
 
     /// Records that were written again because their messages waited, and their bytes.
@@ -48,7 +54,13 @@ impl RetentionStats {
         self.lost.load(Ordering::Relaxed)
     }
 
+    fn fail(&self, error: &RetentionError) {
+        tracing::warn!(%error, "retention goes on at the next look");
+        self.failed.store(true, Ordering::Relaxed);
+    }
+
     fn add(&self, ran: &Ran) {
+        self.failed.store(false, Ordering::Relaxed);
         if ran.blocked && !self.blocked.swap(true, Ordering::Relaxed) {
             tracing::warn!(
                 "the log keeps more than it should: more than half of what should go waits for consumers, is dead-lettered, or is kept longer, or a full disk has no room to write it again; help the groups that hold it (`sluicectl group lag`), or make room"
@@ -132,7 +144,7 @@ pub async fn follow(engine: Arc<Engine>) {
                 tell(&ran);
                 engine.retention().add(&ran);
             }
-            Ok(Err(error)) => tracing::warn!(%error, "retention goes on at the next look"),
+            Ok(Err(error)) => engine.retention().fail(&error),
             // Only a panic, or the runtime's end.
             Err(error) => tracing::error!(%error, "retention has failed"),
         }
@@ -160,5 +172,23 @@ fn tell(ran: &Ran) {
             "retention took messages that groups had not done, each counted once a group: \
              sluice_consumer_expired_unconsumed_messages_total says whose"
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retention_counts_as_failed_from_a_look_that_failed_to_the_next_that_does_not() {
+        let stats = RetentionStats::default();
+        assert!(!stats.has_failed());
+        stats.fail(&RetentionError::Unknown);
+        assert!(
+            stats.has_failed() && !stats.is_blocked(),
+            "the next look comes as soon as ever"
+        );
+        stats.add(&Ran::default());
+        assert!(!stats.has_failed());
     }
 }

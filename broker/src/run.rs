@@ -99,6 +99,7 @@ impl Broker {
         background.push(tokio::spawn(Arc::clone(&engine).follow_checkpoints()));
         // Once before the first send.
         disk::look(&engine).await;
+        retention::begin(&engine).await;
         background.extend(upkeep(&engine));
         background.push(tokio::spawn(config::follow_file(Arc::clone(&config.live))));
         let endpoint = config.otlp_endpoint.as_deref();

@@ -132,6 +132,26 @@ pub(crate) fn look(engine: &Engine, values: &LiveValues) -> Result<Ran, Retentio
     .run()
 }
 
+/// Before clients are served: what the log does not have any more state does not either. Its error is the next look's too.
+pub async fn begin(engine: &Arc<Engine>) {
+    let engine = Arc::clone(engine);
+    let begun = tokio::task::spawn_blocking(move || {
+        let (store, settings) = (engine.store(), Settings::default());
+        let run = Run {
+            store,
+            log: Log(store),
+            settings: &settings,
+            now: engine.now(),
+        };
+        run.catch_up()
+    });
+    match begun.await {
+        Ok(Ok(_)) => {}
+        Ok(Err(error)) => tracing::error!(%error, "queues begin before the log does"),
+        Err(error) => tracing::error!(%error, "retention has failed"),
+    }
+}
+
 /// Follows the configuration for as long as the process lives.
 pub async fn follow(engine: Arc<Engine>) {
     let live = Arc::clone(engine.live());

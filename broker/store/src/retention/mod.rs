@@ -113,7 +113,11 @@ impl<P: Propose> Run<'_, P> {
     }
 
     fn look(&self) -> Result<Ran, RetentionError> {
-        let (log, mut ran) = (self.look_at_log(), Ran::default());
+        let mut ran = Ran {
+            expired: self.catch_up()?,
+            ..Ran::default()
+        };
+        let log = self.look_at_log();
         let bounds = self.store.tables().bounds();
         ran.in_vain = log.is_in_vain(self.settings);
         let wanted = log.wanted(self.settings, self.now);
@@ -142,6 +146,25 @@ impl<P: Propose> Run<'_, P> {
         Ok(ran)
     }
 
+    /// Has state begin where the log does. It does already, unless a repair has cut off the command that said so, after the files
+    /// before that place had gone: then queues would begin with messages that are nowhere. Answers how many messages that
+    /// groups had not done count as gone.
+    pub fn catch_up(&self) -> Result<u64, RetentionError> {
+        let (bounds, start) = (self.store.tables().bounds(), self.store.log().start());
+        if bounds.start >= start {
+            return Ok(0);
+        }
+        let ends = self.store.ends_at(start)?;
+        tracing::warn!(
+            start = start.0,
+            "the command with which the log began later is lost, and given again"
+        );
+        if bounds.links_from < start {
+            self.trim(bounds.start, start, Vec::new())?;
+        }
+        self.begin_at(start, &ends)
+    }
+
     /// With links closed: carries what waits, and has the log begin later. `false` if it is not worth it after all.
     fn give_up(&self, log: &Log, point: TrimPoint, ran: &mut Ran) -> Result<bool, RetentionError> {
         let Some((point, waiting)) = self.worth_it(log, point)? else {
@@ -151,7 +174,7 @@ impl<P: Propose> Run<'_, P> {
         if !self.carry(&waiting, point.at, ran)? {
             return Ok(false);
         }
-        ran.expired = self.begin_at(point.at, &ends)?;
+        ran.expired += self.begin_at(point.at, &ends)?;
         ran.start = Some(point.at);
         Ok(true)
     }

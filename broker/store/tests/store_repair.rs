@@ -345,3 +345,26 @@ fn with_no_checkpoint_behind_the_loss_no_group_has_done_what_came_later() {
         sound(&io);
     }
 }
+
+#[test]
+fn of_a_last_segment_without_page_and_frames_nobody_says_that_it_held_nothing() {
+    let used = used(seed());
+    let base = *used.bases().last().unwrap();
+    for keeps_length in [false, true] {
+        let io = used.copy();
+        let file = io.open(&segment_path(base)).unwrap();
+        let whole = file.len().unwrap();
+        file.set_len(0).unwrap();
+        if keeps_length {
+            file.set_len(whole).unwrap();
+        }
+        let end = [Range {
+            from: PhysicalOffset(base),
+            to: None,
+        }];
+        assert_eq!(wanted(&io), end);
+        assert!(refusal(&io).contains(&format!("{base}..END")));
+        repair(&io, &end);
+        goes_on(&used, &io, &[], Some(base), used.newest.min(base));
+    }
+}

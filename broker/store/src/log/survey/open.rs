@@ -88,7 +88,7 @@ pub(super) fn open_segments(
             Err(reason) => {
                 findings.truth(path, 0, reason.as_str());
                 let before = segments.last().map(Arc::as_ref);
-                if let Some(segment) = page::rebuilt(io, meta, path, before)? {
+                if let Some(segment) = page::rebuilt(io, meta, path, before, at + 1 == files.len())? {
                     damage.push(page::damage(&segment, reason));
                     known.slot_is_lost = true;
                     segments.push(Arc::new(segment));

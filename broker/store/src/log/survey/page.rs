@@ -21,6 +21,7 @@ pub(super) fn rebuilt(
     meta: Option<&Meta>,
     path: &Path,
     before: Option<&Segment>,
+    is_last: bool,
 ) -> Result<Option<Segment>, LogError> {
     let (Some(meta), Some(base)) = (meta, segment::parse_name(path)) else {
         return Ok(None);
@@ -40,6 +41,8 @@ pub(super) fn rebuilt(
     let first = first_index(&file, len, &header, max).map_err(LogError::io("read", path))?;
     let index = match (first, before) {
         (Some(index), _) => Some(index),
+        // Its slots said how far the log was durable: nobody knows what was in it.
+        (None, _) if is_last => None,
         (None, Some(before)) => {
             index_behind(before, base, max).map_err(LogError::io("read", &before.path))?
         }

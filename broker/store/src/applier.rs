@@ -273,10 +273,14 @@ impl Applier {
 
     /// A checkpoint of everything applied so far, `physical` being where the next frame starts.
     pub fn snapshot(&mut self, physical: PhysicalOffset) -> CheckpointRequest {
+        let mut state = self.state.snapshot();
+        if self.trigger.takes_all() {
+            state.changed = self.state.all_views();
+        }
         CheckpointRequest {
             physical,
             term: self.state.term(),
-            state: self.state.snapshot(),
+            state,
             index: self.derived.index.position(),
             bounds: self.state.tables().bounds(),
         }

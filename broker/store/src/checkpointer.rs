@@ -45,6 +45,8 @@ pub struct Checkpointer {
     broken: bool,
     stats: Arc<CheckpointStats>,
     points: Arc<TrimPoints>,
+    /// As [`Requests::anew`].
+    anew: Arc<AtomicBool>,
     reserve: Reserve,
 }
 
@@ -58,7 +60,8 @@ impl Checkpointer {
         halted: Arc<AtomicBool>,
         begun_at: PhysicalOffset,
     ) -> Self {
-        let points = TrimPoints::of(&checkpoints);
+        let anew = Arc::new(AtomicBool::new(checkpoints.found_damage()));
+        let points = TrimPoints::of(&checkpoints, Arc::clone(&anew));
         let reserve = Reserve::of(checkpoints.files().0, log.folder(), log.segment_capacity());
         let checkpointer = Self {
             log,
@@ -70,6 +73,7 @@ impl Checkpointer {
             broken: false,
             stats: Arc::new(CheckpointStats::new(begun_at)),
             points,
+            anew,
             reserve,
         };
         checkpointer.publish_points(true);
@@ -84,6 +88,11 @@ impl Checkpointer {
     /// Where the log can begin.
     pub fn trim_points(&self) -> Arc<TrimPoints> {
         Arc::clone(&self.points)
+    }
+
+    /// Set it where a part of a checkpoint is found damaged: then the next one writes all of state anew.
+    pub fn anew(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.anew)
     }
 
     /// Writes one checkpoint. On a full disk, or with too many files open, there is only a warning: the log has everything, and
@@ -168,6 +177,9 @@ impl Checkpointer {
             .checkpoints
             .write(position, &header.encode(), &starts_segment, parts)?;
         self.held_over.clear();
+        if !stats.damaged.is_empty() {
+            self.anew.store(true, Ordering::Release);
+        }
         self.queues.checkpoint_done()?;
         self.stats.wrote(physical, stats.bytes, stats.elapsed);
         tracing::info!(

@@ -288,6 +288,11 @@ impl Store {
         Ok(self.inner.trim_points.ends_at(point)?)
     }
 
+    /// A part of a checkpoint is damaged: the next checkpoint shares nothing with those before it.
+    pub(crate) fn checkpoint_has_damage(&self) {
+        self.inner.trim_points.has_damage();
+    }
+
     /// When checkpoints are written from now on.
     pub fn set_checkpoint_policy(&self, policy: CheckpointPolicy) {
         *self.inner.policy.lock() = policy;
@@ -388,6 +393,7 @@ fn start_folding(
         log: log.clone(),
         writer,
         busy: Arc::clone(&busy),
+        anew: checkpointer.anew(),
     });
     let (log, failed) = (log.clone(), Arc::clone(failed));
     let apply = move || apply_all(applier, &to_apply, &log);

@@ -87,6 +87,7 @@ impl Stage {
             log: self.bench.parts.log.clone(),
             writer,
             busy: Arc::clone(&self.busy),
+            anew: Arc::default(),
         });
     }
 

@@ -133,6 +133,7 @@ impl Checkpoints {
         if let Some((newest, _)) = damaged.first().filter(|(newest, _)| *newest > picked.0) {
             replays(picked, PhysicalOffset(*newest))?;
         }
+        checkpoints.found_damage = !damaged.is_empty();
         for (position, error) in damaged {
             checkpoints.put_aside(position, &error)?;
         }
@@ -145,6 +146,11 @@ impl Checkpoints {
         checkpoints.io.sync_dir(dir).map_err(CheckpointError::sync(dir))?;
         checkpoints.sweep()?;
         Ok((checkpoints, loaded))
+    }
+
+    /// Whether some were damaged when they were opened: the picked one shares parts with older ones, and not with what is to come.
+    pub(crate) fn found_damage(&self) -> bool {
+        self.found_damage
     }
 
     /// Where the newest checkpoint stands that has its name, whole or not: the log was durable up to there. Changes nothing.

@@ -204,6 +204,8 @@ pub struct Checkpoints {
     roots: Vec<KnownRoot>,
     /// One that stays, wherever it stands between the base and the newest.
     pinned: Option<u64>,
+    /// Some were damaged when they were opened.
+    found_damage: bool,
 }
 
 impl Checkpoints {
@@ -231,6 +233,7 @@ impl Checkpoints {
             live: BTreeMap::new(),
             roots: Vec::new(),
             pinned: None,
+            found_damage: false,
         })
     }
 

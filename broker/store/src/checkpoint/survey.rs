@@ -124,6 +124,7 @@ fn looking(io: &Arc<dyn LogIo>, folder: &Path) -> Checkpoints {
         live: BTreeMap::new(),
         roots: Vec::new(),
         pinned: None,
+        found_damage: false,
     }
 }
 

@@ -64,6 +64,9 @@ pub struct Requests {
     pub writer: SyncSender<CheckpointRequest>,
     /// Set here with each request, cleared by the thread when it is done.
     pub busy: Arc<AtomicBool>,
+    /// Set when a part of a checkpoint was found damaged: checkpoints share what has not changed, so that the next one takes all of
+    /// state, whatever has changed.
+    pub anew: Arc<AtomicBool>,
 }
 
 impl Requests {
@@ -156,6 +159,12 @@ impl Trigger {
                 || unflushed_entries >= UNFLUSHED_ENTRIES_MAX
                 || self.requested.elapsed() >= policy.every
         }
+    }
+
+    /// Whether the next snapshot is to have all of state. Says so once.
+    pub(crate) fn takes_all(&self) -> bool {
+        let of = |requests: &Requests| requests.anew.swap(false, Ordering::AcqRel);
+        self.requests.as_ref().is_some_and(of)
     }
 
     /// Hands a snapshot on, now or as soon as the writer is free.

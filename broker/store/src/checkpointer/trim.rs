@@ -15,7 +15,7 @@ use sluice_core::ids::{LogIndex, PhysicalOffset, QueueOffset, TimeMs, TopicId, T
 use sluice_core::state::{LogBounds, ShardKey, State};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::time::Duration;
 
@@ -36,25 +36,31 @@ pub struct TrimPoints {
     io: Arc<dyn LogIo>,
     folder: PathBuf,
     points: Mutex<Vec<TrimPoint>>,
+    anew: Arc<AtomicBool>,
 }
 
 impl TrimPoints {
-    pub(super) fn of(checkpoints: &Checkpoints) -> Arc<Self> {
+    pub(super) fn of(checkpoints: &Checkpoints, anew: Arc<AtomicBool>) -> Arc<Self> {
         let (io, folder) = checkpoints.files();
         Arc::new(Self {
             io,
             folder,
             points: Mutex::default(),
+            anew,
         })
     }
 
     /// Where queues ended at one of them. One that has been thinned out since it was told of is not found, and not told of
-    /// any more.
+    /// any more. Where one is damaged, those to come do not share what it has: once the log can begin at one of them, retention
+    /// goes on.
     pub fn ends_at(&self, point: PhysicalOffset) -> Result<Vec<(TopicQueue, QueueOffset)>, CheckpointError> {
         let is_topic = |key: &PartKey| key.kind == ShardKey::Topic(TopicId(0)).to_numbers().0;
         let loaded = checkpoint::load_some(&self.io, &self.folder, point, is_topic);
         if loaded.as_ref().is_err_and(CheckpointError::is_not_found) {
             self.points.lock().retain(|known| known.at != point);
+        }
+        if matches!(loaded, Err(CheckpointError::Damaged { .. })) {
+            self.has_damage();
         }
         let loaded = loaded?;
         let mut ends = Vec::new();
@@ -64,6 +70,11 @@ impl TrimPoints {
         }
         ends.sort_unstable();
         Ok(ends)
+    }
+
+    /// A checkpoint was found damaged: the next one shares nothing with it.
+    pub fn has_damage(&self) {
+        self.anew.store(true, Ordering::Release);
     }
 
     /// As they are now, in rising order. Each may be thinned out by the next checkpoint, unless links are closed up to it.

@@ -196,7 +196,10 @@ impl Scrub {
     fn checkpoints(&mut self, mut scrub: Box<CheckpointScrub>, step: &mut Step) {
         match scrub.step(STEP_BYTES) {
             Some(Ok(bytes)) => step.bytes += bytes,
-            Some(Err(error)) => step.tell(Kind::Checkpoint, error.to_string()),
+            Some(Err(error)) => {
+                self.store.checkpoint_has_damage();
+                step.tell(Kind::Checkpoint, error.to_string());
+            }
             None => return,
         }
         self.left.push_front(Target::Checkpoints(scrub));

@@ -1,0 +1,113 @@
+//! Checkpoints share what has not changed, and so its damage too: once it is found the next one is written from state, which is in
+//! memory, and shares nothing.
+//!
+//! `SLUICE_SEED` sets the seed.
+#![cfg(test)]
+
+mod workload;
+
+use sluice_core::ids::{QueueId, TopicId, TopicQueue};
+use sluice_store::io::{FaultyIo, LogIo, read_exact_at, write_all_at};
+use sluice_store::retention::Settings;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use workload::{Driver, check, open};
+
+const DIR: &str = "/data/broker-a";
+/// Bytes before the first part of a pack.
+const HEADER: usize = 24;
+
+fn seed() -> u64 {
+    let seed = std::env::var("SLUICE_SEED").map_or(7, |seed| seed.parse().unwrap());
+    println!("SLUICE_SEED={seed}");
+    seed
+}
+
+fn shared(io: &FaultyIo) -> Arc<dyn LogIo> {
+    Arc::new(io.clone())
+}
+
+/// A store whose first topic alone is used, with some places at which its log can begin.
+fn busy(io: &FaultyIo, seed: u64) -> Driver {
+    let mut driver = Driver::new(open(shared(io), Path::new(DIR), 60_000).unwrap(), seed);
+    driver.make().unwrap();
+    while driver.opened.store.trim_points().len() < 4 {
+        send(&mut driver);
+    }
+    driver
+}
+
+fn send(driver: &mut Driver) {
+    let at = TopicQueue {
+        topic: TopicId(1),
+        queue: QueueId(0),
+    };
+    driver.send_one(at, 16_000).unwrap();
+}
+
+/// Damages all parts that checkpoints have by now.
+fn damage(io: &FaultyIo) {
+    let folder = Path::new(DIR).join("checkpoint");
+    let mut packs = io.list(&folder).unwrap();
+    packs.retain(|name: &PathBuf| name.extension().is_some_and(|ext| ext == "pack"));
+    for pack in packs {
+        let file = io.open(&folder.join(pack)).unwrap();
+        let mut bytes = vec![0; file.len().unwrap() as usize];
+        read_exact_at(file.as_ref(), &mut bytes, 0).unwrap();
+        bytes
+            .iter_mut()
+            .skip(HEADER)
+            .step_by(8)
+            .for_each(|byte| *byte ^= 1);
+        write_all_at(file.as_ref(), &bytes, 0).unwrap();
+    }
+}
+
+#[test]
+fn retention_goes_on_after_damage_to_what_all_checkpoints_share_and_so_does_the_next_start() {
+    let io = FaultyIo::new(seed());
+    let mut driver = busy(&io, seed());
+    damage(&io);
+    let settings = Settings {
+        keep_bytes: Some(400_000),
+        ..Settings::default()
+    };
+    assert!(driver.retain(&settings).is_err(), "the damage is found");
+    let mut looks = 0;
+    while !driver.retain(&settings).is_ok_and(|ran| ran.start.is_some()) {
+        (0..10).for_each(|_| send(&mut driver));
+        looks += 1;
+        assert!(looks < 100, "retention stands still");
+    }
+    let begins_later = |driver: &Driver| driver.opened.store.log().start().0 > 0;
+    driver.send_until(1000, begins_later).unwrap();
+    driver.opened.store.close().unwrap();
+    let opened = open(shared(&io.crash_keeping_all()), Path::new(DIR), 60_000).unwrap();
+    assert!(opened.store.log().start().0 > 0);
+    check(&opened.store, &driver.memory);
+    opened.store.close().unwrap();
+}
+
+#[test]
+fn damage_that_the_scrub_finds_in_a_checkpoint_is_not_in_the_next_one() {
+    let io = FaultyIo::new(seed());
+    let mut driver = busy(&io, seed());
+    damage(&io);
+    let mut scrub = driver.opened.store.scrub();
+    let found = loop {
+        let step = scrub.step(0);
+        if !step.findings.is_empty() || step.is_last {
+            break step.findings;
+        }
+    };
+    assert!(!found.is_empty());
+    let newest = |driver: &Driver| driver.opened.store.trim_points().last().map(|point| point.at);
+    let before = newest(&driver);
+    while newest(&driver) == before {
+        send(&mut driver);
+    }
+    driver.opened.store.close().unwrap();
+    let opened = open(shared(&io.crash_keeping_all()), Path::new(DIR), 60_000).unwrap();
+    check(&opened.store, &driver.memory);
+    opened.store.close().unwrap();
+}

@@ -60,6 +60,7 @@ impl Checkpointer {
         halted: Arc<AtomicBool>,
         begun_at: PhysicalOffset,
     ) -> Self {
+        // What was damaged at the start may be in older ones too, from which the log could begin.
         let anew = Arc::new(AtomicBool::new(checkpoints.found_damage()));
         let points = TrimPoints::of(&checkpoints, Arc::clone(&anew));
         let reserve = Reserve::of(checkpoints.files().0, log.folder(), log.segment_capacity());

@@ -76,9 +76,9 @@ pub enum StoreError {
     /// The index.
     #[error(transparent)]
     Index(#[from] IndexError),
-    /// Queue files lack what the newest checkpoint counts on, and nothing can make it again. Nothing was changed.
+    /// Queue files lack what the newest checkpoint counts on, and nothing can make it again.
     #[error(
-        "{lacking}, and nothing can make it again: {why}. Nothing was changed: bring the folder queue back from a backup of this moment"
+        "{lacking}, and nothing can make it again: {why}: bring the folder queue back from a backup of this moment"
     )]
     Irreparable {
         /// What is missing.

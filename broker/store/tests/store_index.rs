@@ -19,12 +19,6 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use workload::{Dice, Driver, check};
 
-fn seed() -> u64 {
-    let seed = std::env::var("SLUICE_SEED").map_or(7, |seed| seed.parse().unwrap());
-    println!("SLUICE_SEED={seed}");
-    seed
-}
-
 fn path(name: &str) -> PathBuf {
     Path::new(DIR).join(name)
 }

@@ -13,12 +13,6 @@ use sluice_store::repair::Range;
 use std::path::{Path, PathBuf};
 use workload::{Dice, Driver};
 
-fn seed() -> u64 {
-    let seed = std::env::var("SLUICE_SEED").map_or(7, |seed| seed.parse().unwrap());
-    println!("SLUICE_SEED={seed}");
-    seed
-}
-
 fn queues(io: &FaultyIo) -> PathBuf {
     assert!(!io.list(&Path::new(DIR).join("queue")).unwrap().is_empty());
     Path::new(DIR).join("queue")

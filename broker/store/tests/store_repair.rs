@@ -15,12 +15,6 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use workload::{Dice, Driver};
 
-fn seed() -> u64 {
-    let seed = std::env::var("SLUICE_SEED").map_or(7, |seed| seed.parse().unwrap());
-    println!("SLUICE_SEED={seed}");
-    seed
-}
-
 /// Starts what was repaired, checks it, uses it, and starts it once more.
 fn goes_on(used: &Used, io: &FaultyIo, lost: &[Range], end: Option<u64>, kept_to: u64) {
     let found = sound(io);

@@ -16,12 +16,6 @@ use sluice_store::retention::Settings;
 use std::path::{Path, PathBuf};
 use workload::Driver;
 
-fn seed() -> u64 {
-    let seed = std::env::var("SLUICE_SEED").map_or(7, |seed| seed.parse().unwrap());
-    println!("SLUICE_SEED={seed}");
-    seed
-}
-
 /// Reads every message from its queue's beginning on; answers how many there are.
 fn read_all(store: &Store) -> usize {
     let mut read = 0;

@@ -148,7 +148,7 @@ impl Checkpoints {
         Ok((checkpoints, loaded))
     }
 
-    /// Whether some were damaged when they were opened: the picked one shares parts with older ones, and not with what is to come.
+    /// Whether some were damaged when they were opened.
     pub(crate) fn found_damage(&self) -> bool {
         self.found_damage
     }

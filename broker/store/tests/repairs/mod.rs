@@ -18,6 +18,13 @@ pub const DIR: &str = "/data/broker-a";
 pub const CHECKPOINT_BYTES: u64 = 60_000;
 const PAGE: u64 = 4096;
 
+/// `SLUICE_SEED`, which is told.
+pub fn seed() -> u64 {
+    let seed = std::env::var("SLUICE_SEED").map_or(7, |seed| seed.parse().unwrap());
+    println!("SLUICE_SEED={seed}");
+    seed
+}
+
 pub fn shared(io: &FaultyIo) -> Arc<dyn LogIo> {
     Arc::new(io.clone())
 }

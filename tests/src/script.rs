@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use sluice_proto::v2;
 use tokio::task::JoinSet;
 
-pub use base::Base;
+pub use base::{Base, copy};
 
 use crate::client::{Client, Receive, code, fifo_message, message};
 use crate::oracle::{Delivery, Group, Lane, Number, Oracle, Place, Topic, Verdict};
@@ -99,6 +99,19 @@ impl Script {
         }
         self.sending.store(false, Ordering::Relaxed);
         Ok(worker.await?)
+    }
+
+    /// The same, to go on apart from this one: of one run several copies can be tried.
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        let number = |from: &AtomicU32| Arc::new(AtomicU32::new(from.load(Ordering::Relaxed)));
+        Self {
+            run: self.run,
+            oracle: Arc::new(Mutex::new(self.oracle.lock().clone())),
+            next_number: number(&self.next_number),
+            next_lane: number(&self.next_lane),
+            sending: Arc::default(),
+        }
     }
 
     /// How it stands.

@@ -12,6 +12,7 @@ use damage::{Harm, Left, Picture, files, open_copy, whole_store};
 use sluice_store::io::FaultyIo;
 use sluice_store::retention::{RetentionError, Settings};
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use workload::{Driver, Memory, Opened};
 
@@ -23,10 +24,16 @@ const ROUNDS: u32 = 90;
 const RETENTION_EVERY: u32 = 30;
 const BODY_MAX: u64 = 8_000;
 const KEPT_BYTES: u64 = 500_000;
+/// Bytes of a segment before its first frame.
+const PAGE_BYTES: u64 = 4096;
+/// A byte of a command that is one of its record.
+const INTO_RECORD: u64 = 60;
+/// The record of a message that waits, which retention has carried.
+const WAITING: &str = "seg, where a message waits";
 /// What is damaged: the kind of file, and whether the store is open already.
 const HARMS: [(&str, bool); 8] = [
     ("seg", false),
-    ("seg", false),
+    (WAITING, false),
     ("cq", false),
     ("cq", true),
     ("idx", false),
@@ -48,6 +55,31 @@ struct Retained {
     lost: u64,
     /// Runs that could not read queue entries.
     blocked: u32,
+}
+
+/// Where the records of carried messages stand.
+fn waiting(opened: &Opened, segments: &[PathBuf]) -> Vec<(PathBuf, usize)> {
+    let base = |path: &PathBuf| {
+        path.file_stem()
+            .unwrap()
+            .to_str()
+            .unwrap()
+            .parse::<u64>()
+            .unwrap()
+    };
+    let tables = opened.store.tables();
+    let queues = tables.carried_queues().into_iter();
+    let places = queues
+        .flat_map(|at| tables.carried_of(at))
+        .map(|(_, entry)| entry.physical.0);
+    let place = |physical: u64| {
+        let segment = segments.iter().rfind(|path| base(path) <= physical).unwrap();
+        (
+            segment.clone(),
+            (PAGE_BYTES + physical - base(segment) + INTO_RECORD) as usize,
+        )
+    };
+    places.map(place).collect()
 }
 
 /// Uses the store for a while.
@@ -115,6 +147,8 @@ struct Came {
 struct Sound {
     io: FaultyIo,
     picture: Picture,
+    /// Where records of messages stand that retention has carried, each by its segment and place in it.
+    waiting: Vec<(PathBuf, usize)>,
 }
 
 impl Sound {
@@ -122,8 +156,9 @@ impl Sound {
         let io = whole_store(5);
         let opened = open_copy(&io.crash_keeping_all()).unwrap();
         let picture = Picture::whole(&opened.store);
+        let waiting = waiting(&opened, &files(&io, "seg"));
         opened.store.close().unwrap();
-        Self { io, picture }
+        Self { io, picture, waiting }
     }
 
     /// Damages a copy, and lets it go on through two lives and the start after them. `None` where a start refuses, or makes good,
@@ -131,10 +166,10 @@ impl Sound {
     fn try_one(&self, seed: u64) -> Option<(&'static str, Came)> {
         let io = self.io.crash_keeping_all();
         let (kind, is_open) = HARMS[seed as usize % HARMS.len()];
-        let paths = files(&io, kind);
-        let before = (!is_open).then(|| Harm::done(&io, seed, kind, &paths));
+        let harm = || self.harm(&io, seed, kind);
+        let before = (!is_open).then(harm);
         let opened = open_copy(&io).ok()?;
-        let harm = before.unwrap_or_else(|| Harm::done(&io, seed, kind, &paths));
+        let harm = before.unwrap_or_else(harm);
         let findings = scrub(&opened);
         let mut came = Came::default();
         let at_first = Left::of(&opened.store, &self.picture, &harm);
@@ -181,6 +216,14 @@ impl Sound {
             "{harm}: retention stands still: {came:?}"
         );
         Some((kind, came))
+    }
+
+    fn harm(&self, io: &FaultyIo, seed: u64, kind: &'static str) -> Harm {
+        if kind != WAITING {
+            return Harm::done(io, seed, kind, &files(io, kind));
+        }
+        let (segment, at) = &self.waiting[seed as usize / HARMS.len() % self.waiting.len()];
+        Harm::flip(io, seed, kind, segment, *at)
     }
 
     fn start(&self, io: &FaultyIo, harm: &Harm) -> Opened {
@@ -230,6 +273,11 @@ fn a_store_goes_on_with_damage_that_a_read_has_found_and_everything_else_arrives
         ["seg", "cq", "idx", "pack", "root"]
             .iter()
             .all(|kind| all.contains_key(kind))
+    );
+    let lost = |came: &Came| came.retained.lost > 0;
+    assert!(
+        all[WAITING].iter().any(lost),
+        "retention does not wait for what is lost"
     );
     let healed = |came: &Came| came.unread > 0 && came.unread_in_the_end == 0;
     assert!(

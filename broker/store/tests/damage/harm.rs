@@ -91,6 +91,21 @@ impl Harm {
         }
     }
 
+    /// Flips a bit of this byte.
+    pub fn flip(io: &FaultyIo, seed: u64, kind: &'static str, path: &Path, at: usize) -> Self {
+        let harm = Self {
+            seed,
+            kind,
+            path: path.to_owned(),
+            what: "flip",
+            at,
+            other: (seed % 8) as usize,
+        };
+        let after = harm.of(read(io, path));
+        write(io, path, after.as_deref());
+        harm
+    }
+
     /// Puts the file back as it is in the sound store.
     pub fn undone(&self, io: &FaultyIo, sound: &FaultyIo) {
         let bytes = read(sound, &self.path);

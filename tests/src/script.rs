@@ -65,6 +65,8 @@ pub struct Script {
     next_number: Arc<AtomicU32>,
     next_lane: Arc<AtomicU32>,
     sending: Arc<AtomicBool>,
+    /// Whether what was in flight all the time has been acknowledged.
+    is_released: Arc<AtomicBool>,
 }
 
 impl Script {
@@ -78,6 +80,7 @@ impl Script {
             next_number: Arc::default(),
             next_lane: Arc::default(),
             sending: Arc::default(),
+            is_released: Arc::default(),
         }
     }
 
@@ -111,6 +114,7 @@ impl Script {
             next_number: number(&self.next_number),
             next_lane: number(&self.next_lane),
             sending: Arc::default(),
+            is_released: Arc::new(AtomicBool::new(self.is_released.load(Ordering::Relaxed))),
         }
     }
 

@@ -9,9 +9,11 @@
 mod damage;
 mod workload;
 
-use damage::{Class, Harm, KINDS, Sound, classify, try_harms, whole_store};
+use damage::{Class, DIR, Harm, KINDS, Sound, classify, try_harms, whole_store};
+use sluice_store::io::{LogIo, write_all_at};
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
@@ -135,5 +137,31 @@ fn damage_to_any_file_is_found_or_harmless_and_never_served() {
         ("meta", Class::OnRead, false),
     ] {
         assert_eq!(some(kind, class), expected, "{kind}: {class:?}");
+    }
+}
+
+#[test]
+fn files_that_hold_nothing_for_a_start_may_hold_anything() {
+    let sound = Sound::of(whole_store(5));
+    let places = [
+        "lock",
+        "reserve",
+        "log/spare.seg",
+        "log/recycled.seg",
+        "log/cut-00000000000000000007.bak",
+        "log/00000000000000000007.repair.tmp",
+        "checkpoint/00000000000000000007.root.tmp",
+        "checkpoint/00000000000000000007.root.bad",
+        "index/00000001-0-000000000000.idx.tmp",
+        "index/00000001-0-000000000000.idx.bad",
+    ];
+    for place in places {
+        let io = sound.io.crash_keeping_all();
+        let path = Path::new(DIR).join(place);
+        let file = io.open(&path).or_else(|_| io.create(&path)).unwrap();
+        write_all_at(&*file, &[0xA5; 5_000], 0).unwrap();
+        let harm = Harm::flip(&io, 1, "other", &path, 17);
+        let (class, told) = classify(&sound, &io, &harm);
+        assert_eq!(class, Class::Harmless, "{harm}: {told:?}");
     }
 }

@@ -5,6 +5,7 @@
 //! its file. Where the log has lost what only a newer checkpoint counts in, or the base is lost, nothing can be made again: then
 //! the index begins anew, and queue files are read as far as they can be.
 
+mod behind;
 mod mend;
 mod rebuild;
 
@@ -15,6 +16,7 @@ use crate::index::{self, IndexPosition, IndexStore, RUN_ITEMS};
 use crate::io::LogIo;
 use crate::log::LogPosition;
 use crate::queue::{QueueError, QueueStore};
+use crate::repair;
 use crate::store::StoreError;
 use crate::survey::Known;
 use rebuild::Impossible;
@@ -76,7 +78,6 @@ pub(crate) fn newest(io: &Arc<dyn LogIo>, dir: &Path, first: LogPosition) -> Res
             let impossible = Impossible {
                 why: error.to_string(),
                 damage: None,
-                is_loss: false,
             };
             as_they_are(io, dir, first, lacking, impossible)
         }
@@ -92,8 +93,8 @@ enum Lacking {
     BeginsAnew,
 }
 
-/// As of the newest checkpoint, where files are missing or damaged that nothing can make again, for this reason: the index
-/// begins anew, and of queue files in which damage was found most can be read.
+/// As of the newest checkpoint, where files are missing or damaged that nothing can make again as a whole, for this reason: the
+/// index begins anew, and queue files are mended.
 fn as_they_are(
     io: &Arc<dyn LogIo>,
     dir: &Path,
@@ -101,29 +102,27 @@ fn as_they_are(
     lacking: StoreError,
     impossible: Impossible,
 ) -> Result<Restored, StoreError> {
-    let Impossible { why, damage, is_loss } = impossible;
+    let Impossible { why, damage } = impossible;
     let folder = dir.join("checkpoint");
     if matches!(lacking, StoreError::Queue(_)) {
         tracing::error!(
             error = %lacking, %why,
             "queue files are damaged, and cannot be made again as a whole: what can be read or found again of them goes on; copy the folder now"
         );
-        if is_loss {
-            mend_queues(io, dir, &folder)?;
-        } else if !QueueStore::drop_note(io, &dir.join("queue"))? {
-            // A repair of the log takes into account that queue files are missing.
-            let error = damage.map(StoreError::Log);
-            return Err(error.unwrap_or_else(|| StoreError::cannot_be_made_again(lacking, why)));
-        }
+        mend_queues(io, dir, &folder)?;
     }
     let (checkpoints, loaded) = Checkpoints::open(Arc::clone(io), &folder, Pick::Newest)?;
     match of(io, dir, checkpoints, &loaded, first, Lacking::BeginsAnew) {
-        Err(error) if is_missing(&error) => Err(StoreError::cannot_be_made_again(error, why)),
+        // A repair of the log gives up with it what is lacking of queue files.
+        Err(error) if is_missing(&error) => Err(match damage {
+            Some(damage) => StoreError::Log(damage),
+            None => StoreError::cannot_be_made_again(error, why),
+        }),
         restored => restored,
     }
 }
 
-/// Finds again what queue files lack behind a repair with a loss.
+/// Finds again what queue files lack.
 fn mend_queues(io: &Arc<dyn LogIo>, dir: &Path, folder: &Path) -> Result<(), StoreError> {
     let (_, loaded) = Checkpoints::open(Arc::clone(io), folder, Pick::Newest)?;
     let mended = mend::mend(io, dir, &Known::of(&loaded)?)?;
@@ -134,9 +133,16 @@ fn mend_queues(io: &Arc<dyn LogIo>, dir: &Path, folder: &Path) -> Result<(), Sto
         );
     }
     if mended.left > 0 {
+        let way_on = match repair::diagnose(io.as_ref(), dir) {
+            Ok(Some(damage)) => {
+                format!("the log itself is damaged, and groups go on once that is repaired: {damage}")
+            }
+            Ok(None) => "move groups past them".to_owned(),
+            Err(error) => error.to_string(),
+        };
         tracing::error!(
             messages = mended.left,
-            "the entries of these messages cannot be found again: move groups past them"
+            "the entries of these messages cannot be found again, and groups stop before them: {way_on}"
         );
     }
     Ok(())

@@ -72,18 +72,6 @@ impl QueueStore {
     }
 }
 
-impl QueueStore {
-    /// Forgets that damage was found in the queue files of this folder; answers whether any was.
-    pub(crate) fn drop_note(io: &Arc<dyn LogIo>, dir: &Path) -> Result<bool, QueueError> {
-        let files = Files::new(Arc::clone(io), dir);
-        let note = files.rebuild_note();
-        let is_there = files.list(&files.dir)?.iter().any(|name| note.ends_with(name));
-        io.remove(&note)
-            .map_err(|source| QueueError::io("remove", &note, source))?;
-        Ok(is_there)
-    }
-}
-
 /// Where damage was found while the files were in use, no checkpoint is good enough that counts on any.
 fn take_note(files: &Files, needed: &BTreeMap<FileKey, u64>) -> Result<(), QueueError> {
     let note = files.rebuild_note();

@@ -56,8 +56,6 @@ pub(crate) fn newest(io: &Arc<dyn LogIo>, dir: &Path, first: LogPosition) -> Res
             if from_the_first_frame {
                 put_base_back(&mut restored.checkpoints)?;
             } else {
-                // A stop may have come between the log's purge and this.
-                restored.checkpoints.remove_below(first.physical)?;
                 tell_of_lost_base(&restored.checkpoints, first);
             }
             return Ok(restored);
@@ -173,7 +171,7 @@ fn is_missing(error: &StoreError) -> bool {
 fn of(
     io: &Arc<dyn LogIo>,
     dir: &Path,
-    checkpoints: Checkpoints,
+    mut checkpoints: Checkpoints,
     loaded: &Loaded,
     first: LogPosition,
     lacking: Lacking,
@@ -202,6 +200,8 @@ fn of(
         first,
     };
     let index = place.index(first_run, lacking)?;
+    // A stop may have come between the log's purge and this; what stays below would be taken for the base.
+    checkpoints.remove_below(first.physical)?;
     Ok(Restored {
         state,
         queues,

@@ -109,9 +109,7 @@ impl Checkpoints {
                         });
                     }
                 }
-                Err(CheckpointError::Io { path, source, .. })
-                    if wanted && source.kind() != ErrorKind::NotFound =>
-                {
+                Err(CheckpointError::Io { path, source, .. }) if source.kind() != ErrorKind::NotFound => {
                     return Err(CheckpointError::Unreadable { path, source });
                 }
                 Err(error) => damaged.push((position, error)),

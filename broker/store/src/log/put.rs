@@ -21,6 +21,9 @@ impl LogWriter {
                 Ok(more) => written += more,
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
                 Err(error) if is_no_space(&error) => {
+                    let path = self.active.path.display();
+                    let space = self.shared.inbox.space();
+                    space.tell(&format_args!("cannot write {path}: {error}"));
                     self.undo(start, written)?;
                     return Ok(false);
                 }

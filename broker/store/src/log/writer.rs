@@ -302,6 +302,7 @@ impl LogWriter {
         match self.roll(base_index) {
             Ok(()) => Ok(true),
             Err(error) if error.is_no_space() => {
+                self.shared.inbox.space().tell(&error);
                 for op in self.backlog.drain(..ops) {
                     match op {
                         Op::Propose {

@@ -1,5 +1,6 @@
 //! What messages may still take while the disk gives nothing: what is filled ahead of the log, but for the reserve.
 
+use super::blame::{Blame, Refusal};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 const NO_BOUND: u64 = u64::MAX;
@@ -14,6 +15,8 @@ pub(super) struct Space {
     full: AtomicBool,
     /// The last time that something was asked of the disk, it gave nothing.
     dry: AtomicBool,
+    /// What the system says to that.
+    pub(super) blame: Blame,
 }
 
 impl Space {
@@ -22,6 +25,7 @@ impl Space {
             room: AtomicU64::new(NO_BOUND),
             full: AtomicBool::new(false),
             dry: AtomicBool::new(false),
+            blame: Blame::default(),
         }
     }
 
@@ -63,6 +67,7 @@ impl Space {
     pub(super) fn lift(&self) {
         self.room.store(NO_BOUND, Ordering::Release);
         self.set_full(false);
+        self.blame.clear();
     }
 
     /// Takes note of whether the disk gave what it was asked for.
@@ -88,9 +93,13 @@ impl Space {
     fn set_full(&self, full: bool) {
         match (self.full.swap(full, Ordering::Relaxed), full) {
             (false, true) => {
-                tracing::warn!("the disk of the log is full: messages are refused until it has room again");
+                let Refusal { why, says } = self.blame.refusal();
+                let says = (!says.is_empty()).then_some(says);
+                tracing::warn!(says, "messages are refused until that changes: {why}");
             }
-            (true, false) => tracing::info!("the disk of the log has room again: messages are taken"),
+            (true, false) => {
+                tracing::info!("the log gets what it asks the system for again: messages are taken")
+            }
             _ => {}
         }
     }

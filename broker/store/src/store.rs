@@ -353,6 +353,7 @@ impl Store {
 
 fn begin(io: &Arc<dyn LogIo>, options: LogOptions) -> Result<Opening, StoreError> {
     let checkpoints = options.dir.join("checkpoint");
+    refusal::refuse_a_log_that_is_gone(io, &options.dir)?;
     let opening = Opening::begin(Arc::clone(io), options)?;
     // First of all: finding a checkpoint to start from changes files.
     if let Some(newest) = Checkpoints::newest_named(&**io, &checkpoints)? {

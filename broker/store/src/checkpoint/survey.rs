@@ -85,6 +85,30 @@ pub(crate) fn survey(
     Ok((surveyed, newest))
 }
 
+/// The checkpoints whose roots can be read, by rising position, and the caller's header of the newest; with `whole` without those behind
+/// the newest whole one.
+pub(crate) fn stands(
+    io: &Arc<dyn LogIo>,
+    folder: &Path,
+    whole: bool,
+) -> Result<(Vec<LogPosition>, Vec<u8>), CheckpointError> {
+    let checkpoints = looking(io, folder);
+    let (mut found, mut header) = (Vec::new(), Vec::new());
+    for at in checkpoints.positions()?.into_iter().rev() {
+        match checkpoints.read(at, whole && found.is_empty()) {
+            Ok((root, _)) => {
+                if found.is_empty() {
+                    header = root.header;
+                }
+                found.push(root.position);
+            }
+            Err(error) => tell(folder, error, &mut Findings::default())?,
+        }
+    }
+    found.reverse();
+    Ok((found, header))
+}
+
 /// The checkpoint that stands there.
 pub(crate) fn load(
     io: &Arc<dyn LogIo>,

@@ -8,6 +8,7 @@
 //! [`plan`] looks, decides and changes nothing; [`Plan::run`] changes the files. A stop anywhere leaves a log that is refused as
 //! before, or the repaired one; running the same repair again does the rest.
 
+mod anew;
 mod covered;
 mod diagnosis;
 mod loss;
@@ -19,8 +20,8 @@ mod trial;
 
 pub use diagnosis::{describe, diagnose};
 pub use loss::{Loss, LostMessages, Place};
-pub use plan::{Plan, plan};
-pub use range::{Range, command, needed};
+pub use plan::{Accepted, Plan, plan};
+pub use range::{Range, command, needed, way_on};
 pub use run::Done;
 
 use crate::checkpoint::CheckpointError;

@@ -1,8 +1,9 @@
 //! A start that finds the log damaged says how far that reaches, and what to do.
 
 use super::StoreError;
+use crate::checkpoint::Checkpoints;
 use crate::io::LogIo;
-use crate::log::LogError;
+use crate::log::{self, LogError};
 use crate::repair;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -31,6 +32,22 @@ impl fmt::Display for Refusal {
     }
 }
 
+/// Refuses a folder of which all is gone that a log is known by, while a checkpoint says that there was one: a new log there would be none
+/// that the checkpoint is of. Changes nothing.
+pub(super) fn refuse_a_log_that_is_gone(io: &Arc<dyn LogIo>, dir: &Path) -> Result<(), StoreError> {
+    let newest = Checkpoints::newest_named(io.as_ref(), &dir.join("checkpoint"))?;
+    if newest.is_none_or(|newest| newest.0 == 0) || log::has_any(io.as_ref(), dir)? {
+        return Ok(());
+    }
+    let reason = "there are checkpoints, but neither a segment nor a valid meta file".to_owned();
+    let file = dir.join("log");
+    Err(StoreError::Log(LogError::Corruption {
+        file,
+        offset: 0,
+        reason,
+    }))
+}
+
 /// The error of a start over damage, with its extent where that can be told. The whole log is read for it.
 pub(super) fn with_extent(io: &Arc<dyn LogIo>, dir: &Path, error: StoreError) -> StoreError {
     let refusal = match &error {
@@ -46,7 +63,7 @@ pub(super) fn with_extent(io: &Arc<dyn LogIo>, dir: &Path, error: StoreError) ->
         },
         _ => return error,
     };
-    match repair::diagnose(io.as_ref(), dir) {
+    match repair::diagnose(io, dir) {
         Ok(Some(extent)) => StoreError::Damaged { refusal, extent },
         Ok(None) => error,
         Err(reading) => {

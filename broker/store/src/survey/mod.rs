@@ -106,11 +106,8 @@ pub(crate) fn survey_without(
         )
     });
     let mut folding = Ok(());
-    // Whole or not: a checkpoint that has its name was durable, and so was the log up to there.
-    let ask = log::Ask {
-        reaches: Checkpoints::newest_named(io.as_ref(), &folder)?.unwrap_or_default(),
-        given_up,
-    };
+    let known = Checked::of(io, dir)?;
+    let ask = known.ask(given_up);
     let log = log::survey(io.as_ref(), dir, &ask, &mut findings, &mut |frame, findings| {
         if folding.is_ok()
             && let Some(fold) = &mut fold
@@ -208,6 +205,37 @@ fn first_run(
     let header = base.as_ref().and_then(|base| Header::decode(&base.header).ok());
     let run = header.map(|header| header.index.at_segment_start().run);
     Ok(run.or_else(|| newest.map(|at| at.run)).unwrap_or_default())
+}
+
+/// What checkpoints say of the log.
+pub(crate) struct Checked {
+    reaches: PhysicalOffset,
+    stands: Vec<LogPosition>,
+    begins: PhysicalOffset,
+}
+
+impl Checked {
+    pub(crate) fn of(io: &Arc<dyn LogIo>, dir: &Path) -> Result<Self, SurveyError> {
+        let folder = dir.join("checkpoint");
+        let is_empty = log::segment_names(io.as_ref(), dir)?.is_empty();
+        let (stands, header) = checkpoint::stands(io, &folder, is_empty)?;
+        let bounds = Header::decode(&header).and_then(|header| State::bounds_in(header.state));
+        Ok(Self {
+            // Whole or not: a checkpoint that has its name was durable, and so was the log up to there.
+            reaches: Checkpoints::newest_named(io.as_ref(), &folder)?.unwrap_or_default(),
+            stands,
+            begins: bounds.map_or(PhysicalOffset(0), |bounds| bounds.start),
+        })
+    }
+
+    pub(crate) fn ask<'a>(&'a self, given_up: &'a [(PhysicalOffset, PhysicalOffset)]) -> log::Ask<'a> {
+        log::Ask {
+            reaches: self.reaches,
+            given_up,
+            stands: &self.stands,
+            begins: self.begins,
+        }
+    }
 }
 
 /// A checkpoint, understood.

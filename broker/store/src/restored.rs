@@ -7,6 +7,7 @@
 
 mod mend;
 mod rebuild;
+pub(crate) mod trial;
 
 use crate::applier::spans;
 use crate::checkpoint::{CheckpointError, Checkpoints, Loaded, Pick};
@@ -14,7 +15,7 @@ use crate::checkpointer::Header;
 use crate::index::{self, IndexPosition, IndexStore, RUN_ITEMS};
 use crate::io::LogIo;
 use crate::log::LogPosition;
-use crate::queue::{QueueError, QueueStore};
+use crate::queue::{QueueError, QueueSpan, QueueStore};
 use crate::store::StoreError;
 use crate::survey::Known;
 use rebuild::Impossible;
@@ -72,14 +73,7 @@ pub(crate) fn newest(io: &Arc<dyn LogIo>, dir: &Path, first: LogPosition) -> Res
     }
     match Checkpoints::open(Arc::clone(io), &folder, Pick::Base(first.physical)) {
         Ok((checkpoints, loaded)) => of(io, dir, checkpoints, &loaded, first, Lacking::IsAnError),
-        Err(error @ CheckpointError::None { .. }) => {
-            let impossible = Impossible {
-                why: error.to_string(),
-                damage: None,
-                is_loss: false,
-            };
-            as_they_are(io, dir, first, lacking, impossible)
-        }
+        Err(error @ CheckpointError::None { .. }) => as_they_are(io, dir, first, lacking, base_of(&error)),
         Err(error) => Err(error.into()),
     }
 }
@@ -101,25 +95,40 @@ fn as_they_are(
     lacking: StoreError,
     impossible: Impossible,
 ) -> Result<Restored, StoreError> {
-    let Impossible { why, damage, is_loss } = impossible;
+    let why = impossible.why.clone();
     let folder = dir.join("checkpoint");
     if matches!(lacking, StoreError::Queue(_)) {
         tracing::error!(
-            error = %lacking, %why,
+            error = %lacking, why = %impossible.why,
             "queue files are damaged, and cannot be made again as a whole: what can be read or found again of them goes on; copy the folder now"
         );
-        if is_loss {
+        if impossible.is_loss {
             mend_queues(io, dir, &folder)?;
         } else if !QueueStore::drop_note(io, &dir.join("queue"))? {
-            // A repair of the log takes into account that queue files are missing.
-            let error = damage.map(StoreError::Log);
-            return Err(error.unwrap_or_else(|| StoreError::cannot_be_made_again(lacking, why)));
+            return Err(impossible.refusal(lacking));
         }
     }
     let (checkpoints, loaded) = Checkpoints::open(Arc::clone(io), &folder, Pick::Newest)?;
     match of(io, dir, checkpoints, &loaded, first, Lacking::BeginsAnew) {
         Err(error) if is_missing(&error) => Err(StoreError::cannot_be_made_again(error, why)),
         restored => restored,
+    }
+}
+
+/// The base is lost.
+fn base_of(error: &CheckpointError) -> Impossible {
+    Impossible {
+        why: error.to_string(),
+        damage: None,
+        is_loss: false,
+    }
+}
+
+impl Impossible {
+    /// A repair of the log takes into account that queue files are missing.
+    fn refusal(self, lacking: StoreError) -> StoreError {
+        let error = self.damage.map(StoreError::Log);
+        error.unwrap_or_else(|| StoreError::cannot_be_made_again(lacking, self.why))
     }
 }
 
@@ -276,13 +285,19 @@ impl Place<'_> {
     }
 }
 
-/// The queues as of a checkpoint. Of those before the log's start all that is left stands behind it, carried or not: as of
-/// the base they have nothing.
-fn queues(io: &Arc<dyn LogIo>, dir: &Path, state: &State, is_base: bool) -> Result<QueueStore, StoreError> {
+/// Where queues begin and end as of a checkpoint.
+fn spans_of(state: &State, is_base: bool) -> Vec<QueueSpan> {
     let mut spans = spans(state);
     if is_base {
         spans.iter_mut().for_each(|span| span.first = span.end);
     }
+    spans
+}
+
+/// The queues as of a checkpoint. Of those before the log's start all that is left stands behind it, carried or not: as of
+/// the base they have nothing.
+fn queues(io: &Arc<dyn LogIo>, dir: &Path, state: &State, is_base: bool) -> Result<QueueStore, StoreError> {
+    let spans = spans_of(state, is_base);
     let queues = QueueStore::restore(Arc::clone(io), &dir.join("queue"), &spans)?;
     for at in state.tables().carried_queues() {
         for (offset, entry) in state.tables().carried_of(at) {

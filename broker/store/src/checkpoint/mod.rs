@@ -34,7 +34,7 @@ use thiserror::Error;
 pub use load::{Loaded, Pick};
 pub(crate) use scrub::CheckpointScrub;
 pub use survey::CheckpointSurvey;
-pub(crate) use survey::{load, load_some, root_path, stands, survey};
+pub(crate) use survey::{chosen, load, load_some, root_path, stands, survey};
 pub use write::WriteStats;
 
 /// Bytes of one part.

@@ -1,7 +1,9 @@
 //! Checkpoints as they stand in their files. Nothing is written.
 
 use super::load::Parts;
-use super::{CheckpointError, Checkpoints, DAMAGED_SUFFIX, Loaded, PACK_SUFFIX, ROOT_SUFFIX, position_in};
+use super::{
+    CheckpointError, Checkpoints, DAMAGED_SUFFIX, Loaded, PACK_SUFFIX, Pick, ROOT_SUFFIX, position_in,
+};
 use crate::io::LogIo;
 use crate::log::LogPosition;
 use crate::survey::Findings;
@@ -107,6 +109,17 @@ pub(crate) fn stands(
     }
     found.reverse();
     Ok((found, header))
+}
+
+/// The checkpoint that [`Checkpoints::open_if`] would answer, with the same errors. Nothing is changed.
+pub(crate) fn chosen(
+    io: &Arc<dyn LogIo>,
+    folder: &Path,
+    pick: Pick,
+    replays: &dyn Fn(PhysicalOffset, PhysicalOffset) -> Result<(), CheckpointError>,
+) -> Result<Loaded, CheckpointError> {
+    let chosen = looking(io, folder).choose(pick, replays)?;
+    Ok(loaded(chosen.root, chosen.parts))
 }
 
 /// The checkpoint that stands there.

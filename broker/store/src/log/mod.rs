@@ -73,7 +73,7 @@ pub(crate) use rewrite::{
 pub use segment::{PAGE_BYTES, SegmentHeader};
 pub use shared::Positions;
 pub(crate) use survey::{Ask, Seen, has_any, purged_before, segment_names, survey};
-pub use survey::{LogDamage, LogSurvey, Lost, Repaired, SegmentState, SegmentSurvey};
+pub use survey::{LogDamage, LogRefusal, LogSurvey, Lost, Repaired, SegmentState, SegmentSurvey};
 pub use thread::{LogThreads, spawn};
 pub use writer::{LogWriter, Progress};
 

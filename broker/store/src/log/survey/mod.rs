@@ -12,6 +12,7 @@ use super::LogPosition;
 use super::error::LogError;
 use super::frame::Frame;
 use super::meta::Meta;
+use super::present;
 use crate::io::LogIo;
 use crate::survey::Findings;
 pub(super) use read::Frames;
@@ -47,8 +48,32 @@ pub struct LogSurvey {
     pub damage: Vec<LogDamage>,
     /// What repairs have left.
     pub repaired: Vec<Repaired>,
+    /// What stops a start before it looks for a checkpoint.
+    pub refused: Option<LogRefusal>,
     /// Segments by name of which nobody can tell what their first page was: they count as missing.
     pub unreadable: Vec<PhysicalOffset>,
+}
+
+/// Why a log is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogRefusal {
+    /// The file.
+    pub file: PathBuf,
+    /// Where in it, in bytes.
+    pub offset: u64,
+    /// What is wrong.
+    pub reason: String,
+}
+
+impl LogRefusal {
+    /// Of what a check answers that a start does too.
+    fn of(checked: Result<(), LogError>) -> Result<Option<Self>, LogError> {
+        match checked {
+            Ok(()) => Ok(None),
+            Err(LogError::Corruption { file, offset, reason }) => Ok(Some(Self { file, offset, reason })),
+            Err(error) => Err(error),
+        }
+    }
 }
 
 /// Whether a segment is written to.
@@ -148,21 +173,33 @@ pub(crate) fn survey(
         segments,
         mut known,
         unreadable,
+        mut refused,
     } = open::open_segments(io, &log_dir, meta.as_ref(), findings, &mut damage)?;
     if segments.is_empty() {
         damage.extend(told::empty_log(dir, meta.as_ref(), ask.stands, findings));
     } else if meta_is_lost {
         let what = "there are segments, but neither meta.a nor meta.b is valid";
-        findings.truth(&dir.join("meta.a"), 0, what);
+        let file = dir.join("meta.a");
+        findings.truth(&file, 0, what);
+        refused = Some(LogRefusal {
+            file,
+            offset: 0,
+            reason: what.to_owned(),
+        });
+    }
+    if refused.is_none() {
+        refused = LogRefusal::of(present::check_checkpoint(&segments, ask.reaches))?;
+    }
+    if refused.is_none() && segments.is_empty() && !findings.is_sound() {
+        refused = Some(LogRefusal {
+            file: log_dir.clone(),
+            offset: 0,
+            reason: told::NO_SEGMENT.to_owned(),
+        });
     }
     let slot = known.durable;
     known.durable = slot.max(ask.reaches);
-    let first = told::first(
-        &mut meta,
-        meta_is_lost,
-        segments.first().map(Arc::as_ref),
-        ask,
-    );
+    let first = told::first(&mut meta, meta_is_lost, segments.first().map(Arc::as_ref), ask);
     let mut reading = Reading::new(first, known, ask.given_up, damage, findings, visit);
     let mut surveyed = Vec::new();
     for (at, segment) in segments.iter().enumerate() {
@@ -173,6 +210,7 @@ pub(crate) fn survey(
         meta,
         meta_is_lost,
         unreadable,
+        refused,
         segments: surveyed,
         first,
         end: reading.end(),

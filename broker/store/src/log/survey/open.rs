@@ -5,7 +5,7 @@ use super::super::error::LogError;
 use super::super::meta::{self, Meta};
 use super::super::present;
 use super::super::segment::{self, DurableSlot, PAGE_BYTES, Segment, SegmentHeader};
-use super::{LogDamage, page};
+use super::{LogDamage, LogRefusal, page};
 use crate::io::{LogIo, read_exact_at};
 use crate::survey::Findings;
 use sluice_core::ids::{PhysicalOffset, Term};
@@ -54,6 +54,8 @@ pub(super) struct Pages {
     pub(super) known: Known,
     /// See [`super::LogSurvey::unreadable`].
     pub(super) unreadable: Vec<PhysicalOffset>,
+    /// See [`super::LogSurvey::refused`].
+    pub(super) refused: Option<LogRefusal>,
 }
 
 /// The files that are segments by name, by rising base.
@@ -78,6 +80,7 @@ pub(super) fn open_segments(
         mut segments,
         mut known,
         mut unreadable,
+        mut refused,
     } = Pages::default();
     let mut durable: Option<DurableSlot> = None;
     let files = segment_files(io, log_dir)?;
@@ -103,6 +106,11 @@ pub(super) fn open_segments(
             }
             Err(reason) => {
                 findings.truth(path, 0, reason.as_str());
+                refused.get_or_insert_with(|| LogRefusal {
+                    file: path.clone(),
+                    offset: 0,
+                    reason: reason.clone(),
+                });
                 let before = segments.last().map(Arc::as_ref);
                 if let Some(segment) = page::rebuilt(io, meta, path, before, at + 1 == files.len())? {
                     damage.push(page::damage(&segment, reason));
@@ -114,24 +122,24 @@ pub(super) fn open_segments(
             }
         }
     }
-    let pages = |segments, known| Pages {
+    let pages = |segments, known, refused| Pages {
         segments,
         known,
         unreadable,
+        refused,
     };
     let (Some(durable), Some(meta)) = (durable, meta) else {
-        return Ok(pages(segments, known));
+        return Ok(pages(segments, known, refused));
     };
     (known.durable, known.generation) = (durable.offset, durable.generation);
     let purged = meta.purged.map_or(0, |purged| purged.index.0 + 1);
     let keep = segments.partition_point(|segment| segment.header.base_index.0 <= purged);
     segments.drain(..keep.saturating_sub(1));
-    match present::check(log_dir, meta, &segments, durable) {
-        Ok(()) => {}
-        Err(LogError::Corruption { file, offset, reason }) => findings.truth(&file, offset, reason),
-        Err(error) => return Err(error),
+    if let Some(lacks) = LogRefusal::of(present::check(log_dir, meta, &segments, durable))? {
+        findings.truth(&lacks.file, lacks.offset, lacks.reason.as_str());
+        refused.get_or_insert(lacks);
     }
-    Ok(pages(segments, known))
+    Ok(pages(segments, known, refused))
 }
 
 /// The inner error says why the first page is not one.

@@ -12,6 +12,8 @@ use crate::survey::Findings;
 use sluice_core::ids::{LogIndex, PhysicalOffset, Term};
 use std::path::Path;
 
+pub(super) const NO_SEGMENT: &str = "the log was in use, but no segment is there";
+
 /// What lost meta files must have said, as far as segments tell it: nothing of names, terms and what was purged. `None` if no segment
 /// has a whole first page.
 pub(super) fn meta(io: &dyn LogIo, dir: &Path) -> Result<Option<Meta>, LogError> {
@@ -117,15 +119,14 @@ pub(super) fn empty_log(
         findings.note(&log_dir, "there is no segment");
         return None;
     }
-    let what = "the log was in use, but no segment is there";
-    findings.truth(&log_dir, 0, what);
+    findings.truth(&log_dir, 0, NO_SEGMENT);
     let at = *stands.last()?;
     Some(LogDamage {
         file: log_dir,
         file_offset: 0,
         from: at.physical,
         to: None,
-        what: what.to_owned(),
+        what: NO_SEGMENT.to_owned(),
         lost: Lost::Frames { at, count: 0 },
     })
 }

@@ -5,6 +5,7 @@
 //! its file. Where the log has lost what only a newer checkpoint counts in, or the base is lost, nothing can be made again: then
 //! the index begins anew, and queue files are read as far as they can be.
 
+mod behind;
 mod mend;
 mod rebuild;
 pub(crate) mod trial;
@@ -15,7 +16,8 @@ use crate::checkpointer::Header;
 use crate::index::{self, IndexPosition, IndexStore, RUN_ITEMS};
 use crate::io::LogIo;
 use crate::log::LogPosition;
-use crate::queue::{QueueError, QueueSpan, QueueStore};
+use crate::queue::{QueueError, QueueStore};
+use crate::repair;
 use crate::store::StoreError;
 use crate::survey::Known;
 use rebuild::Impossible;
@@ -73,7 +75,13 @@ pub(crate) fn newest(io: &Arc<dyn LogIo>, dir: &Path, first: LogPosition) -> Res
     }
     match Checkpoints::open(Arc::clone(io), &folder, Pick::Base(first.physical)) {
         Ok((checkpoints, loaded)) => of(io, dir, checkpoints, &loaded, first, Lacking::IsAnError),
-        Err(error @ CheckpointError::None { .. }) => as_they_are(io, dir, first, lacking, base_of(&error)),
+        Err(error @ CheckpointError::None { .. }) => {
+            let impossible = Impossible {
+                why: error.to_string(),
+                damage: None,
+            };
+            as_they_are(io, dir, first, lacking, impossible)
+        }
         Err(error) => Err(error.into()),
     }
 }
@@ -86,8 +94,8 @@ enum Lacking {
     BeginsAnew,
 }
 
-/// As of the newest checkpoint, where files are missing or damaged that nothing can make again, for this reason: the index
-/// begins anew, and of queue files in which damage was found most can be read.
+/// As of the newest checkpoint, where files are missing or damaged that nothing can make again as a whole, for this reason: the
+/// index begins anew, and queue files are mended.
 fn as_they_are(
     io: &Arc<dyn LogIo>,
     dir: &Path,
@@ -95,44 +103,27 @@ fn as_they_are(
     lacking: StoreError,
     impossible: Impossible,
 ) -> Result<Restored, StoreError> {
-    let why = impossible.why.clone();
+    let Impossible { why, damage } = impossible;
     let folder = dir.join("checkpoint");
     if matches!(lacking, StoreError::Queue(_)) {
         tracing::error!(
-            error = %lacking, why = %impossible.why,
+            error = %lacking, %why,
             "queue files are damaged, and cannot be made again as a whole: what can be read or found again of them goes on; copy the folder now"
         );
-        if impossible.is_loss {
-            mend_queues(io, dir, &folder)?;
-        } else if !QueueStore::drop_note(io, &dir.join("queue"))? {
-            return Err(impossible.refusal(lacking));
-        }
+        mend_queues(io, dir, &folder)?;
     }
     let (checkpoints, loaded) = Checkpoints::open(Arc::clone(io), &folder, Pick::Newest)?;
     match of(io, dir, checkpoints, &loaded, first, Lacking::BeginsAnew) {
-        Err(error) if is_missing(&error) => Err(StoreError::cannot_be_made_again(error, why)),
+        // A repair of the log gives up with it what is lacking of queue files.
+        Err(error) if is_missing(&error) => Err(match damage {
+            Some(damage) => StoreError::Log(damage),
+            None => StoreError::cannot_be_made_again(error, why),
+        }),
         restored => restored,
     }
 }
 
-/// The base is lost.
-fn base_of(error: &CheckpointError) -> Impossible {
-    Impossible {
-        why: error.to_string(),
-        damage: None,
-        is_loss: false,
-    }
-}
-
-impl Impossible {
-    /// A repair of the log takes into account that queue files are missing.
-    fn refusal(self, lacking: StoreError) -> StoreError {
-        let error = self.damage.map(StoreError::Log);
-        error.unwrap_or_else(|| StoreError::cannot_be_made_again(lacking, self.why))
-    }
-}
-
-/// Finds again what queue files lack behind a repair with a loss.
+/// Finds again what queue files lack.
 fn mend_queues(io: &Arc<dyn LogIo>, dir: &Path, folder: &Path) -> Result<(), StoreError> {
     let (_, loaded) = Checkpoints::open(Arc::clone(io), folder, Pick::Newest)?;
     let mended = mend::mend(io, dir, &Known::of(&loaded)?)?;
@@ -143,9 +134,16 @@ fn mend_queues(io: &Arc<dyn LogIo>, dir: &Path, folder: &Path) -> Result<(), Sto
         );
     }
     if mended.left > 0 {
+        let way_on = match repair::diagnose(io, dir) {
+            Ok(Some(damage)) => {
+                format!("the log itself is damaged, and groups go on once that is repaired: {damage}")
+            }
+            Ok(None) => "move groups past them".to_owned(),
+            Err(error) => error.to_string(),
+        };
         tracing::error!(
             messages = mended.left,
-            "the entries of these messages cannot be found again: move groups past them"
+            "the entries of these messages cannot be found again, and groups stop before them: {way_on}"
         );
     }
     Ok(())
@@ -285,19 +283,13 @@ impl Place<'_> {
     }
 }
 
-/// Where queues begin and end as of a checkpoint.
-fn spans_of(state: &State, is_base: bool) -> Vec<QueueSpan> {
+/// The queues as of a checkpoint. Of those before the log's start all that is left stands behind it, carried or not: as of
+/// the base they have nothing.
+fn queues(io: &Arc<dyn LogIo>, dir: &Path, state: &State, is_base: bool) -> Result<QueueStore, StoreError> {
     let mut spans = spans(state);
     if is_base {
         spans.iter_mut().for_each(|span| span.first = span.end);
     }
-    spans
-}
-
-/// The queues as of a checkpoint. Of those before the log's start all that is left stands behind it, carried or not: as of
-/// the base they have nothing.
-fn queues(io: &Arc<dyn LogIo>, dir: &Path, state: &State, is_base: bool) -> Result<QueueStore, StoreError> {
-    let spans = spans_of(state, is_base);
     let queues = QueueStore::restore(Arc::clone(io), &dir.join("queue"), &spans)?;
     for at in state.tables().carried_queues() {
         for (offset, entry) in state.tables().carried_of(at) {

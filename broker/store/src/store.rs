@@ -1,6 +1,6 @@
 //! A store: the log and all that is derived from it, opened, running, and closed.
 
-mod refusal;
+pub(crate) mod refusal;
 
 pub use refusal::Refusal;
 

@@ -78,7 +78,9 @@ pub enum QueueError {
     },
     /// Bytes that are not the entry that belongs there. A note is left in the folder, and the next start replays the log
     /// from the base.
-    #[error("{path} is damaged at byte {offset}: restart the broker, and it is made again from the log")]
+    #[error(
+        "{path} is damaged at byte {offset}: restart the broker, and it is made again from the log, as far as that is whole"
+    )]
     Damaged {
         /// The file.
         path: PathBuf,

@@ -22,7 +22,28 @@ impl QueueStore {
         let files = Files::new(io, dir);
         let needed = needed(spans);
         take_note(&files, &needed)?;
-        let (found, cut) = holds_all(&files, &needed)?;
+        let found = files.all()?;
+        let mut cut = Vec::new();
+        let mut present = 0;
+        for key in &found {
+            if let Some(bytes) = needed.get(key) {
+                present += 1;
+                let len = check(&files, *key, *bytes)?;
+                if len > *bytes {
+                    cut.push((*key, *bytes));
+                }
+            }
+        }
+        if present < needed.len() {
+            let missing = needed.iter().find(|(key, _)| !found.contains(key));
+            if let Some((key, needed)) = missing {
+                return Err(QueueError::Missing {
+                    path: files.path(*key),
+                    needed: *needed,
+                    found: 0,
+                });
+            }
+        }
         for (key, bytes) in cut {
             let path = files.path(key);
             let file = files
@@ -49,73 +70,6 @@ impl QueueStore {
             inner: Arc::new(inner),
         })
     }
-}
-
-impl QueueStore {
-    /// Forgets that damage was found in the queue files of this folder; answers whether any was.
-    pub(crate) fn drop_note(io: &Arc<dyn LogIo>, dir: &Path) -> Result<bool, QueueError> {
-        let files = Files::new(Arc::clone(io), dir);
-        let note = files.rebuild_note();
-        let is_there = files.list(&files.dir)?.iter().any(|name| note.ends_with(name));
-        io.remove(&note)
-            .map_err(|source| QueueError::io("remove", &note, source))?;
-        Ok(is_there)
-    }
-}
-
-impl QueueStore {
-    /// Whether [`QueueStore::restore`] would find all that the spans say. Changes nothing.
-    pub(crate) fn check(io: &Arc<dyn LogIo>, dir: &Path, spans: &[QueueSpan]) -> Result<(), QueueError> {
-        let files = Files::new(Arc::clone(io), dir);
-        let needed = needed(spans);
-        if Self::has_note(io, dir)?
-            && let Some((key, needed)) = needed.first_key_value()
-        {
-            return Err(QueueError::Missing {
-                path: files.path(*key),
-                needed: *needed,
-                found: 0,
-            });
-        }
-        holds_all(&files, &needed).map(drop)
-    }
-
-    /// Whether damage was found in the queue files of this folder while they were in use.
-    pub(crate) fn has_note(io: &Arc<dyn LogIo>, dir: &Path) -> Result<bool, QueueError> {
-        let files = Files::new(Arc::clone(io), dir);
-        let note = files.rebuild_note();
-        Ok(files.list(&files.dir)?.iter().any(|name| note.ends_with(name)))
-    }
-}
-
-/// Files with the bytes that are needed of them.
-type Lengths = Vec<(FileKey, u64)>;
-
-/// The files that there are, and those that are longer than what is needed of them; an error if not all of that is there.
-fn holds_all(files: &Files, needed: &BTreeMap<FileKey, u64>) -> Result<(Vec<FileKey>, Lengths), QueueError> {
-    let found = files.all()?;
-    let mut longer = Vec::new();
-    let mut present = 0;
-    for key in &found {
-        if let Some(bytes) = needed.get(key) {
-            present += 1;
-            let len = check(files, *key, *bytes)?;
-            if len > *bytes {
-                longer.push((*key, *bytes));
-            }
-        }
-    }
-    if present < needed.len() {
-        let missing = needed.iter().find(|(key, _)| !found.contains(key));
-        if let Some((key, needed)) = missing {
-            return Err(QueueError::Missing {
-                path: files.path(*key),
-                needed: *needed,
-                found: 0,
-            });
-        }
-    }
-    Ok((found, longer))
 }
 
 /// Where damage was found while the files were in use, no checkpoint is good enough that counts on any.

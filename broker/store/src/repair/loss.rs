@@ -117,7 +117,7 @@ impl Loss {
     }
 }
 
-/// Adds the messages whose entries point into what is lost: all of them, for the queue files are whole.
+/// Adds the messages whose entries point into what is lost: all of them, where queue files are whole.
 pub(super) fn add_entries(
     io: &Arc<dyn LogIo>,
     dir: &Path,

@@ -165,6 +165,7 @@ impl Planner<'_> {
             && let Some(state) = self.load(newest)?
         {
             loss::add_entries(self.io, self.dir, &state, &sure, &mut loss)?;
+            loss.messages_are_all &= sure.is_empty() || !self.queues_are_damaged();
         }
         self.add_surviving(&unsure, &mut loss)?;
         let gone_from = [unsure_from, self.end].into_iter().flatten().min();
@@ -196,17 +197,21 @@ impl Planner<'_> {
         })
     }
 
-    /// The newest checkpoint that is left, if the next start can go on from it without making queue files again. A damaged index
-    /// begins anew there.
+    /// The newest checkpoint that is left, from which the next start goes on. What queue files lack is found again there as far as
+    /// it can be, and a damaged index begins anew.
     fn usable_checkpoint(&self) -> Option<LogPosition> {
+        let stays = |at: PhysicalOffset| self.end.is_none_or(|end| at <= end);
+        let mut whole = self.found.checkpoints.iter().rev().filter(|found| found.whole);
+        whole
+            .find(|found| stays(found.position.physical))
+            .map(|found| found.position)
+    }
+
+    /// Whether something of the queue files is damaged or missing.
+    fn queues_are_damaged(&self) -> bool {
         let folder = self.dir.join("queue");
         let mut damage = self.found.findings.damage.iter();
-        let derived = damage.any(|damage| damage.file.starts_with(&folder));
-        let stays = |at: PhysicalOffset| self.end.is_none_or(|end| at <= end);
-        let whole = self.found.checkpoints.iter().rev().filter(|found| found.whole);
-        let mut left = whole.map(|found| found.position);
-        left.find(|position| stays(position.physical))
-            .filter(|_| !derived)
+        damage.any(|damage| damage.file.starts_with(&folder))
     }
 
     /// What is damaged, in words.

@@ -3,8 +3,10 @@
 use super::StoreError;
 use crate::checkpoint::Checkpoints;
 use crate::io::LogIo;
-use crate::log::{self, LogError};
+use crate::log::{self, LogDamage, LogError, LogPosition, LogRefusal, LogSurvey, Lost, PAGE_BYTES, Repaired};
 use crate::repair;
+use crate::restored::trial;
+use sluice_core::ids::PhysicalOffset;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -45,6 +47,48 @@ pub(super) fn refuse_a_log_that_is_gone(io: &Arc<dyn LogIo>, dir: &Path) -> Resu
         file,
         offset: 0,
         reason,
+    }))
+}
+
+/// What a start over the files as they are would say that refuses them, judged as it judges; `None` if it goes on. `log` was read
+/// from them. Changes nothing.
+pub(crate) fn of_a_start(io: &Arc<dyn LogIo>, dir: &Path, log: &LogSurvey) -> Option<String> {
+    let judged = refuse_a_log_that_is_gone(io, dir).and_then(|()| match log.refused.clone() {
+        Some(LogRefusal { file, offset, reason }) => {
+            Err(StoreError::Log(LogError::Corruption { file, offset, reason }))
+        }
+        None => replays(log, trial::newest(io, dir, log.first)?),
+    });
+    let error = judged.err()?;
+    Some(with_extent(io, dir, error).to_string())
+}
+
+/// Whether nothing stops a replay of the log from this place on.
+fn replays(log: &LogSurvey, from: LogPosition) -> Result<(), StoreError> {
+    let stops = |damage: &&LogDamage| match damage.lost {
+        Lost::Page { .. } => true,
+        Lost::Command { frame, .. } => frame >= from.physical,
+        Lost::Frames { .. } => damage.to.is_none_or(|to| to > from.physical),
+    };
+    if let Some(damage) = log.damage.iter().find(stops) {
+        return Err(StoreError::Log(LogError::Corruption {
+            file: damage.file.clone(),
+            offset: damage.file_offset,
+            reason: damage.what.clone(),
+        }));
+    }
+    let is_unknown = |repaired: &&Repaired| !repaired.state_is_known && repaired.from >= from.physical;
+    let Some(lost) = log.repaired.iter().find(is_unknown) else {
+        return Ok(());
+    };
+    let mut segments = log.segments.iter().rev();
+    let segment = segments.find(|segment| segment.base <= lost.from);
+    let base = segment.map_or(PhysicalOffset(0), |segment| segment.base);
+    Err(StoreError::Log(LogError::Corruption {
+        file: segment.map(|segment| segment.file.clone()).unwrap_or_default(),
+        offset: PAGE_BYTES + (lost.from.0 - base.0),
+        reason: "what stood there was lost, and no whole checkpoint behind it says what state was there"
+            .to_owned(),
     }))
 }
 

@@ -21,6 +21,7 @@ use crate::index::{self, Begin, IndexError, IndexPosition};
 use crate::io::LogIo;
 use crate::log::{self, LogError, LogPosition};
 use crate::queue::{self, QueueError};
+use crate::store::refusal;
 use fold::Fold;
 use sluice_core::ids::{PhysicalOffset, TopicId};
 use sluice_core::state::{RestoreError, ShardKey, State};
@@ -53,6 +54,8 @@ pub struct Survey {
     pub index: IndexSurvey,
     /// Up to where the log was folded and compared with what is derived from it; `None` if it was not.
     pub folded_to: Option<LogPosition>,
+    /// What a start would say that refuses the files as they are; `None` if one goes on, or if not everything was read.
+    pub refused: Option<String>,
     /// What is wrong, and what is worth knowing.
     pub findings: Findings,
 }
@@ -76,7 +79,11 @@ pub enum SurveyError {
 
 /// Looks at the folder `dir` of a broker. No broker may run over it meanwhile, or what is on its way is taken for damage.
 pub fn survey(io: &Arc<dyn LogIo>, dir: &Path, depth: Depth) -> Result<Survey, SurveyError> {
-    survey_without(io, dir, depth, &[])
+    let mut found = survey_without(io, dir, depth, &[])?;
+    if depth == Depth::Everything {
+        found.refused = refusal::of_a_start(io, dir, &found.log);
+    }
+    Ok(found)
 }
 
 /// As [`survey`], as if what stands in these ranges of the log could not be read.
@@ -147,6 +154,7 @@ pub(crate) fn survey_without(
         topics: newest.map(|known| known.topics()).unwrap_or_default(),
         index,
         folded_to: folded.map(|folded| folded.position),
+        refused: None,
         findings,
     })
 }

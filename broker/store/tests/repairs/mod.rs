@@ -39,7 +39,7 @@ pub fn look(io: &FaultyIo) -> Survey {
 
 /// A message as it was before anything was damaged.
 #[derive(Clone, Debug)]
-struct Message {
+pub struct Message {
     from: u64,
     to: u64,
     body: Vec<u8>,
@@ -51,7 +51,7 @@ pub struct Used {
     pub frames: Vec<Frame>,
     /// Where the newest checkpoint stands.
     pub newest: u64,
-    messages: BTreeMap<TopicQueue, Vec<Message>>,
+    pub messages: BTreeMap<TopicQueue, Vec<Message>>,
     /// What groups had done.
     done: BTreeSet<(GroupId, Vec<u8>)>,
 }
@@ -272,6 +272,26 @@ impl Used {
             }
         }
         (read, more)
+    }
+
+    /// Entries that cannot be read. These are of what stood in `lost`; every other message is what it was, or stood there too.
+    pub fn unreadable(&self, store: &Store, lost: &Range) -> usize {
+        let mut unreadable = 0;
+        for (at, messages) in &self.messages {
+            for (offset, message) in (0..).map(QueueOffset).zip(messages) {
+                let was_lost = message.from < lost.to.unwrap().0 && message.to > lost.from.0;
+                let mut entries = Vec::new();
+                match store.queues().read(*at, offset, 1, &mut entries) {
+                    Ok(_) => assert_eq!(entries[0].physical.0, message.from, "{offset} of {at:?}"),
+                    Err(error) if was_lost => {
+                        assert!(error.to_string().contains("is damaged"), "{error}");
+                        unreadable += 1;
+                    }
+                    Err(error) => panic!("{message:?} at {offset} of {at:?}: {error}"),
+                }
+            }
+        }
+        unreadable
     }
 
     /// Messages that stood between these places.

@@ -70,6 +70,14 @@ pub enum StoreError {
     /// The checkpoints.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
+    /// No checkpoint can be used, and it is known how to go on.
+    #[error("{error}; or else {way_on}")]
+    WithoutState {
+        /// What has stopped the start.
+        error: CheckpointError,
+        /// What can be done, with the command.
+        way_on: String,
+    },
     /// The queue files.
     #[error(transparent)]
     Queue(#[from] QueueError),

@@ -69,7 +69,7 @@ pub struct RepairLog {
     #[arg(value_name = "DIR")]
     pub dir: PathBuf,
     /// A damaged part of the log that is given up; may be given several times. Try it with --dry-run first
-    #[arg(long, value_name = "FROM..TO", required_unless_present = "make_meta")]
+    #[arg(long, value_name = "FROM..TO", required_unless_present_any = ["make_meta", "accept_lost_state"])]
     pub accept_loss: Vec<Range>,
     /// Show what would be lost, and change nothing
     #[arg(long, conflicts_with = "yes")]
@@ -80,6 +80,9 @@ pub struct RepairLog {
     /// Make meta.a and meta.b again where both are lost, from what the log and the checkpoints say
     #[arg(long)]
     pub make_meta: bool,
+    /// Give up what cannot be read of the newest checkpoint where nothing else knows it. Try it with --dry-run first
+    #[arg(long, conflicts_with_all = ["accept_loss", "make_meta", "wider"])]
+    pub accept_lost_state: bool,
     /// Do it without asking
     #[arg(long)]
     pub yes: bool,

@@ -28,6 +28,8 @@ pub struct Repair {
     groups_again: Vec<String>,
     /// Of a log that ends: since when everything is given up, whether it can be read or not.
     ends_at: Option<String>,
+    /// What takes the place of parts of state that cannot be read.
+    lost_state: Vec<String>,
     saved: Vec<String>,
 }
 
@@ -84,6 +86,7 @@ impl Repair {
             given_up_since: loss.since.map(rfc3339),
             groups_again: loss.groups_again.clone(),
             ends_at: loss.ends_at.map(rfc3339),
+            lost_state: loss.state.clone(),
             saved: Vec::new(),
         }
     }
@@ -126,6 +129,16 @@ impl Show for Repair {
     fn text(&self, _wide: bool) -> String {
         if self.was_repaired {
             return "it was repaired before: nothing is damaged there any more".to_owned();
+        }
+        if !self.lost_state.is_empty() {
+            let mut parts = vec![format!(
+                "of state cannot be read:\n{}",
+                self.lost_state.join("\n")
+            )];
+            if self.repaired {
+                parts.push("repaired: start the broker".to_owned());
+            }
+            return parts.join("\n\n");
         }
         let mut lost = Table::new(
             "nothing is lost",
@@ -212,6 +225,7 @@ mod tests {
             given_up_since: None,
             groups_again: vec![],
             ends_at: None,
+            lost_state: vec![],
             saved: vec![],
         }
     }

@@ -257,7 +257,7 @@ impl State {
         Ok(state)
     }
 
-    fn attach(
+    pub(super) fn attach(
         &mut self,
         queues: BTreeMap<(GroupId, TopicId), BTreeMap<u32, Arc<Shard>>>,
     ) -> Result<(), RestoreError> {
@@ -285,7 +285,7 @@ impl State {
     }
 
     /// Carried messages stand in queues that there are.
-    fn check_carried(&self) -> Result<(), RestoreError> {
+    pub(super) fn check_carried(&self) -> Result<(), RestoreError> {
         let carried = self.tables.carried.read();
         for (at, chunk) in carried.chunks() {
             let tail = self

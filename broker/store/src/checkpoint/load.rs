@@ -150,7 +150,8 @@ impl Checkpoints {
                     }
                 }
                 Err(CheckpointError::Io { path, source, .. })
-                    if wanted && source.kind() != ErrorKind::NotFound =>
+                    if wanted
+                        && ![ErrorKind::NotFound, ErrorKind::UnexpectedEof].contains(&source.kind()) =>
                 {
                     return Err(CheckpointError::Unreadable { path, source });
                 }

@@ -154,7 +154,7 @@ fn loaded(root: super::root::Root, parts: Parts) -> Loaded {
     }
 }
 
-fn looking(io: &Arc<dyn LogIo>, folder: &Path) -> Checkpoints {
+pub(super) fn looking(io: &Arc<dyn LogIo>, folder: &Path) -> Checkpoints {
     Checkpoints {
         io: Arc::clone(io),
         dir: folder.to_owned(),

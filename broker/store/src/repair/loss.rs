@@ -62,6 +62,8 @@ pub struct Loss {
     pub groups_again: Vec<String>,
     /// State's time where the log is going to end: what came since is given up, known or not.
     pub ends_at: Option<TimeMs>,
+    /// What takes the place of parts of state that cannot be read, in words.
+    pub state: Vec<String>,
 }
 
 impl Default for Loss {
@@ -75,6 +77,7 @@ impl Default for Loss {
             since: None,
             groups_again: Vec::new(),
             ends_at: None,
+            state: Vec::new(),
         }
     }
 }

@@ -16,6 +16,7 @@ mod make;
 mod plan;
 mod range;
 mod run;
+mod state;
 mod trial;
 
 pub use diagnosis::{describe, diagnose};
@@ -23,6 +24,7 @@ pub use loss::{Loss, LostMessages, Place};
 pub use plan::{Accepted, Plan, plan};
 pub use range::{Range, command, needed, way_on};
 pub use run::Done;
+pub use state::way_on_without_state;
 
 use crate::checkpoint::CheckpointError;
 use crate::index::IndexError;

@@ -4,6 +4,7 @@ use super::covered;
 use super::loss::{self, Loss, Place};
 use super::make::{self, Segments};
 use super::range::{self, Range, needed};
+use super::state::{self, NewState};
 use super::trial::Trial;
 use super::{RepairError, describe};
 use crate::checkpoint::{self, Checkpoints};
@@ -36,6 +37,8 @@ pub struct Plan {
     pub(super) newest_segment: Option<PhysicalOffset>,
     /// What meta is to say, where it is made anew.
     pub(super) new_meta: Option<Meta>,
+    /// A checkpoint that takes the place of one that cannot be read.
+    pub(super) new_state: Option<NewState>,
     /// Segments whose first page nobody can tell, and in whose place others come.
     pub(super) unreadable: Vec<PhysicalOffset>,
 }
@@ -49,10 +52,15 @@ pub struct Accepted<'a> {
     pub wider: bool,
     /// Whether meta may be made again where both files are lost.
     pub new_meta: bool,
+    /// Whether what cannot be read of the newest checkpoint is given up; then nothing else is done.
+    pub lost_state: bool,
 }
 
 /// Decides how to go on without what is `accepted`. Reads everything, and changes nothing; no broker may run over the folder.
 pub fn plan(io: &Arc<dyn LogIo>, dir: &Path, accepted: &Accepted<'_>) -> Result<Plan, RepairError> {
+    if accepted.lost_state {
+        return state::plan(io, dir);
+    }
     let mut found = survey_without(io, dir, Depth::Everything, &[])?;
     let mut given_up = Vec::new();
     if accepted.wider {
@@ -101,6 +109,7 @@ impl Plan {
             segments_gone: Vec::new(),
             newest_segment: None,
             new_meta: None,
+            new_state: None,
             unreadable: Vec::new(),
         }
     }

@@ -7,7 +7,7 @@
 
 use super::RepairError;
 use super::plan::Plan;
-use crate::checkpoint::CheckpointError;
+use crate::checkpoint::{self, CheckpointError};
 use crate::io::LogIo;
 use crate::log::{LogError, Prepared, file_of, save_meta, save_newest_segment};
 use sluice_core::ids::PhysicalOffset;
@@ -26,6 +26,10 @@ pub struct Done {
 impl Plan {
     /// Does it. The caller holds the folder's lock.
     pub fn run(&self, io: &Arc<dyn LogIo>) -> Result<Done, RepairError> {
+        if let Some(state) = &self.new_state {
+            let folder = self.dir.join("checkpoint");
+            checkpoint::write_again(io, &folder, state.position, &state.header, &state.parts)?;
+        }
         let mut prepared: Vec<Prepared> = Vec::new();
         for change in &self.changes {
             prepared.extend(change.prepare(io.as_ref(), &self.dir)?);

@@ -6,6 +6,7 @@ use crate::io::LogIo;
 use crate::log::LogPosition;
 use crate::store::StoreError;
 use crate::survey::Known;
+use sluice_core::ids::PhysicalOffset;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -27,4 +28,9 @@ pub(crate) fn newest(io: &Arc<dyn LogIo>, dir: &Path, first: LogPosition) -> Res
             Ok(chosen.position)
         }
     }
+}
+
+/// Whether the log leads from `from` to `to`, of which a checkpoint knows that it was there.
+pub(crate) fn leads_on(io: &Arc<dyn LogIo>, dir: &Path, from: PhysicalOffset, to: PhysicalOffset) -> bool {
+    rebuild::replays(io, dir, from, to).is_ok()
 }

@@ -1,7 +1,7 @@
 //! A start that finds the log damaged says how far that reaches, and what to do.
 
 use super::StoreError;
-use crate::checkpoint::Checkpoints;
+use crate::checkpoint::{CheckpointError, Checkpoints};
 use crate::io::LogIo;
 use crate::log::{self, LogDamage, LogError, LogPosition, LogRefusal, LogSurvey, Lost, PAGE_BYTES, Repaired};
 use crate::repair;
@@ -105,14 +105,38 @@ pub(super) fn with_extent(io: &Arc<dyn LogIo>, dir: &Path, error: StoreError) ->
             offset: 0,
             reason: reason.clone(),
         },
+        StoreError::Checkpoint(CheckpointError::None { .. } | CheckpointError::Needed { .. }) => {
+            return with_way_on(io, dir, error);
+        }
         _ => return error,
     };
-    match repair::diagnose(io, dir) {
+    let extent = match repair::diagnose(io, dir) {
+        // What repairs have left is no damage.
+        Ok(None) => repair::way_on_without_state(io, dir),
+        extent => extent,
+    };
+    match extent {
         Ok(Some(extent)) => StoreError::Damaged { refusal, extent },
         Ok(None) => error,
         Err(reading) => {
             tracing::warn!(error = %reading, "how far the damage reaches cannot be told");
             error
         }
+    }
+}
+
+/// The error of a start that finds no checkpoint to go on from, with the command that does without, if there is one.
+fn with_way_on(io: &Arc<dyn LogIo>, dir: &Path, error: StoreError) -> StoreError {
+    let way_on = repair::way_on_without_state(io, dir).and_then(|way_on| match way_on {
+        Some(way_on) => Ok(Some(way_on)),
+        None => repair::diagnose(io, dir),
+    });
+    match (way_on, error) {
+        (Ok(Some(way_on)), StoreError::Checkpoint(error)) => StoreError::WithoutState { error, way_on },
+        (Err(reading), error) => {
+            tracing::warn!(error = %reading, "how to go on cannot be told");
+            error
+        }
+        (_, error) => error,
     }
 }

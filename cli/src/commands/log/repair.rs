@@ -25,6 +25,7 @@ pub(super) fn run(args: &RepairLog, folder: &Path, printer: &Printer) -> Result<
         ranges: &args.accept_loss,
         wider: args.wider,
         new_meta: args.make_meta,
+        lost_state: args.accept_lost_state,
     };
     let plan = plan(&io, folder, &accepted).map_err(failed)?;
     let mut report = Repair::new(folder, &plan);

@@ -200,7 +200,7 @@ pub(crate) fn survey(
     let slot = known.durable;
     known.durable = slot.max(ask.reaches);
     let first = told::first(&mut meta, meta_is_lost, segments.first().map(Arc::as_ref), ask);
-    let mut reading = Reading::new(first, known, ask.given_up, damage, findings, visit);
+    let mut reading = Reading::new(first, known, ask, damage, findings, visit);
     let mut surveyed = Vec::new();
     for (at, segment) in segments.iter().enumerate() {
         surveyed.push(reading.segment(io, segment, segments.get(at + 1).map(Arc::as_ref))?);

@@ -8,6 +8,7 @@
 mod behind;
 mod mend;
 mod rebuild;
+pub(crate) mod trial;
 
 use crate::applier::spans;
 use crate::checkpoint::{CheckpointError, Checkpoints, Loaded, Pick};
@@ -83,12 +84,13 @@ pub(crate) fn newest(io: &Arc<dyn LogIo>, dir: &Path, first: LogPosition) -> Res
     }
 }
 
-/// What becomes of an index that lacks what the checkpoint counts on.
+/// What becomes of an index and of queue files that lack what the checkpoint counts on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Lacking {
     IsAnError,
-    /// It begins anew at the checkpoint: it serves look-ups alone, and stops nothing.
-    BeginsAnew,
+    /// An index begins anew at the checkpoint: it serves look-ups alone. What queue files lack after they were mended is damaged, and
+    /// stops the groups that come to it.
+    StopsNothing,
 }
 
 /// As of the newest checkpoint, where files are missing or damaged that nothing can make again as a whole, for this reason: the
@@ -110,7 +112,7 @@ fn as_they_are(
         mend_queues(io, dir, &folder)?;
     }
     let (checkpoints, loaded) = Checkpoints::open(Arc::clone(io), &folder, Pick::Newest)?;
-    match of(io, dir, checkpoints, &loaded, first, Lacking::BeginsAnew) {
+    match of(io, dir, checkpoints, &loaded, first, Lacking::StopsNothing) {
         // A repair of the log gives up with it what is lacking of queue files.
         Err(error) if is_missing(&error) => Err(match damage {
             Some(damage) => StoreError::Log(damage),
@@ -131,7 +133,7 @@ fn mend_queues(io: &Arc<dyn LogIo>, dir: &Path, folder: &Path) -> Result<(), Sto
         );
     }
     if mended.left > 0 {
-        let way_on = match repair::diagnose(io.as_ref(), dir) {
+        let way_on = match repair::diagnose(io, dir) {
             Ok(Some(damage)) => {
                 format!("the log itself is damaged, and groups go on once that is repaired: {damage}")
             }
@@ -186,7 +188,7 @@ fn of(
     }
     let state = State::restore(header.state, parts)?;
     let is_base = loaded.position.physical == first.physical;
-    let queues = queues(io, dir, &state, is_base)?;
+    let queues = queues(io, dir, &state, is_base, lacking)?;
     if first.physical < state.tables().bounds().start {
         // A stop has come before the log's first segments went.
         queues.trim_again();
@@ -252,7 +254,7 @@ impl Place<'_> {
             Some(_) => return self.begin_anew(),
         };
         match restored {
-            Err(StoreError::Index(error)) if error.is_missing() && lacking == Lacking::BeginsAnew => {
+            Err(StoreError::Index(error)) if error.is_missing() && lacking == Lacking::StopsNothing => {
                 self.begin_anew()
             }
             restored => restored,
@@ -284,12 +286,22 @@ impl Place<'_> {
 
 /// The queues as of a checkpoint. Of those before the log's start all that is left stands behind it, carried or not: as of
 /// the base they have nothing.
-fn queues(io: &Arc<dyn LogIo>, dir: &Path, state: &State, is_base: bool) -> Result<QueueStore, StoreError> {
+fn queues(
+    io: &Arc<dyn LogIo>,
+    dir: &Path,
+    state: &State,
+    is_base: bool,
+    lacking: Lacking,
+) -> Result<QueueStore, StoreError> {
     let mut spans = spans(state);
     if is_base {
         spans.iter_mut().for_each(|span| span.first = span.end);
     }
-    let queues = QueueStore::restore(Arc::clone(io), &dir.join("queue"), &spans)?;
+    let (io, dir) = (Arc::clone(io), dir.join("queue"));
+    let queues = match lacking {
+        Lacking::IsAnError => QueueStore::restore(io, &dir, &spans)?,
+        Lacking::StopsNothing => QueueStore::restore_mended(io, &dir, &spans)?,
+    };
     for at in state.tables().carried_queues() {
         for (offset, entry) in state.tables().carried_of(at) {
             queues.carry(at, offset, entry);

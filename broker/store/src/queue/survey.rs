@@ -213,6 +213,29 @@ pub(crate) fn each_entry(
     Ok(())
 }
 
+/// Gives `visit` every whole entry in the files of the topics that are `wanted`, whatever checkpoints count.
+pub(crate) fn whole_entries(
+    io: &Arc<dyn LogIo>,
+    dir: &Path,
+    wanted: &dyn Fn(TopicId) -> bool,
+    visit: &mut dyn FnMut(TopicQueue, QueueOffset, &QueueEntry),
+) -> Result<(), QueueError> {
+    let files = Files::new(Arc::clone(io), dir);
+    for key in files.all()?.into_iter().filter(|key| wanted(key.at.topic)) {
+        let path = files.path(key);
+        let file = files.io.open_read(&path);
+        let len = file.and_then(|file| file.len());
+        let entries = len.map_err(|source| QueueError::io("read", &path, source))? / ENTRY_BYTES as u64;
+        let span = QueueSpan {
+            at: key.at,
+            first: QueueOffset(key.first),
+            end: QueueOffset(key.first + entries),
+        };
+        each_entry(io, dir, &[span], visit)?;
+    }
+    Ok(())
+}
+
 /// Adds a file to its queue, and answers how many bytes of it are to be checked: as many as a checkpoint counts, or without
 /// one all whole entries.
 fn measure(

@@ -1,33 +1,38 @@
 //! What a start says of damage that it refuses: how far it reaches, what is in it, and which command gives it up.
 
+use super::anew::NOTHING_LEFT;
 use super::{RepairError, range};
-use crate::checkpoint::Checkpoints;
 use crate::io::LogIo;
 use crate::log::{self, LogDamage, Lost, surviving_commands};
-use crate::survey::Findings;
+use crate::survey::{Checked, Findings};
 use sluice_core::command::{COMMAND_HEADER_BYTES, Kind};
 use sluice_core::ids::PhysicalOffset;
 use std::path::Path;
+use std::sync::Arc;
 
 /// Places that are told one by one.
 const TOLD_MAX: usize = 3;
+const META_IS_LOST: &str =
+    "neither meta.a nor meta.b is valid, and what they said can be told from the log and the checkpoints";
 
-/// Says in one line what is damaged of the log in `dir`, and the command that repairs it. `None` if nothing is that a repair
-/// could replace. Reads the whole log, and changes nothing.
-pub fn diagnose(io: &dyn LogIo, dir: &Path) -> Result<Option<String>, RepairError> {
-    let newest = Checkpoints::newest_named(io, &dir.join("checkpoint"))?;
-    let ask = log::Ask {
-        reaches: newest.unwrap_or(PhysicalOffset(0)),
-        ..log::Ask::default()
+/// Says in one line what is damaged of the log in `dir`, and the command that repairs it, or what else is to be done. `None` if nothing
+/// is that a repair could replace. Reads the whole log, and changes nothing.
+pub fn diagnose(io: &Arc<dyn LogIo>, dir: &Path) -> Result<Option<String>, RepairError> {
+    let (known, io) = (Checked::of(io, dir)?, io.as_ref());
+    let mut findings = Findings::default();
+    let found = log::survey(io, dir, &known.ask(&[]), &mut findings, &mut |_, _| {})?;
+    let Some(command) = range::way_on(dir, &found) else {
+        let is_gone = found.segments.is_empty() && !findings.is_sound();
+        return Ok(
+            is_gone.then(|| format!("nothing of the log is left. Nothing was changed: {NOTHING_LEFT}"))
+        );
     };
-    let found = log::survey(io, dir, &ask, &mut Findings::default(), &mut |_, _| {})?;
-    let ranges = range::needed(&found.damage);
-    if ranges.is_empty() {
-        return Ok(None);
-    }
     let bases: Vec<PhysicalOffset> = found.segments.iter().map(|segment| segment.base).collect();
     let told = found.damage.iter().take(TOLD_MAX);
     let mut words = Vec::new();
+    if found.meta_is_lost {
+        words.push(META_IS_LOST.to_owned());
+    }
     for damage in told {
         words.push(describe(io, dir, damage, &bases)?);
     }
@@ -35,10 +40,13 @@ pub fn diagnose(io: &dyn LogIo, dir: &Path) -> Result<Option<String>, RepairErro
     if rest > 0 {
         words.push(format!("and {rest} places more"));
     }
+    let what = match found.damage.is_empty() {
+        true => "make meta again",
+        false => "give up what is damaged",
+    };
     Ok(Some(format!(
-        "{}. Nothing was changed. Restore the log from a backup, or give up what is damaged: {}",
+        "{}. Nothing was changed. Restore the log from a backup, or {what}: {command}",
         words.join("; "),
-        range::command(dir, &ranges)
     )))
 }
 
@@ -75,6 +83,10 @@ pub fn describe(
                 at.index
             )
         }
+        (Lost::Frames { at, .. }, None) if damage.file == dir.join("log") => format!(
+            "no segment of the log is there: all messages are lost, and what came behind offset {from}, index {}, where the newest whole checkpoint stands, is unknown",
+            at.index
+        ),
         (Lost::Frames { at, .. }, None) => format!(
             "from offset {from}, index {}, on nothing can be read that continues the log: nobody knows how many messages",
             at.index

@@ -7,7 +7,7 @@ use sluice_core::ids::{GroupId, PhysicalOffset, QueueId, QueueOffset, TopicQueue
 use sluice_core::record::Record;
 use sluice_store::io::{FaultyIo, LogIo, read_exact_at, write_all_at};
 use sluice_store::log::{Frame, Identity, LogOptions, Opening, ReadError, ShardUuid};
-use sluice_store::repair::{Done, Plan, Range, RepairError, needed, plan};
+use sluice_store::repair::{Accepted, Done, Plan, Range, RepairError, needed, plan};
 use sluice_store::survey::{Depth, Survey, survey};
 use sluice_store::{Store, StoreError};
 use std::collections::{BTreeMap, BTreeSet};
@@ -225,7 +225,9 @@ impl Used {
                     (true, false) => {}
                     (true, true) => match found.next() {
                         Some(Err(ReadError::Damaged { reason, .. })) => {
-                            assert!(reason.contains("lost"), "{reason}");
+                            // The segments that were made anew may begin elsewhere than those that were.
+                            let is_told = reason.contains("lost") || reason.contains("within one segment");
+                            assert!(is_told, "{reason}");
                         }
                         other => panic!("{message:?} of {at:?} was lost, and now there is {other:?}"),
                     },
@@ -362,7 +364,12 @@ pub fn wanted(io: &FaultyIo) -> Vec<Range> {
 }
 
 pub fn planned(io: &FaultyIo, ranges: &[Range], wider: bool) -> Result<Plan, RepairError> {
-    plan(&shared(io), Path::new(DIR), ranges, wider)
+    let accepted = Accepted {
+        ranges,
+        wider,
+        ..Accepted::default()
+    };
+    plan(&shared(io), Path::new(DIR), &accepted)
 }
 
 pub fn repair(io: &FaultyIo, ranges: &[Range]) -> Done {

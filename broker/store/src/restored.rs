@@ -17,7 +17,7 @@ use crate::index::{self, IndexPosition, IndexStore, RUN_ITEMS};
 use crate::io::LogIo;
 use crate::log::LogPosition;
 use crate::queue::{QueueError, QueueStore};
-use crate::repair;
+use crate::repair::{self, Diagnosis};
 use crate::store::StoreError;
 use crate::survey::Known;
 use rebuild::Impossible;
@@ -133,10 +133,10 @@ fn mend_queues(io: &Arc<dyn LogIo>, dir: &Path, folder: &Path) -> Result<(), Sto
         );
     }
     if mended.left > 0 {
-        let way_on = match repair::diagnose(io, dir) {
-            Ok(Some(damage)) => {
-                format!("the log itself is damaged, and groups go on once that is repaired: {damage}")
-            }
+        let way_on = match repair::diagnosis(io, dir) {
+            Ok(Some(Diagnosis { damage, way_on })) => format!(
+                "the log itself is damaged ({damage}), and groups go on once it is repaired: stop the broker, {way_on}"
+            ),
             Ok(None) => "move groups past them".to_owned(),
             Err(error) => error.to_string(),
         };

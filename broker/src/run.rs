@@ -8,7 +8,9 @@ use crate::budget::Budget;
 use crate::clients::{self, Clients};
 use crate::config::{self, AskError, Asked, Config, FlushMode};
 use crate::disk::{self, Disk, FileSystem};
-use crate::engine::{Clock, Engine, EngineOptions, SystemTime, TimeSource as _, Wakes, checkpoint_policy};
+use crate::engine::{
+    Clock, Engine, EngineOptions, SystemTime, TimeSource as _, Wakes, checkpoint_policy, tell_of_unread,
+};
 use crate::http::Health;
 use crate::init::Init;
 use crate::listener::{First, Routes};
@@ -175,13 +177,14 @@ impl Broker {
 }
 
 /// What the broker does by itself.
-fn upkeep(engine: &Arc<Engine>) -> [JoinHandle<()>; 4] {
+fn upkeep(engine: &Arc<Engine>) -> [JoinHandle<()>; 5] {
     let engine = || Arc::clone(engine);
     [
         tokio::spawn(disk::follow(engine())),
         tokio::spawn(retention::follow(engine())),
         tokio::spawn(scrub::follow(engine())),
         tokio::spawn(standstill::follow(engine())),
+        tokio::spawn(tell_of_unread(engine())),
     ]
 }
 

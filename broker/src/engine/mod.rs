@@ -26,6 +26,7 @@ mod release;
 mod send;
 mod settle;
 mod subscribe;
+mod telling;
 mod waiters;
 
 pub use administer::{GroupPut, TopicPut};
@@ -35,10 +36,11 @@ pub use error::EngineError;
 pub use floors::{QueueOffsets, QueueReset, Reset, ResetTo};
 pub use observer::Wakes;
 pub use pull::{Pull, Pulled};
-pub use receive::{Receive, Received, Taken};
+pub use receive::{Passed, Receive, Received, Taken};
 pub(crate) use release::ANSWERED_WITHIN;
 pub use send::Outgoing;
 pub use settle::Settled;
+pub(crate) use telling::follow as tell_of_unread;
 
 use crate::budget::Budget;
 use crate::config::Live;
@@ -88,6 +90,7 @@ pub struct Engine {
     polls: AtomicU64,
     unreadable: AtomicU64,
     lost: AtomicU64,
+    telling: telling::Telling,
     refusals: Refusals,
     retention: RetentionStats,
     scrub: ScrubStats,
@@ -112,6 +115,7 @@ impl Engine {
             polls: AtomicU64::new(0),
             unreadable: AtomicU64::new(0),
             lost: AtomicU64::new(0),
+            telling: telling::Telling::default(),
             refusals: Refusals::default(),
             retention: RetentionStats::default(),
             scrub: ScrubStats::default(),
@@ -213,6 +217,7 @@ impl Engine {
     /// Stops everything behind the engine: what was proposed is finished, a last checkpoint is written.
     pub async fn close(&self) -> Result<(), StoreError> {
         self.stop_polls();
+        self.telling.tell_rest();
         let store = self.store.clone();
         let closed = tokio::task::spawn_blocking(move || store.close()).await;
         closed.map_err(|_| StoreError::Thread("close"))?

@@ -10,6 +10,7 @@ mod fix;
 mod fuzz;
 mod kube;
 mod process;
+mod room;
 mod run;
 mod silence;
 mod suites;

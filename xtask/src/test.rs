@@ -11,7 +11,7 @@ use cargo_metadata::Metadata;
 use crate::process::{cargo, check};
 use crate::run::{Expected, Run};
 use crate::workspace::SYSTEM_TESTS;
-use crate::{apt, deny, fuzz, kube, suites, tools, verify, workspace};
+use crate::{apt, deny, fuzz, kube, room, suites, tools, verify, workspace};
 
 /// Tells the suites where the executables under test are.
 pub const BINARIES: &str = "SLUICE_BIN_DIR";
@@ -264,7 +264,10 @@ fn system_suites(
     let built = run.step("build the executables", build_executables);
     let compiled = run.step("build the suites", || build_suites(chosen));
     let programs: Option<PathBuf> = programs.and_then(|building| building.finish(run));
-    if !(built && compiled) {
+    let fits = run.step("room on the disk", || {
+        room::check(metadata.target_directory.as_std_path())
+    });
+    if !(built && compiled && fits) {
         return;
     }
     let binaries = metadata.target_directory.join("release");

@@ -55,7 +55,7 @@ use sluice_core::command::EncodedCommand;
 use sluice_core::ids::{Term, TimeMs};
 use sluice_core::log::{Batch, Outcome, ReplicatedLog, Results};
 use sluice_core::state::{Applied, Changed, Tables};
-use sluice_store::Store;
+use sluice_store::{Store, StoreError};
 use smallvec::smallvec;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -215,14 +215,12 @@ impl Engine {
     }
 
     /// Stops everything behind the engine: what was proposed is finished, a last checkpoint is written.
-    pub async fn close(&self) -> Result<(), EngineError> {
+    pub async fn close(&self) -> Result<(), StoreError> {
         self.stop_polls();
         self.telling.tell_rest();
         let store = self.store.clone();
-        tokio::task::spawn_blocking(move || store.close())
-            .await
-            .map_err(|error| EngineError::Read(error.to_string()))?
-            .map_err(|error| EngineError::Read(error.to_string()))
+        let closed = tokio::task::spawn_blocking(move || store.close()).await;
+        closed.map_err(|_| StoreError::Thread("close"))?
     }
 
     /// Proposes `batch` and waits for its answers.

@@ -259,6 +259,7 @@ impl Applier {
     /// Hands on the snapshot that waits for the writer of checkpoints, or takes one if one is due.
     pub fn checkpoint_if_due(&mut self) {
         self.trigger.send_waiting();
+        self.trigger.nudge(self.state.now());
         if self.trigger.is_due(self.derived.queues.unflushed_entries()) {
             self.request_checkpoint(self.trigger.applied_to());
         }

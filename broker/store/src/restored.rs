@@ -5,8 +5,10 @@
 //! its file. Where the log has lost what only a newer checkpoint counts in, or the base is lost, nothing can be made again: then
 //! the index begins anew, and queue files are read as far as they can be.
 
+mod behind;
 mod mend;
 mod rebuild;
+pub(crate) mod trial;
 
 use crate::applier::spans;
 use crate::checkpoint::{CheckpointError, Checkpoints, Loaded, Pick};
@@ -15,6 +17,7 @@ use crate::index::{self, IndexPosition, IndexStore, RUN_ITEMS};
 use crate::io::LogIo;
 use crate::log::LogPosition;
 use crate::queue::{QueueError, QueueStore};
+use crate::repair::{self, Diagnosis};
 use crate::store::StoreError;
 use crate::survey::Known;
 use rebuild::Impossible;
@@ -54,8 +57,6 @@ pub(crate) fn newest(io: &Arc<dyn LogIo>, dir: &Path, first: LogPosition) -> Res
             if from_the_first_frame {
                 put_base_back(&mut restored.checkpoints)?;
             } else {
-                // A stop may have come between the log's purge and this.
-                restored.checkpoints.remove_below(first.physical)?;
                 tell_of_lost_base(&restored.checkpoints, first);
             }
             return Ok(restored);
@@ -76,7 +77,6 @@ pub(crate) fn newest(io: &Arc<dyn LogIo>, dir: &Path, first: LogPosition) -> Res
             let impossible = Impossible {
                 why: error.to_string(),
                 damage: None,
-                is_loss: false,
             };
             as_they_are(io, dir, first, lacking, impossible)
         }
@@ -84,16 +84,17 @@ pub(crate) fn newest(io: &Arc<dyn LogIo>, dir: &Path, first: LogPosition) -> Res
     }
 }
 
-/// What becomes of an index that lacks what the checkpoint counts on.
+/// What becomes of an index and of queue files that lack what the checkpoint counts on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Lacking {
     IsAnError,
-    /// It begins anew at the checkpoint: it serves look-ups alone, and stops nothing.
-    BeginsAnew,
+    /// An index begins anew at the checkpoint: it serves look-ups alone. What queue files lack after they were mended is damaged, and
+    /// stops the groups that come to it.
+    StopsNothing,
 }
 
-/// As of the newest checkpoint, where files are missing or damaged that nothing can make again, for this reason: the index
-/// begins anew, and of queue files in which damage was found most can be read.
+/// As of the newest checkpoint, where files are missing or damaged that nothing can make again as a whole, for this reason: the
+/// index begins anew, and queue files are mended.
 fn as_they_are(
     io: &Arc<dyn LogIo>,
     dir: &Path,
@@ -101,29 +102,27 @@ fn as_they_are(
     lacking: StoreError,
     impossible: Impossible,
 ) -> Result<Restored, StoreError> {
-    let Impossible { why, damage, is_loss } = impossible;
+    let Impossible { why, damage } = impossible;
     let folder = dir.join("checkpoint");
     if matches!(lacking, StoreError::Queue(_)) {
         tracing::error!(
             error = %lacking, %why,
             "queue files are damaged, and cannot be made again as a whole: what can be read or found again of them goes on; copy the folder now"
         );
-        if is_loss {
-            mend_queues(io, dir, &folder)?;
-        } else if !QueueStore::drop_note(io, &dir.join("queue"))? {
-            // A repair of the log takes into account that queue files are missing.
-            let error = damage.map(StoreError::Log);
-            return Err(error.unwrap_or_else(|| StoreError::cannot_be_made_again(lacking, why)));
-        }
+        mend_queues(io, dir, &folder)?;
     }
     let (checkpoints, loaded) = Checkpoints::open(Arc::clone(io), &folder, Pick::Newest)?;
-    match of(io, dir, checkpoints, &loaded, first, Lacking::BeginsAnew) {
-        Err(error) if is_missing(&error) => Err(StoreError::cannot_be_made_again(error, why)),
+    match of(io, dir, checkpoints, &loaded, first, Lacking::StopsNothing) {
+        // A repair of the log gives up with it what is lacking of queue files.
+        Err(error) if is_missing(&error) => Err(match damage {
+            Some(damage) => StoreError::Log(damage),
+            None => StoreError::cannot_be_made_again(error, why),
+        }),
         restored => restored,
     }
 }
 
-/// Finds again what queue files lack behind a repair with a loss.
+/// Finds again what queue files lack.
 fn mend_queues(io: &Arc<dyn LogIo>, dir: &Path, folder: &Path) -> Result<(), StoreError> {
     let (_, loaded) = Checkpoints::open(Arc::clone(io), folder, Pick::Newest)?;
     let mended = mend::mend(io, dir, &Known::of(&loaded)?)?;
@@ -134,9 +133,16 @@ fn mend_queues(io: &Arc<dyn LogIo>, dir: &Path, folder: &Path) -> Result<(), Sto
         );
     }
     if mended.left > 0 {
+        let way_on = match repair::diagnosis(io, dir) {
+            Ok(Some(Diagnosis { damage, way_on })) => format!(
+                "the log itself is damaged ({damage}), and groups go on once it is repaired: stop the broker, {way_on}"
+            ),
+            Ok(None) => "move groups past them".to_owned(),
+            Err(error) => error.to_string(),
+        };
         tracing::error!(
             messages = mended.left,
-            "the entries of these messages cannot be found again: move groups past them"
+            "the entries of these messages cannot be found again, and groups stop before them: {way_on}"
         );
     }
     Ok(())
@@ -167,7 +173,7 @@ fn is_missing(error: &StoreError) -> bool {
 fn of(
     io: &Arc<dyn LogIo>,
     dir: &Path,
-    checkpoints: Checkpoints,
+    mut checkpoints: Checkpoints,
     loaded: &Loaded,
     first: LogPosition,
     lacking: Lacking,
@@ -182,7 +188,7 @@ fn of(
     }
     let state = State::restore(header.state, parts)?;
     let is_base = loaded.position.physical == first.physical;
-    let queues = queues(io, dir, &state, is_base)?;
+    let queues = queues(io, dir, &state, is_base, lacking)?;
     if first.physical < state.tables().bounds().start {
         // A stop has come before the log's first segments went.
         queues.trim_again();
@@ -197,6 +203,8 @@ fn of(
         first,
     };
     let index = place.index(first_run, lacking)?;
+    // A stop may have come between the log's purge and this; what stays below would be taken for the base.
+    checkpoints.remove_below(first.physical)?;
     Ok(Restored {
         state,
         queues,
@@ -258,7 +266,7 @@ impl Place<'_> {
             Some(_) => return self.begin_anew(),
         };
         match restored {
-            Err(StoreError::Index(error)) if error.is_missing() && lacking == Lacking::BeginsAnew => {
+            Err(StoreError::Index(error)) if error.is_missing() && lacking == Lacking::StopsNothing => {
                 self.begin_anew()
             }
             restored => restored,
@@ -290,12 +298,22 @@ impl Place<'_> {
 
 /// The queues as of a checkpoint. Of those before the log's start all that is left stands behind it, carried or not: as of
 /// the base they have nothing.
-fn queues(io: &Arc<dyn LogIo>, dir: &Path, state: &State, is_base: bool) -> Result<QueueStore, StoreError> {
+fn queues(
+    io: &Arc<dyn LogIo>,
+    dir: &Path,
+    state: &State,
+    is_base: bool,
+    lacking: Lacking,
+) -> Result<QueueStore, StoreError> {
     let mut spans = spans(state);
     if is_base {
         spans.iter_mut().for_each(|span| span.first = span.end);
     }
-    let queues = QueueStore::restore(Arc::clone(io), &dir.join("queue"), &spans)?;
+    let (io, dir) = (Arc::clone(io), dir.join("queue"));
+    let queues = match lacking {
+        Lacking::IsAnError => QueueStore::restore(io, &dir, &spans)?,
+        Lacking::StopsNothing => QueueStore::restore_mended(io, &dir, &spans)?,
+    };
     for at in state.tables().carried_queues() {
         for (offset, entry) in state.tables().carried_of(at) {
             queues.carry(at, offset, entry);

@@ -1,6 +1,6 @@
 //! A store: the log and all that is derived from it, opened, running, and closed.
 
-mod refusal;
+pub(crate) mod refusal;
 
 pub use refusal::Refusal;
 
@@ -70,6 +70,14 @@ pub enum StoreError {
     /// The checkpoints.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
+    /// No checkpoint can be used, and it is known how to go on.
+    #[error("{error}; or else {way_on}")]
+    WithoutState {
+        /// What has stopped the start.
+        error: CheckpointError,
+        /// What can be done, with the command.
+        way_on: String,
+    },
     /// The queue files.
     #[error(transparent)]
     Queue(#[from] QueueError),
@@ -360,6 +368,7 @@ impl Store {
 
 fn begin(io: &Arc<dyn LogIo>, options: LogOptions) -> Result<Opening, StoreError> {
     let checkpoints = options.dir.join("checkpoint");
+    refusal::refuse_a_log_that_is_gone(io, &options.dir)?;
     let opening = Opening::begin(Arc::clone(io), options)?;
     // First of all: finding a checkpoint to start from changes files.
     if let Some(newest) = Checkpoints::newest_named(&**io, &checkpoints)? {

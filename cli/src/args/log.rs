@@ -69,7 +69,7 @@ pub struct RepairLog {
     #[arg(value_name = "DIR")]
     pub dir: PathBuf,
     /// A damaged part of the log that is given up; may be given several times. Try it with --dry-run first
-    #[arg(long, value_name = "FROM..TO", required = true)]
+    #[arg(long, value_name = "FROM..TO", required_unless_present_any = ["make_meta", "accept_lost_state"])]
     pub accept_loss: Vec<Range>,
     /// Show what would be lost, and change nothing
     #[arg(long, conflicts_with = "yes")]
@@ -77,6 +77,12 @@ pub struct RepairLog {
     /// Also give up what is not damaged: whole frames, or the log's end
     #[arg(long)]
     pub wider: bool,
+    /// Make meta.a and meta.b again where both are lost, from what the log and the checkpoints say
+    #[arg(long)]
+    pub make_meta: bool,
+    /// Give up what cannot be read of the newest checkpoint where nothing else knows it. Try it with --dry-run first
+    #[arg(long, conflicts_with_all = ["accept_loss", "make_meta", "wider"])]
+    pub accept_lost_state: bool,
     /// Do it without asking
     #[arg(long)]
     pub yes: bool,

@@ -26,6 +26,10 @@ pub struct Repair {
     given_up_since: Option<String>,
     /// Groups that get messages again.
     groups_again: Vec<String>,
+    /// Of a log that ends: since when everything is given up, whether it can be read or not.
+    ends_at: Option<String>,
+    /// What takes the place of parts of state that cannot be read.
+    lost_state: Vec<String>,
     saved: Vec<String>,
 }
 
@@ -65,7 +69,7 @@ impl Repair {
     pub fn new(folder: &Path, plan: &Plan) -> Self {
         let loss = &plan.loss;
         let place = |place: &sluice_store::repair::Place| Place {
-            range: place.range.to_string(),
+            range: place.range.map_or_else(String::new, |range| range.to_string()),
             file: within(folder, &place.file),
             offset: place.file_offset,
             what: place.what.clone(),
@@ -81,6 +85,8 @@ impl Repair {
             commands_given_up: loss.void_commands,
             given_up_since: loss.since.map(rfc3339),
             groups_again: loss.groups_again.clone(),
+            ends_at: loss.ends_at.map(rfc3339),
+            lost_state: loss.state.clone(),
             saved: Vec::new(),
         }
     }
@@ -99,7 +105,11 @@ impl Repair {
             ("OFFSETS", Align::Right),
             ("WAITED FOR", Align::Left),
         ];
-        let mut table = Table::new("no message is known to be lost", &columns);
+        let none = match self.lost_messages_are_all {
+            true => "no message is lost",
+            false => "it is not known which messages are lost",
+        };
+        let mut table = Table::new(none, &columns);
         for lost in &self.lost_messages {
             let offsets = lost.first_offset.zip(lost.last_offset);
             table.row([
@@ -120,6 +130,16 @@ impl Show for Repair {
         if self.was_repaired {
             return "it was repaired before: nothing is damaged there any more".to_owned();
         }
+        if !self.lost_state.is_empty() {
+            let mut parts = vec![format!(
+                "of state cannot be read:\n{}",
+                self.lost_state.join("\n")
+            )];
+            if self.repaired {
+                parts.push("repaired: start the broker".to_owned());
+            }
+            return parts.join("\n\n");
+        }
         let mut lost = Table::new(
             "nothing is lost",
             &[
@@ -135,14 +155,31 @@ impl Show for Repair {
         }
         let mut parts = vec![lost.render(), self.messages()];
         if !self.lost_messages_are_all {
-            parts.push("more may be lost: nobody can tell what stood where nothing can be read".to_owned());
+            let more = if self.lost_messages.is_empty() {
+                ""
+            } else {
+                "more "
+            };
+            parts.push(format!(
+                "nobody can tell how many {more}are lost: what stood there cannot be read"
+            ));
         }
         if self.commands_given_up > 0 {
             parts.push(format!(
                 "{} deliveries and acknowledgements since {} are given up: {} get messages again",
                 count(self.commands_given_up),
                 self.given_up_since.clone().unwrap_or_default(),
-                self.groups_again.join(", ")
+                match self.groups_again.is_empty() {
+                    true => "their groups".to_owned(),
+                    false => self.groups_again.join(", "),
+                }
+            ));
+        }
+        if let Some(since) = &self.ends_at {
+            parts.push(format!(
+                "the log ends as it was at {since}: of what came since, read or not, nothing is left. Messages that were acknowledged since, and are not \
+                 lost themselves, come again to all groups; topics and groups are as they were then; and offsets in queues that were given to messages since \
+                 are given to others"
             ));
         }
         if self.repaired {
@@ -187,6 +224,8 @@ mod tests {
             commands_given_up: 0,
             given_up_since: None,
             groups_again: vec![],
+            ends_at: None,
+            lost_state: vec![],
             saved: vec![],
         }
     }
@@ -214,12 +253,38 @@ mod tests {
             ..repair()
         };
         let text = behind.text(false);
+        assert!(!text.contains("come again to all groups"), "{text}");
         for part in [
-            "more may be lost",
+            "nobody can tell how many more are lost",
             "12 deliveries and acknowledgements since 2026-11-27T00:00:00Z are given up: readers, writers get messages again",
             "start the broker. What was replaced is saved in log/0.bak",
         ] {
             assert!(text.contains(part), "{text}");
         }
+    }
+
+    #[test]
+    fn of_a_log_that_ends_it_is_said_that_nothing_is_known_and_what_comes_again() {
+        let ended = Repair {
+            lost_messages: vec![],
+            lost_messages_are_all: false,
+            ends_at: Some("2026-11-27T00:00:00Z".to_owned()),
+            ..repair()
+        };
+        let text = ended.text(false);
+        for part in [
+            "it is not known which messages are lost",
+            "nobody can tell how many are lost",
+            "Messages that were acknowledged since, and are not lost themselves, come again to all groups",
+        ] {
+            assert!(text.contains(part), "{text}");
+        }
+        assert!(!text.contains("no message is"), "{text}");
+        assert!(repair().text(false).contains("LOST MESSAGES"));
+        let none = Repair {
+            lost_messages: vec![],
+            ..repair()
+        };
+        assert!(none.text(false).contains("no message is lost"));
     }
 }

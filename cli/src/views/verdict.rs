@@ -5,7 +5,7 @@ use crate::output::{Align, Show, Table};
 use crate::units::{count, size};
 use serde::Serialize;
 use sluice_core::command::Kind;
-use sluice_store::repair::{command, needed};
+use sluice_store::repair::way_on;
 use sluice_store::survey::{CheckpointSurvey, Survey};
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -22,6 +22,8 @@ pub struct Verdict {
     lost: Vec<String>,
     /// What goes on without it.
     repair_command: Option<String>,
+    /// What a start over these files would say that refuses them.
+    start_refused: Option<String>,
     notes: Vec<Note>,
     checked: Checked,
     /// Whether one of meta.a and meta.b can be used: a start needs no more, and writes the other one again.
@@ -104,8 +106,7 @@ struct Checked {
 impl Verdict {
     /// Of a folder that was surveyed; `lost` says what is lost with what is damaged of the log.
     pub fn new(folder: &Path, survey: Survey, lost: Vec<String>) -> Self {
-        let (ranges, remade) = (needed(&survey.log.damage), Remade::of(&survey));
-        let repair_command = (!ranges.is_empty()).then(|| command(folder, &ranges));
+        let (repair_command, remade) = (way_on(folder, &survey.log), Remade::of(&survey));
         let segments = &survey.log.segments;
         let of_kind = |kind: Kind| {
             segments
@@ -141,14 +142,15 @@ impl Verdict {
         let damage: Vec<Damage> = damage.collect();
         Self {
             folder: folder.display().to_string(),
-            sound: damage.is_empty(),
+            sound: damage.is_empty() && survey.refused.is_none(),
             damage,
             damage_unlisted: survey.findings.untold,
             lost,
             repair_command,
+            start_refused: survey.refused,
             notes: notes.collect(),
             checked,
-            meta_is_usable: survey.log.meta.is_some(),
+            meta_is_usable: !survey.log.meta_is_lost,
             remade,
             compared_to_offset: survey.folded_to.map(|position| position.physical.0),
         }
@@ -156,6 +158,13 @@ impl Verdict {
 
     /// What is wrong in one line, and what to do about it; `None` if nothing is.
     pub fn advice(&self) -> Option<(String, String)> {
+        if let Some(refused) = &self.start_refused {
+            let problem = match self.damage.len() as u64 + self.damage_unlisted {
+                0 => "a start refuses it".to_owned(),
+                places => format!("{}, and a start is refused", places_are_damaged(places)),
+            };
+            return Some((problem, refused.clone()));
+        }
         if self.sound {
             return None;
         }
@@ -171,10 +180,10 @@ impl Verdict {
             .iter()
             .any(|damage| !damage.derived && !is_spare(damage))
         {
-            let restore = "restore the damaged files of log/ and meta.a, meta.b from a backup; nothing else has their content";
+            let restore = "a start goes on, for it does not read what is damaged; nothing but a backup has its content. Restore the damaged files of log/ from one";
             return match &self.repair_command {
                 None => restore.to_owned(),
-                Some(command) => format!("{restore}. To go on without what is lost: {command}"),
+                Some(command) => format!("{restore}, or go on without what is lost: {command}"),
             };
         }
         let mut advice = Vec::new();
@@ -205,8 +214,7 @@ impl Verdict {
 
     /// A start uses another checkpoint, and once retention has taken a part of the log the one at its start is no copy of anything.
     fn about_checkpoints(&self) -> String {
-        let mut advice = "start the broker: it goes on from a checkpoint that is whole, if the log leads on from there, and writes new ones; else it says so and \
-                          changes nothing. Do not delete the folder checkpoint, which may hold what stands nowhere else"
+        let mut advice = "checkpoint: start the broker, which goes on and writes new ones. Do not delete the folder, which may hold what stands nowhere else"
             .to_owned();
         if self.remade == Remade::NotWithoutBase {
             advice.push_str(
@@ -232,14 +240,10 @@ impl Verdict {
             None => format!(
                 "{files}: derived from the log; while the broker is stopped, delete {files}, and the next start makes it again"
             ),
-            Some(reason) if self.remade == Remade::NotAcrossALoss => format!(
+            Some(reason) => format!(
                 "{files}: do not delete it, for nothing can make all of it again: {reason}. Bring it back from a backup of this moment, or copy the \
                  folder and start the broker: it finds again what log and checkpoints tell, at this start where a file is gone or cut off, else at \
                  the next one after the damage was met; messages whose place nobody knows count as lost"
-            ),
-            Some(reason) => format!(
-                "{files}: do not delete it, for nothing can make it again: {reason}. Bring it back from a backup of this moment, or copy the \
-                 folder and start the broker to see what can be read"
             ),
         }
     }
@@ -344,6 +348,7 @@ mod tests {
             damage_unlisted: 0,
             lost: vec![],
             repair_command: None,
+            start_refused: None,
             notes: vec![],
             checked: Checked {
                 segments: 1,
@@ -407,7 +412,7 @@ mod tests {
         };
         let advice = lost.advice().unwrap().1;
         assert!(
-            advice.contains("Do not delete the folder checkpoint") && advice.contains("copy the folder now"),
+            advice.contains("Do not delete the folder") && advice.contains("copy the folder now"),
             "{advice}"
         );
         assert!(advice.contains("index: start the broker"), "{advice}");
@@ -422,11 +427,17 @@ mod tests {
                 && advice.contains("not found by key or message id"),
             "{advice}"
         );
-        let both = Verdict {
-            meta_is_usable: false,
+        let refused = Verdict {
+            start_refused: Some("it says why, and what to do".to_owned()),
             ..verdict(&[("meta.a", false), ("meta.b", false)])
         };
-        let advice = both.advice().unwrap().1;
-        assert!(advice.contains("backup"), "{advice}");
+        let (problem, advice) = refused.advice().unwrap();
+        assert_eq!(problem, "2 places are damaged, and a start is refused");
+        assert_eq!(advice, "it says why, and what to do");
+        let level = Verdict {
+            start_refused: Some("a newer build".to_owned()),
+            ..verdict(&[])
+        };
+        assert_eq!(level.advice().unwrap().0, "a start refuses it");
     }
 }

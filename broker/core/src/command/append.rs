@@ -8,9 +8,9 @@
 
 use super::envelope::{COMMAND_HEADER_BYTES, EncodedCommand, Kind};
 use crate::codec::{Malformed, Reader};
-use crate::entry::{GROUPED, TAGGED};
+use crate::entry::{GROUPED, QueueEntry, TAGGED};
 use crate::hash;
-use crate::ids::{QueueId, TimeMs, TopicId, TopicQueue};
+use crate::ids::{PhysicalOffset, QueueId, TimeMs, TopicId, TopicQueue};
 use crate::record::NewRecord;
 
 /// Where the record starts, counted from the start of the command.
@@ -94,6 +94,20 @@ pub struct Append<'a> {
 }
 
 impl<'a> Append<'a> {
+    /// The entry of the message in its queue, if it is taken at `now`: its command stands at `physical` and has `size` bytes.
+    pub fn entry(&self, physical: PhysicalOffset, size: u32, now: TimeMs) -> QueueEntry {
+        QueueEntry {
+            physical,
+            put_ms: now,
+            waiting_since_ms: now,
+            tag_hash: self.tag_hash,
+            group_hash: self.group_hash,
+            size,
+            attempt: 0,
+            flags: self.flags,
+        }
+    }
+
     pub(super) fn read(reader: &mut Reader<'a>) -> Result<Self, Malformed> {
         let kind = MessageKind::from_byte(reader.u8()?)?;
         let flags = reader.u16()?;

@@ -122,16 +122,7 @@ impl State {
         if !topic.spec.types.take(append.kind) {
             return Err(Refused::KindNotTaken(topic.id));
         }
-        let entry = QueueEntry {
-            physical: at.physical,
-            put_ms: self.now,
-            waiting_since_ms: self.now,
-            tag_hash: append.tag_hash,
-            group_hash: append.group_hash,
-            size,
-            attempt: 0,
-            flags: append.flags,
-        };
+        let entry = append.entry(at.physical, size, self.now);
         self.push_entry(&topic, append.at, &entry, effects)
             .map(Done::Appended)
     }

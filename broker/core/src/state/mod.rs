@@ -21,6 +21,7 @@ mod group_queue;
 mod make;
 mod range_set;
 mod retention;
+mod salvage;
 mod snapshot;
 mod tables;
 
@@ -29,6 +30,7 @@ pub use carried::CarriedEntries;
 use dirty::Dirty;
 pub use group_queue::{Delivery, FloorMove, GroupQueue, Lag, Pending};
 pub use range_set::RangeSet;
+pub use salvage::{FoundTopic, Remains, Salvaged};
 pub use snapshot::{RestoreError, ShardKey, ShardView, Snapshot};
 pub use tables::{Fenced, Group, LogBounds, Shard, Subscription, Tables, Topic, dead_letter_topic};
 

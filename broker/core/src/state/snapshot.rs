@@ -201,6 +201,13 @@ impl State {
         Ok((reader.varint32()?, reader.varint()?))
     }
 
+    /// What the log holds, as the state says that a checkpoint's header is of.
+    pub fn bounds_in(header: &[u8]) -> Result<super::LogBounds, Malformed> {
+        let mut state = Self::new();
+        state.decode_header(header)?;
+        Ok(state.tables.bounds())
+    }
+
     /// Where queues end in a topic that a checkpoint holds as these bytes.
     pub fn ends_of_topic(id: TopicId, part: &[u8]) -> Result<Vec<(TopicQueue, QueueOffset)>, Malformed> {
         let topic = Topic::decode(id, &mut Reader::new(part))?;
@@ -250,7 +257,7 @@ impl State {
         Ok(state)
     }
 
-    fn attach(
+    pub(super) fn attach(
         &mut self,
         queues: BTreeMap<(GroupId, TopicId), BTreeMap<u32, Arc<Shard>>>,
     ) -> Result<(), RestoreError> {
@@ -278,7 +285,7 @@ impl State {
     }
 
     /// Carried messages stand in queues that there are.
-    fn check_carried(&self) -> Result<(), RestoreError> {
+    pub(super) fn check_carried(&self) -> Result<(), RestoreError> {
         let carried = self.tables.carried.read();
         for (at, chunk) in carried.chunks() {
             let tail = self

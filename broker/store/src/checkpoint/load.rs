@@ -62,6 +62,17 @@ impl Loaded {
     }
 }
 
+/// What there is, and which one a start goes on from.
+pub(super) struct Chosen {
+    pub(super) root: Root,
+    pub(super) parts: Parts,
+    known: Vec<KnownRoot>,
+    /// Whole ones that are newer.
+    passed_over: Vec<u64>,
+    /// Damaged ones, the newest first.
+    damaged: Vec<(u64, CheckpointError)>,
+}
+
 impl Checkpoints {
     /// [`Checkpoints::open_if`] whatever is damaged.
     pub fn open(io: Arc<dyn LogIo>, dir: &Path, pick: Pick) -> Result<(Self, Loaded), CheckpointError> {
@@ -82,57 +93,20 @@ impl Checkpoints {
         replays: &dyn Fn(PhysicalOffset, PhysicalOffset) -> Result<(), CheckpointError>,
     ) -> Result<(Self, Loaded), CheckpointError> {
         let mut checkpoints = Self::none(io, dir)?;
-        let (mut loaded, mut known, mut passed_over) = (None, Vec::new(), Vec::new());
-        let mut damaged = Vec::new();
-        for position in checkpoints.positions()?.into_iter().rev() {
-            let fits = match pick {
-                Pick::Newest => true,
-                Pick::Before(limit) => position < limit.0,
-                Pick::Base(start) => position == start.0,
-            };
-            let wanted = loaded.is_none() && fits;
-            match checkpoints.read(position, wanted) {
-                Ok((root, parts)) => {
-                    // The chosen one and those before it stay.
-                    if wanted || loaded.is_some() {
-                        known.push(known_root(&root));
-                    } else {
-                        passed_over.push(position);
-                    }
-                    if wanted {
-                        checkpoints.live = root.parts.clone();
-                        let Root { position, header, .. } = root;
-                        loaded = Some(Loaded {
-                            position,
-                            header,
-                            parts,
-                        });
-                    }
-                }
-                Err(CheckpointError::Io { path, source, .. })
-                    if wanted && source.kind() != ErrorKind::NotFound =>
-                {
-                    return Err(CheckpointError::Unreadable { path, source });
-                }
-                Err(error) => damaged.push((position, error)),
-            }
-        }
-        let wanted = match pick {
-            Pick::Newest => "at all",
-            Pick::Before(_) => "old enough",
-            Pick::Base(_) => "at the log's start, to rebuild queue and index files from",
+        let Chosen {
+            root,
+            parts,
+            mut known,
+            passed_over,
+            damaged,
+        } = checkpoints.choose(pick, replays)?;
+        checkpoints.live = root.parts.clone();
+        let Root { position, header, .. } = root;
+        let loaded = Loaded {
+            position,
+            header,
+            parts,
         };
-        let Some(loaded) = loaded else {
-            for (_, error) in damaged {
-                tracing::warn!(%error, "a checkpoint is damaged");
-            }
-            let folder = dir.to_path_buf();
-            return Err(CheckpointError::None { folder, wanted });
-        };
-        let picked: PhysicalOffset = loaded.position.physical;
-        if let Some((newest, _)) = damaged.first().filter(|(newest, _)| *newest > picked.0) {
-            replays(picked, PhysicalOffset(*newest))?;
-        }
         checkpoints.found_damage = !damaged.is_empty();
         for (position, error) in damaged {
             checkpoints.put_aside(position, &error)?;
@@ -146,6 +120,64 @@ impl Checkpoints {
         checkpoints.io.sync_dir(dir).map_err(CheckpointError::sync(dir))?;
         checkpoints.sweep()?;
         Ok((checkpoints, loaded))
+    }
+
+    /// The one that [`Checkpoints::open_if`] would pick. Changes nothing.
+    pub(super) fn choose(
+        &self,
+        pick: Pick,
+        replays: &dyn Fn(PhysicalOffset, PhysicalOffset) -> Result<(), CheckpointError>,
+    ) -> Result<Chosen, CheckpointError> {
+        let (mut chosen, mut known, mut passed_over) = (None, Vec::new(), Vec::new());
+        let mut damaged = Vec::new();
+        for position in self.positions()?.into_iter().rev() {
+            let fits = match pick {
+                Pick::Newest => true,
+                Pick::Before(limit) => position < limit.0,
+                Pick::Base(start) => position == start.0,
+            };
+            let wanted = chosen.is_none() && fits;
+            match self.read(position, wanted) {
+                Ok((root, parts)) => {
+                    // The chosen one and those before it stay.
+                    if wanted || chosen.is_some() {
+                        known.push(known_root(&root));
+                    } else {
+                        passed_over.push(position);
+                    }
+                    if wanted {
+                        chosen = Some((root, parts));
+                    }
+                }
+                Err(CheckpointError::Io { path, source, .. }) if source.kind() != ErrorKind::NotFound => {
+                    return Err(CheckpointError::Unreadable { path, source });
+                }
+                Err(error) => damaged.push((position, error)),
+            }
+        }
+        let wanted = match pick {
+            Pick::Newest => "at all",
+            Pick::Before(_) => "old enough",
+            Pick::Base(_) => "at the log's start, to rebuild queue and index files from",
+        };
+        let Some((root, parts)) = chosen else {
+            for (_, error) in damaged {
+                tracing::warn!(%error, "a checkpoint is damaged");
+            }
+            let folder = self.dir.clone();
+            return Err(CheckpointError::None { folder, wanted });
+        };
+        let picked: PhysicalOffset = root.position.physical;
+        if let Some((newest, _)) = damaged.first().filter(|(newest, _)| *newest > picked.0) {
+            replays(picked, PhysicalOffset(*newest))?;
+        }
+        Ok(Chosen {
+            root,
+            parts,
+            known,
+            passed_over,
+            damaged,
+        })
     }
 
     /// Whether some were damaged when they were opened.

@@ -13,6 +13,7 @@
 //! Kept are the base (where the log starts), the newest two, and those at segment starts, at most eight. A pack goes
 //! when no root names it; one that is mostly dead is emptied, little by little, into the packs of later checkpoints.
 
+mod again;
 mod keep;
 mod load;
 mod pack;
@@ -31,10 +32,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use thiserror::Error;
 
+pub(crate) use again::{Readable, readable, write_again};
 pub use load::{Loaded, Pick};
 pub(crate) use scrub::CheckpointScrub;
 pub use survey::CheckpointSurvey;
-pub(crate) use survey::{load, load_some, root_path, survey};
+pub(crate) use survey::{chosen, load, load_some, root_path, stands, survey};
 pub use write::WriteStats;
 
 /// Bytes of one part.
@@ -91,7 +93,7 @@ pub enum CheckpointError {
     },
     /// No checkpoint can be used.
     #[error(
-        "{folder} has no whole checkpoint {wanted}: bring it back from a backup, or start with an empty data folder"
+        "{folder} has no whole checkpoint {wanted}: bring it back from a backup; without one nothing tells what state was: move the folder away, and the broker begins with an empty one"
     )]
     None {
         /// The folder.
@@ -99,7 +101,7 @@ pub enum CheckpointError {
         /// Which were looked at.
         wanted: &'static str,
     },
-    /// The disk fails to read one that is to be started from.
+    /// The disk fails to read one: it may be whole the next time, and older ones are needed too.
     #[error(
         "cannot read the checkpoint file {path}: {source}. Nothing was changed: try again; if the disk fails to read this file for good, move it away, and the start goes on from an older checkpoint if one does",
         path = path.display()

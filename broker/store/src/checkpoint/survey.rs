@@ -1,7 +1,9 @@
 //! Checkpoints as they stand in their files. Nothing is written.
 
 use super::load::Parts;
-use super::{CheckpointError, Checkpoints, DAMAGED_SUFFIX, Loaded, PACK_SUFFIX, ROOT_SUFFIX, position_in};
+use super::{
+    CheckpointError, Checkpoints, DAMAGED_SUFFIX, Loaded, PACK_SUFFIX, Pick, ROOT_SUFFIX, position_in,
+};
 use crate::io::LogIo;
 use crate::log::LogPosition;
 use crate::survey::Findings;
@@ -85,6 +87,41 @@ pub(crate) fn survey(
     Ok((surveyed, newest))
 }
 
+/// The checkpoints whose roots can be read, by rising position, and the caller's header of the newest; with `whole` without those behind
+/// the newest whole one.
+pub(crate) fn stands(
+    io: &Arc<dyn LogIo>,
+    folder: &Path,
+    whole: bool,
+) -> Result<(Vec<LogPosition>, Vec<u8>), CheckpointError> {
+    let checkpoints = looking(io, folder);
+    let (mut found, mut header) = (Vec::new(), Vec::new());
+    for at in checkpoints.positions()?.into_iter().rev() {
+        match checkpoints.read(at, whole && found.is_empty()) {
+            Ok((root, _)) => {
+                if found.is_empty() {
+                    header = root.header;
+                }
+                found.push(root.position);
+            }
+            Err(error) => tell(folder, error, &mut Findings::default())?,
+        }
+    }
+    found.reverse();
+    Ok((found, header))
+}
+
+/// The checkpoint that [`Checkpoints::open_if`] would answer, with the same errors. Nothing is changed.
+pub(crate) fn chosen(
+    io: &Arc<dyn LogIo>,
+    folder: &Path,
+    pick: Pick,
+    replays: &dyn Fn(PhysicalOffset, PhysicalOffset) -> Result<(), CheckpointError>,
+) -> Result<Loaded, CheckpointError> {
+    let chosen = looking(io, folder).choose(pick, replays)?;
+    Ok(loaded(chosen.root, chosen.parts))
+}
+
 /// The checkpoint that stands there.
 pub(crate) fn load(
     io: &Arc<dyn LogIo>,
@@ -117,7 +154,7 @@ fn loaded(root: super::root::Root, parts: Parts) -> Loaded {
     }
 }
 
-fn looking(io: &Arc<dyn LogIo>, folder: &Path) -> Checkpoints {
+pub(super) fn looking(io: &Arc<dyn LogIo>, folder: &Path) -> Checkpoints {
     Checkpoints {
         io: Arc::clone(io),
         dir: folder.to_owned(),

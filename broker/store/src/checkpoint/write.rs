@@ -122,7 +122,7 @@ impl Checkpoints {
     }
 
     /// Writes a root, makes it and all it counts on durable, and gives it its name.
-    fn write_root(&self, root: &Root) -> Result<u64, CheckpointError> {
+    pub(super) fn write_root(&self, root: &Root) -> Result<u64, CheckpointError> {
         let position = root.position.physical.0;
         let bytes = root.encode();
         let temporary = self.path(position, TEMPORARY_SUFFIX);

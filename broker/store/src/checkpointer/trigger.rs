@@ -8,8 +8,11 @@
 use crate::index::IndexPosition;
 use crate::log::{Frame, LocalLog};
 use parking_lot::Mutex;
-use sluice_core::ids::{PhysicalOffset, Term};
+use sluice_core::command::encode_level;
+use sluice_core::ids::{PhysicalOffset, Term, TimeMs};
+use sluice_core::log::ReplicatedLog;
 use sluice_core::state::{LogBounds, ShardKey, Snapshot};
+use smallvec::smallvec;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,6 +21,9 @@ use std::time::{Duration, Instant};
 
 /// Queue entries that may wait in memory for a checkpoint before one is due: 40 MB of them.
 const UNFLUSHED_ENTRIES_MAX: u64 = 1 << 20;
+
+/// At most so often is a frame asked for: older checkpoints keep the damage, and each look at them finds it again.
+const NUDGE_AGAIN: Duration = Duration::from_secs(3600);
 
 /// A snapshot on its way to the disk: state, queues and index between the same two frames.
 pub struct CheckpointRequest {
@@ -92,6 +98,8 @@ pub struct Trigger {
     replayed_starts: Vec<PhysicalOffset>,
     requests: Option<Requests>,
     waiting: Option<CheckpointRequest>,
+    /// When a frame was asked for, that a checkpoint can stand behind.
+    nudged: Option<Instant>,
 }
 
 impl Trigger {
@@ -110,6 +118,7 @@ impl Trigger {
             replayed_starts,
             requests: None,
             waiting: None,
+            nudged: None,
         }
     }
 
@@ -136,6 +145,23 @@ impl Trigger {
 
     pub(crate) fn applied(&mut self, frame: &Frame) {
         self.applied_to = frame.end();
+    }
+
+    /// Asks the log for a command that changes nothing where a checkpoint is to be written anew and nothing else comes that it could
+    /// stand behind: at its own place no checkpoint is written twice. `now` is state's time.
+    pub(crate) fn nudge(&mut self, now: TimeMs) {
+        let Some(requests) = &self.requests else { return };
+        let is_due = requests.anew.load(Ordering::Acquire)
+            && requests.are_idle()
+            && self.waiting.is_none()
+            && self.applied_to == self.requested_at
+            && self.nudged.is_none_or(|nudged| nudged.elapsed() >= NUDGE_AGAIN);
+        if is_due {
+            self.nudged = Some(Instant::now());
+            // No level follows itself.
+            let command = encode_level(now, 0);
+            requests.log.propose(smallvec![command], Box::new(drop));
+        }
     }
 
     /// Whether a segment starts with this frame.

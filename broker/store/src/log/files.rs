@@ -2,12 +2,12 @@
 
 use super::cut;
 use super::error::{Fatal, LogError};
-use super::meta::{Meta, MetaStore};
+use super::meta::{Identity, Meta, MetaStore};
 use super::options::LogOptions;
 use super::present;
 use super::segment::{self, DurableSlot, PAGE_BYTES, RECYCLED, SPARE, Segment, SegmentHeader};
 use crate::io::LogIo;
-use sluice_core::ids::{LogIndex, PhysicalOffset, Term};
+use sluice_core::ids::{LogIndex, PhysicalOffset};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -40,6 +40,20 @@ pub(super) fn open_meta(
         }
         return MetaStore::create(io, &options.dir, wanted.clone());
     };
+    if store.meta().identity.cluster.is_empty() {
+        // A repair has made it of what the log says, which does not say this.
+        let identity = Identity {
+            uuid: store.meta().identity.uuid,
+            segment_bytes: store.meta().identity.segment_bytes,
+            ..wanted.clone()
+        };
+        tracing::warn!(cluster = %identity.cluster, broker = %identity.shard, "the data directory belongs to this broker from now on: a repair has made its meta files again");
+        let meta = Meta {
+            identity,
+            ..store.meta().clone()
+        };
+        store.save(meta)?;
+    }
     let found = &store.meta().identity;
     for (what, found, wanted) in [
         ("cluster", &found.cluster, &wanted.cluster),
@@ -100,7 +114,7 @@ pub(super) fn open_segments(
     } = read_pages(io, meta, files)?;
     let Some(durable) = durable else {
         // The first segment is born before anything else happens, and later ones before the ones before them may go.
-        if had_others || was_used(meta) {
+        if had_others || present::was_used(meta) {
             let reason = "the log was in use, but no segment is there".to_owned();
             return Err(LogError::Corruption {
                 file: log_dir.to_owned(),
@@ -169,10 +183,6 @@ fn read_pages(io: &dyn LogIo, meta: &Meta, files: Vec<PathBuf>) -> Result<Pages,
     Ok(pages)
 }
 
-fn was_used(meta: &Meta) -> bool {
-    meta.term != Term(0) || meta.vote.is_some() || meta.purged.is_some()
-}
-
 /// The first segment of a new log.
 fn begin(
     io: &dyn LogIo,
@@ -234,7 +244,7 @@ fn open_segment(io: &dyn LogIo, meta: &Meta, path: &Path) -> Result<PageResult, 
 /// page is damage.
 fn is_unborn(io: &dyn LogIo, meta: &Meta, path: &Path) -> Result<bool, LogError> {
     let is_known = match segment::parse_name(path) {
-        Some(PhysicalOffset(0)) => was_used(meta),
+        Some(PhysicalOffset(0)) => present::was_used(meta),
         base => base.is_some_and(|base| base <= meta.newest_segment),
     };
     if is_known {

@@ -257,6 +257,35 @@ impl MetaStore {
         Ok(store)
     }
 
+    /// Makes the files of a shard whose own are not valid, which are kept. Answers where.
+    pub(super) fn create_again(
+        io: &Arc<dyn LogIo>,
+        dir: &Path,
+        meta: Meta,
+    ) -> Result<Vec<PathBuf>, LogError> {
+        let mut kept = Vec::new();
+        for name in NAMES {
+            let (path, aside) = (dir.join(name), dir.join(format!("{name}.bak")));
+            match io.rename(&path, &aside) {
+                Ok(()) => kept.push(aside),
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(source) => {
+                    let doing = "rename";
+                    return Err(LogError::Io { doing, path, source });
+                }
+            }
+        }
+        let mut store = Self {
+            io: io.clone(),
+            dir: dir.to_owned(),
+            files: [None, None],
+            generation: 0,
+            meta: meta.clone(),
+        };
+        store.save(meta)?;
+        Ok(kept)
+    }
+
     /// What was saved last.
     pub fn meta(&self) -> &Meta {
         &self.meta

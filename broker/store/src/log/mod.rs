@@ -69,11 +69,13 @@ pub use options::{Flush, LogOptions, SegmentLimits};
 pub use prefill::{Prefill, Prefilled};
 pub use reader::{BadStretch, LogReader, Scrubbed};
 pub use recover::{Cut, Opened, Opening, Parts, VisitError};
-pub(crate) use rewrite::{Change, Prepared, Replaced, file_of, save_newest_segment, surviving_commands};
+pub(crate) use rewrite::{
+    Change, Prepared, Replaced, file_of, save_meta, save_newest_segment, surviving_commands,
+};
 pub use segment::{PAGE_BYTES, SegmentHeader};
 pub use shared::Positions;
-pub(crate) use survey::{Ask, Seen, survey};
-pub use survey::{LogDamage, LogSurvey, Lost, Repaired, SegmentState, SegmentSurvey};
+pub(crate) use survey::{Ask, Seen, has_any, purged_before, segment_names, survey};
+pub use survey::{LogDamage, LogRefusal, LogSurvey, Lost, Repaired, SegmentState, SegmentSurvey};
 pub use thread::{LogThreads, spawn};
 pub use writer::{LogWriter, Progress};
 

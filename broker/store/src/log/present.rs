@@ -9,7 +9,7 @@ use super::error::LogError;
 use super::frame::ALIGN;
 use super::meta::Meta;
 use super::segment::{self, DurableSlot, PAGE_BYTES, Segment};
-use sluice_core::ids::PhysicalOffset;
+use sluice_core::ids::{LogIndex, PhysicalOffset, Term};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -46,10 +46,20 @@ pub(super) fn check_checkpoint(segments: &[Arc<Segment>], at: PhysicalOffset) ->
         .map_or(Ok(()), |last| check_reaches(last, at, "a checkpoint stands at"))
 }
 
+/// Whether segments are missing before the first one there is, which begins there, of a log that is kept from an index on.
+pub(super) fn lacks_first(base: PhysicalOffset, index: LogIndex, kept_from: u64) -> bool {
+    // An empty log that goes on at a later index does so in the segment at offset 0.
+    base != PhysicalOffset(0) && index.0 > kept_from
+}
+
+/// Whether a log of this meta had a segment at least.
+pub(super) fn was_used(meta: &Meta) -> bool {
+    meta.term != Term(0) || meta.vote.is_some() || meta.purged.is_some()
+}
+
 fn check_first(log_dir: &Path, meta: &Meta, first: &Segment) -> Result<(), LogError> {
     let kept_from = meta.purged.map_or(0, |purged| purged.index.0 + 1);
-    // An empty log that goes on at a later index does so in the segment at offset 0.
-    if first.base() == PhysicalOffset(0) || first.header.base_index.0 <= kept_from {
+    if !lacks_first(first.base(), first.header.base_index, kept_from) {
         return Ok(());
     }
     let reason = format!(

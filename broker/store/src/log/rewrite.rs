@@ -86,6 +86,14 @@ pub(crate) fn save_newest_segment(
     store.save(meta)
 }
 
+/// Makes meta say this; what both files held stays beside them where neither was valid. Answers where.
+pub(crate) fn save_meta(io: &Arc<dyn LogIo>, dir: &Path, meta: Meta) -> Result<Vec<PathBuf>, LogError> {
+    match MetaStore::open(io, dir)? {
+        Some(mut store) => store.save(meta).map(|()| Vec::new()),
+        None => MetaStore::create_again(io, dir, meta),
+    }
+}
+
 impl Change {
     /// A change that changes nothing yet.
     pub(crate) fn of(header: SegmentHeader) -> Self {

@@ -304,6 +304,7 @@ impl LogWriter {
                 let blame = &self.shared.inbox.space().blame;
                 error.blame(blame);
                 let why = blame.not_proposed();
+                self.shared.inbox.space().tell(&error);
                 for op in self.backlog.drain(..ops) {
                     match op {
                         Op::Propose {

@@ -100,26 +100,63 @@ impl Mending {
         within.filter(|(begins, ends)| begins < ends).collect()
     }
 
-    /// Writes the entry if it is wanted.
+    /// Whether anything of this queue is lacking, or was.
+    pub(crate) fn lacks(&self, at: TopicQueue) -> bool {
+        self.wanted.contains_key(&at)
+    }
+
+    /// Whether the entries of a queue from `first` on may be these: the last one that is not lacking is the one that it would be.
+    pub(crate) fn fits(
+        &self,
+        at: TopicQueue,
+        first: u64,
+        entries: &[QueueEntry],
+    ) -> Result<bool, QueueError> {
+        let wanted = self.wanted(at, first, first + entries.len() as u64);
+        let is_lacking = |offset: u64| wanted.iter().any(|(from, to)| (*from..*to).contains(&offset));
+        let Some(last) = (0..entries.len()).rfind(|n| !is_lacking(first + *n as u64)) else {
+            return Ok(true);
+        };
+        let (there, entry) = (self.read(at, first + last as u64)?, &entries[last]);
+        Ok(there.is_none_or(|there| there.physical == entry.physical))
+    }
+
+    /// Writes the entry if it is lacking.
     pub(crate) fn entry(
         &mut self,
         at: TopicQueue,
         offset: QueueOffset,
         entry: &QueueEntry,
     ) -> Result<(), QueueError> {
-        let is_wanted = !self.wanted(at, offset.0, offset.0 + 1).is_empty();
-        match is_wanted {
-            true => self.write(at, offset.0, entry),
-            false => Ok(()),
+        if self.wanted(at, offset.0, offset.0 + 1).is_empty() {
+            return Ok(());
         }
+        self.write(at, offset.0, entry)?;
+        self.put(at, offset.0, offset.0 + 1);
+        Ok(())
     }
 
-    fn write(&mut self, at: TopicQueue, offset: u64, entry: &QueueEntry) -> Result<(), QueueError> {
+    fn write(&self, at: TopicQueue, offset: u64, entry: &QueueEntry) -> Result<(), QueueError> {
         let key = FileKey::holding(at, offset);
-        self.files
-            .write(key, offset, &stored::encode(at, offset, entry))?;
-        self.left -= 1;
-        Ok(())
+        self.files.write(key, offset, &stored::encode(at, offset, entry))
+    }
+
+    /// From `from` to `to`, which are within one span, nothing is lacking any more.
+    fn put(&mut self, at: TopicQueue, from: u64, to: u64) {
+        let Some(spans) = self.wanted.get_mut(&at) else {
+            return;
+        };
+        let Some((&begins, &ends)) = spans.range(..=from).next_back() else {
+            return;
+        };
+        spans.remove(&begins);
+        if begins < from {
+            spans.insert(begins, from);
+        }
+        if to < ends {
+            spans.insert(to, ends);
+        }
+        self.left -= to - from;
     }
 
     /// Writes `lost`, which points at what the log has lost, for all that is wanted of a queue from `from` to `to`; with the time of
@@ -142,6 +179,7 @@ impl Mending {
             for offset in begins..ends {
                 self.write(at, offset, &lost)?;
             }
+            self.put(at, begins, ends);
             count += ends - begins;
         }
         Ok(count)
@@ -149,19 +187,22 @@ impl Mending {
 
     /// The time of the entry before this offset, if it can be read.
     fn time_before(&self, at: TopicQueue, offset: u64) -> Result<Option<TimeMs>, QueueError> {
-        let Some(before) = offset.checked_sub(1) else {
-            return Ok(None);
-        };
-        let path = self.files.path(FileKey::holding(at, before));
+        let before = offset.checked_sub(1).map(|before| self.read(at, before));
+        Ok(before.transpose()?.flatten().map(|entry| entry.put_ms))
+    }
+
+    /// One entry, if it is there whole.
+    fn read(&self, at: TopicQueue, offset: u64) -> Result<Option<QueueEntry>, QueueError> {
+        let path = self.files.path(FileKey::holding(at, offset));
         let mut bytes = [0; ENTRY_BYTES];
         let read = self.files.io.open_read(&path).and_then(|file| {
-            let place = before % FILE_ENTRIES * ENTRY_BYTES as u64;
+            let place = offset % FILE_ENTRIES * ENTRY_BYTES as u64;
             read_exact_at(&*file, &mut bytes, place)
         });
         match read {
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::UnexpectedEof) => Ok(None),
             Err(source) => Err(QueueError::io("read", &path, source)),
-            Ok(()) => Ok(stored::decode(at, before, &bytes).map(|entry| entry.put_ms)),
+            Ok(()) => Ok(stored::decode(at, offset, &bytes)),
         }
     }
 

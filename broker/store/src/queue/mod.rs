@@ -40,7 +40,7 @@ use thiserror::Error;
 pub use flush::FlushStats;
 pub(crate) use mend::Mending;
 pub use survey::QueueSurvey;
-pub(crate) use survey::{QueueSums, each_entry, survey};
+pub(crate) use survey::{QueueSums, each_entry, survey, whole_entries};
 
 /// Entries of a complete file.
 pub const FILE_ENTRIES: u64 = 65_536;
@@ -78,7 +78,9 @@ pub enum QueueError {
     },
     /// Bytes that are not the entry that belongs there. A note is left in the folder, and the next start replays the log
     /// from the base.
-    #[error("{path} is damaged at byte {offset}: restart the broker, and it is made again from the log")]
+    #[error(
+        "{path} is damaged at byte {offset}: restart the broker, and it is made again from the log, as far as that is whole"
+    )]
     Damaged {
         /// The file.
         path: PathBuf,

@@ -7,16 +7,55 @@ use crate::io::LogIo;
 use parking_lot::{Mutex, RwLock};
 use sluice_core::entry::ENTRY_BYTES;
 use std::collections::{BTreeMap, HashMap};
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+/// What an entry is that a file ends without.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lacking {
+    IsAnError,
+    IsDamaged,
+}
+
 impl QueueStore {
+    /// As [`QueueStore::restore`], after all was found again that could be: what is lacking yet is damaged from now on, and stops
+    /// the groups that come to it, not the start.
+    pub(crate) fn restore_mended(
+        io: Arc<dyn LogIo>,
+        dir: &Path,
+        spans: &[QueueSpan],
+    ) -> Result<Self, QueueError> {
+        let files = Files::new(Arc::clone(&io), dir);
+        for (key, bytes) in needed(spans) {
+            let path = files.path(key);
+            let len = match files.io.open_read(&path).and_then(|file| file.len()) {
+                Err(error) if error.kind() == ErrorKind::NotFound => 0,
+                len => len.map_err(|source| QueueError::io("read", &path, source))?,
+            };
+            if len < bytes {
+                let last = key.first + bytes / ENTRY_BYTES as u64 - 1;
+                files.write(key, last, &[0; ENTRY_BYTES])?;
+            }
+        }
+        Self::restore_as(io, dir, spans, Lacking::IsDamaged)
+    }
+
     /// The queues as a checkpoint's spans say; `dir` is the `queue` folder. First checks that the files hold all of
     /// it ([`QueueError::Missing`] otherwise, and nothing is changed), then cuts off and removes what is beyond.
     ///
     /// No other store may be open on the folder: files that an earlier store mapped may be cut here.
     pub fn restore(io: Arc<dyn LogIo>, dir: &Path, spans: &[QueueSpan]) -> Result<Self, QueueError> {
+        Self::restore_as(io, dir, spans, Lacking::IsAnError)
+    }
+
+    fn restore_as(
+        io: Arc<dyn LogIo>,
+        dir: &Path,
+        spans: &[QueueSpan],
+        lacking: Lacking,
+    ) -> Result<Self, QueueError> {
         io.create_dir(dir)
             .map_err(|source| QueueError::io("create", dir, source))?;
         let files = Files::new(io, dir);
@@ -28,7 +67,7 @@ impl QueueStore {
         for key in &found {
             if let Some(bytes) = needed.get(key) {
                 present += 1;
-                let len = check(&files, *key, *bytes)?;
+                let len = check(&files, *key, *bytes, lacking)?;
                 if len > *bytes {
                     cut.push((*key, *bytes));
                 }
@@ -69,18 +108,6 @@ impl QueueStore {
         Ok(Self {
             inner: Arc::new(inner),
         })
-    }
-}
-
-impl QueueStore {
-    /// Forgets that damage was found in the queue files of this folder; answers whether any was.
-    pub(crate) fn drop_note(io: &Arc<dyn LogIo>, dir: &Path) -> Result<bool, QueueError> {
-        let files = Files::new(Arc::clone(io), dir);
-        let note = files.rebuild_note();
-        let is_there = files.list(&files.dir)?.iter().any(|name| note.ends_with(name));
-        io.remove(&note)
-            .map_err(|source| QueueError::io("remove", &note, source))?;
-        Ok(is_there)
     }
 }
 
@@ -126,7 +153,7 @@ pub(super) fn needed(spans: &[QueueSpan]) -> BTreeMap<FileKey, u64> {
 }
 
 /// The file's length, which must be at least `needed` and end in an entry there.
-fn check(files: &Files, key: FileKey, needed: u64) -> Result<u64, QueueError> {
+fn check(files: &Files, key: FileKey, needed: u64, lacking: Lacking) -> Result<u64, QueueError> {
     let path = files.path(key);
     let failed = |source| QueueError::io("read", &path, source);
     let file = files.io.open_read(&path).map_err(failed)?;
@@ -138,7 +165,7 @@ fn check(files: &Files, key: FileKey, needed: u64) -> Result<u64, QueueError> {
             found: len,
         });
     }
-    if needed < FILE_BYTES {
+    if needed < FILE_BYTES && lacking == Lacking::IsAnError {
         // Lengths may have reached the disk without the data: what does not end in an entry was not all written.
         let mut last = [0; ENTRY_BYTES];
         crate::io::read_exact_at(&*file, &mut last, needed - ENTRY_BYTES as u64).map_err(failed)?;

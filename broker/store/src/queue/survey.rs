@@ -8,6 +8,7 @@ use crate::survey::Findings;
 use sluice_core::entry::{ENTRY_BYTES, QueueEntry};
 use sluice_core::ids::{QueueOffset, TopicId, TopicQueue};
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -177,7 +178,7 @@ fn tell_missing<'a>(
     }
 }
 
-/// Gives `visit` every entry of queues that a checkpoint counts; those that are damaged are left out.
+/// Gives `visit` every entry of queues that a checkpoint counts; those that are damaged or missing are left out.
 pub(crate) fn each_entry(
     io: &Arc<dyn LogIo>,
     dir: &Path,
@@ -189,8 +190,12 @@ pub(crate) fn each_entry(
     for (key, bytes) in needed(spans) {
         let path = files.path(key);
         let failed = |source| QueueError::io("read", &path, source);
-        let file = files.io.open_read(&path).map_err(failed)?;
-        let mut at = 0;
+        let file = match files.io.open_read(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            file => file.map_err(failed)?,
+        };
+        let len = file.len().map_err(failed)?;
+        let (mut at, bytes) = (0, bytes.min(len - len % ENTRY_BYTES as u64));
         while at < bytes {
             let piece = (bytes - at).min(PIECE_ENTRIES * ENTRY_BYTES as u64);
             let mut entries = vec![0; piece as usize];
@@ -204,6 +209,29 @@ pub(crate) fn each_entry(
             }
             at += piece;
         }
+    }
+    Ok(())
+}
+
+/// Gives `visit` every whole entry in the files of the topics that are `wanted`, whatever checkpoints count.
+pub(crate) fn whole_entries(
+    io: &Arc<dyn LogIo>,
+    dir: &Path,
+    wanted: &dyn Fn(TopicId) -> bool,
+    visit: &mut dyn FnMut(TopicQueue, QueueOffset, &QueueEntry),
+) -> Result<(), QueueError> {
+    let files = Files::new(Arc::clone(io), dir);
+    for key in files.all()?.into_iter().filter(|key| wanted(key.at.topic)) {
+        let path = files.path(key);
+        let file = files.io.open_read(&path);
+        let len = file.and_then(|file| file.len());
+        let entries = len.map_err(|source| QueueError::io("read", &path, source))? / ENTRY_BYTES as u64;
+        let span = QueueSpan {
+            at: key.at,
+            first: QueueOffset(key.first),
+            end: QueueOffset(key.first + entries),
+        };
+        each_entry(io, dir, &[span], visit)?;
     }
     Ok(())
 }

@@ -1,7 +1,8 @@
 //! Whether what somebody accepts to lose is what is damaged: all of it, and no more.
 
 use super::RepairError;
-use super::plan::RESTORE;
+use super::anew::NOTHING_LEFT;
+use super::plan::{Accepted, RESTORE};
 use super::range::{self, Range, needed};
 use crate::survey::Survey;
 use sluice_core::ids::PhysicalOffset;
@@ -13,10 +14,24 @@ pub(super) fn check(
     found: &Survey,
     ranges: &[Range],
     end: Option<PhysicalOffset>,
-    wider: bool,
+    accepted: &Accepted<'_>,
 ) -> Result<bool, RepairError> {
-    let log = &found.log;
+    let (log, wider) = (&found.log, accepted.wider);
+    if log.meta_is_lost && !accepted.new_meta {
+        let hint = match range::way_on(dir, log) {
+            Some(command) => format!("{RESTORE}, or go on with what the log says: {command}"),
+            None => NOTHING_LEFT.to_owned(),
+        };
+        return Err(RepairError::refused("neither meta.a nor meta.b is valid", hint));
+    }
+    if log.damage.is_empty() && log.segments.is_empty() {
+        return Err(RepairError::refused("the log has no segment", NOTHING_LEFT));
+    }
     if log.damage.is_empty() {
+        let asks = !ranges.is_empty() || end.is_some();
+        if accepted.new_meta && !asks {
+            return Ok(!log.meta_is_lost);
+        }
         if was_repaired(found, ranges, end) {
             return Ok(true);
         }
@@ -30,7 +45,7 @@ pub(super) fn check(
     }
     let wanted = needed(&log.damage);
     let command = || {
-        let command = range::command(dir, &wanted);
+        let command = range::way_on(dir, log).unwrap_or_default();
         format!("this gives up what is damaged, and nothing else: {command}")
     };
     let before_end = |at: PhysicalOffset| end.is_none_or(|end| at < end);
@@ -74,24 +89,29 @@ pub(super) fn check(
 /// Whether a repair has left just this, in a log in which nothing is damaged any more.
 fn was_repaired(found: &Survey, ranges: &[Range], end: Option<PhysicalOffset>) -> bool {
     let log = &found.log;
-    let was_repaired = |range: &Range| {
-        let mut repaired = log.repaired.iter();
-        repaired.any(|repaired| repaired.from <= range.from && range.to.is_some_and(|to| to <= repaired.to))
-            || range.to == Some(range.from)
-    };
+    let was_repaired = |range: &Range| range.to == Some(range.from) || stands_for(found, range);
     let has_ended = end.is_none_or(|end| end == log.end.physical);
     let asks = !ranges.is_empty() || end.is_some();
     asks && has_ended && ranges.iter().all(was_repaired)
+}
+
+/// Whether what repairs have left stands for all of a range: of one that was longer than a segment there are several.
+fn stands_for(found: &Survey, range: &Range) -> bool {
+    let mut at = range.from;
+    for repaired in &found.log.repaired {
+        if repaired.from <= at && repaired.to > at {
+            at = repaired.to;
+        }
+    }
+    range.to.is_some_and(|to| at > range.from && to <= at)
 }
 
 /// Whether a range is one damaged place, or was; or with leave begins and ends with damaged places.
 fn is_damaged(found: &Survey, range: &Range, wider: bool) -> bool {
     let log = &found.log;
     let mut damage = log.damage.iter();
-    let mut repaired = log.repaired.iter();
-    if damage.any(|damage| range::of(damage) == *range)
-        || repaired.any(|done| done.from == range.from && Some(done.to) == range.to)
-    {
+    let begins_there = || log.repaired.iter().any(|done| done.from == range.from);
+    if damage.any(|damage| range::of(damage) == *range) || (begins_there() && stands_for(found, range)) {
         return true;
     }
     let begins = log.damage.iter().any(|damage| damage.from == range.from);

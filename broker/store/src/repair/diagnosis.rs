@@ -1,33 +1,52 @@
 //! What a start says of damage that it refuses: how far it reaches, what is in it, and which command gives it up.
 
+use super::anew::NOTHING_LEFT;
 use super::{RepairError, range};
-use crate::checkpoint::Checkpoints;
 use crate::io::LogIo;
 use crate::log::{self, LogDamage, Lost, surviving_commands};
-use crate::survey::Findings;
+use crate::survey::{Checked, Findings};
 use sluice_core::command::{COMMAND_HEADER_BYTES, Kind};
 use sluice_core::ids::PhysicalOffset;
 use std::path::Path;
+use std::sync::Arc;
 
 /// Places that are told one by one.
 const TOLD_MAX: usize = 3;
+const META_IS_LOST: &str =
+    "neither meta.a nor meta.b is valid, and what they said can be told from the log and the checkpoints";
 
-/// Says in one line what is damaged of the log in `dir`, and the command that repairs it. `None` if nothing is that a repair
-/// could replace. Reads the whole log, and changes nothing.
-pub fn diagnose(io: &dyn LogIo, dir: &Path) -> Result<Option<String>, RepairError> {
-    let newest = Checkpoints::newest_named(io, &dir.join("checkpoint"))?;
-    let ask = log::Ask {
-        reaches: newest.unwrap_or(PhysicalOffset(0)),
-        ..log::Ask::default()
+/// What is damaged of a log.
+pub struct Diagnosis {
+    /// How far it reaches and what is in it, in one line.
+    pub damage: String,
+    /// The command that repairs it, or what else is to be done.
+    pub way_on: String,
+}
+
+/// What a start says that has changed nothing: the [`diagnosis`].
+pub fn diagnose(io: &Arc<dyn LogIo>, dir: &Path) -> Result<Option<String>, RepairError> {
+    let found = diagnosis(io, dir)?;
+    Ok(found.map(|Diagnosis { damage, way_on }| format!("{damage}. Nothing was changed: {way_on}")))
+}
+
+/// Says what is damaged of the log in `dir`. `None` if nothing is that a repair could replace. Reads the whole log, and changes nothing.
+pub fn diagnosis(io: &Arc<dyn LogIo>, dir: &Path) -> Result<Option<Diagnosis>, RepairError> {
+    let (known, io) = (Checked::of(io, dir)?, io.as_ref());
+    let mut findings = Findings::default();
+    let found = log::survey(io, dir, &known.ask(&[]), &mut findings, &mut |_, _| {})?;
+    let Some(command) = range::way_on(dir, &found) else {
+        let is_gone = found.segments.is_empty() && !findings.is_sound();
+        return Ok(is_gone.then(|| Diagnosis {
+            damage: "nothing of the log is left".to_owned(),
+            way_on: NOTHING_LEFT.to_owned(),
+        }));
     };
-    let found = log::survey(io, dir, &ask, &mut Findings::default(), &mut |_, _| {})?;
-    let ranges = range::needed(&found.damage);
-    if ranges.is_empty() {
-        return Ok(None);
-    }
     let bases: Vec<PhysicalOffset> = found.segments.iter().map(|segment| segment.base).collect();
     let told = found.damage.iter().take(TOLD_MAX);
     let mut words = Vec::new();
+    if found.meta_is_lost {
+        words.push(META_IS_LOST.to_owned());
+    }
     for damage in told {
         words.push(describe(io, dir, damage, &bases)?);
     }
@@ -35,11 +54,14 @@ pub fn diagnose(io: &dyn LogIo, dir: &Path) -> Result<Option<String>, RepairErro
     if rest > 0 {
         words.push(format!("and {rest} places more"));
     }
-    Ok(Some(format!(
-        "{}. Nothing was changed. Restore the log from a backup, or give up what is damaged: {}",
-        words.join("; "),
-        range::command(dir, &ranges)
-    )))
+    let what = match found.damage.is_empty() {
+        true => "make meta again",
+        false => "give up what is damaged",
+    };
+    Ok(Some(Diagnosis {
+        damage: words.join("; "),
+        way_on: format!("restore the log from a backup, or {what}: {command}"),
+    }))
 }
 
 /// One damaged place in words: what is lost there.
@@ -75,6 +97,10 @@ pub fn describe(
                 at.index
             )
         }
+        (Lost::Frames { at, .. }, None) if damage.file == dir.join("log") => format!(
+            "no segment of the log is there: all messages are lost, and what came behind offset {from}, index {}, where the newest whole checkpoint stands, is unknown",
+            at.index
+        ),
         (Lost::Frames { at, .. }, None) => format!(
             "from offset {from}, index {}, on nothing can be read that continues the log: nobody knows how many messages",
             at.index

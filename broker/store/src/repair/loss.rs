@@ -18,8 +18,8 @@ use std::sync::Arc;
 /// One place that is given up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// The part of the log.
-    pub range: Range,
+    /// The part of the log; `None` if it is no part of it.
+    pub range: Option<Range>,
     /// The file.
     pub file: PathBuf,
     /// Where in the file, in bytes.
@@ -60,6 +60,10 @@ pub struct Loss {
     pub since: Option<TimeMs>,
     /// Groups that get messages again that they had already.
     pub groups_again: Vec<String>,
+    /// State's time where the log is going to end: what came since is given up, known or not.
+    pub ends_at: Option<TimeMs>,
+    /// What takes the place of parts of state that cannot be read, in words.
+    pub state: Vec<String>,
 }
 
 impl Default for Loss {
@@ -72,19 +76,20 @@ impl Default for Loss {
             void_commands: 0,
             since: None,
             groups_again: Vec::new(),
+            ends_at: None,
+            state: Vec::new(),
         }
     }
 }
 
 impl Loss {
-    pub(super) fn add_trial(&mut self, trial: &Trial, gives_up: bool) {
+    pub(super) fn add_trial(&mut self, trial: &Trial, ends: bool) {
         let tables = trial.state().tables();
-        if gives_up {
-            self.void_commands = trial.void;
-            self.since = trial.since;
-            let groups = trial.groups.iter().filter_map(|group| tables.group_by_id(*group));
-            self.groups_again = groups.map(|group| group.spec.name.clone()).collect();
-        }
+        self.void_commands = trial.void;
+        self.ends_at = ends.then(|| trial.state().now());
+        self.since = trial.since.or(self.ends_at);
+        let groups = trial.groups.iter().filter_map(|group| tables.group_by_id(*group));
+        self.groups_again = groups.map(|group| group.spec.name.clone()).collect();
         self.frames += trial.cut_frames;
         for (topic, messages) in &trial.cut {
             self.add(topic, *messages);
@@ -115,7 +120,7 @@ impl Loss {
     }
 }
 
-/// Adds the messages whose entries point into what is lost: all of them, for the queue files are whole.
+/// Adds the messages whose entries point into what is lost: all of them, where queue files are whole.
 pub(super) fn add_entries(
     io: &Arc<dyn LogIo>,
     dir: &Path,

@@ -213,6 +213,14 @@ fn put(
     Ok(())
 }
 
+/// The only segment of a log that begins and ends with it.
+pub(super) fn first_segment(header: SegmentHeader, generation: u64) -> Change {
+    let mut change = Change::of(header);
+    change.is_new = true;
+    change.slot = Some((header.base, generation));
+    change
+}
+
 fn new_segment(segments: &Segments, base: PhysicalOffset, base_index: LogIndex) -> Change {
     let mut change = Change::of(SegmentHeader {
         uuid: segments.uuid,

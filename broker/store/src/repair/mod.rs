@@ -8,6 +8,7 @@
 //! [`plan`] looks, decides and changes nothing; [`Plan::run`] changes the files. A stop anywhere leaves a log that is refused as
 //! before, or the repaired one; running the same repair again does the rest.
 
+mod anew;
 mod covered;
 mod diagnosis;
 mod loss;
@@ -15,13 +16,15 @@ mod make;
 mod plan;
 mod range;
 mod run;
+mod state;
 mod trial;
 
-pub use diagnosis::{describe, diagnose};
+pub use diagnosis::{Diagnosis, describe, diagnose, diagnosis};
 pub use loss::{Loss, LostMessages, Place};
-pub use plan::{Plan, plan};
-pub use range::{Range, command, needed};
+pub use plan::{Accepted, Plan, plan};
+pub use range::{Range, command, needed, way_on};
 pub use run::Done;
+pub use state::way_on_without_state;
 
 use crate::checkpoint::CheckpointError;
 use crate::index::IndexError;

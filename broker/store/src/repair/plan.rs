@@ -4,13 +4,14 @@ use super::covered;
 use super::loss::{self, Loss, Place};
 use super::make::{self, Segments};
 use super::range::{self, Range, needed};
+use super::state::{self, NewState};
 use super::trial::Trial;
 use super::{RepairError, describe};
 use crate::checkpoint::{self, Checkpoints};
 use crate::index::sorted_files_from;
 use crate::io::LogIo;
-use crate::log::{self, Change, LogDamage, LogPosition, Lost, PAGE_BYTES};
-use crate::survey::{Depth, Findings, Known, Survey, survey_without};
+use crate::log::{self, Change, LogDamage, LogPosition, Lost, Meta, PAGE_BYTES};
+use crate::survey::{Checked, Depth, Findings, Known, Survey, survey_without};
 use sluice_core::ids::{LogIndex, PhysicalOffset};
 use sluice_core::state::State;
 use std::path::{Path, PathBuf};
@@ -34,45 +35,54 @@ pub struct Plan {
     pub(super) index_gone: Vec<PathBuf>,
     pub(super) segments_gone: Vec<PhysicalOffset>,
     pub(super) newest_segment: Option<PhysicalOffset>,
+    /// What meta is to say, where it is made anew.
+    pub(super) new_meta: Option<Meta>,
+    /// A checkpoint that takes the place of one that cannot be read.
+    pub(super) new_state: Option<NewState>,
+    /// Segments whose first page nobody can tell, and in whose place others come.
+    pub(super) unreadable: Vec<PhysicalOffset>,
 }
 
-/// Decides how to go on without `accepted`. With `wider` ranges may cover whole frames. Reads everything, and changes nothing; no
-/// broker may run over the folder.
-pub fn plan(io: &Arc<dyn LogIo>, dir: &Path, accepted: &[Range], wider: bool) -> Result<Plan, RepairError> {
+/// What somebody agrees to.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Accepted<'a> {
+    /// Parts of the log that are given up, in order.
+    pub ranges: &'a [Range],
+    /// Whether they may cover whole frames that are not damaged.
+    pub wider: bool,
+    /// Whether meta may be made again where both files are lost.
+    pub new_meta: bool,
+    /// Whether what cannot be read of the newest checkpoint is given up; then nothing else is done.
+    pub lost_state: bool,
+}
+
+/// Decides how to go on without what is `accepted`. Reads everything, and changes nothing; no broker may run over the folder.
+pub fn plan(io: &Arc<dyn LogIo>, dir: &Path, accepted: &Accepted<'_>) -> Result<Plan, RepairError> {
+    if accepted.lost_state {
+        return state::plan(io, dir);
+    }
     let mut found = survey_without(io, dir, Depth::Everything, &[])?;
     let mut given_up = Vec::new();
-    if wider {
-        given_up = within_segments(accepted, &found);
+    if accepted.wider {
+        given_up = within_segments(accepted.ranges, &found);
         found = survey_without(io, dir, Depth::Everything, &given_up)?;
     }
-    if found.log.meta.is_none() {
-        return Err(RepairError::refused(
-            "neither meta.a nor meta.b is valid",
-            RESTORE,
-        ));
-    }
-    let (ranges, end) = match accepted.split_last() {
+    let (ranges, end) = match accepted.ranges.split_last() {
         Some((Range { from, to: None }, before)) => (before, Some(*from)),
-        _ => (accepted, None),
+        _ => (accepted.ranges, None),
     };
-    let is_done = covered::check(dir, &found, ranges, end, wider)?;
-    let damage: Vec<LogDamage> = found
-        .log
-        .damage
-        .iter()
-        .filter(|damage| end.is_none_or(|end| damage.from < end))
-        .cloned()
-        .collect();
-    if is_done {
+    let is_done = covered::check(dir, &found, ranges, end, accepted)?;
+    // A first page is made again where the log is to end right behind it.
+    let stays = |damage: &&LogDamage| match damage.lost {
+        Lost::Page { .. } => end.is_none_or(|end| damage.from <= end),
+        _ => end.is_none_or(|end| damage.from < end),
+    };
+    let damage: Vec<LogDamage> = found.log.damage.iter().filter(stays).cloned().collect();
+    // What stands behind the end may be left of a repair that was stopped.
+    if is_done && found.log.unreadable.is_empty() {
         return Ok(Plan {
-            dir: dir.to_owned(),
-            loss: Loss::default(),
             is_done,
-            changes: Vec::new(),
-            checkpoints_gone: Vec::new(),
-            index_gone: Vec::new(),
-            segments_gone: Vec::new(),
-            newest_segment: None,
+            ..Plan::nothing(dir)
         });
     }
     Planner {
@@ -84,6 +94,25 @@ pub fn plan(io: &Arc<dyn LogIo>, dir: &Path, accepted: &[Range], wider: bool) ->
         end,
     }
     .plan()
+}
+
+impl Plan {
+    /// One that changes nothing.
+    pub(super) fn nothing(dir: &Path) -> Self {
+        Self {
+            dir: dir.to_owned(),
+            loss: Loss::default(),
+            is_done: false,
+            changes: Vec::new(),
+            checkpoints_gone: Vec::new(),
+            index_gone: Vec::new(),
+            segments_gone: Vec::new(),
+            newest_segment: None,
+            new_meta: None,
+            new_state: None,
+            unreadable: Vec::new(),
+        }
+    }
 }
 
 /// Ranges cut where segments begin.
@@ -105,18 +134,21 @@ fn within_segments(accepted: &[Range], found: &Survey) -> Vec<(PhysicalOffset, P
     given_up
 }
 
-struct Planner<'a> {
-    io: &'a Arc<dyn LogIo>,
-    dir: &'a Path,
-    found: &'a Survey,
+pub(super) struct Planner<'a> {
+    pub(super) io: &'a Arc<dyn LogIo>,
+    pub(super) dir: &'a Path,
+    pub(super) found: &'a Survey,
     given_up: &'a [(PhysicalOffset, PhysicalOffset)],
     /// Before the log's new end.
-    damage: Vec<LogDamage>,
-    end: Option<PhysicalOffset>,
+    pub(super) damage: Vec<LogDamage>,
+    pub(super) end: Option<PhysicalOffset>,
 }
 
 impl Planner<'_> {
     fn plan(&self) -> Result<Plan, RepairError> {
+        if self.found.log.segments.is_empty() {
+            return self.begin_again();
+        }
         let newest = self.usable_checkpoint();
         let is_loss = |damage: &&LogDamage| !matches!(damage.lost, Lost::Page { .. });
         let behind =
@@ -132,7 +164,7 @@ impl Planner<'_> {
         let folds = unsure_from.is_some() || self.end.is_some();
         if folds {
             let trial = self.try_fold(unsure_from)?;
-            loss.add_trial(&trial, unsure_from.is_some());
+            loss.add_trial(&trial, self.end.is_some());
         }
         let is_unsure =
             |damage: &LogDamage| unsure_from.is_some_and(|from| damage.to.is_none_or(|to| to > from));
@@ -142,6 +174,7 @@ impl Planner<'_> {
             && let Some(state) = self.load(newest)?
         {
             loss::add_entries(self.io, self.dir, &state, &sure, &mut loss)?;
+            loss.messages_are_all &= sure.is_empty() || !self.queues_are_damaged();
         }
         self.add_surviving(&unsure, &mut loss)?;
         let gone_from = [unsure_from, self.end].into_iter().flatten().min();
@@ -151,47 +184,56 @@ impl Planner<'_> {
         let mut checkpoints = Checkpoints::named(self.io.as_ref(), &self.dir.join("checkpoint"))?;
         checkpoints.sort_unstable();
         let last = self.end.map(|end| segments.ending(end));
+        let is_behind = |base: &PhysicalOffset| last.is_some_and(|last| *base > last);
+        let (behind, unreadable): (Vec<_>, Vec<_>) =
+            self.found.log.unreadable.iter().copied().partition(is_behind);
         let bases = self.found.log.segments.iter().map(|segment| segment.base);
+        let mut segments_gone: Vec<_> = bases.filter(is_behind).chain(behind).collect();
+        segments_gone.sort_unstable();
         Ok(Plan {
-            dir: self.dir.to_owned(),
             loss,
-            is_done: false,
             changes,
             checkpoints_gone: checkpoints
                 .into_iter()
                 .filter(|at| gone_from.is_some_and(|from| *at > from))
                 .collect(),
             index_gone,
-            segments_gone: bases
-                .filter(|base| last.is_some_and(|last| *base > last))
-                .collect(),
+            segments_gone,
             newest_segment: last,
+            new_meta: self.new_meta(),
+            unreadable,
+            ..Plan::nothing(self.dir)
         })
     }
 
-    /// The newest checkpoint that is left, if the next start can go on from it without making queue files again. A damaged index
-    /// begins anew there.
+    /// The newest checkpoint that is left, from which the next start goes on. What queue files lack is found again there as far as
+    /// it can be, and a damaged index begins anew.
     fn usable_checkpoint(&self) -> Option<LogPosition> {
+        let stays = |at: PhysicalOffset| self.end.is_none_or(|end| at <= end);
+        let mut whole = self.found.checkpoints.iter().rev().filter(|found| found.whole);
+        whole
+            .find(|found| stays(found.position.physical))
+            .map(|found| found.position)
+    }
+
+    /// Whether something of the queue files is damaged or missing.
+    fn queues_are_damaged(&self) -> bool {
         let folder = self.dir.join("queue");
         let mut damage = self.found.findings.damage.iter();
-        let derived = damage.any(|damage| damage.file.starts_with(&folder));
-        let stays = |at: PhysicalOffset| self.end.is_none_or(|end| at <= end);
-        let whole = self.found.checkpoints.iter().rev().filter(|found| found.whole);
-        let mut left = whole.map(|found| found.position);
-        left.find(|position| stays(position.physical))
-            .filter(|_| !derived)
+        damage.any(|damage| damage.file.starts_with(&folder))
     }
 
     /// What is damaged, in words.
     fn places(&self) -> Result<Loss, RepairError> {
         let mut loss = Loss::default();
+        loss.places.extend(self.about_meta());
         let bases: Vec<PhysicalOffset> = self.found.log.segments.iter().map(|found| found.base).collect();
         for damage in &self.damage {
             if let Lost::Frames { count, .. } = damage.lost {
                 loss.frames += count;
             }
             loss.places.push(Place {
-                range: range::of(damage),
+                range: Some(range::of(damage)),
                 file: damage.file.clone(),
                 file_offset: damage.file_offset,
                 what: describe(self.io.as_ref(), self.dir, damage, &bases)?,
@@ -201,7 +243,7 @@ impl Planner<'_> {
             let base = bases.iter().rev().find(|base| **base <= end).copied();
             let base = base.unwrap_or(self.found.log.first.physical);
             loss.places.push(Place {
-                range: Range { from: end, to: None },
+                range: Some(Range { from: end, to: None }),
                 file: log::file_of(self.dir, base),
                 file_offset: PAGE_BYTES + end.0.saturating_sub(base.0),
                 what: format!("the log ends at offset {end}, and everything behind is given up"),
@@ -216,11 +258,8 @@ impl Planner<'_> {
         let limit = limit.unwrap_or(self.found.log.end.physical);
         let (start, state) = self.state_before(limit)?;
         let mut trial = Trial::new(start, state, unsure_from, self.end);
-        let folder = self.dir.join("checkpoint");
-        let ask = log::Ask {
-            reaches: Checkpoints::newest_named(self.io.as_ref(), &folder)?.unwrap_or_default(),
-            given_up: self.given_up,
-        };
+        let known = Checked::of(self.io, self.dir)?;
+        let ask = known.ask(self.given_up);
         let log = log::survey(
             self.io.as_ref(),
             self.dir,
@@ -291,14 +330,14 @@ impl Planner<'_> {
         ))
     }
 
-    fn load(&self, at: LogPosition) -> Result<Option<State>, RepairError> {
+    pub(super) fn load(&self, at: LogPosition) -> Result<Option<State>, RepairError> {
         let loaded = checkpoint::load(self.io, &self.dir.join("checkpoint"), at.physical)?;
         Ok(Known::of(&loaded).ok().map(|known| known.state))
     }
 
     /// The files of the index that hold what stands behind `from`: it will not be the same, and a start takes them for what it would
     /// write. A start that then lacks items makes all of the index again, or begins it anew where it cannot.
-    fn index_gone(&self, from: PhysicalOffset) -> Result<Vec<PathBuf>, RepairError> {
+    pub(super) fn index_gone(&self, from: PhysicalOffset) -> Result<Vec<PathBuf>, RepairError> {
         let left = self.found.checkpoints.iter().rev();
         let mut left = left.filter(|found| found.whole && found.position.physical <= from);
         let folder = self.dir.join("checkpoint");
@@ -312,8 +351,12 @@ impl Planner<'_> {
 
     /// Messages that are still whole where nothing else tells what there was.
     fn add_surviving(&self, damage: &[LogDamage], loss: &mut Loss) -> Result<(), RepairError> {
+        let has_file = |damage: &LogDamage| {
+            let mut segments = self.found.log.segments.iter();
+            segments.any(|segment| segment.base <= damage.from)
+        };
         for damage in damage {
-            if let (Lost::Frames { .. }, Some(to)) = (damage.lost, damage.to) {
+            if let (Lost::Frames { .. }, Some(to), true) = (damage.lost, damage.to, has_file(damage)) {
                 let base = Segments::of(self.found).holding(damage.from);
                 let path = log::file_of(self.dir, base);
                 let range = (damage.from, to);

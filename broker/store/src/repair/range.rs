@@ -1,6 +1,6 @@
 //! Parts of the log that somebody accepts to lose, as they are written: `FROM..TO`, or `FROM..END` for all that follows.
 
-use crate::log::{LogDamage, Lost};
+use crate::log::{LogDamage, LogSurvey, Lost};
 use sluice_core::ids::PhysicalOffset;
 use std::fmt;
 use std::path::Path;
@@ -8,6 +8,7 @@ use std::str::FromStr;
 
 /// Places that a command line names one by one; of more damage than that the log's end is given up.
 const NAMED_MAX: usize = 64;
+const MAKE_META: &str = " --make-meta";
 
 /// From a physical offset up to but without another one, or to the log's end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,6 +88,18 @@ pub fn command(dir: &Path, ranges: &[Range]) -> String {
         .map(|range| format!(" --accept-loss {range}"))
         .collect();
     format!("sluicectl log repair {folder}{}", ranges.concat())
+}
+
+/// The command that goes on without all that is damaged of the log, and makes meta again where it is lost; `None` if nothing is to be
+/// done, or nothing helps.
+pub fn way_on(dir: &Path, log: &LogSurvey) -> Option<String> {
+    let ranges = needed(&log.damage);
+    let new_meta = log.meta_is_lost && (log.meta.is_some() || !ranges.is_empty());
+    if ranges.is_empty() && !new_meta {
+        return None;
+    }
+    let option = if new_meta { MAKE_META } else { "" };
+    Some(format!("{}{option}", command(dir, &ranges)))
 }
 
 #[cfg(test)]

@@ -7,10 +7,11 @@
 
 use super::RepairError;
 use super::plan::Plan;
-use crate::checkpoint::CheckpointError;
+use crate::checkpoint::{self, CheckpointError};
 use crate::io::LogIo;
-use crate::log::{LogError, Prepared, file_of, save_newest_segment};
-use std::path::PathBuf;
+use crate::log::{LogError, Prepared, file_of, save_meta, save_newest_segment};
+use sluice_core::ids::PhysicalOffset;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// What was done.
@@ -25,22 +26,28 @@ pub struct Done {
 impl Plan {
     /// Does it. The caller holds the folder's lock.
     pub fn run(&self, io: &Arc<dyn LogIo>) -> Result<Done, RepairError> {
+        if let Some(state) = &self.new_state {
+            let folder = self.dir.join("checkpoint");
+            checkpoint::write_again(io, &folder, state.position, &state.header, &state.parts)?;
+        }
         let mut prepared: Vec<Prepared> = Vec::new();
         for change in &self.changes {
             prepared.extend(change.prepare(io.as_ref(), &self.dir)?);
         }
         self.remove_derived(io.as_ref())?;
+        // Missing or of no use is the same: what is damaged stops every start.
+        let mut saved = put_aside(io.as_ref(), &self.dir, &self.unreadable)?;
+        if let Some(meta) = &self.new_meta {
+            saved.extend(save_meta(io, &self.dir, meta.clone())?);
+        }
         if let Some(newest) = self.newest_segment {
             save_newest_segment(io, &self.dir, newest)?;
         }
         for segment in prepared.iter().rev() {
             segment.commit(io.as_ref())?;
         }
-        let mut saved: Vec<PathBuf> = prepared
-            .iter()
-            .flat_map(|segment| segment.saved.clone())
-            .collect();
-        saved.extend(self.put_aside(io.as_ref())?);
+        saved.extend(prepared.iter().flat_map(|segment| segment.saved.clone()));
+        saved.extend(put_aside(io.as_ref(), &self.dir, &self.segments_gone)?);
         Ok(Done {
             segments: prepared.len() as u64,
             saved,
@@ -66,20 +73,20 @@ impl Plan {
         }
         Ok(())
     }
+}
 
-    /// Takes the segments behind the log's new end out of it, the last one first.
-    fn put_aside(&self, io: &dyn LogIo) -> Result<Vec<PathBuf>, RepairError> {
-        let log_dir = self.dir.join("log");
-        let mut kept = Vec::new();
-        for base in self.segments_gone.iter().rev() {
-            let path = file_of(&self.dir, *base);
-            let sparse = path.with_extension("sparse");
-            io.remove(&sparse).map_err(LogError::io("remove", &sparse))?;
-            let aside = path.with_extension("seg.bak");
-            io.rename(&path, &aside).map_err(LogError::io("rename", &path))?;
-            io.sync_dir(&log_dir).map_err(LogError::io("sync", &log_dir))?;
-            kept.push(aside);
-        }
-        Ok(kept)
+/// Takes segments out of the log, the last one first.
+fn put_aside(io: &dyn LogIo, dir: &Path, segments: &[PhysicalOffset]) -> Result<Vec<PathBuf>, RepairError> {
+    let log_dir = dir.join("log");
+    let mut kept = Vec::new();
+    for base in segments.iter().rev() {
+        let path = file_of(dir, *base);
+        let sparse = path.with_extension("sparse");
+        io.remove(&sparse).map_err(LogError::io("remove", &sparse))?;
+        let aside = path.with_extension("seg.bak");
+        io.rename(&path, &aside).map_err(LogError::io("rename", &path))?;
+        io.sync_dir(&log_dir).map_err(LogError::io("sync", &log_dir))?;
+        kept.push(aside);
     }
+    Ok(kept)
 }

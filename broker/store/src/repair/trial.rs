@@ -105,8 +105,15 @@ impl Trial {
     fn count_cut(&mut self, frame: &Frame) {
         self.cut_frames += 1;
         for (_, _, bytes) in frame.commands() {
-            if let Ok((_, Command::Append(append))) = Command::decode(&bytes) {
-                *self.cut.entry(topic_of(&append)).or_default() += 1;
+            let Ok((_, command)) = Command::decode(&bytes) else {
+                continue;
+            };
+            if let Command::Append(append) = &command {
+                *self.cut.entry(topic_of(append)).or_default() += 1;
+            }
+            if let Some(id) = named(&command) {
+                self.void += 1;
+                self.groups.insert(id.group);
             }
         }
     }

@@ -1,13 +1,15 @@
-//! Queue files behind a repair with a loss: what they lack is found again, as far as the log and the checkpoints tell it.
+//! Queue files that the log does not give as a whole, for what a repair gave up of it or what is damaged: what they lack is found
+//! again, as far as the log and the checkpoints tell it.
 //!
-//! What stands before a loss is folded from the log's start on, and what stands behind it from the next checkpoint that is kept. The
-//! entries between these, which nobody knows, become entries of what was lost: the messages of groups that come to them end as those
-//! do whose records the repair gave up.
+//! What stands before such a place is folded from the log's start on, what stands behind it is counted back from the next
+//! checkpoint that is kept ([`Behind`]), and from there on it is folded again. The entries that nobody knows become entries of what was
+//! lost: the messages of groups that come to them end as those do whose records the repair gave up. What is damaged, and nobody has
+//! given up, is left as it is.
 
-use crate::applier::tails;
+use super::behind::{Behind, Unread};
 use crate::checkpoint::{self, Checkpoints};
 use crate::io::LogIo;
-use crate::log::{self, FRAME_HEADER_BYTES, Frame, Seen};
+use crate::log::{self, Frame, Seen};
 use crate::queue::{Mending, QueueError};
 use crate::store::StoreError;
 use crate::survey::{Findings, Known};
@@ -15,12 +17,9 @@ use sluice_core::command::{COMMAND_HEADER_BYTES, LOST};
 use sluice_core::entry::QueueEntry;
 use sluice_core::ids::{GroupQueueId, LogIndex, PhysicalOffset, QueueOffset, TimeMs, TopicQueue};
 use sluice_core::state::{Changed, CommandAt, Effects, State};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-/// Bytes within a tombstone that an entry of a lost message names.
-const IN_TOMBSTONE: u32 = 8;
 
 /// What has become of the entries that queue files lacked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +40,7 @@ pub(super) fn mend(io: &Arc<dyn LogIo>, dir: &Path, newest: &Known) -> Result<Me
         folder,
         newest,
         state: None,
-        loss: None,
+        behind: None,
         lost: 0,
         mending: Mending::begin(io, &dir.join("queue"), &spans)?,
     };
@@ -57,7 +56,7 @@ pub(super) fn mend(io: &Arc<dyn LogIo>, dir: &Path, newest: &Known) -> Result<Me
     };
     log::survey(io.as_ref(), dir, &ask, &mut Findings::default(), visit)?;
     folded?;
-    fold.lose_up_to(&newest.state)?;
+    fold.meet(&newest.state)?;
     fold.mending.finish()?;
     let (lost, left) = (fold.lost, fold.mending.left);
     Ok(Mended { lost, left })
@@ -72,17 +71,9 @@ struct Fold<'a> {
     /// `None` where it is not known.
     state: Option<State>,
     /// Since when it is not.
-    loss: Option<Loss>,
+    behind: Option<Behind>,
     lost: u64,
     mending: Mending,
-}
-
-/// The place of something that was lost, and what was there.
-struct Loss {
-    at: PhysicalOffset,
-    size: u32,
-    time: TimeMs,
-    ends: HashMap<TopicQueue, u64>,
 }
 
 /// What the commands of a frame have put into queues.
@@ -120,24 +111,18 @@ impl Fold<'_> {
         }
         match seen {
             Seen::Frame(frame, _) | Seen::Partly(frame) => self.frame(frame)?,
-            Seen::Lost(at) => {
-                self.lost_at(PhysicalOffset(at.0 + FRAME_HEADER_BYTES as u64), IN_TOMBSTONE);
-            }
-            // Whoever repairs it, or brings it back, may know more.
-            Seen::Gap(_) => (self.state, self.loss) = (None, None),
+            Seen::Lost(at) => self.cannot_read(Unread::Lost(at)),
+            Seen::Gap(_) => self.cannot_read(Unread::Damaged),
         }
         Ok(())
     }
 
     /// From here on state is not known.
-    fn lost_at(&mut self, at: PhysicalOffset, size: u32) {
+    fn cannot_read(&mut self, unread: Unread) {
         if let Some(state) = self.state.take() {
-            self.loss = Some(Loss {
-                at,
-                size,
-                time: state.now(),
-                ends: tails(&state).into_iter().map(|(at, end)| (at, end.0)).collect(),
-            });
+            self.behind = Some(Behind::begin(unread, state));
+        } else if let Some(behind) = &mut self.behind {
+            behind.again(unread);
         }
     }
 
@@ -145,33 +130,35 @@ impl Fold<'_> {
         if self.state.is_none() {
             self.resume(frame)?;
         }
-        let Some(state) = &mut self.state else {
-            return Ok(());
-        };
-        let (mut entries, mut lost) = (Entries::default(), None);
+        if self.state.is_none() && self.behind.is_none() {
+            // The checkpoint at the log's start is lost.
+            self.behind = Some(Behind::begin(Unread::Damaged, State::new()));
+        }
+        let mut entries = Entries::default();
         for (place, physical, bytes) in frame.commands() {
             let is_lost = bytes.get(COMMAND_HEADER_BYTES) == Some(&LOST);
-            if is_lost || sluice_core::command::check(&bytes).is_err() {
-                lost = Some((physical, bytes.len() as u32, is_lost));
-                break;
+            if sluice_core::command::check(&bytes).is_err() {
+                self.cannot_read(Unread::Damaged);
+            } else if is_lost {
+                self.cannot_read(Unread::LostCommand(physical, bytes.len() as u32));
+            } else if let Some(state) = &mut self.state {
+                let at = CommandAt {
+                    index: frame.index(),
+                    place,
+                    physical,
+                };
+                // Refused or not, it is what it was.
+                let _ = state.apply(at, &bytes, &mut entries);
+            } else if let Some(behind) = &mut self.behind {
+                behind.command(physical, &bytes, &self.mending);
             }
-            let at = CommandAt {
-                index: frame.index(),
-                place,
-                physical,
-            };
-            // Refused or not, it is what it was.
-            let _ = state.apply(at, &bytes, &mut entries);
         }
-        let header = frame.header();
-        state.end_frames(header.term, header.index, header.last_index());
+        if let Some(state) = &mut self.state {
+            let header = frame.header();
+            state.end_frames(header.term, header.index, header.last_index());
+        }
         for (at, offset, entry) in entries.0 {
             self.mending.entry(at, offset, &entry)?;
-        }
-        match lost {
-            Some((at, size, true)) => self.lost_at(at, size),
-            Some((_, _, false)) => self.state = None,
-            None => {}
         }
         Ok(())
     }
@@ -185,26 +172,16 @@ impl Fold<'_> {
             && let Ok(loaded) = checkpoint::load(self.io, &self.folder, here)
             && let Ok(known) = Known::of(&loaded)
         {
-            self.lose_up_to(&known.state)?;
+            self.meet(&known.state)?;
             self.state = Some(known.state);
         }
         Ok(())
     }
 
-    /// What is lacking since the last loss up to a state that is known is lost.
-    fn lose_up_to(&mut self, state: &State) -> Result<(), QueueError> {
-        let Some(loss) = self.loss.take() else {
-            return Ok(());
-        };
-        let lost = QueueEntry {
-            physical: loss.at,
-            put_ms: loss.time,
-            size: loss.size,
-            ..QueueEntry::default()
-        };
-        for (at, end) in tails(state) {
-            let from = loss.ends.get(&at).copied().unwrap_or(0);
-            self.lost += self.mending.lose(at, from, end.0, lost)?;
+    /// What stands since the last place that cannot be read, up to a state that is known.
+    fn meet(&mut self, state: &State) -> Result<(), QueueError> {
+        if let Some(behind) = self.behind.take() {
+            self.lost += behind.meet(state, &mut self.mending)?;
         }
         Ok(())
     }

@@ -15,8 +15,6 @@ pub(super) struct Impossible {
     pub(super) why: String,
     /// The damage to the log, where it is that and nobody has repaired it.
     pub(super) damage: Option<LogError>,
-    /// Whether it is only what a repair has left.
-    pub(super) is_loss: bool,
 }
 
 /// Why a replay of the frames from `from` on and before `newest`, where a checkpoint stands, would not come through; `None` if it
@@ -53,9 +51,7 @@ pub(super) fn impossible(
     };
     let mut damage = found.damage.into_iter();
     let damage = damage.find(|damage| damage.from >= from && damage.from < newest);
-    let is_loss = damage.is_none() && !is_damaged;
     Ok(Some(Impossible {
-        is_loss,
         why: format!("at offset {at} of the log, before the newest checkpoint at {newest}, {what}"),
         damage: damage.map(|damage| LogError::Corruption {
             file: damage.file,

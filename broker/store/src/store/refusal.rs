@@ -1,9 +1,12 @@
 //! A start that finds the log damaged says how far that reaches, and what to do.
 
 use super::StoreError;
+use crate::checkpoint::{CheckpointError, Checkpoints};
 use crate::io::LogIo;
-use crate::log::LogError;
+use crate::log::{self, LogDamage, LogError, LogPosition, LogRefusal, LogSurvey, Lost, PAGE_BYTES, Repaired};
 use crate::repair;
+use crate::restored::trial;
+use sluice_core::ids::PhysicalOffset;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -31,6 +34,64 @@ impl fmt::Display for Refusal {
     }
 }
 
+/// Refuses a folder of which all is gone that a log is known by, while a checkpoint says that there was one: a new log there would be none
+/// that the checkpoint is of. Changes nothing.
+pub(super) fn refuse_a_log_that_is_gone(io: &Arc<dyn LogIo>, dir: &Path) -> Result<(), StoreError> {
+    let newest = Checkpoints::newest_named(io.as_ref(), &dir.join("checkpoint"))?;
+    if newest.is_none_or(|newest| newest.0 == 0) || log::has_any(io.as_ref(), dir)? {
+        return Ok(());
+    }
+    let reason = "there are checkpoints, but neither a segment nor a valid meta file".to_owned();
+    let file = dir.join("log");
+    Err(StoreError::Log(LogError::Corruption {
+        file,
+        offset: 0,
+        reason,
+    }))
+}
+
+/// What a start over the files as they are would say that refuses them, judged as it judges; `None` if it goes on. `log` was read
+/// from them. Changes nothing.
+pub(crate) fn of_a_start(io: &Arc<dyn LogIo>, dir: &Path, log: &LogSurvey) -> Option<String> {
+    let judged = refuse_a_log_that_is_gone(io, dir).and_then(|()| match log.refused.clone() {
+        Some(LogRefusal { file, offset, reason }) => {
+            Err(StoreError::Log(LogError::Corruption { file, offset, reason }))
+        }
+        None => replays(log, trial::newest(io, dir, log.first)?),
+    });
+    let error = judged.err()?;
+    Some(with_extent(io, dir, error).to_string())
+}
+
+/// Whether nothing stops a replay of the log from this place on.
+fn replays(log: &LogSurvey, from: LogPosition) -> Result<(), StoreError> {
+    let stops = |damage: &&LogDamage| match damage.lost {
+        Lost::Page { .. } => true,
+        Lost::Command { frame, .. } => frame >= from.physical,
+        Lost::Frames { .. } => damage.to.is_none_or(|to| to > from.physical),
+    };
+    if let Some(damage) = log.damage.iter().find(stops) {
+        return Err(StoreError::Log(LogError::Corruption {
+            file: damage.file.clone(),
+            offset: damage.file_offset,
+            reason: damage.what.clone(),
+        }));
+    }
+    let is_unknown = |repaired: &&Repaired| !repaired.state_is_known && repaired.from >= from.physical;
+    let Some(lost) = log.repaired.iter().find(is_unknown) else {
+        return Ok(());
+    };
+    let mut segments = log.segments.iter().rev();
+    let segment = segments.find(|segment| segment.base <= lost.from);
+    let base = segment.map_or(PhysicalOffset(0), |segment| segment.base);
+    Err(StoreError::Log(LogError::Corruption {
+        file: segment.map(|segment| segment.file.clone()).unwrap_or_default(),
+        offset: PAGE_BYTES + (lost.from.0 - base.0),
+        reason: "what stood there was lost, and no whole checkpoint behind it says what state was there"
+            .to_owned(),
+    }))
+}
+
 /// The error of a start over damage, with its extent where that can be told. The whole log is read for it.
 pub(super) fn with_extent(io: &Arc<dyn LogIo>, dir: &Path, error: StoreError) -> StoreError {
     let refusal = match &error {
@@ -44,14 +105,38 @@ pub(super) fn with_extent(io: &Arc<dyn LogIo>, dir: &Path, error: StoreError) ->
             offset: 0,
             reason: reason.clone(),
         },
+        StoreError::Checkpoint(CheckpointError::None { .. } | CheckpointError::Needed { .. }) => {
+            return with_way_on(io, dir, error);
+        }
         _ => return error,
     };
-    match repair::diagnose(io.as_ref(), dir) {
+    let extent = match repair::diagnose(io, dir) {
+        // What repairs have left is no damage.
+        Ok(None) => repair::way_on_without_state(io, dir),
+        extent => extent,
+    };
+    match extent {
         Ok(Some(extent)) => StoreError::Damaged { refusal, extent },
         Ok(None) => error,
         Err(reading) => {
             tracing::warn!(error = %reading, "how far the damage reaches cannot be told");
             error
         }
+    }
+}
+
+/// The error of a start that finds no checkpoint to go on from, with the command that does without, if there is one.
+fn with_way_on(io: &Arc<dyn LogIo>, dir: &Path, error: StoreError) -> StoreError {
+    let way_on = repair::way_on_without_state(io, dir).and_then(|way_on| match way_on {
+        Some(way_on) => Ok(Some(way_on)),
+        None => repair::diagnose(io, dir),
+    });
+    match (way_on, error) {
+        (Ok(Some(way_on)), StoreError::Checkpoint(error)) => StoreError::WithoutState { error, way_on },
+        (Err(reading), error) => {
+            tracing::warn!(error = %reading, "how to go on cannot be told");
+            error
+        }
+        (_, error) => error,
     }
 }

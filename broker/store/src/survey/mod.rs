@@ -21,6 +21,7 @@ use crate::index::{self, Begin, IndexError, IndexPosition};
 use crate::io::LogIo;
 use crate::log::{self, LogError, LogPosition};
 use crate::queue::{self, QueueError};
+use crate::store::refusal;
 use fold::Fold;
 use sluice_core::ids::{PhysicalOffset, TopicId};
 use sluice_core::state::{RestoreError, ShardKey, State};
@@ -53,6 +54,8 @@ pub struct Survey {
     pub index: IndexSurvey,
     /// Up to where the log was folded and compared with what is derived from it; `None` if it was not.
     pub folded_to: Option<LogPosition>,
+    /// What a start would say that refuses the files as they are; `None` if one goes on, or if not everything was read.
+    pub refused: Option<String>,
     /// What is wrong, and what is worth knowing.
     pub findings: Findings,
 }
@@ -76,7 +79,11 @@ pub enum SurveyError {
 
 /// Looks at the folder `dir` of a broker. No broker may run over it meanwhile, or what is on its way is taken for damage.
 pub fn survey(io: &Arc<dyn LogIo>, dir: &Path, depth: Depth) -> Result<Survey, SurveyError> {
-    survey_without(io, dir, depth, &[])
+    let mut found = survey_without(io, dir, depth, &[])?;
+    if depth == Depth::Everything {
+        found.refused = refusal::of_a_start(io, dir, &found.log);
+    }
+    Ok(found)
 }
 
 /// As [`survey`], as if what stands in these ranges of the log could not be read.
@@ -106,11 +113,8 @@ pub(crate) fn survey_without(
         )
     });
     let mut folding = Ok(());
-    // Whole or not: a checkpoint that has its name was durable, and so was the log up to there.
-    let ask = log::Ask {
-        reaches: Checkpoints::newest_named(io.as_ref(), &folder)?.unwrap_or_default(),
-        given_up,
-    };
+    let known = Checked::of(io, dir)?;
+    let ask = known.ask(given_up);
     let log = log::survey(io.as_ref(), dir, &ask, &mut findings, &mut |frame, findings| {
         if folding.is_ok()
             && let Some(fold) = &mut fold
@@ -150,6 +154,7 @@ pub(crate) fn survey_without(
         topics: newest.map(|known| known.topics()).unwrap_or_default(),
         index,
         folded_to: folded.map(|folded| folded.position),
+        refused: None,
         findings,
     })
 }
@@ -208,6 +213,37 @@ fn first_run(
     let header = base.as_ref().and_then(|base| Header::decode(&base.header).ok());
     let run = header.map(|header| header.index.at_segment_start().run);
     Ok(run.or_else(|| newest.map(|at| at.run)).unwrap_or_default())
+}
+
+/// What checkpoints say of the log.
+pub(crate) struct Checked {
+    reaches: PhysicalOffset,
+    stands: Vec<LogPosition>,
+    begins: PhysicalOffset,
+}
+
+impl Checked {
+    pub(crate) fn of(io: &Arc<dyn LogIo>, dir: &Path) -> Result<Self, SurveyError> {
+        let folder = dir.join("checkpoint");
+        let is_empty = log::segment_names(io.as_ref(), dir)?.is_empty();
+        let (stands, header) = checkpoint::stands(io, &folder, is_empty)?;
+        let bounds = Header::decode(&header).and_then(|header| State::bounds_in(header.state));
+        Ok(Self {
+            // Whole or not: a checkpoint that has its name was durable, and so was the log up to there.
+            reaches: Checkpoints::newest_named(io.as_ref(), &folder)?.unwrap_or_default(),
+            stands,
+            begins: bounds.map_or(PhysicalOffset(0), |bounds| bounds.start),
+        })
+    }
+
+    pub(crate) fn ask<'a>(&'a self, given_up: &'a [(PhysicalOffset, PhysicalOffset)]) -> log::Ask<'a> {
+        log::Ask {
+            reaches: self.reaches,
+            given_up,
+            stands: &self.stands,
+            begins: self.begins,
+        }
+    }
 }
 
 /// A checkpoint, understood.

@@ -7,7 +7,7 @@ use sluice_core::ids::{GroupId, PhysicalOffset, QueueId, QueueOffset, TopicQueue
 use sluice_core::record::Record;
 use sluice_store::io::{FaultyIo, LogIo, read_exact_at, write_all_at};
 use sluice_store::log::{Frame, Identity, LogOptions, Opening, ReadError, ShardUuid};
-use sluice_store::repair::{Done, Plan, Range, RepairError, needed, plan};
+use sluice_store::repair::{Accepted, Done, Plan, Range, RepairError, needed, plan};
 use sluice_store::survey::{Depth, Survey, survey};
 use sluice_store::{Store, StoreError};
 use std::collections::{BTreeMap, BTreeSet};
@@ -39,7 +39,7 @@ pub fn look(io: &FaultyIo) -> Survey {
 
 /// A message as it was before anything was damaged.
 #[derive(Clone, Debug)]
-struct Message {
+pub struct Message {
     from: u64,
     to: u64,
     body: Vec<u8>,
@@ -51,7 +51,7 @@ pub struct Used {
     pub frames: Vec<Frame>,
     /// Where the newest checkpoint stands.
     pub newest: u64,
-    messages: BTreeMap<TopicQueue, Vec<Message>>,
+    pub messages: BTreeMap<TopicQueue, Vec<Message>>,
     /// What groups had done.
     done: BTreeSet<(GroupId, Vec<u8>)>,
 }
@@ -225,7 +225,9 @@ impl Used {
                     (true, false) => {}
                     (true, true) => match found.next() {
                         Some(Err(ReadError::Damaged { reason, .. })) => {
-                            assert!(reason.contains("lost"), "{reason}");
+                            // The segments that were made anew may begin elsewhere than those that were.
+                            let is_told = reason.contains("lost") || reason.contains("within one segment");
+                            assert!(is_told, "{reason}");
                         }
                         other => panic!("{message:?} of {at:?} was lost, and now there is {other:?}"),
                     },
@@ -270,6 +272,26 @@ impl Used {
             }
         }
         (read, more)
+    }
+
+    /// Entries that cannot be read. These are of what stood in `lost`; every other message is what it was, or stood there too.
+    pub fn unreadable(&self, store: &Store, lost: &Range) -> usize {
+        let mut unreadable = 0;
+        for (at, messages) in &self.messages {
+            for (offset, message) in (0..).map(QueueOffset).zip(messages) {
+                let was_lost = message.from < lost.to.unwrap().0 && message.to > lost.from.0;
+                let mut entries = Vec::new();
+                match store.queues().read(*at, offset, 1, &mut entries) {
+                    Ok(_) => assert_eq!(entries[0].physical.0, message.from, "{offset} of {at:?}"),
+                    Err(error) if was_lost => {
+                        assert!(error.to_string().contains("is damaged"), "{error}");
+                        unreadable += 1;
+                    }
+                    Err(error) => panic!("{message:?} at {offset} of {at:?}: {error}"),
+                }
+            }
+        }
+        unreadable
     }
 
     /// Messages that stood between these places.
@@ -342,7 +364,12 @@ pub fn wanted(io: &FaultyIo) -> Vec<Range> {
 }
 
 pub fn planned(io: &FaultyIo, ranges: &[Range], wider: bool) -> Result<Plan, RepairError> {
-    plan(&shared(io), Path::new(DIR), ranges, wider)
+    let accepted = Accepted {
+        ranges,
+        wider,
+        ..Accepted::default()
+    };
+    plan(&shared(io), Path::new(DIR), &accepted)
 }
 
 pub fn repair(io: &FaultyIo, ranges: &[Range]) -> Done {

@@ -5,7 +5,7 @@ use crate::failure::{Failure, Kind};
 use crate::output::Printer;
 use crate::views::repair::Repair;
 use sluice_store::io::{DirLock, LogIo, RealIo};
-use sluice_store::repair::{RepairError, plan};
+use sluice_store::repair::{Accepted, RepairError, plan};
 use std::io::{ErrorKind, IsTerminal as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, chown};
 use std::path::Path;
@@ -21,7 +21,13 @@ pub(super) fn run(args: &RepairLog, folder: &Path, printer: &Printer) -> Result<
         _ => super::unreadable(folder, &error),
     })?;
     let failed = |error| failure(folder, error);
-    let plan = plan(&io, folder, &args.accept_loss, args.wider).map_err(failed)?;
+    let accepted = Accepted {
+        ranges: &args.accept_loss,
+        wider: args.wider,
+        new_meta: args.make_meta,
+        lost_state: args.accept_lost_state,
+    };
+    let plan = plan(&io, folder, &accepted).map_err(failed)?;
     let mut report = Repair::new(folder, &plan);
     if plan.is_done || args.dry_run {
         return printer.show(&report);

@@ -4,6 +4,7 @@ mod damage;
 mod open;
 mod page;
 mod read;
+mod told;
 
 pub use damage::{LogDamage, Lost, Repaired};
 
@@ -11,6 +12,7 @@ use super::LogPosition;
 use super::error::LogError;
 use super::frame::Frame;
 use super::meta::Meta;
+use super::present;
 use crate::io::LogIo;
 use crate::survey::Findings;
 pub(super) use read::Frames;
@@ -20,12 +22,16 @@ use sluice_core::ids::{LogIndex, PhysicalOffset, Term, TimeMs};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+pub(crate) use told::purged_before;
 
 /// The log.
 #[derive(Debug)]
 pub struct LogSurvey {
-    /// What the newest valid meta file says.
+    /// What the newest valid meta file says; where none is valid what it must have said, without names and term. `None` if nothing
+    /// tells it.
     pub meta: Option<Meta>,
+    /// Whether there is no valid meta file.
+    pub meta_is_lost: bool,
     /// The segments that are kept, in order.
     pub segments: Vec<SegmentSurvey>,
     /// Where it begins.
@@ -42,6 +48,32 @@ pub struct LogSurvey {
     pub damage: Vec<LogDamage>,
     /// What repairs have left.
     pub repaired: Vec<Repaired>,
+    /// What stops a start before it looks for a checkpoint.
+    pub refused: Option<LogRefusal>,
+    /// Segments by name of which nobody can tell what their first page was: they count as missing.
+    pub unreadable: Vec<PhysicalOffset>,
+}
+
+/// Why a log is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogRefusal {
+    /// The file.
+    pub file: PathBuf,
+    /// Where in it, in bytes.
+    pub offset: u64,
+    /// What is wrong.
+    pub reason: String,
+}
+
+impl LogRefusal {
+    /// Of what a check answers that a start does too.
+    fn of(checked: Result<(), LogError>) -> Result<Option<Self>, LogError> {
+        match checked {
+            Ok(()) => Ok(None),
+            Err(LogError::Corruption { file, offset, reason }) => Ok(Some(Self { file, offset, reason })),
+            Err(error) => Err(error),
+        }
+    }
 }
 
 /// Whether a segment is written to.
@@ -101,6 +133,25 @@ pub(crate) struct Ask<'a> {
     pub(crate) reaches: PhysicalOffset,
     /// Ranges that count as damaged though they may be whole, each within a segment, in the order of the log.
     pub(crate) given_up: &'a [(PhysicalOffset, PhysicalOffset)],
+    /// Where checkpoints stand whose roots can be read, in rising order; of a log without segments the last one is whole.
+    pub(crate) stands: &'a [LogPosition],
+    /// Where the log begins by what the newest of them says: what stands before is of no use any more.
+    pub(crate) begins: PhysicalOffset,
+}
+
+/// Where segments begin by the names of the files in the folder of a broker, in rising order.
+pub(crate) fn segment_names(io: &dyn LogIo, dir: &Path) -> Result<Vec<PhysicalOffset>, LogError> {
+    let files = open::segment_files(io, &dir.join("log"))?;
+    Ok(files
+        .iter()
+        .filter_map(|path| super::segment::parse_name(path))
+        .collect())
+}
+
+/// Whether the folder of a broker has a segment or a valid meta file.
+pub(crate) fn has_any(io: &dyn LogIo, dir: &Path) -> Result<bool, LogError> {
+    let meta = open::read_meta(io, dir, &mut Findings::default())?;
+    Ok(meta.is_some() || !segment_names(io, dir)?.is_empty())
 }
 
 /// Reads the log in the folder of a broker.
@@ -111,22 +162,45 @@ pub(crate) fn survey(
     findings: &mut Findings,
     visit: &mut Visit<'_>,
 ) -> Result<LogSurvey, LogError> {
-    let meta = open::read_meta(io, dir, findings)?;
+    let mut meta = open::read_meta(io, dir, findings)?;
+    let meta_is_lost = meta.is_none();
     let log_dir = dir.join("log");
+    if meta_is_lost {
+        meta = told::meta(io, dir)?;
+    }
     let mut damage = Vec::new();
-    let (segments, mut known) = open::open_segments(io, &log_dir, meta.as_ref(), findings, &mut damage)?;
+    let open::Pages {
+        segments,
+        mut known,
+        unreadable,
+        mut refused,
+    } = open::open_segments(io, &log_dir, meta.as_ref(), findings, &mut damage)?;
+    if segments.is_empty() {
+        damage.extend(told::empty_log(dir, meta.as_ref(), ask.stands, findings));
+    } else if meta_is_lost {
+        let what = "there are segments, but neither meta.a nor meta.b is valid";
+        let file = dir.join("meta.a");
+        findings.truth(&file, 0, what);
+        refused = Some(LogRefusal {
+            file,
+            offset: 0,
+            reason: what.to_owned(),
+        });
+    }
+    if refused.is_none() {
+        refused = LogRefusal::of(present::check_checkpoint(&segments, ask.reaches))?;
+    }
+    if refused.is_none() && segments.is_empty() && !findings.is_sound() {
+        refused = Some(LogRefusal {
+            file: log_dir.clone(),
+            offset: 0,
+            reason: told::NO_SEGMENT.to_owned(),
+        });
+    }
     let slot = known.durable;
     known.durable = slot.max(ask.reaches);
-    let base = segments.first().map(|first| first.header);
-    let purged = meta.as_ref().and_then(|meta| meta.purged);
-    let first = base.map_or_else(LogPosition::default, |header| LogPosition {
-        physical: header.base,
-        index: header.base_index,
-        term: purged
-            .filter(|purged| purged.index.0 + 1 == header.base_index.0)
-            .map_or(Term(0), |purged| purged.term),
-    });
-    let mut reading = Reading::new(first, known, ask.given_up, damage, findings, visit);
+    let first = told::first(&mut meta, meta_is_lost, segments.first().map(Arc::as_ref), ask);
+    let mut reading = Reading::new(first, known, ask, damage, findings, visit);
     let mut surveyed = Vec::new();
     for (at, segment) in segments.iter().enumerate() {
         surveyed.push(reading.segment(io, segment, segments.get(at + 1).map(Arc::as_ref))?);
@@ -134,6 +208,9 @@ pub(crate) fn survey(
     reading.check_end(&log_dir, meta.as_ref(), segments.last().map(Arc::as_ref));
     Ok(LogSurvey {
         meta,
+        meta_is_lost,
+        unreadable,
+        refused,
         segments: surveyed,
         first,
         end: reading.end(),

@@ -4,11 +4,12 @@ use super::super::cut;
 use super::super::error::LogError;
 use super::super::meta::{self, Meta};
 use super::super::present;
-use super::super::segment::{self, DurableSlot, PAGE_BYTES, Segment};
-use super::{LogDamage, page};
+use super::super::segment::{self, DurableSlot, PAGE_BYTES, Segment, SegmentHeader};
+use super::{LogDamage, LogRefusal, page};
 use crate::io::{LogIo, read_exact_at};
 use crate::survey::Findings;
 use sluice_core::ids::{PhysicalOffset, Term};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -46,6 +47,27 @@ pub(super) struct Known {
     pub(super) generation: u64,
 }
 
+/// What there is of segments.
+#[derive(Default)]
+pub(super) struct Pages {
+    pub(super) segments: Vec<Arc<Segment>>,
+    pub(super) known: Known,
+    /// See [`super::LogSurvey::unreadable`].
+    pub(super) unreadable: Vec<PhysicalOffset>,
+    /// See [`super::LogSurvey::refused`].
+    pub(super) refused: Option<LogRefusal>,
+}
+
+/// The files that are segments by name, by rising base.
+pub(super) fn segment_files(io: &dyn LogIo, log_dir: &Path) -> Result<Vec<PathBuf>, LogError> {
+    let names = match io.list(log_dir) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
+        names => names.map_err(LogError::io("list", log_dir))?,
+    };
+    let paths = names.into_iter().map(|name| log_dir.join(name));
+    Ok(paths.filter(|path| segment::parse_name(path).is_some()).collect())
+}
+
 /// The segments whose first page can be read, or can be told from what stands around it; those below the purge marker left out.
 pub(super) fn open_segments(
     io: &dyn LogIo,
@@ -53,20 +75,17 @@ pub(super) fn open_segments(
     meta: Option<&Meta>,
     findings: &mut Findings,
     damage: &mut Vec<LogDamage>,
-) -> Result<(Vec<Arc<Segment>>, Known), LogError> {
-    let mut known = Known::default();
-    let mut segments: Vec<Arc<Segment>> = Vec::new();
+) -> Result<Pages, LogError> {
+    let Pages {
+        mut segments,
+        mut known,
+        mut unreadable,
+        mut refused,
+    } = Pages::default();
     let mut durable: Option<DurableSlot> = None;
-    let names = io.list(log_dir).map_err(LogError::io("list", log_dir))?;
-    let files: Vec<PathBuf> = names
-        .into_iter()
-        .map(|name| log_dir.join(name))
-        .filter(|path| segment::parse_name(path).is_some())
-        .collect();
+    let files = segment_files(io, log_dir)?;
     for (at, path) in files.iter().enumerate() {
-        let uuid = meta
-            .map(|meta| meta.identity.uuid)
-            .or_else(|| segments.first().map(|first| first.header.uuid));
+        let uuid = meta.map(|meta| meta.identity.uuid);
         let page = open_segment(io, path, findings)?;
         match page {
             Ok((segment, _)) if uuid.is_some_and(|uuid| uuid != segment.header.uuid) => {
@@ -87,43 +106,54 @@ pub(super) fn open_segments(
             }
             Err(reason) => {
                 findings.truth(path, 0, reason.as_str());
+                refused.get_or_insert_with(|| LogRefusal {
+                    file: path.clone(),
+                    offset: 0,
+                    reason: reason.clone(),
+                });
                 let before = segments.last().map(Arc::as_ref);
                 if let Some(segment) = page::rebuilt(io, meta, path, before, at + 1 == files.len())? {
                     damage.push(page::damage(&segment, reason));
                     known.slot_is_lost = true;
                     segments.push(Arc::new(segment));
+                } else {
+                    unreadable.extend(segment::parse_name(path));
                 }
             }
         }
     }
-    let Some(durable) = durable else {
-        if files.is_empty() {
-            findings.note(log_dir, "there is no segment");
-        }
-        return Ok((segments, known));
+    let pages = |segments, known, refused| Pages {
+        segments,
+        known,
+        unreadable,
+        refused,
+    };
+    let (Some(durable), Some(meta)) = (durable, meta) else {
+        return Ok(pages(segments, known, refused));
     };
     (known.durable, known.generation) = (durable.offset, durable.generation);
-    let Some(meta) = meta else {
-        findings.truth(
-            &log_dir.with_file_name("meta.a"),
-            0,
-            "there are segments, but neither meta.a nor meta.b is valid",
-        );
-        return Ok((segments, known));
-    };
     let purged = meta.purged.map_or(0, |purged| purged.index.0 + 1);
     let keep = segments.partition_point(|segment| segment.header.base_index.0 <= purged);
     segments.drain(..keep.saturating_sub(1));
-    match present::check(log_dir, meta, &segments, durable) {
-        Ok(()) => {}
-        Err(LogError::Corruption { file, offset, reason }) => findings.truth(&file, offset, reason),
-        Err(error) => return Err(error),
+    if let Some(lacks) = LogRefusal::of(present::check(log_dir, meta, &segments, durable))? {
+        findings.truth(&lacks.file, lacks.offset, lacks.reason.as_str());
+        refused.get_or_insert(lacks);
     }
-    Ok((segments, known))
+    Ok(pages(segments, known, refused))
 }
 
 /// The inner error says why the first page is not one.
 type Opened = Result<(Segment, DurableSlot), String>;
+
+/// The header of the first of these files whose first page is whole.
+pub(super) fn first_header(io: &dyn LogIo, files: &[PathBuf]) -> Result<Option<SegmentHeader>, LogError> {
+    for path in files {
+        if let Ok((segment, _)) = open_segment(io, path, &mut Findings::default())? {
+            return Ok(Some(segment.header));
+        }
+    }
+    Ok(None)
+}
 
 fn open_segment(io: &dyn LogIo, path: &Path, findings: &mut Findings) -> Result<Opened, LogError> {
     let file = io.open_read(path).map_err(LogError::io("open", path))?;

@@ -32,6 +32,7 @@ pub(super) struct Reading<'a, 'v> {
     is_whole: bool,
     /// See [`super::Ask`].
     given_up: &'a [(PhysicalOffset, PhysicalOffset)],
+    stands: &'a [LogPosition],
     damage: Vec<LogDamage>,
     repaired: Vec<Repaired>,
     findings: &'a mut Findings,
@@ -42,7 +43,7 @@ impl<'a, 'v> Reading<'a, 'v> {
     pub(super) fn new(
         first: LogPosition,
         known: Known,
-        given_up: &'a [(PhysicalOffset, PhysicalOffset)],
+        ask: &super::Ask<'a>,
         damage: Vec<LogDamage>,
         findings: &'a mut Findings,
         visit: &'a mut Visit<'v>,
@@ -52,7 +53,8 @@ impl<'a, 'v> Reading<'a, 'v> {
             end: first,
             is_known: true,
             is_whole: true,
-            given_up,
+            given_up: ask.given_up,
+            stands: ask.stands,
             damage,
             repaired: Vec::new(),
             findings,
@@ -234,19 +236,38 @@ impl<'a, 'v> Reading<'a, 'v> {
                 index: next.header.base_index,
                 term: before.term,
             });
-            let to = found.or(next_begins);
-            self.note_damage(
-                &segment.path,
-                segment.file_offset(at),
-                before,
-                to,
-                bad.to_string(),
-            );
-            match found {
-                Some(found) => scanner = frames.from(found.physical),
-                None => return Ok(()),
+            let stand = self.stand_behind(segment, before).filter(|_| next.is_none());
+            let to = found.or(next_begins).or(stand);
+            let place = segment.file_offset(at);
+            self.note_damage(&segment.path, place, before, to, bad.to_string());
+            match (found, stand) {
+                (Some(found), _) => scanner = frames.from(found.physical),
+                (None, Some(stand)) => return self.end_at(segment, stand),
+                (None, None) => return Ok(()),
             }
         }
+    }
+
+    /// The last place in a segment of which a checkpoint says that a frame begins there, behind frames that cannot be read.
+    fn stand_behind(&self, segment: &Segment, before: LogPosition) -> Option<LogPosition> {
+        let stands = self.stands.iter().rev();
+        let mut fits = stands.filter(|at| at.physical <= segment.limit() && at.index > before.index);
+        let stand = fits.find(|at| at.physical > before.physical)?;
+        Some(LogPosition {
+            term: before.term,
+            ..*stand
+        })
+    }
+
+    /// The log goes on where a checkpoint stands, and nothing can be read there.
+    fn end_at(&mut self, segment: &Segment, stand: LogPosition) -> Result<(), LogError> {
+        self.end = stand;
+        if self.known.durable > stand.physical || self.known.slot_is_lost {
+            let place = segment.file_offset(stand.physical);
+            let what = "nothing can be read there".to_owned();
+            self.note_damage(&segment.path, place, stand, None, what);
+        }
+        Ok(())
     }
 
     fn gap(&mut self, file: &Path, offset: u64, what: String) {

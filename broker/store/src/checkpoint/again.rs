@@ -1,0 +1,152 @@
+//! A checkpoint of which not all can be read: what can, and another one in its place.
+
+use super::pack::{PackReader, PackWriter};
+use super::root::Root;
+use super::survey::looking;
+use super::{CheckpointError, PACK_SUFFIX, PartKey, ROOT_SUFFIX};
+use crate::io::LogIo;
+use crate::log::LogPosition;
+use std::collections::BTreeMap;
+use std::io::ErrorKind;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Names of packs that are tried: frames, and so checkpoints, stand at multiples of 8.
+const NAMES: u64 = 7;
+
+/// The newest checkpoint whose root can be read.
+pub(crate) struct Readable {
+    pub(crate) position: LogPosition,
+    /// The caller's header.
+    pub(crate) header: Vec<u8>,
+    /// The parts that can be read.
+    pub(crate) parts: Vec<(PartKey, Vec<u8>)>,
+    /// Those that cannot, each with the newest earlier version that can.
+    pub(crate) lost: Vec<(PartKey, Option<Vec<u8>>)>,
+}
+
+/// What can be read of the newest checkpoint whose root can be; `None` if there is none. An error if the disk fails to read, for the
+/// next time it may not.
+pub(crate) fn readable(io: &Arc<dyn LogIo>, folder: &Path) -> Result<Option<Readable>, CheckpointError> {
+    let checkpoints = looking(io, folder);
+    let mut roots: Vec<Root> = Vec::new();
+    for at in checkpoints.positions()?.into_iter().rev() {
+        match checkpoints.read(at, false) {
+            Ok((root, _)) => roots.push(root),
+            Err(error) => lost(error)?,
+        }
+    }
+    let Some((newest, earlier)) = roots.split_first() else {
+        return Ok(None);
+    };
+    let mut packs = Packs {
+        io: io.as_ref(),
+        folder,
+        open: BTreeMap::new(),
+    };
+    let mut found = Readable {
+        position: newest.position,
+        header: newest.header.clone(),
+        parts: Vec::new(),
+        lost: Vec::new(),
+    };
+    for key in newest.parts.keys() {
+        if let Some(bytes) = packs.read(newest, key)? {
+            found.parts.push((*key, bytes));
+            continue;
+        }
+        let mut version = None;
+        for root in earlier {
+            version = packs.read(root, key)?;
+            if version.is_some() {
+                break;
+            }
+        }
+        found.lost.push((*key, version));
+    }
+    Ok(Some(found))
+}
+
+/// Packs, `None` where one cannot be read at all.
+struct Packs<'a> {
+    io: &'a dyn LogIo,
+    folder: &'a Path,
+    open: BTreeMap<u64, Option<PackReader>>,
+}
+
+impl Packs<'_> {
+    /// A part as a root has it; `None` if it has none that can be read.
+    fn read(&mut self, root: &Root, key: &PartKey) -> Result<Option<Vec<u8>>, CheckpointError> {
+        let Some(blob) = root.parts.get(key) else {
+            return Ok(None);
+        };
+        if !self.open.contains_key(&blob.pack) {
+            let path = self.folder.join(format!("{:020}{PACK_SUFFIX}", blob.pack));
+            let opened = match PackReader::open(self.io, &path, blob.pack) {
+                Ok(reader) => Some(reader),
+                Err(error) => lost(error).map(|()| None)?,
+            };
+            self.open.insert(blob.pack, opened);
+        }
+        let Some(Some(reader)) = self.open.get_mut(&blob.pack) else {
+            return Ok(None);
+        };
+        match reader.read(blob) {
+            Ok(bytes) => Ok(Some(bytes.to_vec())),
+            Err(error) => lost(error).map(|()| None),
+        }
+    }
+}
+
+/// Whether what cannot be read is damaged or gone for good; else the error.
+fn lost(error: CheckpointError) -> Result<(), CheckpointError> {
+    match error {
+        CheckpointError::Damaged { .. } => Ok(()),
+        CheckpointError::Io { source, .. }
+            if [ErrorKind::NotFound, ErrorKind::UnexpectedEof].contains(&source.kind()) =>
+        {
+            Ok(())
+        }
+        error => Err(error),
+    }
+}
+
+/// Puts a checkpoint in the place of the one at this position, durably, with all its parts in a pack of its own: whatever stops in
+/// between, the old one stays.
+pub(crate) fn write_again(
+    io: &Arc<dyn LogIo>,
+    folder: &Path,
+    position: LogPosition,
+    header: &[u8],
+    parts: &[(PartKey, Vec<u8>)],
+) -> Result<(), CheckpointError> {
+    let checkpoints = looking(io, folder);
+    let at = position.physical.0;
+    let names = checkpoints.list()?;
+    let is_free = |pack: &u64| {
+        let name = format!("{pack:020}{PACK_SUFFIX}");
+        !names.iter().any(|other| other.ends_with(&name))
+    };
+    // One that nothing names is of an attempt that was stopped.
+    let name = (at + 1..=at + NAMES).find(is_free).unwrap_or(at + NAMES);
+    let mut pack = PackWriter::new(io.as_ref(), checkpoints.path(name, PACK_SUFFIX), name);
+    let mut root = Root {
+        position,
+        header: header.to_vec(),
+        ..Root::default()
+    };
+    for (key, bytes) in parts {
+        root.parts.insert(*key, pack.add(*key, bytes)?);
+    }
+    pack.finish()?;
+    checkpoints.write_root(&root)?;
+    io.sync_dir(folder).map_err(CheckpointError::sync(folder))?;
+    // Newer ones are damaged: the log leads on to where they stand.
+    for newer in checkpoints.positions()?.into_iter().filter(|newer| *newer > at) {
+        let path = checkpoints.path(newer, ROOT_SUFFIX);
+        let aside = checkpoints.path(newer, super::DAMAGED_SUFFIX);
+        io.rename(&path, &aside)
+            .map_err(|source| CheckpointError::io("rename", &path, source))?;
+    }
+    io.sync_dir(folder).map_err(CheckpointError::sync(folder))
+}

@@ -1,0 +1,132 @@
+//! What meta must have said, and where the log must have begun, told from what stands around it.
+
+use super::super::LogId;
+use super::super::error::LogError;
+use super::super::meta::{Identity, Meta};
+use super::super::segment::{self, Segment};
+use super::super::{LogPosition, present};
+use super::open::{first_header, segment_files};
+use super::{Ask, LogDamage, Lost};
+use crate::io::LogIo;
+use crate::survey::Findings;
+use sluice_core::ids::{LogIndex, PhysicalOffset, Term};
+use std::path::Path;
+
+pub(super) const NO_SEGMENT: &str = "the log was in use, but no segment is there";
+
+/// What lost meta files must have said, as far as segments tell it: nothing of names, terms and what was purged. `None` if no segment
+/// has a whole first page.
+pub(super) fn meta(io: &dyn LogIo, dir: &Path) -> Result<Option<Meta>, LogError> {
+    let files = segment_files(io, &dir.join("log"))?;
+    let Some(header) = first_header(io, &files)? else {
+        return Ok(None);
+    };
+    let identity = Identity {
+        cluster: String::new(),
+        shard: String::new(),
+        node: 0,
+        uuid: header.uuid,
+        segment_bytes: header.segment_bytes,
+    };
+    // Whatever a name says was a segment: a crash may have kept the last one from being born, and nobody knows.
+    let newest = files.last().and_then(|path| segment::parse_name(path));
+    Ok(Some(Meta {
+        identity,
+        term: Term(0),
+        vote: None,
+        purged: None,
+        newest_segment: newest.unwrap_or_default(),
+    }))
+}
+
+/// Where the log begins: at its first segment, or where those that are missing before it must have begun. Where meta was lost, what
+/// is purged is put into it.
+pub(super) fn first(
+    meta: &mut Option<Meta>,
+    meta_is_lost: bool,
+    first: Option<&Segment>,
+    ask: &Ask<'_>,
+) -> LogPosition {
+    let (Some(meta), Some(segment)) = (meta, first) else {
+        return LogPosition::default();
+    };
+    let header = segment.header;
+    let purged = meta.purged;
+    let here = LogPosition {
+        physical: header.base,
+        index: header.base_index,
+        term: purged
+            .filter(|purged| purged.index.0 + 1 == header.base_index.0)
+            .map_or(Term(0), |purged| purged.term),
+    };
+    let before = |to: PhysicalOffset| {
+        let mut before = ask.stands.iter().rev();
+        before.find(|at| at.physical <= to && at.physical < here.physical)
+    };
+    if meta_is_lost {
+        let begins = match here.physical <= ask.begins {
+            true => None,
+            // The checkpoint at the log's start is always kept.
+            false => before(ask.begins),
+        };
+        let begins = begins.copied().unwrap_or_else(|| {
+            let mut stands = ask.stands.iter();
+            let at_start = stands.find(|at| at.physical == here.physical);
+            at_start.copied().unwrap_or(here)
+        });
+        meta.purged = purged_before(begins);
+        return begins;
+    }
+    let kept_from = purged.map_or(0, |purged| purged.index.0 + 1);
+    if !present::lacks_first(header.base, header.base_index, kept_from) {
+        return here;
+    }
+    if kept_from == 0 {
+        return LogPosition::default();
+    }
+    let known = ask.stands.iter().find(|at| at.index.0 == kept_from);
+    let known = known.map(|at| at.physical).unwrap_or(ask.begins);
+    if known.0 == 0 || known >= here.physical {
+        return here;
+    }
+    LogPosition {
+        physical: known,
+        index: LogIndex(kept_from),
+        term: purged.map_or(Term(0), |purged| purged.term),
+    }
+}
+
+/// What is purged of a log that begins there.
+pub(crate) fn purged_before(first: LogPosition) -> Option<LogId> {
+    let index = first.index.0.checked_sub(1)?;
+    Some(LogId {
+        term: first.term,
+        index: LogIndex(index),
+    })
+}
+
+/// A log without any segment that is known to have had some: it can go on where the newest whole checkpoint stands, without all that
+/// it held.
+pub(super) fn empty_log(
+    dir: &Path,
+    meta: Option<&Meta>,
+    stands: &[LogPosition],
+    findings: &mut Findings,
+) -> Option<LogDamage> {
+    let log_dir = dir.join("log");
+    let was_used = meta.is_some_and(present::was_used) || stands.iter().any(|at| at.physical.0 > 0);
+    if !was_used {
+        findings.note(&log_dir, "there is no segment");
+        return None;
+    }
+    findings.truth(&log_dir, 0, NO_SEGMENT);
+    let at = *stands.last()?;
+    Some(LogDamage {
+        file: log_dir,
+        file_offset: 0,
+        from: at.physical,
+        to: None,
+        what: NO_SEGMENT.to_owned(),
+        lost: Lost::Frames { at, count: 0 },
+    })
+}

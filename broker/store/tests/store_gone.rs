@@ -1,0 +1,330 @@
+//! Files of the log that are gone altogether: each refused start prints one command, and that command leads on without more loss than
+//! there must be.
+//!
+//! `SLUICE_SEED` sets the seed.
+#![cfg(test)]
+
+mod repairs;
+mod workload;
+
+use repairs::*;
+use sluice_core::ids::PhysicalOffset;
+use sluice_store::io::{FaultyIo, LogIo};
+use sluice_store::repair::{Accepted, Done, Plan, Range, RepairError, plan};
+use sluice_store::retention::Settings;
+use std::path::{Path, PathBuf};
+use workload::{Driver, check};
+
+const ALL: Accepted<'static> = Accepted {
+    ranges: &[],
+    wider: false,
+    new_meta: true,
+    lost_state: false,
+};
+
+fn path(name: &str) -> PathBuf {
+    Path::new(DIR).join(name)
+}
+
+fn remove(io: &FaultyIo, path: &Path) {
+    io.remove(path).unwrap();
+    io.sync_dir(path.parent().unwrap()).unwrap();
+}
+
+fn cut(io: &FaultyIo, path: &Path, len: u64) {
+    let file = io.open(path).unwrap();
+    file.set_len(len).unwrap();
+    file.sync_data().unwrap();
+}
+
+fn remove_meta(io: &FaultyIo) {
+    for name in ["meta.a", "meta.b"] {
+        remove(io, &path(name));
+    }
+}
+
+fn plan_of(io: &FaultyIo, ranges: &[Range], new_meta: bool) -> Result<Plan, RepairError> {
+    let accepted = Accepted {
+        ranges,
+        new_meta,
+        ..Accepted::default()
+    };
+    plan(&shared(io), Path::new(DIR), &accepted)
+}
+
+/// What a refused start prints: the ranges, and whether meta is to be made again.
+fn printed(io: &FaultyIo) -> (Vec<Range>, bool) {
+    let before = listing(io);
+    let said = refusal(io);
+    assert_eq!(listing(io), before, "a refused start has changed files");
+    let (_, command) = said
+        .rsplit_once("sluicectl log repair /data/broker-a")
+        .unwrap_or_else(|| panic!("there is no command in: {said}"));
+    assert_eq!(
+        sluice_store::repair::way_on(Path::new(DIR), &look(io).log).unwrap(),
+        format!("sluicectl log repair /data/broker-a{command}")
+    );
+    let words: Vec<&str> = command.split_whitespace().collect();
+    let ranges = words.iter().filter_map(|word| word.parse().ok()).collect();
+    (ranges, words.contains(&"--make-meta"))
+}
+
+/// Every file, and how long it is.
+fn listing(io: &FaultyIo) -> Vec<(PathBuf, u64)> {
+    let mut found = Vec::new();
+    let mut folders = vec![PathBuf::from(DIR)];
+    while let Some(folder) = folders.pop() {
+        for name in io.list(&folder).unwrap() {
+            let path = folder.join(name);
+            match io.open_read(&path) {
+                Ok(file) => found.push((path, file.len().unwrap())),
+                Err(_) => folders.push(path),
+            }
+        }
+    }
+    let prepared = ["lock", "spare.seg", "recycled.seg"];
+    found.retain(|(path, _)| !prepared.iter().any(|name| path.ends_with(name)));
+    found.sort();
+    found
+}
+
+/// Does what the start has printed, once, and answers what was agreed to.
+fn follow(io: &FaultyIo) -> (Vec<Range>, Done) {
+    let (ranges, new_meta) = printed(io);
+    let plan = plan_of(io, &ranges, new_meta).unwrap_or_else(|error| panic!("{ranges:?}: {error}"));
+    assert!(!plan.is_done);
+    let done = plan.run(&shared(io)).unwrap();
+    assert!(plan_of(io, &ranges, new_meta).unwrap().is_done, "{ranges:?}");
+    (ranges, done)
+}
+
+/// It starts, takes messages, and starts again.
+fn goes_on(io: &FaultyIo) {
+    let mut driver = Driver::new(start(io).unwrap(), 99).without_administrators();
+    (0..5).for_each(|_| driver.round(300).unwrap());
+    driver.opened.store.close().unwrap();
+    sound(io);
+    start(io).unwrap().store.close().unwrap();
+}
+
+#[test]
+fn the_last_segments_cut_to_nothing_are_given_up_by_one_command() {
+    let used = used(seed());
+    let bases = used.bases();
+    for last in 1..4 {
+        for len in [0, 100] {
+            let io = used.copy();
+            let from = bases[bases.len() - last];
+            for base in &bases[bases.len() - last..] {
+                cut(&io, &segment_path(*base), len);
+            }
+            let (ranges, _) = follow(&io);
+            // Where a checkpoint stands in the first of them, what it says is kept.
+            let (end, before) = ranges.split_last().unwrap();
+            assert!(end.to.is_none() && end.from >= PhysicalOffset(from), "{ranges:?}");
+            let opened = start(&io).unwrap();
+            used.check(
+                &opened.store,
+                before,
+                Some(end.from.0),
+                used.newest.min(end.from.0),
+            );
+            opened.store.close().unwrap();
+            goes_on(&io);
+        }
+    }
+}
+
+#[test]
+fn segments_cut_to_nothing_amid_the_log_are_replaced_by_one_command() {
+    let used = used(seed());
+    let bases = used.bases();
+    let io = used.copy();
+    for base in &bases[1..3] {
+        cut(&io, &segment_path(*base), 0);
+    }
+    let (ranges, _) = follow(&io);
+    let opened = start(&io).unwrap();
+    used.check(&opened.store, &ranges, None, used.newest);
+    opened.store.close().unwrap();
+    goes_on(&io);
+}
+
+#[test]
+fn meta_is_made_again_from_the_log() {
+    let used = used(seed());
+    for damaged in [false, true] {
+        let io = used.copy();
+        if damaged {
+            cut(&io, &path("meta.a"), 50);
+            flip(&io, &path("meta.b"), 60, 2);
+        } else {
+            remove_meta(&io);
+        }
+        assert!(
+            plan_of(&io, &[], false)
+                .unwrap_err()
+                .to_string()
+                .contains("--make-meta")
+        );
+        let (ranges, done) = follow(&io);
+        assert_eq!((ranges.len(), done.saved.len()), (0, if damaged { 2 } else { 0 }));
+        let opened = start(&io).unwrap();
+        used.check(&opened.store, &[], None, used.newest);
+        assert!(used.has_all_done(&opened.store), "nothing is lost");
+        opened.store.close().unwrap();
+        goes_on(&io);
+        assert_eq!(look(&io).log.meta.unwrap().identity.cluster, "test");
+    }
+}
+
+#[test]
+fn meta_and_a_frame_are_mended_by_one_command() {
+    let used = used(seed());
+    let bases = used.bases();
+    let io = used.copy();
+    let n = used.early(4)[0];
+    let (file, at) = place(&bases, used.frames[n].start().0);
+    flip(&io, &file, at + 4, 1);
+    remove_meta(&io);
+    let (ranges, _) = follow(&io);
+    assert_eq!(ranges.len(), 1);
+    let opened = start(&io).unwrap();
+    used.check(&opened.store, &ranges, None, used.newest);
+    opened.store.close().unwrap();
+    goes_on(&io);
+}
+
+#[test]
+fn the_first_segment_is_given_up_alone() {
+    let used = used(seed());
+    let bases = used.bases();
+    for (gone, without_meta) in [(1, false), (2, false), (1, true)] {
+        let io = used.copy();
+        bases[..gone]
+            .iter()
+            .for_each(|base| remove(&io, &segment_path(*base)));
+        if without_meta {
+            remove_meta(&io);
+        }
+        let (ranges, _) = follow(&io);
+        let range = Range {
+            from: PhysicalOffset(0),
+            to: Some(PhysicalOffset(bases[gone])),
+        };
+        assert_eq!(ranges, [range]);
+        let opened = start(&io).unwrap();
+        used.check(&opened.store, &ranges, None, used.newest);
+        assert!(used.has_all_done(&opened.store));
+        opened.store.close().unwrap();
+        goes_on(&io);
+    }
+}
+
+/// A store whose log begins later, by retention, and what it has been told.
+fn trimmed(seed: u64) -> (FaultyIo, Driver) {
+    let io = FaultyIo::new(seed);
+    let mut driver = Driver::new(start(&io).unwrap(), seed).without_administrators();
+    driver.make().unwrap();
+    let settings = Settings {
+        keep_bytes: Some(700_000),
+        ..Settings::default()
+    };
+    loop {
+        (0..20).for_each(|_| driver.round(4000).unwrap());
+        let Some(begin) = driver.retain(&settings).unwrap().start else {
+            continue;
+        };
+        let begins = |driver: &Driver| driver.opened.store.log().start() == begin;
+        driver.send_until(1000, begins).unwrap();
+        driver.opened.store.close().unwrap();
+        return (io, driver);
+    }
+}
+
+#[test]
+fn a_log_that_begins_later_goes_on_without_its_first_segment_and_without_meta() {
+    let (whole, driver) = trimmed(seed());
+    let segments: Vec<PhysicalOffset> = look(&whole).log.segments.iter().map(|found| found.base).collect();
+    assert!(segments[0].0 > 0 && segments.len() > 1, "{segments:?}");
+    let io = whole.crash_keeping_all();
+    remove_meta(&io);
+    let (ranges, _) = follow(&io);
+    assert_eq!(ranges, []);
+    let opened = start(&io).unwrap();
+    check(&opened.store, &driver.memory);
+    opened.store.close().unwrap();
+    goes_on(&io);
+    for without_meta in [false, true] {
+        let io = whole.crash_keeping_all();
+        remove(&io, &segment_path(segments[0].0));
+        if without_meta {
+            remove_meta(&io);
+        }
+        let (ranges, _) = follow(&io);
+        let range = Range {
+            from: segments[0],
+            to: Some(segments[1]),
+        };
+        assert_eq!(ranges, [range]);
+        goes_on(&io);
+    }
+}
+
+#[test]
+fn a_log_without_segments_begins_again_at_the_newest_checkpoint() {
+    let (trimmed, _) = trimmed(seed());
+    for whole in [used(seed()).io, trimmed] {
+        for without_meta in [false, true] {
+            let io = whole.crash_keeping_all();
+            let found = look(&io);
+            let newest = found.checkpoints.last().unwrap().position;
+            found
+                .log
+                .segments
+                .iter()
+                .for_each(|segment| remove(&io, &segment.file));
+            if without_meta {
+                remove_meta(&io);
+            }
+            let (ranges, _) = follow(&io);
+            let range = Range {
+                from: newest.physical,
+                to: None,
+            };
+            assert_eq!(ranges, [range]);
+            let mut driver = Driver::new(start(&io).unwrap(), 9).without_administrators();
+            let store = driver.opened.store.clone();
+            assert_eq!(store.log().start(), newest.physical);
+            let ends = |store: &sluice_store::Store| -> Vec<u64> {
+                let topics = store.tables().all_topics().into_iter();
+                topics.map(|topic| topic.messages()).collect()
+            };
+            driver.retain(&Settings::default()).unwrap();
+            assert_eq!(store.tables().bounds().start, newest.physical);
+            let before = ends(&store);
+            (0..20).for_each(|_| driver.round(4000).unwrap());
+            assert!(before.iter().sum::<u64>() <= ends(&store).iter().sum::<u64>());
+            driver.opened.store.close().unwrap();
+            drop(store);
+            sound(&io);
+            start(&io).unwrap().store.close().unwrap();
+        }
+    }
+}
+
+#[test]
+fn where_nothing_is_left_the_refusal_says_so() {
+    let used = used(seed());
+    let io = used.copy();
+    for segment in &look(&io).log.segments {
+        remove(&io, &segment.file);
+    }
+    for name in io.list(&path("checkpoint")).unwrap() {
+        remove(&io, &path("checkpoint").join(name));
+    }
+    let said = refusal(&io);
+    assert!(said.contains("move the folder away"), "{said}");
+    let refused = plan(&shared(&io), Path::new(DIR), &ALL).unwrap_err().to_string();
+    assert!(refused.contains("no segment"), "{refused}");
+}

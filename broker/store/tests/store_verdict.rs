@@ -1,0 +1,152 @@
+//! Whatever is damaged: what a look at the files says of a start is what the start does, word for word; and a refused start prints a
+//! command that leads on.
+//!
+//! `SLUICE_SEED` is the first seed, `SLUICE_DAMAGES` how many; 5,000 with `SLUICE_LONG`.
+#![cfg(test)]
+
+mod damage;
+mod workload;
+
+use damage::{DIR, Harm, KINDS, files, open_copy, whole_store};
+use sluice_store::io::{FaultyIo, LogIo};
+use sluice_store::repair::{Accepted, Range, RepairError, plan};
+use sluice_store::survey::{Depth, Survey, survey};
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use workload::Dice;
+
+const DAMAGES: u64 = 160;
+const DAMAGES_LONG: u64 = 5_000;
+const COMMAND: &str = "sluicectl log repair /data/broker-a";
+
+fn number(name: &str, otherwise: u64) -> u64 {
+    std::env::var(name).map_or(otherwise, |text| text.parse().unwrap())
+}
+
+fn shared(io: &FaultyIo) -> Arc<dyn LogIo> {
+    Arc::new(io.clone())
+}
+
+fn look(io: &FaultyIo) -> Survey {
+    survey(&shared(io), Path::new(DIR), Depth::Everything).unwrap()
+}
+
+/// What a start says that is refused. It may change files where it is not.
+fn start(io: &FaultyIo) -> Option<String> {
+    match open_copy(io) {
+        Ok(opened) => {
+            opened.store.close().unwrap();
+            None
+        }
+        Err(error) => Some(error.to_string()),
+    }
+}
+
+/// One to three files are damaged, or all of a kind are gone, but no more than one kind.
+fn damaged(whole: &FaultyIo, seed: u64) -> (FaultyIo, String) {
+    let io = whole.crash_keeping_all();
+    let mut dice = Dice(seed ^ 0x7E2D);
+    if dice.roll(8) == 0 {
+        let kind = ["seg", "root", "pack", "meta", "cq"][dice.roll(5) as usize];
+        for file in files(&io, kind) {
+            io.remove(&file).unwrap();
+        }
+        return (io, format!("seed {seed}: all files {kind} are gone"));
+    }
+    let mut told = Vec::new();
+    for n in 0..=dice.roll(3) {
+        let kind = damage::pick(&mut dice, &KINDS);
+        let there: Vec<PathBuf> = files(&io, kind);
+        let has_bytes = |path: &PathBuf| io.open_read(path).unwrap().len().unwrap() > 0;
+        if there.iter().any(has_bytes) {
+            told.push(Harm::done(&io, seed * 4 + n, kind, &there).to_string());
+        }
+    }
+    (io, told.join("; "))
+}
+
+/// Does what stands behind the last command in these words. Answers what it says instead of doing it, if it is refused.
+fn follow(io: &FaultyIo, words: &str, harm: &str) -> Option<String> {
+    let (_, command) = words.rsplit_once(COMMAND)?;
+    let words: Vec<&str> = command.split_whitespace().collect();
+    let ranges: Vec<Range> = words.iter().filter_map(|word| word.parse().ok()).collect();
+    let accepted = Accepted {
+        ranges: &ranges,
+        wider: words.contains(&"--wider"),
+        new_meta: words.contains(&"--make-meta"),
+        lost_state: words.contains(&"--accept-lost-state"),
+    };
+    match plan(&shared(io), Path::new(DIR), &accepted) {
+        Ok(plan) => {
+            assert!(!plan.is_done, "{harm}: {command}");
+            plan.run(&shared(io)).unwrap();
+            None
+        }
+        Err(RepairError::Refused { what, hint }) => Some(format!("{what}; {hint}")),
+        Err(error) => panic!("{harm}: {error}"),
+    }
+}
+
+/// Damages, and goes the way that is told. Answers what was told.
+fn try_one(whole: &FaultyIo, seed: u64) -> &'static str {
+    let (io, harm) = damaged(whole, seed);
+    let refused = look(&io).refused;
+    let kept = io.crash_keeping_all();
+    let said = start(&io);
+    let command = |words: &String| words.rsplit_once(COMMAND).map(|(_, command)| command.to_owned());
+    assert_eq!(refused.is_some(), said.is_some(), "{harm}: {refused:?} {said:?}");
+    assert_eq!(
+        refused.as_ref().map(command),
+        said.as_ref().map(command),
+        "{harm}"
+    );
+    let Some(said) = said else { return "it starts" };
+    let io = kept;
+    if !said.contains(COMMAND) {
+        let ways = ["`truncate -s", "move the folder away"];
+        let way = ways.into_iter().find(|way| said.contains(way));
+        return way.unwrap_or_else(|| panic!("{harm}: no way is told: {said}"));
+    }
+    let way = match follow(&io, &said, &harm) {
+        None => "one command",
+        // What follows would mean something else.
+        Some(instead) => {
+            assert!(instead.contains("--wider"), "{harm}: {instead}");
+            assert_eq!(follow(&io, &instead, &harm), None, "{harm}: {instead}");
+            "a wider command"
+        }
+    };
+    if let Some(again) = start(&io) {
+        panic!("{harm}\n-- said: {said}\n-- and then: {again}");
+    }
+    way
+}
+
+#[test]
+fn a_look_says_of_a_start_what_it_does_and_what_a_refused_start_prints_leads_on() {
+    let long = std::env::var_os("SLUICE_LONG").is_some();
+    let count = number("SLUICE_DAMAGES", if long { DAMAGES_LONG } else { DAMAGES });
+    let first = number("SLUICE_SEED", 1);
+    println!("seeds {first}..{}", first + count);
+    let whole = whole_store(5);
+    let mut ways: BTreeMap<&str, u64> = BTreeMap::new();
+    let mut failed = Vec::new();
+    for seed in first..first + count {
+        match catch_unwind(AssertUnwindSafe(|| try_one(&whole, seed))) {
+            Ok(way) => *ways.entry(way).or_default() += 1,
+            Err(_) => failed.push(seed),
+        }
+    }
+    println!("{ways:?}");
+    assert!(
+        failed.is_empty(),
+        "with SLUICE_DAMAGES=1 and SLUICE_SEED one of {failed:?}"
+    );
+    if count >= DAMAGES {
+        for way in ["it starts", "one command"] {
+            assert!(ways.contains_key(way), "{way}: {ways:?}");
+        }
+    }
+}

@@ -8,7 +8,9 @@ use crate::budget::Budget;
 use crate::clients::{self, Clients};
 use crate::config::{self, AskError, Asked, Config, FlushMode};
 use crate::disk::{self, Disk, FileSystem};
-use crate::engine::{Clock, Engine, EngineOptions, SystemTime, TimeSource as _, Wakes, checkpoint_policy};
+use crate::engine::{
+    Clock, Engine, EngineOptions, SystemTime, TimeSource as _, Wakes, checkpoint_policy, tell_of_unread,
+};
 use crate::http::Health;
 use crate::init::Init;
 use crate::listener::{First, Routes};
@@ -76,10 +78,7 @@ impl Broker {
         let grpc = ports.clients.address();
 
         let engine = open_engine(&config, grpc, failed).await?;
-        if let Err(error) = prepare(&engine, config.init).await {
-            engine.close().await?;
-            return Err(error);
-        }
+        prepare(&engine, config.init).await?;
         let clients = Arc::new(Clients::at_most(config.limits.clients));
         let metrics = Metrics::new(&config.cluster_name, &config.broker_name, &config.data_dir)?;
         let metrics = Arc::new(metrics);
@@ -178,13 +177,14 @@ impl Broker {
 }
 
 /// What the broker does by itself.
-fn upkeep(engine: &Arc<Engine>) -> [JoinHandle<()>; 4] {
+fn upkeep(engine: &Arc<Engine>) -> [JoinHandle<()>; 5] {
     let engine = || Arc::clone(engine);
     [
         tokio::spawn(disk::follow(engine())),
         tokio::spawn(retention::follow(engine())),
         tokio::spawn(scrub::follow(engine())),
         tokio::spawn(standstill::follow(engine())),
+        tokio::spawn(tell_of_unread(engine())),
     ]
 }
 
@@ -263,8 +263,18 @@ async fn open_engine(
     Ok(Engine::new(store, Clock::new(Box::new(time)), &wakes, options))
 }
 
-/// What is proposed before any client is served.
+/// Proposes what comes before any client is served; closes the store where that fails.
 async fn prepare(engine: &Engine, init: Init) -> anyhow::Result<()> {
+    let proposed = propose_first(engine, init).await;
+    if proposed.is_err()
+        && let Err(error) = engine.close().await
+    {
+        tracing::error!("cannot close the store: {error}");
+    }
+    proposed
+}
+
+async fn propose_first(engine: &Engine, init: Init) -> anyhow::Result<()> {
     let bounded = engine.bound_unanswered().await;
     let bounded = bounded.context("cannot take back what was delivered just before the broker went down")?;
     if bounded > 0 {
@@ -345,10 +355,23 @@ fn to_the_end(config: Config, logging: Logging) -> ExitCode {
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!("{error:#}");
+            tracing::error!("{}", words(&error));
             ExitCode::FAILURE
         }
     }
+}
+
+/// An error with its causes, but for those that it has in its own words already.
+fn words(error: &anyhow::Error) -> String {
+    let mut words = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if words.is_empty() {
+            words = cause;
+        } else if !words.contains(&cause) {
+            words.extend([": ", &cause]);
+        }
+    }
+    words
 }
 
 async fn until_told(config: Config, sockets: Sockets, logging: Logging) -> anyhow::Result<()> {
@@ -393,4 +416,34 @@ async fn until_told(config: Config, sockets: Sockets, logging: Logging) -> anyho
 fn die(reason: String) {
     tracing::error!(%reason, "the store has failed: the process ends");
     std::process::exit(i32::from(EXIT_STORE));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io;
+
+    #[test]
+    fn an_error_says_each_of_its_causes_once() {
+        let source = || io::Error::other("the disk is broken");
+        let read = crate::init::InitError::Read {
+            path: "a".into(),
+            source: source(),
+        };
+        let error = anyhow::Error::new(read).context("--init cannot be followed");
+        assert_eq!(
+            words(&error),
+            "--init cannot be followed: cannot read a: the disk is broken"
+        );
+        let said = sluice_store::log::LogError::Io {
+            doing: "read",
+            path: "a".into(),
+            source: source(),
+        };
+        let error = anyhow::Error::new(said).context("cannot open the store");
+        assert_eq!(
+            words(&error),
+            "cannot open the store: cannot read a: the disk is broken"
+        );
+    }
 }

@@ -197,6 +197,12 @@ pub fn count(number: u64) -> String {
     out
 }
 
+/// So many of something, with its words for one and for several.
+pub fn counted(number: u64, one: &str, several: &str) -> String {
+    let what = if number == 1 { one } else { several };
+    format!("{} {what}", count(number))
+}
+
 /// A number with commas that may be less: some of it was not counted yet.
 pub fn at_most(number: u64, uncounted: u64) -> String {
     let may_be_less = if uncounted > 0 { "≤" } else { "" };

@@ -35,5 +35,12 @@ pub mod admin {
     tonic::include_proto!("sluice.admin.v1");
 }
 
+/// Header of the answer to a `ReceiveMessage`: how many lost messages the group was brought past by it. Where no messages come
+/// with it, there may be some behind those.
+pub const LOST_HEADER: &str = "sluice-lost-messages";
+
+/// Header of the answer to a `ReceiveMessage`: how many messages cannot be read at present and were left out of it.
+pub const UNREADABLE_HEADER: &str = "sluice-unreadable-messages";
+
 /// An encoded `FileDescriptorSet` of both APIs and what they import, for server reflection.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));

@@ -67,7 +67,7 @@ pub struct Delivery {
 }
 
 /// Listens to a run and judges it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Oracle {
     /// The groups of each topic.
     groups: Vec<Vec<Group>>,

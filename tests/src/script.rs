@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use sluice_proto::v2;
 use tokio::task::JoinSet;
 
-pub use base::Base;
+pub use base::{Base, copy};
 
 use crate::client::{Client, Receive, code, fifo_message, message};
 use crate::oracle::{Delivery, Group, Lane, Number, Oracle, Place, Topic, Verdict};
@@ -65,6 +65,8 @@ pub struct Script {
     next_number: Arc<AtomicU32>,
     next_lane: Arc<AtomicU32>,
     sending: Arc<AtomicBool>,
+    /// Whether what was in flight all the time has been acknowledged.
+    is_released: Arc<AtomicBool>,
 }
 
 impl Script {
@@ -78,6 +80,7 @@ impl Script {
             next_number: Arc::default(),
             next_lane: Arc::default(),
             sending: Arc::default(),
+            is_released: Arc::default(),
         }
     }
 
@@ -99,6 +102,20 @@ impl Script {
         }
         self.sending.store(false, Ordering::Relaxed);
         Ok(worker.await?)
+    }
+
+    /// The same, to go on apart from this one: of one run several copies can be tried.
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        let number = |from: &AtomicU32| Arc::new(AtomicU32::new(from.load(Ordering::Relaxed)));
+        Self {
+            run: self.run,
+            oracle: Arc::new(Mutex::new(self.oracle.lock().clone())),
+            next_number: number(&self.next_number),
+            next_lane: number(&self.next_lane),
+            sending: Arc::default(),
+            is_released: Arc::new(AtomicBool::new(self.is_released.load(Ordering::Relaxed))),
+        }
     }
 
     /// How it stands.

@@ -1,6 +1,8 @@
 //! strace on a broker: it counts the system calls of threads, and lets the nth of a kind fail, take its time, or kill the
 //! process. strace counts the calls of each thread apart, so that a thread is named with the call.
 
+mod files;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::{self, File};
@@ -13,6 +15,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::wait;
+
+pub use files::{OnFiles, injecting_on, on_files, tracing_files};
 
 /// The calls by which a broker changes files and names, and makes them durable. No socket is written to by one of them.
 pub const CALLS: &[&str] = &[

@@ -34,6 +34,12 @@ pub enum NotProposed {
     /// The disk is full.
     #[error("the disk of the log is full: free space or lower the retention")]
     NoSpace,
+    /// The system does not let the process make files in the log's folder, or write them.
+    #[error("the log's folder is closed to the process: put its mode, owner and attributes right")]
+    NotPermitted,
+    /// The process, or the system, has as many files open as it may.
+    #[error("the log can open no more files: let the process open more, or close some")]
+    NoDescriptors,
     /// The disk is fuller than it may be for messages; everything else is taken.
     #[error(
         "the disk of the log is fuller than messages may make it: free space, lower the retention, or raise the mark"

@@ -66,6 +66,7 @@ reasons! {
     LimitReached = "LIMIT_REACHED", ResourceExhausted;
     Busy = "BUSY", ResourceExhausted;
     DiskFull = "DISK_FULL", ResourceExhausted;
+    FolderClosed = "FOLDER_CLOSED", ResourceExhausted;
     Stopping = "STOPPING", Unavailable;
     OutcomeUnknown = "OUTCOME_UNKNOWN", Unknown;
     MessageUnreadable = "MESSAGE_UNREADABLE", DataLoss;

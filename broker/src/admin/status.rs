@@ -176,6 +176,7 @@ impl From<EngineError> for Failure {
         let reason = match &error {
             EngineError::Busy | EngineError::Late(_) | EngineError::PollsFull(_) => Reason::Busy,
             EngineError::NoSpace | EngineError::NearlyFull => Reason::DiskFull,
+            EngineError::NotPermitted | EngineError::NoDescriptors => Reason::FolderClosed,
             EngineError::TooLarge { .. } => Reason::TooLarge,
             EngineError::Stopping => Reason::Stopping,
             EngineError::NotLeader(_) => Reason::NotLeader,
@@ -383,6 +384,8 @@ mod tests {
             (EngineError::Busy, Reason::Busy),
             (EngineError::NoSpace, Reason::DiskFull),
             (EngineError::NearlyFull, Reason::DiskFull),
+            (EngineError::NotPermitted, Reason::FolderClosed),
+            (EngineError::NoDescriptors, Reason::FolderClosed),
             (EngineError::TooLarge { size: 2, max: 1 }, Reason::TooLarge),
             (EngineError::Stopping, Reason::Stopping),
             (EngineError::NotLeader(None), Reason::NotLeader),

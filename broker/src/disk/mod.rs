@@ -4,8 +4,10 @@
 //! retention, which a mark that is reached calls for, on the log.
 
 mod marks;
+mod refusals;
 
 pub use marks::{Bounds, Holding, Marks, Share, Usage};
+pub use refusals::{REFUSALS, word};
 
 use crate::engine::Engine;
 use parking_lot::Mutex;
@@ -118,6 +120,7 @@ impl Disk {
     }
 
     fn tell(&self, before: Holding, now: Holding, usage: Usage, marks: &Marks) {
+        let words = words(marks);
         let marks = [
             (before.early, now.early, marks.early),
             (before.forced, now.forced, marks.forced),
@@ -125,7 +128,7 @@ impl Disk {
         ];
         let used = format!("{:.1} %", usage.ratio() * 100.0);
         for ((before, now, mark), (what, reached)) in
-            marks.into_iter().zip(WORDS.into_iter().zip(&self.reached))
+            marks.into_iter().zip(words.into_iter().zip(&self.reached))
         {
             let mark = mark.unwrap_or(100);
             match (before, now) {
@@ -142,24 +145,39 @@ impl Disk {
 
 /// What is said of a mark.
 struct Words {
-    reached: &'static str,
+    reached: String,
     left: &'static str,
 }
 
-const WORDS: [Words; 3] = [
-    Words {
-        reached: "from now on what all groups have read is given up before its time (earlyRetentionPercent); enlarge the disk or lower retentionHours before unread messages go too",
-        left: "messages are kept for their time",
-    },
-    Words {
-        reached: "from now on the oldest messages are given up, unread ones too (forcedRetentionPercent); make room on the disk, or 0 turns this off and sends are refused instead",
-        left: "unread messages are kept for their time",
-    },
-    Words {
-        reached: "from now on no messages are taken (refuseSendsPercent), while deliveries and acknowledgements go on; make room on the disk",
-        left: "messages are taken",
-    },
-];
+/// What comes next where nobody makes room depends on which marks are on.
+fn words(marks: &Marks) -> [Words; 3] {
+    let refused = match marks.refuse {
+        Some(mark) => format!("sends are refused, at {mark} % (refuseSendsPercent)"),
+        None => "the disk is full and sends are refused".to_owned(),
+    };
+    let next = match marks.forced {
+        Some(mark) => format!("unread messages go too, at {mark} % (forcedRetentionPercent)"),
+        None => refused.clone(),
+    };
+    [
+        Words {
+            reached: format!(
+                "from now on what all groups have read is given up before its time (earlyRetentionPercent); enlarge the disk or lower retentionHours before {next}"
+            ),
+            left: "messages are kept for their time",
+        },
+        Words {
+            reached: format!(
+                "from now on the oldest messages are given up, unread ones too (forcedRetentionPercent); make room on the disk, or turn this off with 0: then they stay until {refused}"
+            ),
+            left: "unread messages are kept for their time",
+        },
+        Words {
+            reached: "from now on no messages are taken (refuseSendsPercent), while deliveries and acknowledgements go on; make room on the disk".to_owned(),
+            left: "messages are taken",
+        },
+    ]
+}
 
 /// One look.
 pub async fn look(engine: &Arc<Engine>) {
@@ -184,6 +202,52 @@ pub async fn follow(engine: Arc<Engine>) {
         before = now;
         if let Ok(Err(_)) = tokio::time::timeout(wait, changes.changed()).await {
             return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_to_come_next_is_what_the_marks_have_come_next() {
+        for (forced, refuse, early_says, forced_says) in [
+            (
+                0,
+                90,
+                "before sends are refused, at 90 %",
+                "until sends are refused, at 90 %",
+            ),
+            (
+                85,
+                90,
+                "before unread messages go too, at 85 %",
+                "until sends are refused, at 90 %",
+            ),
+            (
+                0,
+                0,
+                "before the disk is full and sends",
+                "until the disk is full and sends",
+            ),
+            (
+                85,
+                0,
+                "before unread messages go too, at 85 %",
+                "until the disk is full and sends",
+            ),
+        ] {
+            let [early, at_forced, _] = words(&Marks::of(75, forced, refuse));
+            assert!(early.reached.contains(early_says), "{}", early.reached);
+            assert!(at_forced.reached.contains(forced_says), "{}", at_forced.reached);
+            let forced_is_on = forced > 0;
+            assert_eq!(
+                early.reached.contains("unread messages go"),
+                forced_is_on,
+                "{}",
+                early.reached
+            );
         }
     }
 }

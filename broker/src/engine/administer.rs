@@ -70,6 +70,10 @@ impl Engine {
 
     /// Makes the topic, or answers the one there is.
     pub async fn make_topic(&self, spec: TopicSpec) -> Result<Arc<Topic>, EngineError> {
+        // It costs no command, which a full disk would refuse.
+        if let Some(topic) = self.tables().topic(&spec.name) {
+            return Ok(topic);
+        }
         let put = PutTopic {
             spec,
             keep_queues: false,
@@ -86,6 +90,9 @@ impl Engine {
 
     /// Makes the consumer group, or answers the one there is.
     pub async fn make_group(&self, spec: GroupSpec) -> Result<Arc<Group>, EngineError> {
+        if let Some(group) = self.tables().group(&spec.name) {
+            return Ok(group);
+        }
         let put = PutGroup { spec, terms: ABSENT };
         match self.put_group(put).await {
             Ok(made) => Ok(made.group),

@@ -20,10 +20,18 @@ pub enum EngineError {
     )]
     Late(Duration),
     /// The disk is full.
-    #[error(
-        "the broker's disk is full, or its folder is closed to new files: messages are taken again when that changes"
-    )]
+    #[error("the broker's disk is full: messages are taken again when there is room on it")]
     NoSpace,
+    /// The system lets the broker make or write no files.
+    #[error(
+        "the broker may not make or write files in its data folder (mode, owner, or an attribute as by chattr +i): messages are taken again when that is put right"
+    )]
+    NotPermitted,
+    /// As many files are open as may be.
+    #[error(
+        "the broker can open no more files: messages are taken again when it can, or may open more (ulimit -n, LimitNOFILE)"
+    )]
+    NoDescriptors,
     /// The disk is fuller than messages may make it.
     #[error(
         "the broker's disk is nearly full: messages are taken again when retention or somebody else has made room on it"
@@ -205,6 +213,8 @@ impl From<NotProposed> for EngineError {
             NotProposed::Late { max } => Self::Late(max),
             NotProposed::TooLarge { size, max } => Self::TooLarge { size, max },
             NotProposed::NoSpace => Self::NoSpace,
+            NotProposed::NotPermitted => Self::NotPermitted,
+            NotProposed::NoDescriptors => Self::NoDescriptors,
             NotProposed::NearlyFull => Self::NearlyFull,
             NotProposed::Stopping => Self::Stopping,
         }

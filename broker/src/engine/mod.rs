@@ -26,6 +26,7 @@ mod release;
 mod send;
 mod settle;
 mod subscribe;
+mod telling;
 mod waiters;
 
 pub use administer::{GroupPut, TopicPut};
@@ -35,10 +36,11 @@ pub use error::EngineError;
 pub use floors::{QueueOffsets, QueueReset, Reset, ResetTo};
 pub use observer::Wakes;
 pub use pull::{Pull, Pulled};
-pub use receive::{Receive, Received, Taken};
+pub use receive::{Passed, Receive, Received, Taken};
 pub(crate) use release::ANSWERED_WITHIN;
 pub use send::Outgoing;
 pub use settle::Settled;
+pub(crate) use telling::follow as tell_of_unread;
 
 use crate::budget::Budget;
 use crate::config::Live;
@@ -53,7 +55,7 @@ use sluice_core::command::EncodedCommand;
 use sluice_core::ids::{Term, TimeMs};
 use sluice_core::log::{Batch, Outcome, ReplicatedLog, Results};
 use sluice_core::state::{Applied, Changed, Tables};
-use sluice_store::Store;
+use sluice_store::{Store, StoreError};
 use smallvec::smallvec;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -88,6 +90,7 @@ pub struct Engine {
     polls: AtomicU64,
     unreadable: AtomicU64,
     lost: AtomicU64,
+    telling: telling::Telling,
     refusals: Refusals,
     retention: RetentionStats,
     scrub: ScrubStats,
@@ -112,6 +115,7 @@ impl Engine {
             polls: AtomicU64::new(0),
             unreadable: AtomicU64::new(0),
             lost: AtomicU64::new(0),
+            telling: telling::Telling::default(),
             refusals: Refusals::default(),
             retention: RetentionStats::default(),
             scrub: ScrubStats::default(),
@@ -211,13 +215,12 @@ impl Engine {
     }
 
     /// Stops everything behind the engine: what was proposed is finished, a last checkpoint is written.
-    pub async fn close(&self) -> Result<(), EngineError> {
+    pub async fn close(&self) -> Result<(), StoreError> {
         self.stop_polls();
+        self.telling.tell_rest();
         let store = self.store.clone();
-        tokio::task::spawn_blocking(move || store.close())
-            .await
-            .map_err(|error| EngineError::Read(error.to_string()))?
-            .map_err(|error| EngineError::Read(error.to_string()))
+        let closed = tokio::task::spawn_blocking(move || store.close()).await;
+        closed.map_err(|_| StoreError::Thread("close"))?
     }
 
     /// Proposes `batch` and waits for its answers.

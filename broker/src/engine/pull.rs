@@ -3,6 +3,7 @@
 
 use super::find::Found;
 use super::records::{Entries, HotEntries};
+use super::telling::{Bunch, Fate, Key};
 use super::{Engine, EngineError, records};
 use crate::budget::Share;
 use sluice_core::entry::QueueEntry;
@@ -200,11 +201,17 @@ impl<'a> Reading<'a> {
                 .is_ok_and(|record| filter.takes(record.property(property::TAG)))
     }
 
-    /// Counts and logs a message that cannot be read.
+    /// Counts and tells of a message that cannot be read.
     fn unreadable(&self, offset: QueueOffset, cause: String) -> EngineError {
         self.engine.unreadable.fetch_add(1, Ordering::Relaxed);
         let (topic, queue) = (self.pull.topic.spec.name.clone(), self.pull.queue.0);
-        tracing::error!(topic, queue, offset = offset.0, %cause, "a message cannot be read: a pull is told so, and where it goes on");
+        let key = Key {
+            fate: Fate::Pulled,
+            topic: topic.clone(),
+            queue,
+            group: None,
+        };
+        self.engine.telling.add(&key, Bunch::one(offset.0, cause.clone()));
         EngineError::Unreadable {
             topic,
             queue,

@@ -7,7 +7,7 @@ mod read;
 pub(super) mod take;
 mod taken;
 
-pub use taken::Taken;
+pub use taken::{Passed, Taken};
 
 use bytes::Bytes;
 use sluice_core::command::SettleItem;

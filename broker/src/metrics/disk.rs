@@ -2,7 +2,7 @@
 
 use super::page::{Family, Page};
 use super::storage::{LOCAL_DISK, STORAGE};
-use crate::disk::MARKS;
+use crate::disk::{MARKS, REFUSALS, word};
 use crate::engine::Engine;
 use rustix::fs::statvfs;
 use std::path::{Path, PathBuf};
@@ -28,6 +28,11 @@ static DISK_FULL: Family = Family::gauge(
     "sluice_data_disk_full",
     &[],
     "1 while messages are refused because the disk is full",
+);
+static REFUSES: Family = Family::gauge(
+    "sluice_data_refuses_messages",
+    &["reason"],
+    "1 while messages are refused for want of something that the system gives, by what that is",
 );
 
 static USED: Family = Family::gauge(
@@ -65,7 +70,16 @@ impl Disk {
 
     pub(super) fn write(&self, page: &mut Page<'_>, engine: &Engine) {
         let (holding, usage) = engine.disk().seen();
-        page.single(&DISK_FULL, u64::from(engine.store().log().refuses_messages()));
+        let refusal = engine.store().log().refusal();
+        let holds = |reason: &str| {
+            u64::from(
+                refusal
+                    .as_ref()
+                    .is_some_and(|refusal| word(&refusal.why) == reason),
+            )
+        };
+        page.single(&DISK_FULL, holds("disk_full") + holds("disk_nearly_full"));
+        page.few(&REFUSES, REFUSALS.map(|reason| ([reason], holds(reason))));
         page.single(&USED, usage.ratio());
         page.single(&LEVEL, holding.level());
         let marks = engine.live().values().marks;

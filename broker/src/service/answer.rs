@@ -4,6 +4,7 @@ use super::frames::Frames;
 use super::pull_frames::PullFrames;
 use crate::budget::Share;
 use sluice_proto::v2::*;
+use tonic::metadata::MetadataMap;
 
 /// An answer of the protocol.
 pub trait Answer: Sized {
@@ -11,6 +12,8 @@ pub trait Answer: Sized {
     fn refused(status: Status) -> Self;
     /// The code of its status.
     fn code(&self) -> i32;
+    /// What is said beside it.
+    fn write_headers(&self, _: &mut MetadataMap) {}
     /// What is held until the answer was read, if its messages are to be counted.
     fn unread(&mut self) -> Option<Share> {
         None
@@ -51,6 +54,10 @@ answers! {
 impl Answer for Frames {
     fn refused(status: Status) -> Self {
         Self::only(status)
+    }
+
+    fn write_headers(&self, headers: &mut MetadataMap) {
+        Self::write_headers(self, headers);
     }
 
     fn unread(&mut self) -> Option<Share> {

@@ -8,17 +8,19 @@ use super::delivery::{self, Frame};
 use super::status;
 use crate::budget::Share;
 use crate::clients::Figures;
-use crate::engine::Taken;
+use crate::engine::{Passed, Taken};
 use crate::metrics::Outflow;
 use crate::receipt::Receipts;
 use sluice_core::ids::TimeMs;
 use sluice_proto::v2::receive_message_response::Content;
-use sluice_proto::v2::{ReceiveMessageResponse, Status};
+use sluice_proto::v2::{Code, ReceiveMessageResponse, Status};
+use sluice_proto::{LOST_HEADER, UNREADABLE_HEADER};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 use tokio_stream::Stream;
+use tonic::metadata::MetadataMap;
 
 /// What the transport has not taken is hidden for this long yet, so that a client that breaks off each answer does not
 /// keep the broker busy with it.
@@ -30,6 +32,7 @@ pub struct Frames {
     status: Option<Status>,
     messages: Option<Messages>,
     delivered_ms: Option<TimeMs>,
+    passed: Passed,
 }
 
 struct Messages {
@@ -65,11 +68,21 @@ impl Frames {
             status: Some(status),
             messages: None,
             delivered_ms: Some(wall_ms()),
+            passed: Passed::default(),
+        }
+    }
+
+    /// No messages came.
+    pub(super) fn nothing(passed: Passed) -> Self {
+        Self {
+            passed,
+            ..Self::only(status::plain(Code::MessageNotFound))
         }
     }
 
     /// The messages, counted as they go.
     pub(super) fn new(shared: &Shared, received: Taken, frame: Frame, counters: Counters) -> Self {
+        let passed = received.passed();
         let messages = Messages {
             receipts: shared.receipts.clone(),
             frame,
@@ -78,12 +91,24 @@ impl Frames {
         };
         Self {
             messages: Some(messages),
+            passed,
             ..Self::only(status::ok())
         }
     }
 
     pub(super) fn code(&self) -> i32 {
         self.code
+    }
+
+    /// Says how many messages were come to and are not brought, for which the protocol has no place. RocketMQ's clients do not
+    /// look at it.
+    pub(super) fn write_headers(&self, headers: &mut MetadataMap) {
+        let Passed { lost, unreadable } = self.passed;
+        for (name, count) in [(LOST_HEADER, lost), (UNREADABLE_HEADER, unreadable)] {
+            if count > 0 {
+                headers.insert(name, count.into());
+            }
+        }
     }
 
     /// What holds the messages, which the answer as a whole takes over.

@@ -59,6 +59,7 @@ use sluice_proto::v2::*;
 use std::sync::Arc;
 use tokio::sync::broadcast::error::RecvError;
 use tokio_stream::wrappers::ReceiverStream;
+use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status as Refusal, Streaming};
 use turns::Turns;
 
@@ -175,7 +176,10 @@ fn answer<A: Answer>(call: Begun<'_>, result: Result<A, status::Failure>) -> Ans
     });
     call.finish(answer.code());
     let unread = answer.unread();
+    let mut headers = MetadataMap::new();
+    answer.write_headers(&mut headers);
     let mut response = Response::new(answer);
+    *response.metadata_mut() = headers;
     if let Some(share) = unread {
         response.extensions_mut().insert(Unread::from(share));
     }

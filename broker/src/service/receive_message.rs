@@ -11,13 +11,13 @@ use super::invalid::Invalid;
 use super::metadata::Caller;
 use super::named_queue;
 use super::quirks::MARGIN;
-use super::status::{self, Failure};
-use crate::engine::{Receive, Taken};
+use super::status::Failure;
+use crate::engine::{Passed, Receive, Taken};
 use sluice_core::command::{Change, GroupSpec, SettleItem};
 use sluice_core::hash;
 use sluice_core::limits;
 use sluice_core::plan::TagFilter;
-use sluice_proto::v2::{Code, FilterExpression, FilterType, ReceiveMessageRequest};
+use sluice_proto::v2::{FilterExpression, FilterType, ReceiveMessageRequest};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -59,7 +59,7 @@ pub(super) async fn handle(
     let received = receive_matching(shared, &receive).await?;
     // Who has said farewell meanwhile reads no answer: what is dropped here is there for others at once.
     if received.is_empty() || !shared.clients.is_known(caller.client_id) {
-        return Ok(Frames::only(status::plain(Code::MessageNotFound)));
+        return Ok(Frames::nothing(received.passed()));
     }
     let topic = queue.topic.unwrap_or_default();
     let namespace = caller.namespace(&topic).to_owned();
@@ -79,8 +79,10 @@ pub(super) async fn handle(
 
 /// Receives until there is a message whose tag matches, and not its hash alone.
 async fn receive_matching(shared: &Shared, receive: &Receive) -> Result<Taken, Failure> {
+    let mut passed = Passed::default();
     loop {
-        let mut received = shared.engine.receive(receive.clone()).await?;
+        let received = shared.engine.receive(receive.clone()).await?;
+        let mut received = received.beside(&mut passed);
         if receive.filter.takes_all() || received.is_empty() {
             return Ok(received);
         }

@@ -124,6 +124,8 @@ impl From<EngineError> for Failure {
             | EngineError::Unread(_)
             | EngineError::OwnUnread(_)
             | EngineError::NoSpace
+            | EngineError::NotPermitted
+            | EngineError::NoDescriptors
             | EngineError::NearlyFull => Code::TooManyRequests,
             EngineError::TooLarge { .. } => Code::MessageBodyTooLarge,
             EngineError::NotLeader(_) => Code::HaNotAvailable,
@@ -233,6 +235,8 @@ mod tests {
             ),
             (EngineError::PollsFull(1), Code::TooManyRequests),
             (EngineError::NoSpace, Code::TooManyRequests),
+            (EngineError::NotPermitted, Code::TooManyRequests),
+            (EngineError::NoDescriptors, Code::TooManyRequests),
             (EngineError::NearlyFull, Code::TooManyRequests),
             (
                 EngineError::TooLarge { size: 2, max: 1 },

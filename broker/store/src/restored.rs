@@ -17,7 +17,7 @@ use crate::index::{self, IndexPosition, IndexStore, RUN_ITEMS};
 use crate::io::LogIo;
 use crate::log::LogPosition;
 use crate::queue::{QueueError, QueueStore};
-use crate::repair;
+use crate::repair::{self, Diagnosis};
 use crate::store::StoreError;
 use crate::survey::Known;
 use rebuild::Impossible;
@@ -57,8 +57,6 @@ pub(crate) fn newest(io: &Arc<dyn LogIo>, dir: &Path, first: LogPosition) -> Res
             if from_the_first_frame {
                 put_base_back(&mut restored.checkpoints)?;
             } else {
-                // A stop may have come between the log's purge and this.
-                restored.checkpoints.remove_below(first.physical)?;
                 tell_of_lost_base(&restored.checkpoints, first);
             }
             return Ok(restored);
@@ -135,10 +133,10 @@ fn mend_queues(io: &Arc<dyn LogIo>, dir: &Path, folder: &Path) -> Result<(), Sto
         );
     }
     if mended.left > 0 {
-        let way_on = match repair::diagnose(io, dir) {
-            Ok(Some(damage)) => {
-                format!("the log itself is damaged, and groups go on once that is repaired: {damage}")
-            }
+        let way_on = match repair::diagnosis(io, dir) {
+            Ok(Some(Diagnosis { damage, way_on })) => format!(
+                "the log itself is damaged ({damage}), and groups go on once it is repaired: stop the broker, {way_on}"
+            ),
             Ok(None) => "move groups past them".to_owned(),
             Err(error) => error.to_string(),
         };
@@ -175,7 +173,7 @@ fn is_missing(error: &StoreError) -> bool {
 fn of(
     io: &Arc<dyn LogIo>,
     dir: &Path,
-    checkpoints: Checkpoints,
+    mut checkpoints: Checkpoints,
     loaded: &Loaded,
     first: LogPosition,
     lacking: Lacking,
@@ -204,6 +202,8 @@ fn of(
         first,
     };
     let index = place.index(first_run, lacking)?;
+    // A stop may have come between the log's purge and this; what stays below would be taken for the base.
+    checkpoints.remove_below(first.physical)?;
     Ok(Restored {
         state,
         queues,

@@ -34,13 +34,15 @@ pub struct LogStats {
 }
 
 /// Why proposals are refused, as [`LogStats::refused`] tells them.
-const REFUSALS: [&str; 6] = [
+const REFUSALS: [&str; 8] = [
     "busy",
     "late",
     "too_large",
     "disk_full",
     "disk_nearly_full",
     "stopping",
+    "not_permitted",
+    "no_descriptors",
 ];
 
 impl Default for LogStats {
@@ -69,6 +71,8 @@ impl LogStats {
             NotProposed::NoSpace => 3,
             NotProposed::NearlyFull => 4,
             NotProposed::Stopping => 5,
+            NotProposed::NotPermitted => 6,
+            NotProposed::NoDescriptors => 7,
         };
         self.refused[at].fetch_add(1, Ordering::Relaxed);
     }
@@ -192,6 +196,8 @@ mod tests {
             NotProposed::NoSpace,
             NotProposed::NearlyFull,
             NotProposed::Stopping,
+            NotProposed::NotPermitted,
+            NotProposed::NoDescriptors,
         ] {
             stats.count_refusal(&why);
         }
@@ -204,7 +210,9 @@ mod tests {
                 ("too_large", 1),
                 ("disk_full", 2),
                 ("disk_nearly_full", 1),
-                ("stopping", 1)
+                ("stopping", 1),
+                ("not_permitted", 1),
+                ("no_descriptors", 1)
             ]
         );
     }

@@ -273,6 +273,30 @@ fn damage_anywhere_falls_back_to_the_one_before() {
 }
 
 #[test]
+fn an_older_checkpoint_that_the_disk_fails_to_read_is_not_taken_for_damaged() {
+    let (io, shared) = faulty();
+    let mut model = Model::new(&shared, Path::new(DIR));
+    for at in [1000, 2000, 3000] {
+        model.write(at, true, &[1, 2], &[]).unwrap();
+    }
+    let before = io.list(Path::new(DIR)).unwrap();
+    let path = name(1000, ".root");
+    io.plant(Fault::ReadError {
+        path: path.clone(),
+        range: 0..8,
+    });
+    let error = open(&io, Pick::Newest).err().unwrap().to_string();
+    assert!(
+        error.contains(&path.display().to_string()) && error.contains("try again"),
+        "{error}"
+    );
+    assert_eq!(io.list(Path::new(DIR)).unwrap(), before);
+    io.lift_read_errors();
+    let (checkpoints, loaded) = open(&io, Pick::Newest).unwrap();
+    assert_eq!((checkpoints.kept().count(), loaded.position), (4, position(3000)));
+}
+
+#[test]
 fn a_damaged_checkpoint_to_which_the_log_does_not_lead_stays_with_all_others() {
     let (io, shared) = faulty();
     let mut model = Model::new(&shared, Path::new(DIR));

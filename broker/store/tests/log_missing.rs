@@ -192,6 +192,33 @@ fn a_purged_log_begins_where_meta_says_and_no_later() {
 }
 
 #[test]
+fn a_purge_stands_in_both_meta_files_before_a_segment_goes() {
+    let io = FaultyIo::new(3);
+    let mut bench = open(&io).unwrap();
+    fill(&mut bench, 2 * SEGMENT + SEGMENT / 4);
+    let second = segments(&io)[1].1;
+    let frames = bench.all();
+    let upto = frames.iter().find(|frame| frame.start().0 > second).unwrap();
+    let upto = LogId {
+        term: upto.header().term,
+        index: upto.index(),
+    };
+    let (done, answer) = channel();
+    let done = Box::new(move |result| done.send(result).unwrap());
+    bench.parts.log.purge_to(upto, done);
+    bench.run();
+    answer.recv().unwrap().unwrap();
+    drop(bench);
+    for name in ["meta.a", "meta.b"] {
+        let io = io.crash_losing_all();
+        io.open(&dir().join(name)).unwrap().set_len(20).unwrap();
+        let opened = open(&io).map(drop);
+        assert!(opened.is_ok(), "without {name}: {opened:?}");
+        assert_eq!(segments(&io)[0].1, second);
+    }
+}
+
+#[test]
 fn a_newest_segment_that_had_frames_is_missed_after_a_kill() {
     let (base, frames) = killed();
     let (newest, start) = segments(&base).pop().unwrap();

@@ -5,6 +5,7 @@ mod workload;
 
 use sluice_core::ids::{QueueId, QueueOffset, TopicId, TopicQueue};
 use sluice_store::io::{Fault, FaultyIo, LogIo, read_exact_at, write_all_at};
+use sluice_store::retention::Settings;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use workload::{Driver, Memory, check, open};
@@ -134,4 +135,49 @@ fn a_crash_at_any_operation_while_all_is_made_again_loses_nothing() {
         stopped += 1;
     }
     assert!(stopped > 20, "{stopped} operations");
+}
+
+/// The places of the checkpoints that have their names.
+fn places(io: &FaultyIo) -> Vec<u64> {
+    let names = io.list(&path("checkpoint")).unwrap();
+    let place = |name: &PathBuf| name.to_str()?.strip_suffix(".root")?.parse().ok();
+    names.iter().filter_map(place).collect()
+}
+
+#[test]
+fn a_checkpoint_that_a_stopped_retention_has_left_before_the_logs_start_goes_whatever_else_is_missing() {
+    let io = FaultyIo::new(5);
+    let mut driver = Driver::new(open(Arc::new(io.clone()), Path::new(DIR), 20_000).unwrap(), 5);
+    driver.make().unwrap();
+    let old = io.open_read(&path(BASE)).unwrap();
+    let mut bytes = vec![0; old.len().unwrap() as usize];
+    read_exact_at(&*old, &mut bytes, 0).unwrap();
+    let settings = Settings {
+        keep_bytes: Some(400_000),
+        ..Settings::default()
+    };
+    while driver.opened.store.log().start().0 == 0 {
+        (0..20).for_each(|_| driver.round(6_000).unwrap());
+        driver.retain(&settings).unwrap();
+    }
+    let start = driver.opened.store.log().start().0;
+    driver.opened.store.close().unwrap();
+    for missing in [None, Some("queue"), Some("index")] {
+        let io = io.crash_keeping_all();
+        // As where a kill came between the segments' going and this one's.
+        let file = io.create(&path(BASE)).unwrap();
+        write_all_at(&*file, &bytes, 0).unwrap();
+        missing.into_iter().for_each(|folder| remove(&io, &path(folder)));
+        reopen(&io, &driver.memory);
+        let places = places(&io);
+        assert!(
+            places.iter().all(|place| *place >= start),
+            "without {missing:?}: {places:?}, and the log begins at {start}"
+        );
+        assert_eq!(
+            places.iter().min(),
+            Some(&start),
+            "without {missing:?}: the base is there"
+        );
+    }
 }

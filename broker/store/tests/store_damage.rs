@@ -9,11 +9,11 @@
 mod damage;
 mod workload;
 
-use damage::{DIR, Difference, Harm, KINDS, Picture, Told, files, open_copy, whole_store};
-use sluice_store::io::FaultyIo;
+use damage::{Class, DIR, Harm, KINDS, Sound, classify, try_harms, whole_store};
+use sluice_store::io::{LogIo, write_all_at};
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
@@ -26,54 +26,18 @@ const THREADS: usize = 2;
 /// Longer than any start, whatever else the machine does.
 const HANG: Duration = Duration::from_secs(300);
 
-/// Where damage was found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Class {
-    /// The start refused, and named what is wrong.
-    Refused,
-    /// The start said so, and made it good.
-    Mended,
-    /// Reads were answered with errors.
-    OnRead,
-    /// Everything is as it was, and nothing was said.
-    Harmless,
-}
-
 const CLASSES: [Class; 4] = [Class::Refused, Class::Mended, Class::OnRead, Class::Harmless];
-
-struct Sound {
-    io: FaultyIo,
-    files: BTreeMap<&'static str, Vec<PathBuf>>,
-    picture: Picture,
-}
-
-fn sound(seed: u64) -> Sound {
-    let io = whole_store(seed);
-    let copy = io.crash_keeping_all();
-    let opened = open_copy(&copy).unwrap();
-    let picture = Picture::whole(&opened.store);
-    // The same once more, or no copy could be compared with it.
-    let again = Picture::again(&opened.store, &picture, 0, 1);
-    assert_eq!(again.difference(&picture), Difference::None);
-    opened.store.close().unwrap();
-    let of_kind = |(kind, _): &(&'static str, u64)| (*kind, files(&io, kind));
-    Sound {
-        files: KINDS.iter().map(of_kind).collect(),
-        io,
-        picture,
-    }
-}
 
 fn number(name: &str, otherwise: u64) -> u64 {
     std::env::var(name).map_or(otherwise, |text| text.parse().unwrap())
 }
 
-/// Starts a damaged copy and uses it. Panics where something is wrong.
+/// Damages a copy, starts it and uses it. Panics where something is wrong.
 fn try_one(sound: &Sound, seed: u64) -> (&'static str, Class) {
     let io = sound.io.crash_keeping_all();
     let kind = damage::pick(&mut Dice(seed), &KINDS);
     let harm = Harm::done(&io, seed, kind, &sound.files[kind]);
-    let (class, told) = classify(sound, &io, &harm);
+    let (class, told) = try_harms(sound, &io, std::slice::from_ref(&harm));
     // A second start makes good what is derived from the log: damage to anything else was told.
     if class == Class::OnRead && !["seg", "meta"].contains(&kind) {
         let (after, _) = classify(sound, &io, &harm);
@@ -84,53 +48,6 @@ fn try_one(sound: &Sound, seed: u64) -> (&'static str, Class) {
         );
     }
     (kind, class)
-}
-
-fn classify(sound: &Sound, io: &FaultyIo, harm: &Harm) -> (Class, Vec<String>) {
-    let (opened, mut told) = Told::during(|| open_copy(io));
-    let opened = match opened {
-        Ok(opened) => opened,
-        Err(error) => {
-            let words = error.to_string();
-            assert!(words.contains(DIR), "{harm}: no file is named in '{words}'");
-            if harm.kind == "seg" {
-                assert!(words.contains("is damaged at file offset"), "{harm}: {words}");
-                // How far it reaches and what to do; but where the log begins nobody can say what it began with.
-                let extent = ["messages", "first page"].iter().any(|part| words.contains(part));
-                let is_first = sound.files["seg"].first() == Some(&harm.path);
-                let is_padding = words.contains("`truncate -s");
-                let told = is_padding || extent && words.contains("sluicectl log repair");
-                assert!(told || is_first, "{harm}: no extent in '{words}'");
-            }
-            return (Class::Refused, vec![words]);
-        }
-    };
-    // The index is the slowest to look at: where it is not damaged itself, a part of it does.
-    let nth = if ["idx", "run"].contains(&harm.kind) {
-        4
-    } else {
-        16
-    };
-    let picture = Picture::again(&opened.store, &sound.picture, harm.seed as usize, nth);
-    let class = match picture.difference(&sound.picture) {
-        Difference::Wrong(what) => panic!("{harm}: {what} is wrong, and nobody says so; told: {told:?}"),
-        Difference::Told(errors) => {
-            for error in &errors {
-                assert!(error.contains(DIR), "{harm}: no file is named in '{error}'");
-            }
-            told = errors;
-            Class::OnRead
-        }
-        Difference::None if told.is_empty() => Class::Harmless,
-        Difference::None => Class::Mended,
-    };
-    let closed = opened.store.close();
-    assert!(closed.is_ok(), "{harm}: {closed:?}");
-    assert!(
-        !opened.failed.load(Ordering::SeqCst),
-        "{harm}: the process would have ended"
-    );
-    (class, told)
 }
 
 /// Runs the seeds `first..first + count` on a few threads; answers how many of each kind and class there were.
@@ -184,7 +101,7 @@ fn damage_to_any_file_is_found_or_harmless_and_never_served() {
     let long = std::env::var_os("SLUICE_LONG").is_some();
     let count = number("SLUICE_DAMAGES", if long { DAMAGES_LONG } else { DAMAGES });
     let first = number("SLUICE_SEED", 1);
-    let sound = Arc::new(sound(5));
+    let sound = Arc::new(Sound::of(whole_store(5)));
     let (messages, looked_for) = sound.picture.counts();
     println!(
         "{messages} messages, {looked_for} ids and keys; seeds {first}..{}",
@@ -209,6 +126,9 @@ fn damage_to_any_file_is_found_or_harmless_and_never_served() {
         ("run", Class::Mended, true),
         ("root", Class::Mended, true),
         ("pack", Class::Mended, true),
+        // No part of this store is in all its checkpoints.
+        ("pack", Class::Refused, false),
+        ("root", Class::Refused, false),
         ("meta", Class::Harmless, true),
         ("cq", Class::Refused, false),
         ("sparse", Class::Refused, false),
@@ -217,5 +137,31 @@ fn damage_to_any_file_is_found_or_harmless_and_never_served() {
         ("meta", Class::OnRead, false),
     ] {
         assert_eq!(some(kind, class), expected, "{kind}: {class:?}");
+    }
+}
+
+#[test]
+fn files_that_hold_nothing_for_a_start_may_hold_anything() {
+    let sound = Sound::of(whole_store(5));
+    let places = [
+        "lock",
+        "reserve",
+        "log/spare.seg",
+        "log/recycled.seg",
+        "log/cut-00000000000000000007.bak",
+        "log/00000000000000000007.repair.tmp",
+        "checkpoint/00000000000000000007.root.tmp",
+        "checkpoint/00000000000000000007.root.bad",
+        "index/00000001-0-000000000000.idx.tmp",
+        "index/00000001-0-000000000000.idx.bad",
+    ];
+    for place in places {
+        let io = sound.io.crash_keeping_all();
+        let path = Path::new(DIR).join(place);
+        let file = io.open(&path).or_else(|_| io.create(&path)).unwrap();
+        write_all_at(&*file, &[0xA5; 5_000], 0).unwrap();
+        let harm = Harm::flip(&io, 1, "other", &path, 17);
+        let (class, told) = classify(&sound, &io, &harm);
+        assert_eq!(class, Class::Harmless, "{harm}: {told:?}");
     }
 }

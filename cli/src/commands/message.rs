@@ -7,9 +7,10 @@ mod tail;
 
 use super::{Outcome, shown};
 use crate::args::{MessageCommand, ReceiveMessages, SendMessages};
-use crate::connect::{self, Asked, Client, Receive};
+use crate::connect::{self, Asked, Client, Receive, Received};
 use crate::failure::{Failure, Kind};
 use crate::session::Session;
+use crate::units::counted;
 use crate::views::message::Message;
 use crate::views::messages::{ReceivedMessages, SentMessage, SentMessages};
 use bytes::Bytes;
@@ -148,12 +149,13 @@ async fn receive(args: &ReceiveMessages, session: &Session) -> Outcome {
     }
     let received = receive_up_to(args, &mut client).await?;
     let report = report(args, &received);
+    tell_of_unread(args, &received, session);
     if args.ack {
         let shown = session.printer().show(&report);
-        settle(args, &received, shown, &mut client).await?;
+        settle(args, &received.messages, shown, &mut client).await?;
         return Ok(None);
     }
-    if !received.is_empty() {
+    if !received.messages.is_empty() {
         session.printer().note(&format!(
             "not acknowledged: they come again to group {} after {:?}; with --ack they are done",
             args.group, args.invisible
@@ -184,12 +186,32 @@ async fn tell_of_new(group: &str, session: &Session) {
     }
 }
 
-fn report(args: &ReceiveMessages, received: &[v2::Message]) -> ReceivedMessages {
+/// Says how many messages are not among those that are shown although the group came to them.
+fn tell_of_unread(args: &ReceiveMessages, received: &Received, session: &Session) {
+    if received.lost > 0 {
+        session.printer().note(&format!(
+            "{}: the records are damaged, and group {} goes on without them; the broker's log says which they are",
+            counted(received.lost, "message is lost", "messages are lost"),
+            args.group
+        ));
+    }
+    if received.unreadable > 0 {
+        session.printer().note(&format!(
+            "{} cannot be read at present, and may come again in a minute; the broker's log says why. What the disk has failed to read \
+             for four minutes counts as lost, and the group goes on without it",
+            counted(received.unreadable, "message", "messages")
+        ));
+    }
+}
+
+fn report(args: &ReceiveMessages, received: &Received) -> ReceivedMessages {
     ReceivedMessages {
         group: args.group.clone(),
         topic: args.topic.clone(),
         acknowledged: args.ack,
-        messages: received.iter().cloned().map(Message::received).collect(),
+        messages: received.messages.iter().cloned().map(Message::received).collect(),
+        lost: received.lost,
+        unreadable: received.unreadable,
     }
 }
 
@@ -222,14 +244,14 @@ async fn settle(
 }
 
 /// Waits for the first message as long as was asked for, however short the broker's longest wait is; then takes what is
-/// there.
-async fn receive_up_to(args: &ReceiveMessages, client: &mut Client) -> Result<Vec<v2::Message>, Failure> {
+/// there. Lost messages are no end, however many stand one behind the other: each answer brings the group past some.
+async fn receive_up_to(args: &ReceiveMessages, client: &mut Client) -> Result<Received, Failure> {
     let until = Instant::now() + args.wait;
-    let mut received = Vec::new();
+    let mut received = Received::default();
     loop {
         let left = args
             .max
-            .saturating_sub(u32::try_from(received.len()).unwrap_or(u32::MAX));
+            .saturating_sub(u32::try_from(received.messages.len()).unwrap_or(u32::MAX));
         if left == 0 {
             return Ok(received);
         }
@@ -240,18 +262,31 @@ async fn receive_up_to(args: &ReceiveMessages, client: &mut Client) -> Result<Ve
             tags: args.tags.clone(),
             max: left.min(RECEIVE_AT_ONCE),
             invisible: args.invisible,
-            wait: if received.is_empty() {
-                wait_left.min(WAIT_MAX)
+            wait: if received.messages.is_empty() {
+                // Behind lost ones there is something at once, or nothing.
+                let least = if received.lost > 0 {
+                    WAIT_FOR_MORE
+                } else {
+                    Duration::ZERO
+                };
+                wait_left.min(WAIT_MAX).max(least)
             } else {
                 WAIT_FOR_MORE
             },
         };
         match client.receive(&receive).await {
-            Ok(more) if more.is_empty() && received.is_empty() && wait_left > WAIT_MAX => {}
-            Ok(more) if more.is_empty() => return Ok(received),
-            Ok(more) => received.extend(more),
+            Ok(more) => {
+                let ended = more.messages.is_empty() && more.lost == 0;
+                let waits = received.messages.is_empty() && wait_left > WAIT_MAX;
+                received.lost += more.lost;
+                received.unreadable += more.unreadable;
+                received.messages.extend(more.messages);
+                if ended && !waits {
+                    return Ok(received);
+                }
+            }
             // What came is hidden from others already: it is better shown than lost sight of.
-            Err(_) if !received.is_empty() => return Ok(received),
+            Err(_) if !received.messages.is_empty() => return Ok(received),
             Err(failure) => return Err(failure),
         }
     }

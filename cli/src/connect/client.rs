@@ -5,9 +5,9 @@ use super::status::Asked;
 use super::unreachable::Purpose;
 use crate::failure::{Failure, Kind};
 use crate::settings::{Address, Settings};
-use sluice_proto::v2;
 use sluice_proto::v2::messaging_service_client::MessagingServiceClient;
 use sluice_proto::v2::receive_message_response::Content;
+use sluice_proto::{LOST_HEADER, UNREADABLE_HEADER, v2};
 use std::hash::{BuildHasher as _, RandomState};
 use std::time::Duration;
 use tonic::Request;
@@ -52,8 +52,16 @@ pub struct Sent {
     pub offset: u64,
 }
 
-/// Messages, as they came.
-pub type Received = Vec<v2::Message>;
+/// What a receive brings.
+#[derive(Debug, Default)]
+pub struct Received {
+    /// Messages, as they came.
+    pub messages: Vec<v2::Message>,
+    /// Lost ones that the group was brought past: without messages there may be some behind those.
+    pub lost: u64,
+    /// Such as were left out because they cannot be read at present.
+    pub unreadable: u64,
+}
 
 impl Client {
     /// Connects to an address with the settings' TLS.
@@ -98,7 +106,7 @@ impl Client {
         Ok(sent.collect())
     }
 
-    /// Receives messages; none if none came in time.
+    /// Receives messages; none if none came in time, or only lost ones did.
     ///
     /// # Errors
     /// When the call was refused, or nobody answers.
@@ -106,22 +114,28 @@ impl Client {
         let asked = Asked::topic(&receive.topic);
         let request = self.request(receive.request(), receive.wait + self.timeout);
         let unanswered = |this: &Self, status| asked.unanswered(&this.address, this.tls, &status);
-        let mut stream = match self.stub.receive_message(request).await {
-            Ok(response) => response.into_inner(),
+        let response = match self.stub.receive_message(request).await {
+            Ok(response) => response,
             Err(status) => return Err(unanswered(self, status)),
         };
-        let mut messages = Vec::new();
+        let [lost, unreadable] = [LOST_HEADER, UNREADABLE_HEADER].map(|name| said(response.metadata(), name));
+        let mut received = Received {
+            lost,
+            unreadable,
+            ..Received::default()
+        };
+        let mut stream = response.into_inner();
         loop {
             match stream.message().await {
                 Ok(Some(frame)) => match frame.content {
-                    Some(Content::Message(message)) => messages.push(message),
+                    Some(Content::Message(message)) => received.messages.push(message),
                     Some(Content::Status(status)) if status.code == v2::Code::MessageNotFound as i32 => {}
                     Some(Content::Status(status)) => check(&asked, Some(&status))?,
                     Some(Content::DeliveryTimestamp(_)) | None => {}
                 },
-                Ok(None) => return Ok(messages),
+                Ok(None) => return Ok(received),
                 // What came is held by this client now, and is shown.
-                Err(_) if !messages.is_empty() => return Ok(messages),
+                Err(_) if !received.messages.is_empty() => return Ok(received),
                 Err(status) => return Err(unanswered(self, status)),
             }
         }
@@ -190,6 +204,12 @@ impl Receive {
             attempt_id: None,
         }
     }
+}
+
+/// A number in the answer's headers; 0 without it.
+fn said(headers: &MetadataMap, name: &str) -> u64 {
+    let text = headers.get(name).and_then(|value| value.to_str().ok());
+    text.and_then(|text| text.parse().ok()).unwrap_or(0)
 }
 
 fn check(asked: &Asked, status: Option<&v2::Status>) -> Result<(), Failure> {

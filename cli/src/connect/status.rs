@@ -121,7 +121,7 @@ impl Asked {
                     .to_owned(),
             ),
             v2::Code::TooManyRequests => {
-                Some("the broker has too much to do, or its disk is full, which `sluicectl broker status` shows: then see \"A full disk\" in docs/operations.md; else try again in a moment".to_owned())
+                Some("where `sluicectl broker status` says that sends are refused, see \"A full disk\" in docs/operations.md; where it does not, the broker has too much to do: try again in a moment".to_owned())
             }
             _ => self.not_found_hint(kind, Some(code.as_str_name())),
         };

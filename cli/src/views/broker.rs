@@ -81,8 +81,13 @@ pub struct Disk {
     pub total_bytes: u64,
     /// How much is free.
     pub free_bytes: u64,
-    /// Whether sends are refused because it is full.
+    /// Whether sends are refused because it is full, or for something else that the system does not give.
     pub refusing_sends: bool,
+    /// Why: `disk_full`, `disk_nearly_full`, `not_permitted`, `no_descriptors`; empty while they are not, and where an older broker does
+    /// not say.
+    pub refusing_reason: String,
+    /// What the system said to the broker.
+    pub refusing_cause: String,
     /// How full it is, in percent.
     pub used_percent: f64,
     /// The highest mark that holds: `none`, `early`, `forced` or `refuse`; empty where an older broker does not say.
@@ -106,6 +111,24 @@ impl Disk {
             _ => "sends are refused",
         };
         format!("{:.1} %: {holds}", self.used_percent)
+    }
+
+    /// Whether sends are refused, and why.
+    fn refusal(&self) -> String {
+        if !self.refusing_sends {
+            return String::new();
+        }
+        let why = match self.refusing_reason.as_str() {
+            "disk_nearly_full" => "it is fuller than sends may make it",
+            "not_permitted" => "the broker may not make or write files in its folder",
+            "no_descriptors" => "the broker can open no more files",
+            _ => "it is full",
+        };
+        let cause = match self.refusing_cause.as_str() {
+            "" => String::new(),
+            cause => format!(" ({cause})"),
+        };
+        format!("; sends are refused, for {why}{cause}")
     }
 
     fn marks(&self) -> String {
@@ -145,6 +168,8 @@ impl From<admin::BrokerStatus> for BrokerStatus {
             total_bytes: disk.total_bytes,
             free_bytes: disk.free_bytes,
             refusing_sends: disk.refusing_sends,
+            refusing_reason: disk.refusing_reason,
+            refusing_cause: disk.refusing_cause,
             used_percent: disk.used_percent,
             level: disk.level,
             early_retention_percent: disk.early_retention_percent,
@@ -189,11 +214,7 @@ impl Show for BrokerStatus {
             .map(|listener| format!("{} {}", listener.name, listener.address))
             .collect();
         let (log, disk) = (&self.log, &self.disk);
-        let full = if disk.refusing_sends {
-            "; sends are refused, for it is full"
-        } else {
-            ""
-        };
+        let refused = disk.refusal();
         let mut fields = Fields::default()
             .with("broker", format!("{} of {}", self.broker, self.cluster))
             .with("version", &self.version)
@@ -218,7 +239,7 @@ impl Show for BrokerStatus {
             .with(
                 "disk",
                 format!(
-                    "{} free of {}{full}",
+                    "{} free of {}{refused}",
                     size(disk.free_bytes),
                     size(disk.total_bytes)
                 ),

@@ -2,7 +2,7 @@
 
 use super::message::Message;
 use crate::output::{Align, Show, Table};
-use crate::units::{self, count};
+use crate::units::{self, count, counted};
 use serde::Serialize;
 
 /// One message of a stream.
@@ -23,6 +23,8 @@ pub struct Found {
     pub messages: Vec<Message>,
     /// Whether there are more than were asked for.
     pub more: bool,
+    /// Messages that may belong here and cannot be read.
+    pub unreadable: u64,
 }
 
 impl Show for Found {
@@ -63,14 +65,19 @@ impl Show for Found {
             }
             table.row(row);
         }
-        if self.more {
-            format!(
-                "{}\n\nthere are more: give --limit, or a smaller span of time",
-                table.render()
-            )
-        } else {
-            table.render()
+        let mut text = table.render();
+        if self.unreadable > 0 {
+            let left_out = counted(
+                self.unreadable,
+                "message that may belong here cannot be read",
+                "messages that may belong here cannot be read",
+            );
+            text += &format!("\n\n{left_out}: the broker's log says why");
         }
+        if self.more {
+            text += "\n\nthere are more: give --limit, or a smaller span of time";
+        }
+        text
     }
 }
 
@@ -119,6 +126,10 @@ pub struct ReceivedMessages {
     pub acknowledged: bool,
     /// The messages.
     pub messages: Vec<Message>,
+    /// Lost messages that the group was brought past.
+    pub lost: u64,
+    /// Messages that were left out because they cannot be read at present.
+    pub unreadable: u64,
 }
 
 impl Show for ReceivedMessages {
@@ -143,6 +154,7 @@ mod tests {
         let found = Found {
             messages: vec![Message::new(message(b"hello"), false)],
             more: false,
+            unreadable: 0,
         };
         let json: Value = serde_json::from_str(&found.render(Format::Json, false)).unwrap();
         let first = &json["messages"][0];

@@ -141,6 +141,16 @@ impl Setup {
         Ok(broker)
     }
 
+    /// As [`Setup::start_over`], but nothing is started yet.
+    ///
+    /// # Errors
+    /// When the folder cannot be made by `prepare`.
+    pub fn stopped_over(self, prepare: impl FnOnce(&Path) -> Result<()>) -> Result<Broker> {
+        let broker = self.prepare()?;
+        prepare(&broker.data_dir)?;
+        Ok(broker)
+    }
+
     /// Starts a broker without waiting for anything.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! What must hold once the broker runs again.
 
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
@@ -21,16 +22,39 @@ impl Script {
     /// # Errors
     /// When the broker does not answer or stop, its files are not sound, or the message that was in flight all the time is gone.
     pub async fn audit(&self, broker: &mut Broker, base: &Base) -> Result<Verdict> {
+        self.hear_everything(broker, base).await?;
+        ensure!(broker.stop()?.success(), "the broker did not stop well");
+        self.finish(broker)
+    }
+
+    /// Lets every group receive what it has not had. The broker goes on.
+    ///
+    /// # Errors
+    /// When the broker does not answer, or the message that was in flight all the time is gone.
+    pub async fn hear_everything(&self, broker: &mut Broker, base: &Base) -> Result<()> {
         let (client, began) = (Client::new(&broker.endpoint())?, Instant::now());
         for topic in 0..TOPICS.len() {
-            self.receive_everything(&client, topic, began).await?;
+            self.receive_everything(broker, &client, topic, began).await?;
         }
         // What the worker has acknowledged must not be among that.
-        while self.receive(&client, WORKER, 0).await.is_err() {
-            ensure!(began.elapsed() < ANSWERED_WITHIN, "the worker gets no answer");
+        while let Err(error) = self.receive(&client, WORKER, 0).await {
+            ensure!(
+                began.elapsed() < ANSWERED_WITHIN && broker.runs()?,
+                "the worker gets no answer: {error:#}"
+            );
         }
-        held_still(&client, base, began).await?;
-        ensure!(broker.stop()?.success(), "the broker did not stop well");
+        if !self.is_released.load(Ordering::Relaxed) {
+            held_still(broker, &client, base, began).await?;
+            self.is_released.store(true, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// Has the files of the stopped broker looked at, and tells what the checker says.
+    ///
+    /// # Errors
+    /// When they are not sound.
+    pub fn finish(&self, broker: &Broker) -> Result<Verdict> {
         let verified = Sluicectl::new()?.ok(&["log", "verify", &broker.data_dir().display().to_string()]);
         verified.context("the files of the stopped broker")?;
         let oracle = std::mem::replace(&mut *self.oracle.lock(), Oracle::new(Vec::new()));
@@ -39,7 +63,13 @@ impl Script {
 
     /// Until nothing comes and nothing is missing, or it is too late for more: then it is for the checker to say. A call may
     /// end unanswered where the disk is busy, and what it brought is hidden for a while then.
-    async fn receive_everything(&self, client: &Client, auditor: usize, began: Instant) -> Result<()> {
+    async fn receive_everything(
+        &self,
+        broker: &mut Broker,
+        client: &Client,
+        auditor: usize,
+        began: Instant,
+    ) -> Result<()> {
         loop {
             let received = self.receive(client, auditor, auditor).await;
             let is_late = began.elapsed() > ANSWERED_WITHIN;
@@ -50,7 +80,7 @@ impl Script {
                     ensure!(!is_late, "{} has no end", AUDITORS[auditor]);
                 }
                 Ok(_) if is_late || self.is_complete(auditor) => return Ok(()),
-                Err(error) if is_late => return Err(error),
+                Err(error) if is_late || !broker.runs()? => return Err(error),
                 _ => {}
             }
         }
@@ -62,7 +92,7 @@ impl Script {
 }
 
 /// The message that was in flight all the time can be acknowledged.
-async fn held_still(client: &Client, base: &Base, began: Instant) -> Result<()> {
+async fn held_still(broker: &mut Broker, client: &Client, base: &Base, began: Instant) -> Result<()> {
     let held = std::slice::from_ref(&base.held);
     let mut unanswered = 0;
     loop {
@@ -76,7 +106,7 @@ async fn held_still(client: &Client, base: &Base, began: Instant) -> Result<()> 
                 );
                 return Ok(());
             }
-            Err(error) if began.elapsed() > ANSWERED_WITHIN => return Err(error),
+            Err(error) if began.elapsed() > ANSWERED_WITHIN || !broker.runs()? => return Err(error),
             Err(_) => unanswered += 1,
         }
     }

@@ -55,6 +55,19 @@ impl Base {
         })
     }
 
+    /// A broker over a copy of `data`, which a run over a copy of this folder has left; it is not started. Where it makes
+    /// all queue files again it has one checkpoint alone at which the log can begin, and is not to give up what it has: `keeps`.
+    ///
+    /// # Errors
+    /// When the copy cannot be made.
+    pub fn stopped_over(&self, data: &Path, keeps: bool) -> Result<Broker> {
+        let mut setup = small(Setup::new());
+        if !keeps {
+            setup = setup.flag("--retention-bytes", KEPT);
+        }
+        setup.stopped_over(|to| copy(data, to))
+    }
+
     /// Starts a broker over a copy of it.
     ///
     /// # Errors
@@ -73,7 +86,11 @@ fn small(setup: Setup) -> Setup {
         .init(&init_yaml())
 }
 
-fn copy(from: &Path, to: &Path) -> Result<()> {
+/// Copies a folder with all that is in it.
+///
+/// # Errors
+/// When the system does not let it.
+pub fn copy(from: &Path, to: &Path) -> Result<()> {
     let status = Command::new("cp").arg("-a").arg(from).arg(to).status();
     ensure!(
         status.context("cannot start cp")?.success(),

@@ -104,7 +104,7 @@ fn a_broker_killed_at_any_call_of_its_start_or_stop_has_everything_acknowledged_
 }
 
 /// A run that is killed somewhere in its middle, with a torn group, perhaps, and a part of what retention gives up gone.
-fn left_by_a_kill(base: &Base, chance: &mut Chance) -> (Script, Broker) {
+pub fn left_by_a_kill(base: &Base, chance: &mut Chance) -> (Script, Broker) {
     loop {
         let script = Script::new(chance.number());
         let point = Point {

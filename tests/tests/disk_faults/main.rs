@@ -8,6 +8,7 @@ mod pause;
 mod points;
 mod reads;
 mod slow;
+mod starts;
 
 use sluice_tests::process::{Broker, LONG};
 

@@ -80,19 +80,36 @@ pub fn all(counts: &Counts) -> Vec<Point> {
     counts.iter().flat_map(points).collect()
 }
 
-/// The order in which points are tried: all in the long form; else by chance, the first of each thread and call among the
-/// first, until the time is over.
-pub struct Sample {
-    points: Vec<Point>,
+/// Something to try, of which there are kinds.
+pub trait Try {
+    /// What two of one kind share.
+    type Kind: PartialEq;
+
+    /// Its kind.
+    fn kind(&self) -> Self::Kind;
+}
+
+impl Try for Point {
+    type Kind = (String, &'static str);
+
+    fn kind(&self) -> Self::Kind {
+        (self.thread.clone(), self.call)
+    }
+}
+
+/// The order in which points are tried: all in the long form; else by chance, the first of each kind among the first, until the
+/// time is over.
+pub struct Sample<P> {
+    points: Vec<P>,
     until: Option<Instant>,
-    /// Of each thread and call one, whatever the time.
+    /// Of each kind one, whatever the time.
     at_least: usize,
     tried: usize,
 }
 
-impl Sample {
+impl<P: Try> Sample<P> {
     /// Of all these points.
-    pub fn of(mut points: Vec<Point>, time: Duration, chance: &mut Chance) -> Self {
+    pub fn of(mut points: Vec<P>, time: Duration, chance: &mut Chance) -> Self {
         if is_long() {
             let at_least = points.len();
             return Self {
@@ -108,25 +125,17 @@ impl Sample {
         let mut kinds = Vec::new();
         // Stable: by chance as before within both.
         points.sort_by_cached_key(|point| {
-            let kind = (point.thread.clone(), point.call);
-            let is_new = !kinds.contains(&kind);
-            kinds.push(kind);
-            !is_new
+            let kind = point.kind();
+            let is_known = kinds.contains(&kind);
+            if !is_known {
+                kinds.push(kind);
+            }
+            is_known
         });
-        let at_least = points
-            .iter()
-            .fold(Vec::new(), |mut seen: Vec<(&str, &str)>, point| {
-                let kind = (point.thread.as_str(), point.call);
-                if !seen.contains(&kind) {
-                    seen.push(kind);
-                }
-                seen
-            });
-        let at_least = at_least.len();
         Self {
             points,
             until: Some(Instant::now() + time),
-            at_least,
+            at_least: kinds.len(),
             tried: 0,
         }
     }
@@ -137,10 +146,10 @@ impl Sample {
     }
 }
 
-impl Iterator for Sample {
-    type Item = Point;
+impl<P: Try + Clone> Iterator for Sample<P> {
+    type Item = P;
 
-    fn next(&mut self) -> Option<Point> {
+    fn next(&mut self) -> Option<P> {
         let is_late = self.until.is_some_and(|until| Instant::now() >= until);
         if is_late && self.tried >= self.at_least {
             return None;

@@ -8,7 +8,7 @@ use crate::stage::{Sent, Stage, setup};
 
 /// Less than what is there.
 const LESS: &str = "retentionBytes: 2MiB\n";
-const FULL: &str = "the broker's disk is full, or its folder is closed to new files: messages are taken again when that changes";
+const FULL: &str = "the broker's disk is full: messages are taken again when there is room on it";
 
 pub fn is_refused(refusal: (Code, String)) {
     assert_eq!(refusal, (Code::TooManyRequests, FULL.to_owned()));

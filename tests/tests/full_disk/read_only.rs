@@ -1,9 +1,45 @@
 //! Folders in which nothing can be made any more, and a disk that the system makes read-only because it is damaged.
 
+use serde_json::json;
+use sluice_proto::v2::Code;
 use sluice_tests::process::Setup;
+use sluice_tests::sluicectl::Sluicectl;
 
-use crate::full::is_refused;
 use crate::stage::{MARKS, Sent, Stage, setup};
+
+const CLOSED: &str = "the broker may not make or write files in its data folder (mode, owner, or an attribute as by chattr +i): messages are taken again when that is put right";
+
+fn is_refused(refusal: (Code, String)) {
+    assert_eq!(refusal, (Code::TooManyRequests, CLOSED.to_owned()));
+}
+
+/// What the operator is shown is the reason too, and not a full disk.
+fn says_why(stage: &Stage) {
+    let sluicectl = Sluicectl::of(&stage.broker).unwrap();
+    let status = sluicectl.json(&["broker", "status"]).unwrap();
+    let disk = &status["disk"];
+    assert_eq!(
+        (&disk["refusing_sends"], &disk["refusing_reason"]),
+        (&json!(true), &json!("not_permitted")),
+        "{disk}"
+    );
+    let cause = disk["refusing_cause"].as_str().unwrap();
+    assert!(
+        cause.contains("/log/") && cause.contains("Operation not permitted"),
+        "{cause}"
+    );
+    let shown = sluicectl.ok(&["broker", "status"]).unwrap();
+    assert!(shown.contains("may not make or write files"), "{shown}");
+    let refuses = |reason: &str| {
+        let metric = stage
+            .broker
+            .metric_of("sluice_data_refuses_messages", "reason", reason);
+        metric.unwrap()
+    };
+    assert_eq!((refuses("not_permitted"), refuses("disk_full")), (1.0, 0.0));
+    assert_eq!(stage.broker.metric("sluice_data_disk_full").unwrap(), 0.0);
+    assert!(stage.refusals("not_permitted") >= 1.0 && stage.refusals("disk_full") == 0.0);
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_folder_that_turns_read_only_takes_no_messages_drains_and_takes_them_again_by_itself() {
@@ -16,11 +52,18 @@ async fn a_folder_that_turns_read_only_takes_no_messages_drains_and_takes_them_a
     is_refused(stage.send_until_refused().await);
     stage.drain().await;
     let log = stage.broker.log().unwrap();
-    assert!(log.contains("Operation not permitted"), "{log}");
+    assert!(
+        log.contains("Operation not permitted")
+            && log.contains("closed to the process")
+            && !log.contains("disk of the log is full"),
+        "{log}"
+    );
     is_refused(stage.send_until_refused().await);
+    says_why(&stage);
 
     stage.disk.close_folders(&data, false).unwrap();
     stage.send_until_taken().await;
+    stage.wait_for("sluice_data_refuses_messages", |refuses| refuses == 0.0);
     for _ in 0..50 {
         assert_eq!(stage.send().await, Sent::Acknowledged);
     }

@@ -11,6 +11,7 @@ mod files;
 mod groups;
 mod hints;
 mod looking;
+mod lost;
 mod messages;
 mod page;
 mod repair;

@@ -3,6 +3,7 @@
 use crate::admin::{Outcome, Shared};
 use crate::clients::Role;
 use crate::config::{Config, FlushMode, HostPort};
+use crate::disk::word;
 use crate::engine::{Engine, EngineError, SystemTime, TimeSource as _};
 use crate::listener::OpenConnections;
 use rustix::fs::statvfs;
@@ -125,12 +126,18 @@ fn disk(engine: &Engine, folder: &Path) -> Result<DiskStatus, EngineError> {
         ))
     })?;
     let ((holding, usage), marks) = (engine.disk().seen(), engine.live().values().marks);
+    let refusal = engine.store().log().refusal();
     let percent = |mark: Option<u64>| mark.unwrap_or(0) as u32;
     Ok(DiskStatus {
         folder: folder.display().to_string(),
         total_bytes: system.f_blocks.saturating_mul(system.f_frsize),
         free_bytes: system.f_bavail.saturating_mul(system.f_frsize),
-        refusing_sends: engine.store().log().refuses_messages(),
+        refusing_sends: refusal.is_some(),
+        refusing_reason: refusal
+            .as_ref()
+            .map_or("", |refusal| word(&refusal.why))
+            .to_owned(),
+        refusing_cause: refusal.map_or_else(String::new, |refusal| refusal.says),
         used_percent: (usage.ratio() * 1000.0).round() / 10.0,
         level: LEVELS[holding.level().min(3) as usize].to_owned(),
         early_retention_percent: percent(marks.early),

@@ -4,6 +4,7 @@
 //! delivered before, or locks its message group. A message whose attempts are used up is delivered once more for that,
 //! instead of being linked to where nobody could read it either.
 
+use super::super::telling::{Bunch, Fate, Key};
 use super::super::{Engine, EngineError, records};
 use sluice_core::command::{Change, SettleItem};
 use sluice_core::ids::GroupQueueId;
@@ -17,8 +18,9 @@ use std::sync::atomic::Ordering;
 pub(in crate::engine) type Lost = (GroupQueueId, SettleItem, String);
 
 impl Engine {
-    /// Ends deliveries of messages that are lost: for this group they are done. Each is told once, and counted.
-    pub(in crate::engine) async fn skip_lost(&self, topic: &Topic, group: &Group, lost: Vec<Lost>) {
+    /// Ends deliveries of messages that are lost: for this group they are done, told and counted. Answers how many that are.
+    pub(in crate::engine) async fn skip_lost(&self, topic: &Topic, group: &Group, lost: Vec<Lost>) -> u64 {
+        let mut skipped = 0;
         let mut by_queue: BTreeMap<GroupQueueId, Vec<(SettleItem, String)>> = BTreeMap::new();
         for (id, item, cause) in lost {
             by_queue.entry(id).or_default().push((item, cause));
@@ -33,19 +35,18 @@ impl Engine {
                     continue;
                 }
             };
-            let done = lost.iter().zip(accepted).filter(|(_, accepted)| *accepted);
-            for ((item, cause), _) in done {
-                self.lost.fetch_add(1, Ordering::Relaxed);
-                tracing::error!(
-                    topic = topic.spec.name,
-                    queue = id.at.queue.0,
-                    offset = item.offset.0,
-                    group = group.spec.name,
-                    %cause,
-                    "a message is lost: its record is damaged, and the consumer group goes on without it"
-                );
+            let mut done = Bunch::default();
+            for ((item, cause), _) in lost.into_iter().zip(accepted).filter(|(_, accepted)| *accepted) {
+                done.add(Bunch::one(item.offset.0, cause));
+            }
+            if done.count > 0 {
+                self.lost.fetch_add(done.count, Ordering::Relaxed);
+                skipped += done.count;
+                self.telling
+                    .add(&Key::of(Fate::Lost, topic, id.at.queue, group), done);
             }
         }
+        skipped
     }
 }
 

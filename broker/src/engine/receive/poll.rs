@@ -1,19 +1,21 @@
 //! The long poll: take, or wait for a turn and take again.
 
-use super::{Receive, Taken};
+use super::{Passed, Receive, Taken};
 use crate::engine::dispatcher::Dispatcher;
 use crate::engine::{Engine, EngineError};
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
 impl Engine {
-    /// Hands out messages, waiting for some until the deadline; empty when none came. Where topic or group are deleted
+    /// Hands out messages, waiting for some until the deadline; empty when none came, which is not the queues' end where lost ones were
+    /// [passed](Taken::passed). Where topic or group are deleted
     /// meanwhile, it says so.
     pub async fn receive(self: &Arc<Self>, request: Receive) -> Result<Taken, EngineError> {
         let _count = self.count_poll()?;
         let request = Arc::new(request);
         let mut dispatcher = self.dispatcher(&request).await?;
-        let found = self.take(&dispatcher, &request).await?;
+        let mut passed = Passed::default();
+        let found = self.take(&dispatcher, &request).await?.beside(&mut passed);
         if !found.is_empty() {
             return Ok(found);
         }
@@ -29,18 +31,18 @@ impl Engine {
             // Before the look: the alarm is for all that this look comes too early for.
             let now = self.now();
             // What came between looking and parking woke nobody: look once more.
-            let found = self.take(&dispatcher, &request).await?;
+            let found = self.take(&dispatcher, &request).await?.beside(&mut passed);
             if !found.is_empty() {
                 return Ok(found);
             }
             dispatcher.alarm_after(now);
             tokio::select! {
                 () = waiting.turn() => {}
-                () = tokio::time::sleep_until(request.deadline) => return Ok(Taken::nothing(self)),
-                _ = stopping.wait_for(|stop| *stop) => return Ok(Taken::nothing(self)),
+                () = tokio::time::sleep_until(request.deadline) => return Ok(Taken::nothing(self).beside(&mut passed)),
+                _ = stopping.wait_for(|stop| *stop) => return Ok(Taken::nothing(self).beside(&mut passed)),
             }
             // Where it is retired the look comes to little, and through the next one it comes at once.
-            let found = self.take(&dispatcher, &request).await?;
+            let found = self.take(&dispatcher, &request).await?.beside(&mut passed);
             waiting.used();
             if !found.is_empty() {
                 return Ok(found);
@@ -82,7 +84,11 @@ impl Engine {
         tokio::spawn(async move {
             let resumed = chosen.is_resumed();
             let messages = chosen.deliver(&engine, &request).await;
-            let taken = messages.map(|messages| Taken::new(&engine, messages, resumed).held_by(share));
+            let taken = messages.map(|(messages, passed)| {
+                Taken::new(&engine, messages, resumed)
+                    .held_by(share)
+                    .passing(passed)
+            });
             drop(answer.send(taken));
         });
         answered.await.unwrap_or(Err(EngineError::Unknown))

@@ -3,14 +3,15 @@
 use super::Received;
 use super::lost::Lost;
 use super::take::Got;
+use crate::engine::telling::{Bunch, Fate, Key};
 use crate::engine::{Engine, EngineError, records};
 use bytes::Bytes;
 use sluice_core::command::SettleItem;
 use sluice_core::entry::QueueEntry;
-use sluice_core::ids::GroupQueueId;
-use sluice_core::state::Topic;
+use sluice_core::ids::{GroupQueueId, QueueId};
+use sluice_core::state::{Group, Topic};
 use sluice_store::damage::Unread;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::Ordering;
 
 /// Reads what was got: the entries that are not known yet, and all commands.
@@ -73,24 +74,24 @@ impl Read {
 }
 
 impl Engine {
-    /// Says once a receive which messages of the topic are left out of it, however many they are.
+    /// Counts and tells which messages of the topic are left out of a receive.
     pub(super) fn count_unreadable(
         &self,
         topic: &Topic,
+        group: &Group,
         messages: &[(GroupQueueId, SettleItem)],
         cause: &EngineError,
     ) {
         self.unreadable
             .fetch_add(messages.len() as u64, Ordering::Relaxed);
-        if let Some((id, first)) = messages.first() {
-            tracing::error!(
-                topic = topic.spec.name,
-                queue = id.at.queue.0,
-                offset = first.offset.0,
-                count = messages.len(),
-                %cause,
-                "messages from this offset on cannot be read: they are left out, and tried again in a minute"
-            );
+        let mut by_queue: BTreeMap<QueueId, Bunch> = BTreeMap::new();
+        for (id, item) in messages {
+            let one = Bunch::one(item.offset.0, cause.to_string());
+            by_queue.entry(id.at.queue).or_default().add(one);
+        }
+        for (queue, left_out) in by_queue {
+            let key = Key::of(Fate::LeftOut, topic, queue, group);
+            self.telling.add(&key, left_out);
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::look::Look;
 use super::lost;
 use super::read::{self, Read};
-use super::taken::hand_back;
+use super::taken::{Passed, hand_back};
 use super::{Receive, Received};
 use crate::engine::dispatcher::Dispatcher;
 use crate::engine::{Engine, EngineError};
@@ -120,7 +120,7 @@ impl Chosen {
         mut self,
         engine: &Arc<Engine>,
         request: &Receive,
-    ) -> Result<Vec<Received>, EngineError> {
+    ) -> Result<(Vec<Received>, Passed), EngineError> {
         let results = engine.propose(self.commands(request)).await?;
         let resumed = self.is_resumed();
         let got = self.conclude(results);
@@ -129,23 +129,26 @@ impl Chosen {
             self.dispatcher
                 .alarm(self.now.saturating_add(request.invisible_ms));
         }
-        let topic = &self.dispatcher.topic;
+        let (topic, group) = (&self.dispatcher.topic, &self.dispatcher.group);
         match read::read(engine, &got).await {
             Ok(read) => {
-                let read = Read::sort(got, read, self.dispatcher.group.spec.fifo);
+                let read = Read::sort(got, read, group.spec.fifo);
                 if let Some(cause) = &read.cause {
-                    engine.count_unreadable(topic, &read.unreadable, cause);
+                    engine.count_unreadable(topic, group, &read.unreadable, cause);
                 }
-                engine.skip_lost(topic, &self.dispatcher.group, read.lost).await;
+                let passed = Passed {
+                    unreadable: read.unreadable.len() as u64,
+                    lost: engine.skip_lost(topic, group, read.lost).await,
+                };
                 // First what holds the message groups of those behind it.
                 let later = hand_back(UNREADABLE_RETRY_MS, resumed);
                 engine.change_all(read.unreadable, later).await;
                 engine.change_all(read.behind, hand_back(0, resumed)).await;
-                Ok(read.received)
+                Ok((read.received, passed))
             }
             Err(error) => {
                 let held: Vec<_> = got.iter().map(Got::held).collect();
-                engine.count_unreadable(topic, &held, &error);
+                engine.count_unreadable(topic, group, &held, &error);
                 engine
                     .change_all(held, hand_back(UNREADABLE_RETRY_MS, resumed))
                     .await;

@@ -11,6 +11,23 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::vec;
 
+/// Messages that a receive came to and does not bring.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Passed {
+    /// Lost: their group goes on without them.
+    pub lost: u64,
+    /// They cannot be read at present, and are tried again in a minute.
+    pub unreadable: u64,
+}
+
+impl Passed {
+    /// These and others.
+    pub fn add(&mut self, others: Self) {
+        self.lost += others.lost;
+        self.unreadable += others.unreadable;
+    }
+}
+
 /// What a receive got. What is taken out by [`Iterator::next`] counts as delivered; the rest is handed back on drop.
 pub struct Taken {
     engine: Arc<Engine>,
@@ -19,6 +36,7 @@ pub struct Taken {
     resumed: bool,
     hidden_ms: u64,
     share: Option<Share>,
+    passed: Passed,
 }
 
 impl Taken {
@@ -29,6 +47,7 @@ impl Taken {
             resumed,
             hidden_ms: 0,
             share: None,
+            passed: Passed::default(),
         }
     }
 
@@ -36,6 +55,24 @@ impl Taken {
     pub(super) fn held_by(mut self, share: Share) -> Self {
         self.share = Some(share);
         self
+    }
+
+    /// What their look came to beside them.
+    pub(super) fn passing(mut self, passed: Passed) -> Self {
+        self.passed = passed;
+        self
+    }
+
+    /// Counts with what earlier looks of the same receive came to, `before`.
+    pub fn beside(mut self, before: &mut Passed) -> Self {
+        before.add(self.passed);
+        self.passed = *before;
+        self
+    }
+
+    /// Messages that were come to and are not brought.
+    pub fn passed(&self) -> Passed {
+        self.passed
     }
 
     /// What counts their bytes, for whoever has them longer than this is there.

@@ -252,3 +252,17 @@ async fn only_what_is_empty_is_deleted_where_that_is_asked_for() {
     assert_eq!(unread, not_empty, "nobody has read it now");
     assert_eq!(at.engine.delete_topic("t", false, terms).await, Ok(1));
 }
+
+#[tokio::test]
+async fn what_is_there_already_is_answered_without_a_command() {
+    let at = fixture(false, 31).await;
+    let (topic, group) = (topic_put("new", 2).spec, group_put("readers").spec);
+    let made = at.engine.make_topic(topic.clone()).await.unwrap();
+    let readers = at.engine.make_group(group.clone()).await.unwrap();
+    let before = at.engine.store().log().last();
+    // A disk without room would refuse one, and a start would end by its --init.
+    let again = at.engine.make_topic(topic).await.unwrap();
+    assert_eq!((again.id, again.generation), (made.id, made.generation));
+    assert_eq!(at.engine.make_group(group).await.unwrap().id, readers.id);
+    assert_eq!(at.engine.store().log().last(), before);
+}

@@ -120,7 +120,7 @@ async fn what_was_chosen_before_a_move_back_reaches_nobody_and_is_chosen_anew() 
         let ask = Arc::new(at.ask(Duration::ZERO));
         let chosen = at.engine.choose(&dispatcher, &ask).await.unwrap().unwrap();
         at.engine.reset_offsets(&to(ResetTo::Earliest)).await.unwrap();
-        let late = chosen.deliver(&at.engine, &ask).await.unwrap();
+        let (late, _) = chosen.deliver(&at.engine, &ask).await.unwrap();
         assert!(late.is_empty(), "{:?}, fifo {fifo}", bodies(&late));
         assert_eq!(bodies(&at.receive().await), ["0", "1", "2"], "fifo {fifo}");
     }

@@ -106,6 +106,26 @@ async fn a_damaged_message_is_skipped_at_once_and_hides_no_other() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_receive_says_how_many_messages_it_came_to_and_does_not_bring() {
+    let (at, io) = in_files(false, 17).await;
+    for body in ["first", "second"] {
+        at.send(body, None).await;
+    }
+    at.flip(&io, 0).await;
+    at.fail(&io, 1).await;
+    let passed = |lost, unreadable| Passed { lost, unreadable };
+    let taken = at.engine.receive(at.ask(Duration::ZERO)).await.unwrap();
+    assert_eq!(taken.passed(), passed(1, 1));
+    drop(taken.collect::<Vec<_>>());
+    let none = at.engine.receive(at.ask(Duration::ZERO)).await.unwrap();
+    assert_eq!((none.len(), none.passed()), (0, passed(0, 0)), "told once");
+    // Without a message that comes beside it, too.
+    at.pass(RETRY_MS);
+    let none = at.engine.receive(at.ask(Duration::ZERO)).await.unwrap();
+    assert_eq!((none.len(), none.passed()), (0, passed(0, 1)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_message_that_the_disk_fails_to_read_comes_again_as_if_never_delivered() {
     let (at, io) = in_files(false, 1).await;
     for body in ["first", "second"] {

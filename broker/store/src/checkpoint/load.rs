@@ -149,10 +149,7 @@ impl Checkpoints {
                         chosen = Some((root, parts));
                     }
                 }
-                Err(CheckpointError::Io { path, source, .. })
-                    if wanted
-                        && ![ErrorKind::NotFound, ErrorKind::UnexpectedEof].contains(&source.kind()) =>
-                {
+                Err(CheckpointError::Io { path, source, .. }) if source.kind() != ErrorKind::NotFound => {
                     return Err(CheckpointError::Unreadable { path, source });
                 }
                 Err(error) => damaged.push((position, error)),

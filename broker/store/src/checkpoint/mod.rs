@@ -101,7 +101,7 @@ pub enum CheckpointError {
         /// Which were looked at.
         wanted: &'static str,
     },
-    /// The disk fails to read one that is to be started from.
+    /// The disk fails to read one: it may be whole the next time, and older ones are needed too.
     #[error(
         "cannot read the checkpoint file {path}: {source}. Nothing was changed: try again; if the disk fails to read this file for good, move it away, and the start goes on from an older checkpoint if one does",
         path = path.display()

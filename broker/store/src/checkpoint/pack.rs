@@ -113,14 +113,19 @@ impl PackReader {
         let failed = |source| CheckpointError::io("read", path, source);
         let file = io.open_read(path).map_err(failed)?;
         let len = file.len().map_err(failed)?;
+        let damaged = |what| CheckpointError::Damaged {
+            path: path.to_path_buf(),
+            offset: 0,
+            what,
+        };
+        // Else it would look like a read that the disk has failed, which stops a start.
+        if len < HEADER_BYTES {
+            return Err(damaged("length"));
+        }
         let mut found = [0; HEADER_BYTES as usize];
         read_exact_at(&*file, &mut found, 0).map_err(failed)?;
         if found[..] != header(position) {
-            return Err(CheckpointError::Damaged {
-                path: path.to_path_buf(),
-                offset: 0,
-                what: "header",
-            });
+            return Err(damaged("header"));
         }
         Ok(Self {
             file,
@@ -196,5 +201,24 @@ mod tests {
         assert_eq!((u64_at(&bytes, 16), &bytes[24..]), (1 << 40, &b"firstsecond"[..]));
         assert_eq!((first.offset, second.offset, second.len), (24, 29, 6));
         assert_eq!(second.crc, crc32c::crc32c(b"second"));
+    }
+
+    #[test]
+    fn a_file_that_is_cut_anywhere_is_damaged_and_no_failed_read() {
+        let io = FaultyIo::new(0);
+        let path = Path::new("/d/a.pack");
+        io.create_dir(Path::new("/d")).unwrap();
+        let mut pack = PackWriter::new(&io, path.to_owned(), 7);
+        let blob = pack.add(PartKey::default(), b"part").unwrap();
+        pack.finish().unwrap();
+        for len in (0..28).rev() {
+            io.open(path).unwrap().set_len(len).unwrap();
+            let read =
+                PackReader::open(&io, path, 7).and_then(|mut pack| pack.read(&blob).map(<[u8]>::to_vec));
+            assert!(
+                matches!(read, Err(CheckpointError::Damaged { .. })),
+                "{len}: {read:?}"
+            );
+        }
     }
 }

@@ -95,10 +95,28 @@ pub trait LogIo: Send + Sync {
 /// names of a folder in which the process may make none (`EACCES`, `EPERM`: somebody has changed its mode or owner). Said of a write or of opening a file nothing is lost, and it is tried again; said of a sync it is a failed sync like
 /// any other.
 pub(crate) fn is_no_space(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::PermissionDenied
-    ) || matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE))
+    scarce(error).is_some()
+}
+
+/// What there is not enough of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scarce {
+    /// Room on the disk, or in this process's share of it.
+    Room,
+    /// Permission to make files in the folder, or to write them.
+    Permission,
+    /// Files that may be open.
+    Descriptors,
+}
+
+/// What there is not enough of, where the error [says no more](is_no_space) than that.
+pub(crate) fn scarce(error: &io::Error) -> Option<Scarce> {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Some(Scarce::Room),
+        io::ErrorKind::PermissionDenied => Some(Scarce::Permission),
+        _ => matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE))
+            .then_some(Scarce::Descriptors),
+    }
 }
 
 /// Reads exactly `buf.len()` bytes at `offset`, however often the system reads short.

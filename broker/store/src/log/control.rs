@@ -206,7 +206,7 @@ impl LogWriter {
         })
     }
 
-    /// Forgets the frames up to `upto`. The marker is durable before a file goes; opening the log removes what a crash
+    /// Forgets the frames up to `upto`. The marker is durable in both meta files before a file goes; opening the log removes what a crash
     /// in between has left.
     fn purge(&mut self, upto: LogId) -> Result<(), LogError> {
         if let Some(purged) = self.meta.meta().purged
@@ -219,6 +219,8 @@ impl LogWriter {
             purged: Some(upto),
             ..self.meta.meta().clone()
         };
+        // Twice, so that both files have it: with one damaged the other would say that segments are missing.
+        self.save_meta(meta.clone())?;
         self.save_meta(meta)?;
         if upto.index >= self.tail.index {
             *self.shared.last.lock() = Some(upto);

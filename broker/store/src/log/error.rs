@@ -1,5 +1,6 @@
 //! What can go wrong, by what the caller can do about it.
 
+use super::blame::Blame;
 use crate::io::is_no_space;
 use sluice_core::ids::{LogIndex, PhysicalOffset, Term};
 use std::io;
@@ -94,6 +95,13 @@ impl LogError {
     pub(crate) fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io { doing, path, source }
+    }
+
+    /// Notes what the system refused.
+    pub(super) fn blame(&self, blame: &Blame) {
+        if let Self::Io { source, .. } = self {
+            blame.note(source, || self.to_string());
+        }
     }
 
     /// Whether there was no room, on the disk or for an open file: nothing is lost, and a later try may succeed.

@@ -9,12 +9,12 @@ use super::shared::Shared;
 use bytes::Bytes;
 use sluice_core::ids::{LogIndex, PhysicalOffset, Term};
 use sluice_core::limits::BATCH_COMMANDS_MAX;
-use sluice_core::log::{Completion, NotProposed, Outcome};
+use sluice_core::log::{Completion, Outcome};
 use std::collections::VecDeque;
 
-/// Tells that a proposal surely is not in the log, since the disk is full.
+/// Tells that a proposal surely is not in the log, since the system gives it nothing.
 pub(super) fn refuse_proposal(shared: &Shared, done: Completion) {
-    let why = NotProposed::NoSpace;
+    let why = shared.inbox.space().blame.not_proposed();
     shared.inbox.stats().count_refusal(&why);
     done(Outcome::NotProposed(why));
 }

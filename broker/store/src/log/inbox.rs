@@ -1,5 +1,6 @@
 //! The bounded queue before the log. Its bounds are the broker's: when it is full, clients are told so at once.
 
+use super::blame::Refusal;
 use super::frame::{FRAME_HEADER_BYTES, padded};
 use super::op::Op;
 use super::options::SegmentLimits;
@@ -129,7 +130,7 @@ impl Inbox {
         // Behind the count of what is queued: whoever sets the bound anew then sees these bytes there, if not in the bound.
         if holds_messages && !self.0.space.take(load.in_frames()) {
             self.release(load);
-            return Err(NotProposed::NoSpace);
+            return Err(self.0.space.blame.not_proposed());
         }
         Ok(load)
     }
@@ -183,7 +184,7 @@ impl Inbox {
     /// Whether messages are refused at all, and why.
     fn refuses_messages(&self) -> Option<NotProposed> {
         if self.0.space.is_full() {
-            Some(NotProposed::NoSpace)
+            Some(self.0.space.blame.not_proposed())
         } else if self.0.nearly_full.load(Ordering::Relaxed) {
             Some(NotProposed::NearlyFull)
         } else {
@@ -191,9 +192,19 @@ impl Inbox {
         }
     }
 
-    /// Whether messages are refused because the disk is full, or fuller than they may make it.
+    /// Whether messages are refused before they are queued.
     pub(super) fn refuses(&self) -> bool {
         self.refuses_messages().is_some()
+    }
+
+    /// Why messages are refused, or would be if the last one says anything of the next; `None` while they are taken.
+    pub(super) fn refusal(&self) -> Option<Refusal> {
+        let space = &self.0.space;
+        if space.is_full() || space.blame.is_unwritable() {
+            return Some(space.blame.refusal());
+        }
+        let says = String::new();
+        self.refuses_messages().map(|why| Refusal { why, says })
     }
 
     /// From now on refuses messages because the disk is fuller than they may make it, or takes them again.

@@ -1,6 +1,7 @@
 //! The log as its users see it: proposals of a single node, and the operations that raft asks of its log.
 
 use super::LogId;
+use super::blame::Refusal;
 use super::error::{LogError, ReadError};
 use super::meta::Vote;
 use super::op::{Control, Entry, Flushed, Op};
@@ -90,9 +91,9 @@ impl LocalLog {
         self.shared.limits.capacity
     }
 
-    /// Whether messages are refused because the disk is full, or fuller than they may make it.
-    pub fn refuses_messages(&self) -> bool {
-        self.shared.inbox.refuses()
+    /// Why messages are refused; `None` while they are taken. It is not asked of the disk, but what the disk said last.
+    pub fn refusal(&self) -> Option<Refusal> {
+        self.shared.inbox.refusal()
     }
 
     /// Refuses messages from now on, or takes them again: for whoever watches how full the disk is. A disk that is full in

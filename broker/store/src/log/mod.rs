@@ -24,6 +24,7 @@
 //! | `survey` | the files of a log that does not run, read and checked |
 //! | `rewrite` | a segment of a log that does not run, made anew with something in the place of what is damaged |
 
+mod blame;
 mod control;
 mod cut;
 mod error;
@@ -54,6 +55,7 @@ mod survey;
 mod thread;
 mod writer;
 
+pub use blame::Refusal;
 pub use error::{Fatal, LogError, ReadError};
 pub use frame::{
     Commands, FRAME_HEADER_BYTES, Frame, FrameBuilder, FrameError, FrameHeader, FrameKind, FrameSeed,

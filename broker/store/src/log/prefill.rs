@@ -129,6 +129,7 @@ impl Prefill {
         match result {
             Ok(()) => Ok(Prefilled::Worked),
             Err(error) if error.is_no_space() => {
+                error.blame(&self.shared.inbox.space().blame);
                 if !self.shared.inbox.space().is_dry() {
                     tracing::warn!(%error, "the log gets no space ahead of what it writes, and tries again until it does");
                 }

@@ -21,12 +21,15 @@ impl LogWriter {
                 Ok(more) => written += more,
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
                 Err(error) if is_no_space(&error) => {
+                    let space = self.shared.inbox.space();
+                    space.blame.note_write(&error, &self.active.path);
                     self.undo(start, written)?;
                     return Ok(false);
                 }
                 Err(error) => return Err(self.write_failed(error)),
             }
         }
+        self.shared.inbox.space().blame.written();
         Ok(true)
     }
 

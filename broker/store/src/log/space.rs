@@ -1,5 +1,7 @@
 //! What messages may still take while the disk gives nothing: what is filled ahead of the log, but for the reserve.
 
+use super::blame::{Blame, Refusal};
+use std::fmt::Display;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 const NO_BOUND: u64 = u64::MAX;
@@ -14,6 +16,10 @@ pub(super) struct Space {
     full: AtomicBool,
     /// The last time that something was asked of the disk, it gave nothing.
     dry: AtomicBool,
+    /// What had no room was told of since the disk gave last.
+    is_told: AtomicBool,
+    /// What the system says to that.
+    pub(super) blame: Blame,
 }
 
 impl Space {
@@ -22,6 +28,8 @@ impl Space {
             room: AtomicU64::new(NO_BOUND),
             full: AtomicBool::new(false),
             dry: AtomicBool::new(false),
+            is_told: AtomicBool::new(false),
+            blame: Blame::default(),
         }
     }
 
@@ -62,7 +70,16 @@ impl Space {
     /// The disk gives more, or was not asked for what messages take.
     pub(super) fn lift(&self) {
         self.room.store(NO_BOUND, Ordering::Release);
+        self.is_told.store(false, Ordering::Relaxed);
         self.set_full(false);
+        self.blame.clear();
+    }
+
+    /// Tells what had no room, once until the disk gives again.
+    pub(super) fn tell(&self, error: &dyn Display) {
+        if !self.is_told.swap(true, Ordering::Relaxed) {
+            tracing::warn!("{error}: commands are refused until there is room again");
+        }
     }
 
     /// Takes note of whether the disk gave what it was asked for.
@@ -88,9 +105,13 @@ impl Space {
     fn set_full(&self, full: bool) {
         match (self.full.swap(full, Ordering::Relaxed), full) {
             (false, true) => {
-                tracing::warn!("the disk of the log is full: messages are refused until it has room again");
+                let Refusal { why, says } = self.blame.refusal();
+                let says = (!says.is_empty()).then_some(says);
+                tracing::warn!(says, "messages are refused until that changes: {why}");
             }
-            (true, false) => tracing::info!("the disk of the log has room again: messages are taken"),
+            (true, false) => {
+                tracing::info!("the log gets what it asks the system for again: messages are taken")
+            }
             _ => {}
         }
     }

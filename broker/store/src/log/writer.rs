@@ -20,7 +20,6 @@ use crate::io::is_no_space;
 use bytes::Bytes;
 use sluice_core::command::{Membership, Voter};
 use sluice_core::ids::{LogIndex, PhysicalOffset, Term, TimeMs};
-use sluice_core::log::NotProposed;
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -302,6 +301,10 @@ impl LogWriter {
         match self.roll(base_index) {
             Ok(()) => Ok(true),
             Err(error) if error.is_no_space() => {
+                let blame = &self.shared.inbox.space().blame;
+                error.blame(blame);
+                let why = blame.not_proposed();
+                self.shared.inbox.space().tell(&error);
                 for op in self.backlog.drain(..ops) {
                     match op {
                         Op::Propose {
@@ -309,7 +312,7 @@ impl LogWriter {
                         } => {
                             let commands = batch.len();
                             let load = Load { bytes, commands };
-                            self.shared.inbox.give_back(load, done, NotProposed::NoSpace);
+                            self.shared.inbox.give_back(load, done, why.clone());
                         }
                         Op::Append { entry, done } => {
                             self.shared.forget_pending(&[entry.index]);

@@ -175,12 +175,10 @@ impl Files {
     /// Writes entries that all belong into one file, starting at `offset`.
     pub(super) fn write(&self, key: FileKey, offset: u64, bytes: &[u8]) -> Result<(), QueueError> {
         let at = (offset - key.first) * ENTRY_BYTES as u64;
-        let failed = |source| QueueError::io("write", &self.path(key), source);
-        let file = self
-            .handles
-            .get(&key, || self.open_or_create(key))
-            .map_err(failed)?;
-        write_all_at(&*file, bytes, at).map_err(failed)
+        let failed = |action| move |source| QueueError::io(action, &self.path(key), source);
+        let file = self.handles.get(&key, || self.open_or_create(key));
+        let file = file.map_err(failed("open or create"))?;
+        write_all_at(&*file, bytes, at).map_err(failed("write"))
     }
 
     fn open_or_create(&self, key: FileKey) -> io::Result<FileHandle> {

@@ -15,17 +15,31 @@ const TOLD_MAX: usize = 3;
 const META_IS_LOST: &str =
     "neither meta.a nor meta.b is valid, and what they said can be told from the log and the checkpoints";
 
-/// Says in one line what is damaged of the log in `dir`, and the command that repairs it, or what else is to be done. `None` if nothing
-/// is that a repair could replace. Reads the whole log, and changes nothing.
+/// What is damaged of a log.
+pub struct Diagnosis {
+    /// How far it reaches and what is in it, in one line.
+    pub damage: String,
+    /// The command that repairs it, or what else is to be done.
+    pub way_on: String,
+}
+
+/// What a start says that has changed nothing: the [`diagnosis`].
 pub fn diagnose(io: &Arc<dyn LogIo>, dir: &Path) -> Result<Option<String>, RepairError> {
+    let found = diagnosis(io, dir)?;
+    Ok(found.map(|Diagnosis { damage, way_on }| format!("{damage}. Nothing was changed: {way_on}")))
+}
+
+/// Says what is damaged of the log in `dir`. `None` if nothing is that a repair could replace. Reads the whole log, and changes nothing.
+pub fn diagnosis(io: &Arc<dyn LogIo>, dir: &Path) -> Result<Option<Diagnosis>, RepairError> {
     let (known, io) = (Checked::of(io, dir)?, io.as_ref());
     let mut findings = Findings::default();
     let found = log::survey(io, dir, &known.ask(&[]), &mut findings, &mut |_, _| {})?;
     let Some(command) = range::way_on(dir, &found) else {
         let is_gone = found.segments.is_empty() && !findings.is_sound();
-        return Ok(
-            is_gone.then(|| format!("nothing of the log is left. Nothing was changed: {NOTHING_LEFT}"))
-        );
+        return Ok(is_gone.then(|| Diagnosis {
+            damage: "nothing of the log is left".to_owned(),
+            way_on: NOTHING_LEFT.to_owned(),
+        }));
     };
     let bases: Vec<PhysicalOffset> = found.segments.iter().map(|segment| segment.base).collect();
     let told = found.damage.iter().take(TOLD_MAX);
@@ -44,10 +58,10 @@ pub fn diagnose(io: &Arc<dyn LogIo>, dir: &Path) -> Result<Option<String>, Repai
         true => "make meta again",
         false => "give up what is damaged",
     };
-    Ok(Some(format!(
-        "{}. Nothing was changed. Restore the log from a backup, or {what}: {command}",
-        words.join("; "),
-    )))
+    Ok(Some(Diagnosis {
+        damage: words.join("; "),
+        way_on: format!("restore the log from a backup, or {what}: {command}"),
+    }))
 }
 
 /// One damaged place in words: what is lost there.

@@ -19,7 +19,7 @@ mod run;
 mod state;
 mod trial;
 
-pub use diagnosis::{describe, diagnose};
+pub use diagnosis::{Diagnosis, describe, diagnose, diagnosis};
 pub use loss::{Loss, LostMessages, Place};
 pub use plan::{Accepted, Plan, plan};
 pub use range::{Range, command, needed, way_on};

@@ -87,6 +87,7 @@ impl Behind {
     pub(super) fn again(&mut self, unread: Unread) {
         self.lost = self.lost.filter(|_| !matches!(unread, Unread::Damaged));
         self.appended.clear();
+        self.held = 0;
     }
 
     /// Takes in a whole command. Only queues that lack something matter.

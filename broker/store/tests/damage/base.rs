@@ -33,6 +33,16 @@ pub fn open_copy(io: &FaultyIo) -> Result<Opened, StoreError> {
 
 /// The closed store.
 pub fn whole_store(seed: u64) -> FaultyIo {
+    store_of(seed, &[100, 200])
+}
+
+/// As that, but for retention: its log begins at its first frame.
+pub fn untrimmed_store(seed: u64) -> FaultyIo {
+    store_of(seed, &[])
+}
+
+/// The closed store, with a run of retention after these rounds.
+fn store_of(seed: u64, retention: &[u32]) -> FaultyIo {
     let io = FaultyIo::new(seed);
     let mut driver = Driver::new(open_copy(&io).unwrap(), seed);
     driver.make().unwrap();
@@ -47,7 +57,7 @@ pub fn whole_store(seed: u64) -> FaultyIo {
     let mut trimmed = 0;
     for round in 0..330 {
         driver.round(2600).unwrap();
-        if [100, 200].contains(&round) {
+        if retention.contains(&round) {
             trimmed += u64::from(driver.retain(&settings).unwrap().start.is_some());
             let start = driver.opened.store.tables().bounds().start;
             driver
@@ -56,10 +66,8 @@ pub fn whole_store(seed: u64) -> FaultyIo {
         }
     }
     let store = &driver.opened.store;
-    assert!(
-        trimmed > 0 && store.tables().carried_len() > 0,
-        "retention has carried"
-    );
+    let has_carried = trimmed > 0 && store.tables().carried_len() > 0;
+    assert!(has_carried != retention.is_empty(), "retention has carried");
     assert!(store.log().segments() > 2, "{} segments", store.log().segments());
     assert!(store.tables().topic("%DLQ%plain").is_some(), "dead letters");
     store.close().unwrap();
@@ -117,23 +125,29 @@ fn hold_and_bury(driver: &mut Driver, queue: u32) {
 
 /// The files of a kind, in the order of their paths.
 pub fn files(io: &FaultyIo, kind: &str) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    collect(io, Path::new(DIR), kind, &mut found);
+    let mut found = all_files(io);
+    found.retain(|path| {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap();
+        let (stem, suffix) = name.split_once('.').unwrap();
+        stem == kind || suffix == kind
+    });
     found
 }
 
-fn collect(io: &FaultyIo, folder: &Path, kind: &str, found: &mut Vec<PathBuf>) {
+/// All files, in the order of their paths, but for what the next segment is made of, which nobody reads.
+pub fn all_files(io: &FaultyIo) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    collect(io, Path::new(DIR), &mut found);
+    found
+}
+
+fn collect(io: &FaultyIo, folder: &Path, found: &mut Vec<PathBuf>) {
     for name in io.list(folder).unwrap() {
         let path = folder.join(&name);
-        let text = name.to_str().unwrap();
-        match text.split_once('.') {
-            None => collect(io, &path, kind, found),
-            Some(("meta", _)) if kind == "meta" => found.push(path),
-            // Nobody reads what the next segment is made of.
-            Some((stem, suffix)) if suffix == kind && !["spare", "recycled"].contains(&stem) => {
-                found.push(path)
-            }
-            Some(_) => {}
+        match name.to_str().unwrap().split_once('.') {
+            None => collect(io, &path, found),
+            Some(("spare" | "recycled", _)) => {}
+            Some(_) => found.push(path),
         }
     }
 }

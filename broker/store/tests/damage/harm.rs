@@ -91,6 +91,31 @@ impl Harm {
         }
     }
 
+    /// Flips a bit of this byte.
+    pub fn flip(io: &FaultyIo, seed: u64, kind: &'static str, path: &Path, at: usize) -> Self {
+        let harm = Self {
+            seed,
+            kind,
+            path: path.to_owned(),
+            what: "flip",
+            at,
+            other: (seed % 8) as usize,
+        };
+        let after = harm.of(read(io, path));
+        write(io, path, after.as_deref());
+        harm
+    }
+
+    /// Puts the file back as it is in the sound store.
+    pub fn undone(&self, io: &FaultyIo, sound: &FaultyIo) {
+        let bytes = read(sound, &self.path);
+        if io.open(&self.path).is_err() {
+            io.create(&self.path).unwrap();
+            io.sync_dir(self.path.parent().unwrap()).unwrap();
+        }
+        write(io, &self.path, Some(&bytes));
+    }
+
     /// The bytes as they are then; `None` for no file.
     fn of(&self, mut bytes: Vec<u8>) -> Option<Vec<u8>> {
         let len = bytes.len();
@@ -113,7 +138,8 @@ impl Harm {
     }
 }
 
-fn read(io: &FaultyIo, path: &Path) -> Vec<u8> {
+/// What a file holds.
+pub fn read(io: &FaultyIo, path: &Path) -> Vec<u8> {
     let file = io.open_read(path).unwrap();
     let mut bytes = vec![0; file.len().unwrap() as usize];
     read_exact_at(&*file, &mut bytes, 0).unwrap();

@@ -3,11 +3,17 @@
 #![allow(dead_code, unused_imports, reason = "each test file uses a part of it")]
 
 mod base;
+mod checkpoints;
+mod classify;
 mod harm;
+mod later;
 mod picture;
 mod told;
 
-pub use base::{DIR, KINDS, files, open_copy, whole_store};
+pub use base::{DIR, KINDS, files, open_copy, untrimmed_store, whole_store};
+pub use checkpoints::whole_roots;
+pub use classify::{Class, Sound, classify, try_harms};
 pub use harm::{Harm, pick};
+pub use later::Left;
 pub use picture::{Difference, Picture};
 pub use told::Told;

@@ -13,8 +13,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// What was answered, or the error that was told.
-type Answer<T> = Result<T, String>;
-type Place = (TopicQueue, u64);
+pub(super) type Answer<T> = Result<T, String>;
+pub(super) type Place = (TopicQueue, u64);
 /// Where the index has something, and since when.
 type Places = Vec<(PhysicalOffset, TimeMs)>;
 
@@ -104,6 +104,16 @@ impl Picture {
         places.filter(|(at, _)| at.topic < TopicId(2)).collect()
     }
 
+    /// Every message, by its place.
+    pub(super) fn messages(&self) -> &BTreeMap<Place, Answer<Vec<u8>>> {
+        &self.messages
+    }
+
+    /// The id of the message there.
+    pub(super) fn id(&self, place: Place) -> &str {
+        &self.names[&place]
+    }
+
     /// How many messages there are, and how many keys are looked for.
     pub fn counts(&self) -> (usize, usize) {
         (self.messages.len(), self.ids.len() + self.keys.len())
@@ -177,7 +187,7 @@ fn state(store: &Store) -> State {
 }
 
 /// Every message of every queue, as a new group would receive them.
-fn messages(store: &Store) -> BTreeMap<Place, Answer<Vec<u8>>> {
+pub(super) fn messages(store: &Store) -> BTreeMap<Place, Answer<Vec<u8>>> {
     let mut found = BTreeMap::new();
     for topic in store.tables().all_topics() {
         for queue in (0..topic.spec.queues).map(QueueId) {
@@ -203,7 +213,7 @@ fn message(store: &Store, at: TopicQueue, offset: QueueOffset) -> Answer<Vec<u8>
     Ok(record_of(&command).expect("a record").to_vec())
 }
 
-fn body(record: &[u8]) -> Vec<u8> {
+pub(super) fn body(record: &[u8]) -> Vec<u8> {
     Record::parse(record).unwrap().body.to_vec()
 }
 
@@ -212,7 +222,7 @@ fn id_of(record: &[u8]) -> String {
     record.property(property::MESSAGE_ID).unwrap().to_owned()
 }
 
-fn by_id(store: &Store, id: &str) -> Answer<Vec<Vec<u8>>> {
+pub(super) fn by_id(store: &Store, id: &str) -> Answer<Vec<Vec<u8>>> {
     let hash = hash::message_id_key(id.as_bytes());
     let found = store.index().find(hash, 0..TimeMs::MAX, 10, None);
     let mut bodies = Vec::new();

@@ -1,6 +1,6 @@
 //! Receiving for a group until somebody interrupts: a broker that starts again, or has too much to do, is waited for.
 
-use super::{receive_up_to, report, settle};
+use super::{receive_up_to, report, settle, tell_of_unread};
 use crate::args::ReceiveMessages;
 use crate::commands::Outcome;
 use crate::connect::{Client, entropy};
@@ -42,11 +42,12 @@ pub(super) async fn follow(args: &ReceiveMessages, client: &mut Client, session:
 
 async fn once(args: &ReceiveMessages, client: &mut Client, session: &Session) -> Result<(), Failure> {
     let received = receive_up_to(args, client).await?;
-    if received.is_empty() {
+    tell_of_unread(args, &received, session);
+    if received.messages.is_empty() {
         return Ok(());
     }
     let shown = session.printer().show_one_of_many(&report(args, &received));
-    let settled = settle(args, &received, shown, client).await;
+    let settled = settle(args, &received.messages, shown, client).await;
     settled.map_err(|failure| match passes(&failure) {
         // They are hidden until then, and the broker may have heard of it or not.
         true => Failure {

@@ -68,6 +68,7 @@ pub(super) async fn find(args: &FindMessages, session: &Session) -> Outcome {
             page_token: String::new(),
         },
         ended: false,
+        unreadable: 0,
     };
     let limit = args.limit as usize;
     let mut messages = Vec::new();
@@ -79,7 +80,12 @@ pub(super) async fn find(args: &FindMessages, session: &Session) -> Outcome {
     }
     let more = messages.len() > limit || !pages.ended;
     messages.truncate(limit);
-    shown(Found { messages, more })
+    let unreadable = pages.unreadable;
+    shown(Found {
+        messages,
+        more,
+        unreadable,
+    })
 }
 
 /// The pages of a search.
@@ -87,6 +93,8 @@ pub(super) struct Pages {
     pub(super) request: FindMessagesRequest,
     /// Whether the last page has been read.
     pub(super) ended: bool,
+    /// Messages that may belong to the pages so far and cannot be read.
+    pub(super) unreadable: u64,
 }
 
 impl Pages {
@@ -99,6 +107,7 @@ impl Pages {
         let page = admin.answer(&Asked::topic(&self.request.topic), answer)?;
         self.ended = page.next_page_token.is_empty();
         self.request.page_token = page.next_page_token;
+        self.unreadable += page.unreadable;
         let messages = page.messages.into_iter();
         Ok(Some(
             messages.map(|message| Message::new(message, false)).collect(),

@@ -7,7 +7,7 @@ use crate::args::TailMessages;
 use crate::connect::{Admin, Asked};
 use crate::failure::{Failure, Kind};
 use crate::session::Session;
-use crate::units::now_ms;
+use crate::units::{counted, now_ms};
 use crate::views::message::Message;
 use crate::views::messages::Followed;
 use sluice_proto::admin::{DescribeTopicRequest, FindMessagesRequest, MessagePlace, TopicQueue};
@@ -15,6 +15,8 @@ use std::collections::BTreeMap;
 
 /// Messages of a queue that one look fetches; the others come with the next.
 const AT_ONCE: u64 = 256;
+/// The broker's reason where a message is there and cannot be read.
+const UNREADABLE: &str = "MESSAGE_UNREADABLE";
 
 /// Where following goes on.
 struct Next {
@@ -98,10 +100,13 @@ async fn earlier(
             ..Default::default()
         },
         ended: false,
+        unreadable: 0,
     };
+    let mut unread = Unread::default();
     while let Some(page) = pages.next(admin).await? {
         for found in page {
             if shown.is_enough() {
+                unread.tell(shown.session);
                 return Ok(());
             }
             if next
@@ -109,18 +114,19 @@ async fn earlier(
                 .get(&found.queue)
                 .is_some_and(|end| found.offset < *end)
             {
-                fetch(topic, found.queue, found.offset, admin)
-                    .await?
-                    .map_or(Ok(()), |message| shown.show(message))?;
+                let fetched = fetch(topic, found.queue, found.offset, admin, &mut unread).await?;
+                fetched.map_or(Ok(()), |message| shown.show(message))?;
             }
         }
     }
+    unread.count += pages.unreadable;
+    unread.tell(shown.session);
     Ok(())
 }
 
 /// Shows what has come since the last look, in the order in which it came. Tells whether there is more already.
 async fn follow(topic: &str, next: &mut Next, admin: &Admin, shown: &mut Shown<'_>) -> Result<bool, Failure> {
-    let (mut come, mut ends) = (Vec::new(), Vec::new());
+    let (mut come, mut ends, mut unread) = (Vec::new(), Vec::new(), Unread::default());
     let mut more = false;
     let (topic_id, queues) = look(topic, admin).await?;
     if next.topic_id != topic_id {
@@ -143,7 +149,7 @@ async fn follow(topic: &str, next: &mut Next, admin: &Admin, shown: &mut Shown<'
         let to = queue.max_offset.min(from + AT_ONCE);
         more |= to < queue.max_offset;
         for offset in from..to {
-            come.extend(fetch(topic, queue.queue, offset, admin).await?);
+            come.extend(fetch(topic, queue.queue, offset, admin, &mut unread).await?);
         }
         ends.push((queue.queue, from.max(to)));
     }
@@ -153,13 +159,46 @@ async fn follow(topic: &str, next: &mut Next, admin: &Admin, shown: &mut Shown<'
     }
     // Only now: what was fetched is shown, and what could not be is fetched again.
     next.offsets.extend(ends);
+    unread.tell(shown.session);
     come.sort_by_key(Message::stored_ms);
     come.into_iter().try_for_each(|message| shown.show(message))?;
     Ok(more)
 }
 
-/// A message; `None` if retention was faster.
-async fn fetch(topic: &str, queue: u32, offset: u64, admin: &Admin) -> Result<Option<Message>, Failure> {
+/// Messages that are left out because they cannot be read: they hide no other.
+#[derive(Default)]
+struct Unread {
+    count: u64,
+    /// What the broker says of the first of them.
+    first: Option<Failure>,
+}
+
+impl Unread {
+    fn tell(&self, session: &Session) {
+        if self.count == 0 {
+            return;
+        }
+        let left_out = counted(
+            self.count,
+            "message that cannot be read is left out",
+            "messages that cannot be read are left out",
+        );
+        let why = match &self.first {
+            Some(first) => format!("the first is {first}"),
+            None => "the broker's log says why".to_owned(),
+        };
+        session.printer().note(&format!("{left_out}; {why}"));
+    }
+}
+
+/// A message; `None` if retention was faster, or if it cannot be read, which `unread` counts.
+async fn fetch(
+    topic: &str,
+    queue: u32,
+    offset: u64,
+    admin: &Admin,
+    unread: &mut Unread,
+) -> Result<Option<Message>, Failure> {
     let place = MessagePlace {
         topic: topic.to_owned(),
         queue,
@@ -168,6 +207,11 @@ async fn fetch(topic: &str, queue: u32, offset: u64, admin: &Admin) -> Result<Op
     match at(place, admin).await {
         Ok(message) => Ok(Some(message)),
         Err(failure) if failure.kind == Kind::NotFound => Ok(None),
+        Err(failure) if failure.reason.as_deref() == Some(UNREADABLE) => {
+            unread.count += 1;
+            unread.first.get_or_insert(failure);
+            Ok(None)
+        }
         Err(failure) => Err(failure),
     }
 }

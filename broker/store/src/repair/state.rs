@@ -54,13 +54,13 @@ pub(super) fn plan(io: &Arc<dyn LogIo>, dir: &Path) -> Result<Plan, RepairError>
         )
     })?;
     let (mut state, done) = salvaged(io, dir, &known, &readable)?;
-    let told = done.iter().take(TOLD_MAX);
-    let mut words: Vec<String> = told.map(|part| in_words(part, &state)).collect();
+    let told = done.iter().take(TOLD_MAX).map(|part| in_words(part, &state));
+    let mut told: Vec<String> = told.collect();
     if done.len() > TOLD_MAX {
-        words.push(format!("and {} parts more", done.len() - TOLD_MAX));
+        told.push(format!("and {} parts more", done.len() - TOLD_MAX));
     }
     let loss = Loss {
-        state: words,
+        state: told,
         ..Loss::default()
     };
     Ok(Plan {

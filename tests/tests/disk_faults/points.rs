@@ -7,6 +7,7 @@ use sluice_tests::script::{Base, Script};
 use sluice_tests::seed::Chance;
 use sluice_tests::strace::{Counts, Strace, from_the_start, threads};
 use sluice_tests::strace::{Injected, Injection, Traced, When};
+use sluice_tests::wait;
 
 use crate::{block_on, is_long};
 
@@ -32,13 +33,21 @@ impl Point {
     }
 }
 
+/// A thread has its name once it runs, which on a busy machine may come after the broker is ready.
+const NAMED_WITHIN: Duration = Duration::from_secs(10);
+
 /// The numbers of the broker's threads of these names.
 pub fn numbers(broker: &Broker, names: &[&str]) -> Vec<u32> {
-    let there = threads(broker.id().unwrap()).unwrap();
-    let named = there.iter().filter(|(name, _)| names.contains(&name.as_str()));
-    let numbers: Vec<_> = named.map(|(_, number)| *number).collect();
-    assert_eq!(numbers.len(), names.len(), "{names:?} among {there:?}");
-    numbers
+    let named = || {
+        let there = threads(broker.id().unwrap())?;
+        let named = there.iter().filter(|(name, _)| names.contains(&name.as_str()));
+        let numbers: Vec<_> = named.map(|(_, number)| *number).collect();
+        Ok((numbers.len() == names.len()).then_some(numbers))
+    };
+    wait::until("the threads have their names", NAMED_WITHIN, named).unwrap_or_else(|error| {
+        let there = threads(broker.id().unwrap());
+        panic!("{names:?} among {there:?}: {error:#}")
+    })
 }
 
 /// What each writing thread does in a run from a start to a stop.

@@ -31,6 +31,9 @@ Before the newest checkpoint only the messages in the range are lost. Behind it,
 given up too, for the offsets that they name depend on what is lost: groups get those messages again. FROM..END ends the log at FROM,
 and gives up all that follows: the last resort.
 
+Where both meta files are lost --make-meta makes them again. Where no checkpoint can be read that state needs, --accept-lost-state
+goes on without the parts that cannot: it lists what groups get again, and what is gone.
+
 It is refused (exit code 4) while a broker runs over the folder, if nothing is damaged, if the ranges leave out something
 that is damaged, or cover what is not.
 
@@ -38,7 +41,9 @@ Examples:
   sluicectl log repair sluice-data --accept-loss 4096..5120 --dry-run
   sluicectl log repair sluice-data --accept-loss 4096..5120
   sluicectl log repair sluice-data --accept-loss 4096..5120 --accept-loss 9000..9064 --yes
-  sluicectl log repair sluice-data --accept-loss 4096..END --wider --yes";
+  sluicectl log repair sluice-data --accept-loss 4096..END --wider --yes
+  sluicectl log repair sluice-data --make-meta
+  sluicectl log repair sluice-data --accept-lost-state --dry-run";
 
 /// About the files of a stopped broker.
 #[derive(Debug, Subcommand)]

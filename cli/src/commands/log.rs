@@ -140,7 +140,7 @@ fn broker_folder(dir: &Path) -> Result<PathBuf, Failure> {
 }
 
 fn is_brokers(folder: &Path) -> bool {
-    ["meta.a", "meta.b", "log"]
+    ["meta.a", "meta.b", "log", "checkpoint"]
         .iter()
         .any(|name| folder.join(name).exists())
 }

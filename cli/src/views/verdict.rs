@@ -214,7 +214,7 @@ impl Verdict {
 
     /// A start uses another checkpoint, and once retention has taken a part of the log the one at its start is no copy of anything.
     fn about_checkpoints(&self) -> String {
-        let mut advice = "checkpoint: start the broker, which goes on and writes new ones. Do not delete the folder, which may hold what stands nowhere else"
+        let mut advice = "checkpoint: start the broker, which goes on and writes new ones. Do not delete the folder checkpoint, which may hold what stands nowhere else"
             .to_owned();
         if self.remade == Remade::NotWithoutBase {
             advice.push_str(

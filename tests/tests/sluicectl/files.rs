@@ -6,6 +6,7 @@ use serde_json::json;
 use sluice_tests::process::{Broker, Setup};
 use sluice_tests::sluicectl::Sluicectl;
 
+use crate::repair::printed;
 use crate::stage::{has_keys, stage};
 
 /// A broker that has several segments, checkpoints, queue files and index runs.
@@ -194,7 +195,7 @@ fn verify_names_a_flipped_byte_in_segments_queue_files_index_and_checkpoints() {
 }
 
 #[test]
-fn a_start_mends_one_of_the_pair_of_meta_files_and_two_are_beyond_it() {
+fn a_start_mends_one_of_the_pair_of_meta_files_and_a_command_both() {
     let (mut broker, sluicectl, folder) = stopped();
     let flip = |name: &str| {
         let path = broker.shard_dir().join(name);
@@ -205,7 +206,7 @@ fn a_start_mends_one_of_the_pair_of_meta_files_and_two_are_beyond_it() {
     flip("meta.a");
     flip("meta.b");
     let said = sluicectl.run(&["log", "verify", &folder]).unwrap();
-    assert!(said.code == 1 && said.stderr.contains("backup"), "{said:?}");
+    assert!(said.code == 1 && said.stderr.contains("--make-meta"), "{said:?}");
     flip("meta.b");
     let said = sluicectl.run(&["log", "verify", &folder]).unwrap();
     assert!(
@@ -213,6 +214,98 @@ fn a_start_mends_one_of_the_pair_of_meta_files_and_two_are_beyond_it() {
         "{said:?}"
     );
     // The advice is followed.
+    broker.restart().unwrap();
+    assert!(broker.stop().unwrap().success());
+    sluicectl.ok(&["log", "verify", &folder]).unwrap();
+}
+
+/// Follows the command that a refused start prints, which `verify` prints too, and uses the broker.
+fn follow(broker: &mut Broker, sluicectl: &Sluicectl, what: &str) {
+    broker.restart().unwrap_err();
+    broker.wait_for_end().unwrap();
+    let command = printed(broker);
+    let folder = broker.shard_dir().to_str().unwrap().to_owned();
+    let said = sluicectl.run(&["log", "verify", &folder, "-o", "json"]).unwrap();
+    let hint = said.error().unwrap()["hint"].as_str().unwrap().to_owned();
+    assert!(
+        hint.ends_with(&command.join(" ")),
+        "{what}: {command:?} and {hint}"
+    );
+    let verdict: serde_json::Value = serde_json::from_str(&said.stdout).unwrap();
+    assert_eq!(verdict["start_refused"].as_str(), Some(hint.as_str()), "{what}");
+    let mut arguments: Vec<&str> = command.iter().map(String::as_str).collect();
+    arguments.push("--yes");
+    sluicectl.ok(&arguments).unwrap();
+    broker.restart().unwrap_or_else(|error| panic!("{what}: {error}"));
+    let endpoint = broker.endpoint();
+    let send = ["message", "send", "orders", "new", "--endpoint", &endpoint];
+    sluicectl.ok(&send).unwrap();
+    let receive = [
+        "message",
+        "receive",
+        "late",
+        "orders",
+        "--ack",
+        "--max",
+        "1",
+        "--wait",
+        "5s",
+        "--endpoint",
+        &endpoint,
+    ];
+    assert!(sluicectl.ok(&receive).unwrap().contains("orders"), "{what}");
+    assert!(broker.stop().unwrap().success());
+    sluicectl.ok(&["log", "verify", &folder]).unwrap();
+}
+
+#[test]
+fn whatever_of_the_log_is_gone_the_refused_start_prints_a_command_that_leads_on() {
+    type Harm = fn(&Path);
+    let harms: [(&str, Harm); 4] = [
+        ("meta", |folder| {
+            for name in ["meta.a", "meta.b"] {
+                std::fs::remove_file(folder.join(name)).unwrap();
+            }
+        }),
+        ("the first segment", |folder| {
+            std::fs::remove_file(&segments_of(folder)[0]).unwrap();
+        }),
+        ("the last two segments", |folder| {
+            for path in segments_of(folder).iter().rev().take(2) {
+                std::fs::write(path, []).unwrap();
+            }
+        }),
+        ("all segments", |folder| {
+            segments_of(folder)
+                .iter()
+                .for_each(|path| std::fs::remove_file(path).unwrap());
+        }),
+    ];
+    for (what, harm) in harms {
+        let (mut broker, sluicectl, _) = stopped();
+        harm(&broker.shard_dir());
+        follow(&mut broker, &sluicectl, what);
+    }
+}
+
+/// By rising offset.
+fn segments_of(folder: &Path) -> Vec<PathBuf> {
+    let mut found = files(&folder.join("log"));
+    let prepared = ["spare.seg", "recycled.seg"];
+    found.retain(|path| path.extension().is_some_and(|ext| ext == "seg"));
+    found.retain(|path| !prepared.iter().any(|name| path.ends_with(name)));
+    found.sort();
+    found
+}
+
+#[test]
+fn verify_says_of_lost_checkpoints_what_the_start_does() {
+    let (mut broker, sluicectl, folder) = stopped();
+    std::fs::remove_dir_all(broker.shard_dir().join("checkpoint")).unwrap();
+    // The log begins at its first frame: it gives everything again.
+    let said = sluicectl.run(&["log", "verify", &folder, "-o", "json"]).unwrap();
+    let verdict: serde_json::Value = serde_json::from_str(&said.stdout).unwrap();
+    assert_eq!(verdict["start_refused"], json!(null), "{verdict}");
     broker.restart().unwrap();
     assert!(broker.stop().unwrap().success());
     sluicectl.ok(&["log", "verify", &folder]).unwrap();

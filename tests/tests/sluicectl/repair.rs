@@ -47,7 +47,7 @@ fn flip(broker: &Broker, text: &str) {
 }
 
 /// The arguments of the command that the broker has printed when it refused to start.
-fn printed(broker: &Broker) -> Vec<String> {
+pub fn printed(broker: &Broker) -> Vec<String> {
     let log = broker.log().unwrap();
     let command = log.rsplit("sluicectl ").next().unwrap();
     let command = command.lines().next().unwrap().trim_end_matches(['"', '}', '.']);

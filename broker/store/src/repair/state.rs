@@ -54,16 +54,15 @@ pub(super) fn plan(io: &Arc<dyn LogIo>, dir: &Path) -> Result<Plan, RepairError>
         )
     })?;
     let (mut state, done) = salvaged(io, dir, &known, &readable)?;
-    let mut loss = Loss::default();
-    loss.state = done
-        .iter()
-        .take(TOLD_MAX)
-        .map(|part| in_words(part, &state))
-        .collect();
+    let told = done.iter().take(TOLD_MAX).map(|part| in_words(part, &state));
+    let mut told: Vec<String> = told.collect();
     if done.len() > TOLD_MAX {
-        loss.state
-            .push(format!("and {} parts more", done.len() - TOLD_MAX));
+        told.push(format!("and {} parts more", done.len() - TOLD_MAX));
     }
+    let loss = Loss {
+        state: told,
+        ..Loss::default()
+    };
     Ok(Plan {
         loss,
         new_state: Some(new_state(&mut state, &readable)?),

@@ -183,6 +183,12 @@ pub async fn follow(engine: Arc<Engine>) {
 }
 
 fn tell(ran: &Ran) {
+    if ran.lost > 0 {
+        tracing::error!(
+            messages = ran.lost,
+            "messages that waited are lost, with damaged records: the log gives them up with what stands around them, and names the first of them above"
+        );
+    }
     let Some(start) = ran.start else { return };
     let (records, bytes) = ran.carried;
     tracing::info!(start = start.0, records, bytes, "the log is to begin later");

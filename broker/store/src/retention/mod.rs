@@ -32,8 +32,8 @@ use thiserror::Error;
 const AT_A_TIME: (usize, usize) = (64, 256 * 1024);
 /// Looks of one run: at each, the checkpoint on which the log was to begin has just made room for others.
 const LOOKS_MAX: usize = 8;
-/// Places of a lost record that the log of the process names.
-const LOST_TOLD_MAX: usize = 16;
+/// Places of lost records that the log of the process names of one run; the others are counted.
+const LOST_TOLD_MAX: u64 = 16;
 
 /// Why a run ended early. Nothing is lost: the next one begins anew.
 #[derive(Debug, Error)]
@@ -222,7 +222,7 @@ impl<P: Propose> Run<'_, P> {
         let most = AT_A_TIME.1.min(self.store.log().command_bytes_max());
         let (mut batch, mut bytes) = (Vec::new(), 0);
         for (old, record) in waiting.records.range(..below) {
-            let Some(carries) = self.carries(*old, record)? else {
+            let Some(carries) = self.carries(*old, record, ran.lost)? else {
                 ran.lost += record.places.len() as u64;
                 continue;
             };
@@ -259,11 +259,12 @@ impl<P: Propose> Run<'_, P> {
     }
 
     /// The commands that write a record again: more than one only where the message stands at very many places. `None` if the
-    /// record is lost, which must not keep the log for ever.
+    /// record is lost, which must not keep the log for ever; so many messages were lost in this run before.
     fn carries(
         &self,
         old: PhysicalOffset,
         record: &Record,
+        lost_before: u64,
     ) -> Result<Option<Vec<EncodedCommand>>, RetentionError> {
         let Some(place) = record.places.first() else {
             return Ok(Some(Vec::new()));
@@ -271,7 +272,7 @@ impl<P: Propose> Run<'_, P> {
         let command = match self.store.read_message(&place.entry, self.now) {
             Ok(command) => command,
             Err(Unread::Lost(error)) => {
-                self.tell_of_lost(record, &error);
+                self.tell_of_lost(record, &error, lost_before);
                 return Ok(None);
             }
             Err(Unread::NotNow(error)) => return Err(RetentionError::Waits(error)),
@@ -293,9 +294,10 @@ impl<P: Propose> Run<'_, P> {
         Ok(Some(chunks.map(carry).collect()))
     }
 
-    fn tell_of_lost(&self, record: &Record, error: &ReadError) {
+    fn tell_of_lost(&self, record: &Record, error: &ReadError, before: u64) {
+        let left = LOST_TOLD_MAX.saturating_sub(before);
         let tables = self.store.tables();
-        for Place { at, offset, .. } in record.places.iter().take(LOST_TOLD_MAX) {
+        for Place { at, offset, .. } in record.places.iter().take(left as usize) {
             let topic = tables.topic_by_id(at.topic);
             tracing::error!(
                 topic = topic.as_ref().map(|topic| &*topic.spec.name),

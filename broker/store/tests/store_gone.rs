@@ -270,6 +270,43 @@ fn a_log_that_begins_later_goes_on_without_its_first_segment_and_without_meta() 
 }
 
 #[test]
+fn what_a_checkpoint_in_the_last_segments_says_is_kept_without_them() {
+    let (whole, driver) = trimmed(seed());
+    let segments = look(&whole).log.segments;
+    let newest = look(&whole).checkpoints.last().unwrap().position.physical;
+    assert!(newest > segments.last().unwrap().base, "it was closed");
+    for (last, gone) in [(1, true), (1, false), (2, true), (2, false)] {
+        let io = whole.crash_keeping_all();
+        for segment in &segments[segments.len() - last..] {
+            match gone {
+                true => remove(&io, &segment.file),
+                false => cut(&io, &segment.file, 0),
+            }
+        }
+        let (ranges, _) = follow(&io);
+        let end = Range {
+            from: newest,
+            to: None,
+        };
+        assert_eq!(ranges.last(), Some(&end));
+        let opened = start(&io).unwrap();
+        let tables = opened.store.tables();
+        for (at, offset) in driver.memory.acknowledged.keys() {
+            let tail = tables.topic_by_id(at.topic).unwrap().tail(at.queue).unwrap();
+            assert!(*offset < tail, "{offset} of {at:?} would be given again");
+        }
+        for (id, offset) in &driver.memory.done {
+            let shards = tables.subscription(id.group, id.at.topic).unwrap().shards;
+            let is_done = shards[id.at.queue.0 as usize]
+                .read(|hold| !hold.is_fresh(*offset) && hold.pending(*offset).is_none());
+            assert!(is_done, "{offset} of {id:?} is done again");
+        }
+        opened.store.close().unwrap();
+        goes_on(&io);
+    }
+}
+
+#[test]
 fn a_log_without_segments_begins_again_at_the_newest_checkpoint() {
     let (trimmed, _) = trimmed(seed());
     for whole in [used(seed()).io, trimmed] {

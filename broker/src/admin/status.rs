@@ -237,7 +237,9 @@ impl From<FindError> for Failure {
         let reason = match &error {
             FindError::NoTopic(_) => Reason::TopicNotFound,
             FindError::NoQueue { .. } => Reason::QueueNotFound,
-            FindError::NoId(_) | FindError::NoOffset { .. } => Reason::MessageNotFound,
+            FindError::NoId(_) | FindError::NoIdSince { .. } | FindError::NoOffset { .. } => {
+                Reason::MessageNotFound
+            }
             FindError::Position(_) => Reason::PageTokenInvalid,
             FindError::Unreadable { .. } => Reason::MessageUnreadable,
             FindError::Read(_) => Reason::StoreUnreadable,

@@ -322,7 +322,7 @@ pub static SEGMENT_SIZE: Key = Key {
     form: Form::SegmentSize,
     default: Some("1GiB"),
     heading: STORE,
-    help: "Size of the log's files, fixed when the log is made",
+    help: "Size of the log's files, 256KiB to 2GiB in multiples of 4096 bytes, fixed when the log is made",
     ..KEY
 };
 

@@ -161,7 +161,7 @@ fn own_folder(folder: &Path) -> anyhow::Result<()> {
         .and_then(|()| Ok(writable()?))
         .with_context(|| {
             format!(
-                "no data can be kept in {}: give the folder to the user that the broker runs as, or name another one with --data-dir",
+                "no data can be kept in {}: make it a folder of the user that the broker runs as, or name another one with --data-dir",
                 folder.display()
             )
         })

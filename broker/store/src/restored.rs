@@ -21,7 +21,7 @@ use crate::repair::{self, Diagnosis};
 use crate::store::StoreError;
 use crate::survey::Known;
 use rebuild::Impossible;
-use sluice_core::ids::PhysicalOffset;
+use sluice_core::ids::{PhysicalOffset, TimeMs};
 use sluice_core::state::{RestoreError, ShardKey, State};
 use std::path::Path;
 use std::sync::Arc;
@@ -198,6 +198,7 @@ fn of(
         io,
         folder: &dir.join("index"),
         at: loaded.position.physical,
+        time: state.tables().now(),
         position: header.index,
         first,
     };
@@ -219,14 +220,25 @@ struct Place<'a> {
     folder: &'a Path,
     /// Where the checkpoint stands.
     at: PhysicalOffset,
+    /// What the time had come to there.
+    time: TimeMs,
     position: IndexPosition,
     /// Where the log begins.
     first: LogPosition,
 }
 
 impl Place<'_> {
-    /// The index there. Its first run is that of the log's start, where that is known, or that with which it was begun anew.
+    /// The index there, which knows where it begins.
     fn index(&self, first_run: Option<u64>, lacking: Lacking) -> Result<IndexStore, StoreError> {
+        let index = self.opened(first_run, lacking)?;
+        if let Some(begin) = index::begin(self.io, self.folder)? {
+            index.begins_at(begin);
+        }
+        Ok(index)
+    }
+
+    /// Its first run is that of the log's start, where that is known, or that with which it was begun anew.
+    fn opened(&self, first_run: Option<u64>, lacking: Lacking) -> Result<IndexStore, StoreError> {
         let (at, first) = (self.at, self.first);
         let begin = index::begin(self.io, self.folder)?.filter(|begin| begin.physical > first.physical);
         if at == first.physical {
@@ -278,7 +290,7 @@ impl Place<'_> {
             io,
             self.folder,
             &self.position,
-            self.at,
+            (self.at, self.time),
             RUN_ITEMS,
         )?)
     }

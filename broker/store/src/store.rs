@@ -269,6 +269,13 @@ impl Store {
         &self.inner.index
     }
 
+    /// Where the index begins, and the time there where that is known, if that is not where the log does: it was damaged, and
+    /// messages from before are in the log and not in the index.
+    pub fn index_begins(&self) -> Option<(PhysicalOffset, Option<TimeMs>)> {
+        let begin = self.inner.index.begin()?;
+        (begin.physical > self.inner.log.start()).then_some((begin.physical, begin.time))
+    }
+
     /// The term that began when the store was opened.
     pub fn term(&self) -> Term {
         self.inner.term

@@ -63,10 +63,13 @@ fn a_file_is_made_written_read_mapped_renamed_and_removed() {
 fn a_folder_is_locked_once_and_free_again_after() {
     let folder = tempfile::tempdir().unwrap();
     let lock = RealIo::new().lock(folder.path()).unwrap();
-    assert_eq!(
-        RealIo::new().lock(folder.path()).err().unwrap().kind(),
-        ErrorKind::WouldBlock
+    let refused = RealIo::new().lock(folder.path()).err().unwrap();
+    let holder = format!("process {}", std::process::id());
+    assert!(
+        refused.to_string().ends_with(&holder),
+        "{refused} should name {holder}"
     );
+    assert_eq!(refused.kind(), ErrorKind::WouldBlock);
     drop(lock);
     RealIo::new().lock(folder.path()).unwrap();
 }

@@ -15,7 +15,7 @@ use std::slice::from_ref;
 const DAMAGES: u64 = 80;
 const DAMAGES_LONG: u64 = 4_000;
 /// What a start says that has nothing to begin with.
-const REFUSAL: &str = "/data/broker-a/checkpoint has no whole checkpoint at all: bring it back from a backup, or start with an empty data folder";
+const REFUSAL: &str = "/data/broker-a/checkpoint has no whole checkpoint at all: bring it back from a backup";
 
 fn seeds() -> std::ops::Range<u64> {
     let number = |name, otherwise| std::env::var(name).map_or(otherwise, |text| text.parse().unwrap());
@@ -51,7 +51,8 @@ fn try_all(sound: &Sound) -> BTreeMap<(bool, Class), u32> {
         let (class, told) = try_harms(sound, &io, &harms);
         assert_ne!(class, Class::OnRead, "{}: {told:?}", harms[0]);
         if class == Class::Refused {
-            assert_eq!(told, [REFUSAL], "{}", harms[0]);
+            assert_eq!(told.len(), 1, "{}: {told:?}", harms[0]);
+            assert!(told[0].starts_with(REFUSAL), "{}: {told:?}", harms[0]);
         }
         if class == Class::Harmless && !has_whole {
             // Whoever takes all of them away is told of none: they are derived.

@@ -75,6 +75,8 @@ fn lives_on(io: &FaultyIo, begin: u64) {
         driver.round(4000).unwrap();
     }
     finds_from(&driver.opened.store, begin);
+    let begins = |store: &Store| store.index_begins().map(|(at, time)| (at.0, time.is_some()));
+    assert_eq!(begins(&driver.opened.store), Some((begin, true)));
     driver.opened.store.close().unwrap();
     assert_eq!(names(io, ".begin").len(), 1);
     let found = sound(io);
@@ -82,6 +84,11 @@ fn lives_on(io: &FaultyIo, begin: u64) {
     assert!(told("was begun anew"), "{:?}", found.findings.notes);
     let opened = start(io).unwrap();
     finds_from(&opened.store, begin);
+    assert_eq!(
+        begins(&opened.store),
+        Some((begin, true)),
+        "as after the start that began it"
+    );
     driver.opened = opened;
     let settings = Settings {
         keep_bytes: Some(300_000),
@@ -96,6 +103,11 @@ fn lives_on(io: &FaultyIo, begin: u64) {
         }
         driver.retain(&settings).unwrap();
     }
+    assert_eq!(
+        begins(&driver.opened.store),
+        None,
+        "all that the log has is in it"
+    );
     // The index follows the log a moment later.
     finds_from(&driver.opened.store, begin);
     driver.opened.store.close().unwrap();

@@ -25,6 +25,25 @@ pub struct Found {
     pub more: bool,
     /// Messages that may belong here and cannot be read.
     pub unreadable: u64,
+    /// Where the index begins, if messages from before may be missing.
+    pub index_begins: Option<IndexBegins>,
+}
+
+/// Where an index begins that was damaged.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub struct IndexBegins {
+    /// The offset in the log.
+    pub offset: u64,
+    /// Messages from then on are in it; none where that is not known.
+    pub time: Option<String>,
+}
+
+impl IndexBegins {
+    /// At an offset, and a time in milliseconds since the epoch, which is 0 where it is not known.
+    pub fn of((offset, ms): (u64, u64)) -> Self {
+        let time = (ms > 0).then(|| units::rfc3339(ms));
+        Self { offset, time }
+    }
 }
 
 impl Show for Found {
@@ -73,6 +92,16 @@ impl Show for Found {
                 "messages that may belong here cannot be read",
             );
             text += &format!("\n\n{left_out}: the broker's log says why");
+        }
+        if let Some(IndexBegins { offset, time }) = &self.index_begins {
+            let before = match time {
+                Some(time) => format!("before {time}, offset {offset} of the log,"),
+                None => format!("before offset {offset} of the log"),
+            };
+            text += &format!(
+                "\n\nmessages that were stored {before} are not found by key: the index was damaged, and began anew there; without --key, \
+                 --from and --to find them by time"
+            );
         }
         if self.more {
             text += "\n\nthere are more: give --limit, or a smaller span of time";
@@ -155,6 +184,7 @@ mod tests {
             messages: vec![Message::new(message(b"hello"), false)],
             more: false,
             unreadable: 0,
+            index_begins: None,
         };
         let json: Value = serde_json::from_str(&found.render(Format::Json, false)).unwrap();
         let first = &json["messages"][0];

@@ -238,7 +238,7 @@ impl Verdict {
     fn about_derived(&self, files: &str) -> String {
         match self.remade.reason() {
             None => format!(
-                "{files}: derived from the log; while the broker is stopped, delete {files}, and the next start makes it again"
+                "while the broker is stopped, delete {files}, and the next start makes it again from the log"
             ),
             Some(reason) => format!(
                 "{files}: do not delete it, for nothing can make all of it again: {reason}. Bring it back from a backup of this moment, or copy the \

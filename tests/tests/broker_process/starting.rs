@@ -129,10 +129,16 @@ fn a_second_broker_on_the_same_folder_is_refused() {
     let log = second.log().unwrap();
     assert_eq!(status.code(), Some(1), "{log}");
     let folder = first.data_dir().display().to_string();
-    assert!(
-        log.contains("in use by another process") && log.contains(&folder),
-        "the refusal should name {folder}: {log}"
-    );
+    let holder = format!("sluice-broker, process {}", first.id().unwrap());
+    for part in [
+        "in use by another process",
+        &folder,
+        &holder,
+        "stop it",
+        "--data-dir",
+    ] {
+        assert!(log.contains(part), "the refusal should say {part}: {log}");
+    }
     assert!(first.is_ready().unwrap(), "the first broker is not harmed");
 }
 

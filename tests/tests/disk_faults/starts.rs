@@ -157,7 +157,7 @@ enum Comes {
 fn words_of(call: &str) -> &'static [&'static str] {
     match call {
         "fdatasync" | "fsync" | "syncfs" => &["sync"],
-        "pwritev" | "pwrite64" => &["write", "cut off"],
+        "pwritev" | "pwrite64" => &["write", "cut off", "zero-fill"],
         "ftruncate" => &["cut"],
         "rename" => &["rename"],
         "unlink" | "rmdir" => &["remove", "write"],

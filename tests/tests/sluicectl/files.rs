@@ -164,7 +164,7 @@ fn verify_names_a_flipped_byte_in_segments_queue_files_index_and_checkpoints() {
         (".sparse", 30, "delete log/"),
         (".cq", 25, "delete queue,"),
         (".run", 100, "delete index,"),
-        (".root", 60, "Do not delete the folder checkpoint"),
+        (".root", 60, "Do not delete the folder"),
         ("meta.a", 50, "meta.b is sound"),
         ("meta.b", 50, "meta.a is sound"),
     ] {

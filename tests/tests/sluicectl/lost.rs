@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use sluice_tests::process::{Broker, Setup};
-use sluice_tests::sluicectl::Sluicectl;
+use sluice_tests::sluicectl::{Said, Sluicectl};
 
 /// One receive that does not wait comes past some 64 of them.
 const LOST: usize = 500;
@@ -106,4 +106,59 @@ fn what_is_found_or_followed_says_how_many_are_left_out() {
             .contains("500 messages that cannot be read are left out"),
         "{said:?}"
     );
+}
+
+#[test]
+fn a_search_by_key_or_id_says_that_the_index_does_not_reach_as_far_back_as_the_log() {
+    let mut broker = Setup::new().start().unwrap();
+    let sluicectl = Sluicectl::of(&broker).unwrap();
+    sluicectl
+        .ok(&["message", "send", "orders", "one", "--key", "k"])
+        .unwrap();
+    let find = |more: &[&str]| {
+        let find = [&["message", "find", "orders"], more].concat();
+        (
+            sluicectl.json(&find).unwrap()["index_begins"].clone(),
+            sluicectl.ok(&find).unwrap(),
+        )
+    };
+    let get = ["message", "get", "01AB", "-o", "json"];
+    let message = |said: &Said| said.error().unwrap()["message"].as_str().unwrap().to_owned();
+    assert_eq!(find(&["--key", "other"]).0, Value::Null);
+    let said = sluicectl.run(&get).unwrap();
+    assert!(said.code == 3 && !message(&said).contains("index"), "{said:?}");
+
+    assert!(broker.stop().unwrap().success());
+    // As a start leaves it that has found the index damaged and the log in no state to make it again.
+    let begin = broker
+        .shard_dir()
+        .join("index/000000000000-00000000000000000064-1750000000000.begin");
+    std::fs::write(begin, "").unwrap();
+    broker.restart().unwrap();
+    let (begins, text) = find(&["--key", "other"]);
+    let at = json!({"offset": 64, "time": "2025-06-15T15:06:40.000Z"});
+    assert_eq!(begins, at);
+    for part in [
+        "no messages",
+        "before 2025-06-15T15:06:40.000Z, offset 64 of the log, are not found by key",
+        "without --key",
+    ] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+    for search in [
+        &["--key", "other", "--from", "2025-06-16T00:00:00Z"][..],
+        &["--from", "-1h"],
+    ] {
+        assert_eq!(find(search).0, Value::Null, "{search:?} is all behind that");
+    }
+    let said = sluicectl.run(&get).unwrap();
+    assert_eq!(said.code, 3, "{said:?}");
+    let says = message(&said);
+    for part in [
+        "01AB",
+        "begins at offset 64 of the log (messages from 2025-06-15T15:06:40Z on)",
+        "was damaged",
+    ] {
+        assert!(says.contains(part), "{part} in {says}");
+    }
 }

@@ -59,6 +59,9 @@ pub(super) async fn handle(shared: &Shared, request: FindMessagesRequest) -> Out
     Ok(FindMessagesResponse {
         messages: messages.collect::<Outcome<_>>()?,
         unreadable: found.unreadable,
+        index_begins_later: found.index_begins.is_some(),
+        index_begins_at: found.index_begins.map_or(0, |(at, _)| at.0),
+        index_begins_ms: found.index_begins.and_then(|(_, time)| time).unwrap_or(0),
         next_page_token: found.next.map_or_else(String::new, |next| scope.write(&next)),
     })
 }

@@ -4,10 +4,9 @@
 use super::found::Unreadable;
 use super::indexed::{Candidates, has_key};
 use super::position::Position;
-use super::{FindError, Found, Page, Room, Search, of, place, span};
+use super::{FindError, Found, Page, Room, Search, no_id, of, place, span};
 use crate::engine::records::Entries;
 use sluice_core::entry::QueueEntry;
-use sluice_core::excerpt::excerpt;
 use sluice_core::hash;
 use sluice_core::ids::{PhysicalOffset, QueueOffset, TimeMs};
 use sluice_core::record::property;
@@ -49,9 +48,7 @@ pub(super) fn by_id(store: &Store, topic: &Arc<Topic>, id: &str) -> Result<Found
         }
     }
     let what = || format!("the message with the id '{id}', or one that shares its place in the index,");
-    Err(unreadable
-        .error(what)
-        .unwrap_or_else(|| FindError::NoId(excerpt(id).into_owned())))
+    Err(unreadable.error(what).unwrap_or_else(|| no_id(store, id)))
 }
 
 /// The dead letters with this key, the newest first.

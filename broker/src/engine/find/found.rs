@@ -5,7 +5,7 @@ use bytes::Bytes;
 use sluice_core::codec::Malformed;
 use sluice_core::command::{APPEND_RECORD_AT, record_of};
 use sluice_core::entry::{LINKED, QueueEntry};
-use sluice_core::ids::{QueueId, QueueOffset};
+use sluice_core::ids::{PhysicalOffset, QueueId, QueueOffset, TimeMs};
 use sluice_core::record::Record;
 use sluice_core::state::Topic;
 use sluice_store::Store;
@@ -111,6 +111,8 @@ pub struct Page {
     pub next: Option<String>,
     /// Messages that may belong here and cannot be read.
     pub unreadable: u64,
+    /// Where the index begins that was asked, and the time there where that is known, if it does not reach as far back as the search.
+    pub index_begins: Option<(PhysicalOffset, Option<TimeMs>)>,
 }
 
 /// What could not be read: counted, and the first cause kept.

@@ -2,11 +2,10 @@
 
 use super::found::{self, Unreadable};
 use super::position::Position;
-use super::{FindError, Found, Page, Room, Search, place, span};
+use super::{FindError, Found, Page, Room, Search, no_id, place, span};
 use crate::engine::records::Entries;
 use sluice_core::command::{Command, Place};
 use sluice_core::entry::{LINKED, QueueEntry};
-use sluice_core::excerpt::excerpt;
 use sluice_core::hash;
 use sluice_core::ids::{PhysicalOffset, QueueOffset, TimeMs, TopicId, TopicQueue};
 use sluice_core::record::{Record, property};
@@ -41,9 +40,7 @@ pub(super) fn by_id(store: &Store, topic: Option<&Topic>, id: &str) -> Result<Fo
         }
     }
     let what = || format!("the message with the id '{id}', or one that shares its place in the index,");
-    Err(unreadable
-        .error(what)
-        .unwrap_or_else(|| FindError::NoId(excerpt(id).into_owned())))
+    Err(unreadable.error(what).unwrap_or_else(|| no_id(store, id)))
 }
 
 /// The messages of `topic` with this key, the newest first.
@@ -57,7 +54,12 @@ pub(super) fn by_key(store: &Store, topic: &Topic, key: &str, search: &Search) -
     let hash = hash::message_key(topic.id, key.as_bytes());
     let mut candidates = Candidates::new(store, hash, search.times.clone(), before);
     let has_it = |record: &Record<'_>| has_key(record, key);
-    let mut page = Page::default();
+    let older =
+        |(_, time): &(PhysicalOffset, Option<TimeMs>)| time.is_none_or(|time| search.times.start < time);
+    let mut page = Page {
+        index_begins: store.index_begins().filter(older),
+        ..Page::default()
+    };
     while let Some(candidate) = candidates.next()? {
         if !room.is_left() {
             // This one and those before it in the log are the next page's.

@@ -16,12 +16,15 @@ use super::Engine;
 use super::records::{self, Entries};
 use crate::service::validate::is_group_topic;
 use position::Position;
+use sluice_core::excerpt::excerpt;
 use sluice_core::ids::{QueueId, QueueOffset, TimeMs, TopicQueue};
 use sluice_core::state::Topic;
 use sluice_store::Store;
 use std::ops::Range;
 use std::sync::Arc;
 use thiserror::Error;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 use tokio::sync::Semaphore;
 
 /// Messages of one page.
@@ -57,6 +60,19 @@ pub enum FindError {
         "there is no message with the id '{0}': it was never here, or its topic is deleted, or it is too old"
     )]
     NoId(String),
+    /// Nothing has the id, as far as the index goes.
+    #[error(
+        "there is no message with the id '{id}' in the index, which begins at offset {offset} of the log{}, for it was damaged: what was stored before is found by topic and time, or at its place, and not by its id",
+        of_time(*time_ms)
+    )]
+    NoIdSince {
+        /// What was asked for.
+        id: String,
+        /// Where the index begins.
+        offset: u64,
+        /// When that was, in milliseconds since the epoch, where it is known.
+        time_ms: Option<TimeMs>,
+    },
     /// Nothing is at the place.
     #[error(
         "queue {queue} of topic '{topic}' has no message at offset {offset}: it holds {first} up to, and without, {end}"
@@ -87,6 +103,26 @@ pub enum FindError {
     /// A queue or the index could not be read.
     #[error("the store could not be read: {0}")]
     Read(String),
+}
+
+/// ` (of … on)`, if the time is known.
+fn of_time(ms: Option<TimeMs>) -> String {
+    let time = ms.and_then(|ms| OffsetDateTime::from_unix_timestamp_nanos(i128::from(ms) * 1_000_000).ok());
+    let text = time.and_then(|time| time.format(&Rfc3339).ok());
+    text.map_or_else(String::new, |time| format!(" (messages from {time} on)"))
+}
+
+/// That nothing has this id.
+fn no_id(store: &Store, id: &str) -> FindError {
+    let id = excerpt(id).into_owned();
+    match store.index_begins() {
+        Some((offset, time_ms)) => FindError::NoIdSince {
+            id,
+            offset: offset.0,
+            time_ms,
+        },
+        None => FindError::NoId(id),
+    }
 }
 
 /// What a search in a topic is after.

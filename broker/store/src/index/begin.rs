@@ -4,7 +4,7 @@
 //! without content says so by its name, for no checkpoint at the log's start does:
 //!
 //! ```text
-//! index/<12-digit run>-<20-digit offset>.begin      the first run, and where the checkpoint stands
+//! index/<12-digit run>-<20-digit offset>-<13-digit time>.begin      the first run, where the checkpoint stands, and its time in ms
 //! ```
 //! What checkpoints before that place say of the index is about runs that are gone. The one there is right but for its open run,
 //! which has ended. Once the log begins there or later, the file means nothing any more.
@@ -12,7 +12,7 @@
 use super::files::Files;
 use super::{IndexError, IndexPosition, IndexStore};
 use crate::io::LogIo;
-use sluice_core::ids::PhysicalOffset;
+use sluice_core::ids::{PhysicalOffset, TimeMs};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -25,6 +25,8 @@ pub(crate) struct Begin {
     pub(crate) physical: PhysicalOffset,
     /// The run that begins there.
     pub(crate) run: u64,
+    /// What was put before stands before it; `None` in a name of an earlier build.
+    pub(crate) time: Option<TimeMs>,
 }
 
 /// Where the index in this folder begins, unless it is where the log does.
@@ -47,12 +49,12 @@ pub(crate) fn clear(io: &Arc<dyn LogIo>, dir: &Path) -> Result<(), IndexError> {
 }
 
 impl IndexStore {
-    /// An empty index that begins at a checkpoint, which has the index at `position` and stands at `physical`.
+    /// An empty index that begins at a checkpoint, which has the index at `position`, stands at `physical` and has come to `time`.
     pub(crate) fn begin_anew(
         io: Arc<dyn LogIo>,
         dir: &Path,
         position: &IndexPosition,
-        physical: PhysicalOffset,
+        (physical, time): (PhysicalOffset, TimeMs),
         run_items: u32,
     ) -> Result<Self, IndexError> {
         io.create_dir(dir)
@@ -62,7 +64,7 @@ impl IndexStore {
         // First of all, durably: what is left would be taken for what replay comes to.
         files.remove_all()?;
         files.sync_names()?;
-        let path = dir.join(format!("{:012}-{:020}{SUFFIX}", at.run, physical.0));
+        let path = dir.join(format!("{:012}-{:020}-{time:013}{SUFFIX}", at.run, physical.0));
         io.create(&path)
             .map_err(|source| IndexError::io("create", &path, source))?;
         files.sync_names()?;
@@ -71,9 +73,37 @@ impl IndexStore {
 }
 
 fn parse(name: &Path) -> Option<Begin> {
-    let (run, physical) = name.to_str()?.strip_suffix(SUFFIX)?.split_once('-')?;
+    let mut parts = name.to_str()?.strip_suffix(SUFFIX)?.split('-');
+    let (run, physical, time) = (parts.next()?, parts.next()?, parts.next());
     Some(Begin {
         physical: PhysicalOffset(physical.parse().ok()?),
         run: run.parse().ok()?,
+        time: time.map(str::parse).transpose().ok()?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_beginning_is_its_files_name_with_a_time_or_without() {
+        let begin = |time| Begin {
+            physical: PhysicalOffset(4711),
+            run: 3,
+            time,
+        };
+        for (name, parsed) in [
+            (
+                "000000000003-00000000000000004711-1700000000000.begin",
+                Some(begin(Some(1_700_000_000_000))),
+            ),
+            ("000000000003-00000000000000004711.begin", Some(begin(None))),
+            ("000000000003-00000000000000004711-x.begin", None),
+            ("000000000003.begin", None),
+            ("000000000003-00000000000000004711.run", None),
+        ] {
+            assert_eq!(parse(Path::new(name)), parsed, "{name}");
+        }
+    }
 }

@@ -36,8 +36,8 @@ use sluice_core::ids::{PhysicalOffset, TimeMs};
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use thiserror::Error;
 
 pub(crate) use begin::{Begin, begin, clear, forget_begin};
@@ -212,6 +212,8 @@ struct Inner {
     flushed: Mutex<Flushed>,
     merge: Mutex<Option<Merge>>,
     blocks_read: AtomicU64,
+    /// Where it begins, unless it is where the log did at the start.
+    begin: OnceLock<Begin>,
 }
 
 /// The index of a broker. A cheap handle: one applier appends, any number of threads look up, one thread flushes and
@@ -222,6 +224,17 @@ pub struct IndexStore {
 }
 
 impl IndexStore {
+    /// It begins there.
+    pub(crate) fn begins_at(&self, begin: Begin) {
+        // Once a start.
+        let _ = self.inner.begin.set(begin);
+    }
+
+    /// Where it begins, as of the start.
+    pub(crate) fn begin(&self) -> Option<Begin> {
+        self.inner.begin.get().copied()
+    }
+
     /// The index of a fresh data directory; `dir` is the `index` folder. Files that are there are removed.
     pub fn create(io: Arc<dyn LogIo>, dir: &Path) -> Result<Self, IndexError> {
         Files::new(Arc::clone(&io), dir).remove_all()?;

@@ -10,8 +10,8 @@ use parking_lot::Mutex;
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, OnceLock};
 
 pub(super) fn restore(
     io: Arc<dyn LogIo>,
@@ -64,6 +64,7 @@ pub(super) fn restore(
         }),
         merge: Mutex::new(None),
         blocks_read: AtomicU64::new(0),
+        begin: OnceLock::new(),
     };
     Ok(IndexStore {
         inner: Arc::new(inner),

@@ -7,6 +7,7 @@
 //! - after a failed sync nothing is known about the file any more: the process must end.
 
 mod faulty;
+mod holder;
 mod real;
 pub(crate) mod recent;
 

@@ -1,6 +1,6 @@
 //! The real files: positioned reads and writes, `fdatasync`, `syncfs`, and a lock file.
 
-use super::{DirLock, FileHandle, LogFile, LogIo, MapHandle};
+use super::{DirLock, FileHandle, LogFile, LogIo, MapHandle, holder};
 use crate::mmap::FileMap;
 use parking_lot::Mutex;
 use rustix::fs::{Advice, FlockOperation};
@@ -145,8 +145,9 @@ impl LogIo for RealIo {
             .write(true)
             .create(true)
             .truncate(false)
-            .open(lock)?;
-        rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)?;
+            .open(&lock)?;
+        rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)
+            .map_err(|error| holder::held(error.into(), &lock))?;
         self.file_system(path)?; // From here on no write-back error of the file system goes unseen.
         Ok(Box::new(RealLock { _file: file }))
     }

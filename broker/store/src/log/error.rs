@@ -21,10 +21,12 @@ pub enum LogError {
         source: io::Error,
     },
     /// Another process uses the data directory.
-    #[error("{} is in use by another process: stop it, or give this one another data directory", dir.display())]
+    #[error("{} is in use by another process ({by}): stop it, or give this one another data directory (--data-dir)", dir.display())]
     Locked {
         /// The data directory.
         dir: PathBuf,
+        /// Which process, in words.
+        by: String,
     },
     /// Data that was durable is damaged or missing. Nothing was changed.
     #[error(

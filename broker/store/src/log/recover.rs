@@ -73,6 +73,10 @@ impl Opening {
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
                 return Err(LogError::Locked {
                     dir: options.dir.clone(),
+                    by: error.get_ref().map_or_else(
+                        || "which the system does not name".to_owned(),
+                        ToString::to_string,
+                    ),
                 });
             }
             Err(source) => {

@@ -6,7 +6,7 @@ use crate::io::LogIo;
 use crate::log::{self, LogDamage, Lost, surviving_commands};
 use crate::survey::{Checked, Findings};
 use sluice_core::command::{COMMAND_HEADER_BYTES, Kind};
-use sluice_core::ids::PhysicalOffset;
+use sluice_core::ids::{LogIndex, PhysicalOffset};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -86,26 +86,36 @@ pub fn describe(
         }
         (Lost::Frames { at, count }, Some(to)) => {
             let (messages, all) = count_messages(io, dir, bases, from, to)?;
-            let last = at.index.0 + count.saturating_sub(1);
+            let frames = frames(at.index, count);
+            let they = if count == 1 { "it" } else { "they" };
             let how_many = match (messages, all) {
-                (messages, true) => format!("{messages} messages"),
-                (0, false) => "nobody knows how many messages".to_owned(),
-                (messages, false) => format!("at least {messages} messages"),
+                (0, true) => format!("{they} held no messages"),
+                (1, true) => format!("{they} held one message"),
+                (messages, true) => format!("{they} held {messages} messages"),
+                (0, false) => format!("nobody knows how many messages {they} held"),
+                (1, false) => format!("{they} held one message at least"),
+                (messages, false) => format!("{they} held {messages} messages at least"),
             };
-            format!(
-                "{count} frames (index {} to {last}) from offset {from} to {to} cannot be read, with {how_many}",
-                at.index
-            )
+            format!("{frames} from offset {from} to {to} cannot be read: {how_many}")
         }
         (Lost::Frames { at, .. }, None) if damage.file == dir.join("log") => format!(
             "no segment of the log is there: all messages are lost, and what came behind offset {from}, index {}, where the newest whole checkpoint stands, is unknown",
             at.index
         ),
         (Lost::Frames { at, .. }, None) => format!(
-            "from offset {from}, index {}, on nothing can be read that continues the log: nobody knows how many messages",
+            "from offset {from}, index {}, on nothing can be read that continues the log: nobody knows how many messages are lost with that",
             at.index
         ),
     })
+}
+
+/// So many frames from an index on; 0 if nobody knows how many.
+fn frames(first: LogIndex, count: u64) -> String {
+    match count {
+        0 => format!("frames from index {first} on"),
+        1 => format!("one frame (index {first})"),
+        _ => format!("{count} frames (index {first} to {})", first.0 + (count - 1)),
+    }
 }
 
 /// Messages that are still whole in a damaged part, and whether these are all.
@@ -124,4 +134,22 @@ pub(super) fn count_messages(
         messages += u64::from(command.get(COMMAND_HEADER_BYTES) == Some(&(Kind::Append as u8)));
     })?;
     Ok((messages, all))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_are_told_as_one_as_several_and_as_nobody_knows_how_many() {
+        let told = [0, 1, 3].map(|count| frames(LogIndex(1864), count));
+        assert_eq!(
+            told,
+            [
+                "frames from index 1864 on",
+                "one frame (index 1864)",
+                "3 frames (index 1864 to 1866)"
+            ]
+        );
+    }
 }

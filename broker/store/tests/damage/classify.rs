@@ -52,11 +52,11 @@ impl Sound {
 /// Starts a damaged copy and uses it: where these harms were found, and what was said of them. A start that is refused has changed
 /// nothing, and with the files back everything is there. Panics where something is wrong.
 pub fn try_harms(sound: &Sound, io: &FaultyIo, harms: &[Harm]) -> (Class, Vec<String>) {
-    let before = everything(io);
+    let before = io.crash_keeping_all();
     let (class, told) = classify(sound, io, &harms[0]);
     if class == Class::Refused {
         let harm = &harms[0];
-        let after = everything(io);
+        let (before, after) = (everything(&before), everything(io));
         let changed: Vec<_> = before
             .iter()
             .filter(|(path, bytes)| after.get(*path) != Some(*bytes))

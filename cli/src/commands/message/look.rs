@@ -7,7 +7,7 @@ use crate::failure::Failure;
 use crate::session::Session;
 use crate::units::{now_ms, rfc3339};
 use crate::views::message::Message;
-use crate::views::messages::Found;
+use crate::views::messages::{Found, IndexBegins};
 use sluice_proto::admin::get_message_request::Which;
 use sluice_proto::admin::{FindMessagesRequest, GetMessageRequest, MessagePlace};
 
@@ -69,6 +69,7 @@ pub(super) async fn find(args: &FindMessages, session: &Session) -> Outcome {
         },
         ended: false,
         unreadable: 0,
+        index_begins: None,
     };
     let limit = args.limit as usize;
     let mut messages = Vec::new();
@@ -81,10 +82,12 @@ pub(super) async fn find(args: &FindMessages, session: &Session) -> Outcome {
     let more = messages.len() > limit || !pages.ended;
     messages.truncate(limit);
     let unreadable = pages.unreadable;
+    let index_begins = pages.index_begins.map(IndexBegins::of);
     shown(Found {
         messages,
         more,
         unreadable,
+        index_begins,
     })
 }
 
@@ -95,6 +98,8 @@ pub(super) struct Pages {
     pub(super) ended: bool,
     /// Messages that may belong to the pages so far and cannot be read.
     pub(super) unreadable: u64,
+    /// Where in the log the index begins, and when that was, if messages from before may be missing.
+    pub(super) index_begins: Option<(u64, u64)>,
 }
 
 impl Pages {
@@ -108,6 +113,9 @@ impl Pages {
         self.ended = page.next_page_token.is_empty();
         self.request.page_token = page.next_page_token;
         self.unreadable += page.unreadable;
+        if page.index_begins_later {
+            self.index_begins = Some((page.index_begins_at, page.index_begins_ms));
+        }
         let messages = page.messages.into_iter();
         Ok(Some(
             messages.map(|message| Message::new(message, false)).collect(),

@@ -101,6 +101,7 @@ async fn earlier(
         },
         ended: false,
         unreadable: 0,
+        index_begins: None,
     };
     let mut unread = Unread::default();
     while let Some(page) = pages.next(admin).await? {

@@ -116,7 +116,10 @@ impl Whole {
 /// Rounds of a workload with retention now and then; in the end the log begins where it should. `whole` hears of the log
 /// before any of it goes.
 fn retained(io: &Arc<dyn LogIo>, dir: &Path, seed: u64, whole: impl FnMut(&LogReader)) -> Driver {
-    retained_by(Driver::new(open(Arc::clone(io), dir, 60_000).unwrap(), seed), whole)
+    retained_by(
+        Driver::new(open(Arc::clone(io), dir, 60_000).unwrap(), seed),
+        whole,
+    )
 }
 
 fn retained_by(mut driver: Driver, mut whole: impl FnMut(&LogReader)) -> Driver {

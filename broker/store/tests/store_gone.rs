@@ -9,7 +9,7 @@ mod workload;
 
 use repairs::*;
 use sluice_core::ids::PhysicalOffset;
-use sluice_store::io::{FaultyIo, LogIo};
+use sluice_store::io::{Fault, FaultyIo, LogIo};
 use sluice_store::repair::{Accepted, Done, Plan, Range, RepairError, plan};
 use sluice_store::retention::Settings;
 use std::path::{Path, PathBuf};
@@ -56,7 +56,15 @@ fn plan_of(io: &FaultyIo, ranges: &[Range], new_meta: bool) -> Result<Plan, Repa
 fn printed(io: &FaultyIo) -> (Vec<Range>, bool) {
     let before = listing(io);
     let said = refusal(io);
-    assert_eq!(listing(io), before, "a refused start has changed files");
+    let after = listing(io);
+    let differs = before.iter().filter(|file| !after.contains(file));
+    let differs: Vec<_> = differs
+        .chain(after.iter().filter(|file| !before.contains(file)))
+        .collect();
+    assert!(
+        differs.is_empty(),
+        "a refused start has changed {differs:?}: {said}"
+    );
     let (_, command) = said
         .rsplit_once("sluicectl log repair /data/broker-a")
         .unwrap_or_else(|| panic!("there is no command in: {said}"));
@@ -84,6 +92,8 @@ fn listing(io: &FaultyIo) -> Vec<(PathBuf, u64)> {
     }
     let prepared = ["lock", "spare.seg", "recycled.seg"];
     found.retain(|(path, _)| !prepared.iter().any(|name| path.ends_with(name)));
+    // Left of a repair that was stopped.
+    found.retain(|(path, _)| path.extension().is_none_or(|ext| ext != "tmp"));
     found.sort();
     found
 }
@@ -270,6 +280,43 @@ fn a_log_that_begins_later_goes_on_without_its_first_segment_and_without_meta() 
 }
 
 #[test]
+fn what_a_checkpoint_in_the_last_segments_says_is_kept_without_them() {
+    let (whole, driver) = trimmed(seed());
+    let segments = look(&whole).log.segments;
+    let newest = look(&whole).checkpoints.last().unwrap().position.physical;
+    assert!(newest > segments.last().unwrap().base, "it was closed");
+    for (last, gone) in [(1, true), (1, false), (2, true), (2, false)] {
+        let io = whole.crash_keeping_all();
+        for segment in &segments[segments.len() - last..] {
+            match gone {
+                true => remove(&io, &segment.file),
+                false => cut(&io, &segment.file, 0),
+            }
+        }
+        let (ranges, _) = follow(&io);
+        let end = Range {
+            from: newest,
+            to: None,
+        };
+        assert_eq!(ranges.last(), Some(&end));
+        let opened = start(&io).unwrap();
+        let tables = opened.store.tables();
+        for (at, offset) in driver.memory.acknowledged.keys() {
+            let tail = tables.topic_by_id(at.topic).unwrap().tail(at.queue).unwrap();
+            assert!(*offset < tail, "{offset} of {at:?} would be given again");
+        }
+        for (id, offset) in &driver.memory.done {
+            let shards = tables.subscription(id.group, id.at.topic).unwrap().shards;
+            let is_done = shards[id.at.queue.0 as usize]
+                .read(|hold| !hold.is_fresh(*offset) && hold.pending(*offset).is_none());
+            assert!(is_done, "{offset} of {id:?} is done again");
+        }
+        opened.store.close().unwrap();
+        goes_on(&io);
+    }
+}
+
+#[test]
 fn a_log_without_segments_begins_again_at_the_newest_checkpoint() {
     let (trimmed, _) = trimmed(seed());
     for whole in [used(seed()).io, trimmed] {
@@ -325,4 +372,62 @@ fn where_nothing_is_left_the_refusal_says_so() {
     assert!(said.contains("move the folder away"), "{said}");
     let refused = plan(&shared(&io), Path::new(DIR), &ALL).unwrap_err().to_string();
     assert!(refused.contains("no segment"), "{refused}");
+}
+
+#[test]
+fn a_crash_at_any_operation_leaves_a_start_or_a_refusal_whose_command_leads_on() {
+    let (whole, _) = trimmed(seed());
+    let segments: Vec<PathBuf> = look(&whole)
+        .log
+        .segments
+        .iter()
+        .map(|found| found.file.clone())
+        .collect();
+    let harms: [&dyn Fn(&FaultyIo); 4] = [
+        &remove_meta,
+        &|io| remove(io, &segments[0]),
+        &|io| segments.iter().rev().take(2).for_each(|path| cut(io, path, 0)),
+        &|io| {
+            remove_meta(io);
+            segments.iter().for_each(|path| remove(io, path));
+        },
+    ];
+    // A third of the operations, or all of them.
+    let step = if std::env::var_os("SLUICE_LONG").is_some() {
+        1
+    } else {
+        3
+    };
+    let mut crashes = 0;
+    for (n, harm) in harms.into_iter().enumerate() {
+        let damaged = whole.crash_keeping_all();
+        harm(&damaged);
+        let (ranges, new_meta) = printed(&damaged);
+        for at in (0..).step_by(step) {
+            let io = damaged.crash_keeping_all();
+            let plan = plan_of(&io, &ranges, new_meta).unwrap();
+            io.plant(Fault::Stop { at });
+            let ended = plan.run(&shared(&io)).is_ok();
+            let io = io.crash(at);
+            // The same command once more does the rest.
+            let again = io.crash_keeping_all();
+            let plan = plan_of(&again, &ranges, new_meta);
+            let plan = plan.unwrap_or_else(|error| panic!("harm {n}, stop {at}: {error}"));
+            if !plan.is_done {
+                plan.run(&shared(&again)).unwrap();
+            }
+            start(&again).unwrap().store.close().unwrap();
+            // And so does what the next start prints.
+            if start(&io.crash_keeping_all()).is_err() {
+                follow(&io);
+            }
+            start(&io).unwrap().store.close().unwrap();
+            crashes += 1;
+            if ended {
+                break;
+            }
+        }
+    }
+    println!("{crashes} crashes");
+    assert!(crashes > 40 / step);
 }

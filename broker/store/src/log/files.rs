@@ -2,7 +2,7 @@
 
 use super::cut;
 use super::error::{Fatal, LogError};
-use super::meta::{Identity, Meta, MetaStore};
+use super::meta::{Meta, MetaStore};
 use super::options::LogOptions;
 use super::present;
 use super::segment::{self, DurableSlot, PAGE_BYTES, RECYCLED, SPARE, Segment, SegmentHeader};
@@ -42,17 +42,8 @@ pub(super) fn open_meta(
     };
     if store.meta().identity.cluster.is_empty() {
         // A repair has made it of what the log says, which does not say this.
-        let identity = Identity {
-            uuid: store.meta().identity.uuid,
-            segment_bytes: store.meta().identity.segment_bytes,
-            ..wanted.clone()
-        };
-        tracing::warn!(cluster = %identity.cluster, broker = %identity.shard, "the data directory belongs to this broker from now on: a repair has made its meta files again");
-        let meta = Meta {
-            identity,
-            ..store.meta().clone()
-        };
-        store.save(meta)?;
+        tracing::warn!(cluster = %wanted.cluster, broker = %wanted.shard, "the data directory belongs to this broker from now on: a repair has made its meta files again");
+        store.adopt(wanted);
     }
     let found = &store.meta().identity;
     for (what, found, wanted) in [

@@ -291,6 +291,14 @@ impl MetaStore {
         &self.meta
     }
 
+    /// Takes on whom the log belongs to. The next save writes it: every start that goes on saves its term.
+    pub(super) fn adopt(&mut self, wanted: &Identity) {
+        let identity = &mut self.meta.identity;
+        identity.cluster.clone_from(&wanted.cluster);
+        identity.shard.clone_from(&wanted.shard);
+        identity.node = wanted.node;
+    }
+
     /// Saves; durable when it returns. On an error that is not [`LogError::Fatal`], what was saved before still counts.
     pub(super) fn save(&mut self, meta: Meta) -> Result<(), LogError> {
         let generation = self.generation + 1;

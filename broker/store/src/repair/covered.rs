@@ -57,8 +57,7 @@ pub(super) fn check(
             );
             return Err(RepairError::refused(what, command()));
         };
-        let covers = |range: &Range| range.from <= damage.from && range.to.is_some_and(|end| end >= to);
-        if !ranges.iter().any(covers) {
+        if !cover(ranges, damage.from, to) {
             let what = format!(
                 "{} is damaged too, and not among what is accepted",
                 range::of(damage)
@@ -76,7 +75,9 @@ pub(super) fn check(
     let must_end = wanted
         .last()
         .is_some_and(|last| last.to.is_none() && Some(last.from) == end);
-    if end.is_some() && !must_end && !wider {
+    // Of a repair that was stopped the end may be there, and what is before it not.
+    let ends_there = end == Some(log.end.physical);
+    if end.is_some() && !must_end && !ends_there && !wider {
         let hint = format!("{}; with --wider it is done nevertheless", command());
         return Err(RepairError::refused(
             "more than what is damaged would be given up",
@@ -84,6 +85,24 @@ pub(super) fn check(
         ));
     }
     Ok(false)
+}
+
+/// Whether these ranges, one after another, cover all from `from` to `to`.
+fn cover(ranges: &[Range], from: PhysicalOffset, to: PhysicalOffset) -> bool {
+    let mut at = from;
+    let mut covered = false;
+    let mut ranges = ranges.to_vec();
+    ranges.sort_by_key(|range| range.from);
+    for range in ranges {
+        if let Some(end) = range.to
+            && range.from <= at
+            && end >= at
+        {
+            covered |= range.from <= from && end >= from;
+            at = end;
+        }
+    }
+    covered && at >= to
 }
 
 /// Whether a repair has left just this, in a log in which nothing is damaged any more.
@@ -110,6 +129,14 @@ fn stands_for(found: &Survey, range: &Range) -> bool {
 fn is_damaged(found: &Survey, range: &Range, wider: bool) -> bool {
     let log = &found.log;
     let mut damage = log.damage.iter();
+    // What is left of a repair that was stopped may be one place where there were several.
+    let is_part = log.damage.iter().any(|damage| {
+        let ends = damage.to.zip(range.to).is_some_and(|(damaged, to)| to <= damaged);
+        ends && range.from >= damage.from && damage.from < range.to.unwrap_or_default()
+    });
+    if is_part || range.to == Some(range.from) {
+        return true;
+    }
     let begins_there = || log.repaired.iter().any(|done| done.from == range.from);
     if damage.any(|damage| range::of(damage) == *range) || (begins_there() && stands_for(found, range)) {
         return true;

@@ -51,16 +51,8 @@ impl Segments {
         bases.find(|base| *base <= at).unwrap_or_default()
     }
 
-    /// Where the segment begins in which the log ends at `end`. The newest segment is made again if its file is gone: checkpoints
-    /// and the index count on that a segment begins there.
-    pub(super) fn ending(&self, end: PhysicalOffset) -> PhysicalOffset {
-        if self.is_missing(end) {
-            end
-        } else {
-            self.holding(end)
-        }
-    }
-
+    /// Whether the newest segment is to be made again, for its file is gone: checkpoints and the index count on that a segment begins
+    /// there.
     fn is_missing(&self, base: PhysicalOffset) -> bool {
         base == self.newest
             && self.end.physical == base
@@ -101,8 +93,8 @@ pub(super) fn changes(
                 let to = damage.to.unwrap_or(damage.from);
                 let parts = parts(at, to, count, newest.filter(|_| !is_unsure));
                 // Of a missing file it is told that the next one does not follow.
-                let begins_segment = damage.file_offset == 0;
-                if begins_segment {
+                let is_there = changes.iter().any(|change| change.header.base == at.physical);
+                if damage.file_offset == 0 && !is_there {
                     changes.push(new_segment(segments, at.physical, at.index));
                     changes.sort_by_key(|change| change.header.base);
                 }
@@ -120,10 +112,12 @@ pub(super) fn changes(
     }
     let generation = segments.generation + 1;
     if let Some(end) = end {
-        let last = segments.ending(end);
-        if segments.is_missing(end) {
+        if segments.is_missing(end) && changes.iter().all(|change| change.header.base != end) {
             changes.push(new_segment(segments, end, segments.end.index));
         }
+        // At the end of a segment what comes next belongs to it.
+        let made = changes.iter().rev().map(|change| change.header.base);
+        let last = made.filter(|base| *base <= end).max().unwrap_or_default();
         changes.retain(|change| change.header.base <= last);
         let change = change_at(&mut changes, end);
         change.end = Some(end);

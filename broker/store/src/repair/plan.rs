@@ -183,7 +183,8 @@ impl Planner<'_> {
         let changes = make::changes(&segments, &self.damage, newest, unsure_from, void_from, self.end)?;
         let mut checkpoints = Checkpoints::named(self.io.as_ref(), &self.dir.join("checkpoint"))?;
         checkpoints.sort_unstable();
-        let last = self.end.map(|end| segments.ending(end));
+        let last_base = changes.last().map(|change| change.header.base);
+        let last = self.end.and(last_base);
         let is_behind = |base: &PhysicalOffset| last.is_some_and(|last| *base > last);
         let (behind, unreadable): (Vec<_>, Vec<_>) =
             self.found.log.unreadable.iter().copied().partition(is_behind);

@@ -78,11 +78,29 @@ impl<'a, 'v> Reading<'a, 'v> {
         let (Some(meta), Some(last)) = (meta, last) else {
             return;
         };
-        let is_told = self.damage.iter().any(|damage| damage.to.is_none());
-        if last.base() < meta.newest_segment && !is_told {
-            let file = log_dir.join(super::super::segment::file_name(meta.newest_segment));
-            self.note_damage(&file, 0, self.end, None, "the segment is missing".to_owned());
+        if last.base() >= meta.newest_segment {
+            return;
         }
+        // What is told of the end of the one before is the same loss.
+        let end = self.end;
+        self.damage
+            .retain(|damage| damage.to.is_some() || damage.from != end.physical);
+        if self.damage.iter().any(|damage| damage.to.is_none()) {
+            return;
+        }
+        let file = log_dir.join(super::super::segment::file_name(meta.newest_segment));
+        let what = "the segment is missing";
+        let mut stands = self.stands.iter().rev();
+        let stand = stands.find(|at| at.physical > end.physical && at.index > end.index);
+        // What a checkpoint there says is kept: only what came behind it nobody knows.
+        if let Some(stand) = stand {
+            self.note_damage(&file, 0, end, Some(*stand), what.to_owned());
+            self.end = LogPosition {
+                term: end.term,
+                ..*stand
+            };
+        }
+        self.note_damage(&file, 0, self.end, None, what.to_owned());
     }
 
     fn note_damage(

@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 use std::path::Path;
 
 const GIB: u64 = 1 << 30;
-/// What the suites write at most at one time, images and nodes with it.
+/// Room that the suites are given for what they write at one time, images and nodes with it.
 const SUITES: u64 = 8 * GIB;
 /// Brokers as they are shipped take no messages on a disk that is fuller, in percent: `refuseSendsPercent`.
 const REFUSES: u64 = 90;

@@ -159,12 +159,9 @@ fn a_log_without_its_first_segment_is_refused() {
     assert!(reason.contains("index 0"), "{reason}");
 }
 
-#[test]
-fn a_purged_log_begins_where_meta_says_and_no_later() {
-    let io = FaultyIo::new(3);
-    let mut bench = open(&io).unwrap();
-    fill(&mut bench, 3 * SEGMENT + SEGMENT / 4);
-    let second = segments(&io)[1].1;
+/// Purges the first segment; answers where the second begins, and up to where was purged.
+fn purge_first(io: &FaultyIo, bench: &mut Bench) -> (u64, LogId) {
+    let second = segments(io)[1].1;
     let frames = bench.all();
     let upto = frames.iter().find(|frame| frame.start().0 > second).unwrap();
     let upto = LogId {
@@ -172,12 +169,19 @@ fn a_purged_log_begins_where_meta_says_and_no_later() {
         index: upto.index(),
     };
     let (done, answer) = channel();
-    bench
-        .parts
-        .log
-        .purge_to(upto, Box::new(move |result| done.send(result).unwrap()));
+    let done = Box::new(move |result| done.send(result).unwrap());
+    bench.parts.log.purge_to(upto, done);
     bench.run();
     answer.recv().unwrap().unwrap();
+    (second, upto)
+}
+
+#[test]
+fn a_purged_log_begins_where_meta_says_and_no_later() {
+    let io = FaultyIo::new(3);
+    let mut bench = open(&io).unwrap();
+    fill(&mut bench, 3 * SEGMENT + SEGMENT / 4);
+    let (second, upto) = purge_first(&io, &mut bench);
     drop(bench);
     let left = segments(&io);
     assert_eq!((left.len(), left[0].1), (3, second));
@@ -196,18 +200,7 @@ fn a_purge_stands_in_both_meta_files_before_a_segment_goes() {
     let io = FaultyIo::new(3);
     let mut bench = open(&io).unwrap();
     fill(&mut bench, 2 * SEGMENT + SEGMENT / 4);
-    let second = segments(&io)[1].1;
-    let frames = bench.all();
-    let upto = frames.iter().find(|frame| frame.start().0 > second).unwrap();
-    let upto = LogId {
-        term: upto.header().term,
-        index: upto.index(),
-    };
-    let (done, answer) = channel();
-    let done = Box::new(move |result| done.send(result).unwrap());
-    bench.parts.log.purge_to(upto, done);
-    bench.run();
-    answer.recv().unwrap().unwrap();
+    let (second, upto) = purge_first(&io, &mut bench);
     drop(bench);
     for name in ["meta.a", "meta.b"] {
         let io = io.crash_losing_all();

@@ -200,7 +200,7 @@ fn a_purge_stands_in_both_meta_files_before_a_segment_goes() {
     let io = FaultyIo::new(3);
     let mut bench = open(&io).unwrap();
     fill(&mut bench, 2 * SEGMENT + SEGMENT / 4);
-    let (second, upto) = purge_first(&io, &mut bench);
+    let (second, _) = purge_first(&io, &mut bench);
     drop(bench);
     for name in ["meta.a", "meta.b"] {
         let io = io.crash_losing_all();

@@ -229,30 +229,9 @@ fn the_first_segment_is_given_up_alone() {
     }
 }
 
-/// A store whose log begins later, by retention, and what it has been told.
-fn trimmed(seed: u64) -> (FaultyIo, Driver) {
-    let io = FaultyIo::new(seed);
-    let mut driver = Driver::new(start(&io).unwrap(), seed).without_administrators();
-    driver.make().unwrap();
-    let settings = Settings {
-        keep_bytes: Some(700_000),
-        ..Settings::default()
-    };
-    loop {
-        (0..20).for_each(|_| driver.round(4000).unwrap());
-        let Some(begin) = driver.retain(&settings).unwrap().start else {
-            continue;
-        };
-        let begins = |driver: &Driver| driver.opened.store.log().start() == begin;
-        driver.send_until(1000, begins).unwrap();
-        driver.opened.store.close().unwrap();
-        return (io, driver);
-    }
-}
-
 #[test]
 fn a_log_that_begins_later_goes_on_without_its_first_segment_and_without_meta() {
-    let (whole, driver) = trimmed(seed());
+    let (whole, driver) = trimmed(seed(), 1);
     let segments: Vec<PhysicalOffset> = look(&whole).log.segments.iter().map(|found| found.base).collect();
     assert!(segments[0].0 > 0 && segments.len() > 1, "{segments:?}");
     let io = whole.crash_keeping_all();
@@ -281,7 +260,7 @@ fn a_log_that_begins_later_goes_on_without_its_first_segment_and_without_meta() 
 
 #[test]
 fn what_a_checkpoint_in_the_last_segments_says_is_kept_without_them() {
-    let (whole, driver) = trimmed(seed());
+    let (whole, driver) = trimmed(seed(), 1);
     let segments = look(&whole).log.segments;
     let newest = look(&whole).checkpoints.last().unwrap().position.physical;
     assert!(newest > segments.last().unwrap().base, "it was closed");
@@ -318,7 +297,7 @@ fn what_a_checkpoint_in_the_last_segments_says_is_kept_without_them() {
 
 #[test]
 fn a_log_without_segments_begins_again_at_the_newest_checkpoint() {
-    let (trimmed, _) = trimmed(seed());
+    let (trimmed, _) = trimmed(seed(), 1);
     for whole in [used(seed()).io, trimmed] {
         for without_meta in [false, true] {
             let io = whole.crash_keeping_all();
@@ -376,7 +355,7 @@ fn where_nothing_is_left_the_refusal_says_so() {
 
 #[test]
 fn a_crash_at_any_operation_leaves_a_start_or_a_refusal_whose_command_leads_on() {
-    let (whole, _) = trimmed(seed());
+    let (whole, _) = trimmed(seed(), 1);
     let segments: Vec<PathBuf> = look(&whole)
         .log
         .segments

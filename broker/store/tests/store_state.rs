@@ -12,7 +12,6 @@ use sluice_core::ids::{GroupId, GroupQueueId, QueueId, QueueOffset, TopicId, Top
 use sluice_store::Store;
 use sluice_store::io::{FaultyIo, LogIo, read_exact_at};
 use sluice_store::repair::{Accepted, Plan, RepairError, plan};
-use sluice_store::retention::Settings;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use workload::{Driver, Memory, check};
@@ -21,26 +20,9 @@ use workload::{Driver, Memory, check};
 type Part = (u8, [u32; 3]);
 
 /// A store whose log begins later, with messages that are carried, and what it has been told.
-fn trimmed(seed: u64) -> (FaultyIo, Memory) {
-    let io = FaultyIo::new(seed);
-    let mut driver = Driver::new(start(&io).unwrap(), seed).without_administrators();
-    driver.make().unwrap();
-    let settings = Settings {
-        keep_bytes: Some(700_000),
-        ..Settings::default()
-    };
-    let mut times = 0;
-    while times < 2 {
-        (0..20).for_each(|_| driver.round(4000).unwrap());
-        let Some(begin) = driver.retain(&settings).unwrap().start else {
-            continue;
-        };
-        let begins = |driver: &Driver| driver.opened.store.log().start() == begin;
-        driver.send_until(1000, begins).unwrap();
-        times += 1;
-    }
+fn trimmed_with_carried(seed: u64) -> (FaultyIo, Memory) {
+    let (io, driver) = trimmed(seed, 2);
     assert!(driver.opened.store.tables().carried_len() > 0);
-    driver.opened.store.close().unwrap();
     (io, driver.memory)
 }
 
@@ -145,7 +127,7 @@ fn carried(store: &Store) -> BTreeSet<(TopicQueue, u64, u64)> {
 
 #[test]
 fn each_part_of_state_is_given_up_alone_and_no_message_with_it() {
-    let (whole, memory) = trimmed(seed());
+    let (whole, memory) = trimmed_with_carried(seed());
     let all: BTreeSet<Part> = parts(&whole).into_iter().map(|(part, ..)| part).collect();
     let opened = start(&whole.crash_keeping_all()).unwrap();
     let all_carried = carried(&opened.store);
@@ -217,7 +199,7 @@ fn each_part_of_state_is_given_up_alone_and_no_message_with_it() {
 
 #[test]
 fn what_no_root_tells_can_only_be_brought_back() {
-    let (io, _) = trimmed(seed());
+    let (io, _) = trimmed_with_carried(seed());
     for root in names(&io, "root") {
         flip(&io, &root, 30, 1);
     }
@@ -234,7 +216,7 @@ fn what_no_root_tells_can_only_be_brought_back() {
 #[test]
 fn a_crash_at_any_operation_of_it_leaves_the_refusal_or_a_start() {
     use sluice_store::io::Fault;
-    let (whole, mut memory) = trimmed(seed());
+    let (whole, mut memory) = trimmed_with_carried(seed());
     let part = parts(&whole)
         .into_iter()
         .map(|(part, ..)| part)

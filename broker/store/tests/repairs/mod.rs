@@ -8,6 +8,7 @@ use sluice_core::record::Record;
 use sluice_store::io::{FaultyIo, LogIo, read_exact_at, write_all_at};
 use sluice_store::log::{Frame, Identity, LogOptions, Opening, ReadError, ShardUuid};
 use sluice_store::repair::{Accepted, Done, Plan, Range, RepairError, needed, plan};
+use sluice_store::retention::Settings;
 use sluice_store::survey::{Depth, Survey, survey};
 use sluice_store::{Store, StoreError};
 use std::collections::{BTreeMap, BTreeSet};
@@ -54,6 +55,29 @@ pub struct Used {
     pub messages: BTreeMap<TopicQueue, Vec<Message>>,
     /// What groups had done.
     done: BTreeSet<(GroupId, Vec<u8>)>,
+}
+
+/// A store whose log begins later, by retention so many times, and what it has been told. It is closed.
+pub fn trimmed(seed: u64, times: u32) -> (FaultyIo, Driver) {
+    let io = FaultyIo::new(seed);
+    let mut driver = Driver::new(start(&io).unwrap(), seed).without_administrators();
+    driver.make().unwrap();
+    let settings = Settings {
+        keep_bytes: Some(700_000),
+        ..Settings::default()
+    };
+    let mut done = 0;
+    while done < times {
+        (0..20).for_each(|_| driver.round(4000).unwrap());
+        let Some(begin) = driver.retain(&settings).unwrap().start else {
+            continue;
+        };
+        let begins = |driver: &Driver| driver.opened.store.log().start() == begin;
+        driver.send_until(1000, begins).unwrap();
+        done += 1;
+    }
+    driver.opened.store.close().unwrap();
+    (io, driver)
 }
 
 /// A store of several segments and checkpoints that was killed, with frames behind the newest checkpoint.

@@ -32,7 +32,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use thiserror::Error;
 
-pub(crate) use again::{Readable, readable, write_again};
+pub(crate) use again::{Readable, keep_aside, readable, write_again};
 pub use load::{Loaded, Pick};
 pub(crate) use scrub::CheckpointScrub;
 pub use survey::CheckpointSurvey;
@@ -92,9 +92,7 @@ pub enum CheckpointError {
         what: &'static str,
     },
     /// No checkpoint can be used.
-    #[error(
-        "{folder} has no whole checkpoint {wanted}: bring it back from a backup; without one nothing tells what state was: move the folder away, and the broker begins with an empty one"
-    )]
+    #[error("{folder} has no whole checkpoint {wanted}: bring it back from a backup")]
     None {
         /// The folder.
         folder: PathBuf,

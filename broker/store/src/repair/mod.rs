@@ -14,9 +14,12 @@ mod diagnosis;
 mod loss;
 mod make;
 mod plan;
+mod queue;
 mod range;
 mod run;
 mod state;
+mod state_told;
+mod topics;
 mod trial;
 
 pub use diagnosis::{Diagnosis, describe, diagnose, diagnosis};

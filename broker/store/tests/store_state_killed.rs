@@ -10,162 +10,13 @@ mod workload;
 
 use lost_state::*;
 use repairs::*;
-use sluice_core::command::{
-    CreateTopic, DeadLetter, Deliver, PutTopic, Subscribe, Take, Terms, TopicSpec, Types,
-};
-use sluice_core::ids::{GroupId, GroupQueueId, QueueId, QueueOffset, TopicId, TopicQueue};
+use sluice_core::ids::{QueueId, QueueOffset, TopicQueue};
 use sluice_core::record::Record;
-use sluice_core::state::Done;
 use sluice_store::Store;
 use sluice_store::io::{FaultyIo, LogIo, write_all_at};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use workload::{Driver, Memory};
-
-/// Topics besides those of the workload; nobody sends to them before the newest checkpoint.
-const LATE: TopicId = TopicId(2);
-const UNREAD: TopicId = TopicId(3);
-const LATE_QUEUES: u32 = 4;
-
-fn make(driver: &Driver, name: &str) {
-    let topic = CreateTopic {
-        name: name.to_owned(),
-        queues: LATE_QUEUES,
-        types: Types::ALL,
-    };
-    driver.ask([topic.encode(2_000)].into_iter().collect()).unwrap();
-}
-
-/// Makes dead letters of the first fresh messages of a queue.
-fn bury(driver: &mut Driver, queue: u32, some: usize) {
-    let at = TopicQueue {
-        topic: TopicId(0),
-        queue: QueueId(queue),
-    };
-    let id = GroupQueueId {
-        group: GroupId(0),
-        at,
-    };
-    let tables = driver.opened.store.tables();
-    let tail = tables.topic_by_id(at.topic).unwrap().tail(at.queue).unwrap();
-    let shard = &tables.subscription(id.group, at.topic).unwrap().shards[queue as usize];
-    let (standing, fresh) = shard.read(|hold| {
-        let fresh = (0..tail.0)
-            .map(QueueOffset)
-            .filter(|offset| hold.is_fresh(*offset));
-        (hold.standing(), fresh.take(some).collect::<Vec<_>>())
-    });
-    assert_eq!(fresh.len(), some, "fresh messages");
-    let deliver = Deliver {
-        id,
-        client: "burier".to_owned(),
-        attempt_id: 1_000,
-        auto_renew: false,
-        resume: false,
-        standing,
-        invisible_ms: 1_000_000,
-        taken: fresh
-            .iter()
-            .map(|offset| Take {
-                offset: *offset,
-                group_hash: 0,
-            })
-            .collect(),
-        skipped: Vec::new(),
-    };
-    let now = driver.now();
-    let done = driver.ask([deliver.encode(now)].into_iter().collect()).unwrap();
-    let Some(Ok(Done::Delivered(delivered))) = done.into_iter().next() else {
-        panic!("nothing is delivered");
-    };
-    for (offset, _) in delivered.taken {
-        let mut entries = Vec::new();
-        driver
-            .opened
-            .store
-            .queues()
-            .read(at, offset, 1, &mut entries)
-            .unwrap();
-        let dead = DeadLetter {
-            id,
-            offset,
-            delivery: Some(delivered.delivery),
-            entry: entries[0],
-        };
-        let done = driver.ask([dead.encode(now)].into_iter().collect()).unwrap();
-        assert!(matches!(done[0], Ok(Done::DeadLettered { .. })), "{done:?}");
-    }
-}
-
-/// What a broker has left that was killed: a log that begins later, two topics that were idle at the newest checkpoint and one that had
-/// grown since the one before, dead letters and messages behind it.
-fn killed(seed: u64) -> (FaultyIo, Memory) {
-    let mut tries = (0..10).filter_map(|more| killed_once(seed + more * 1000));
-    tries
-        .next()
-        .expect("a store of which the last checkpoint is that before the kill")
-}
-
-/// `None` if a segment ended meanwhile, and a checkpoint stands where the next one begins.
-fn killed_once(seed: u64) -> Option<(FaultyIo, Memory)> {
-    let io = FaultyIo::new(seed);
-    let mut driver = Driver::new(start(&io).unwrap(), seed).without_administrators();
-    driver.make().unwrap();
-    make(&driver, "topic-2");
-    make(&driver, "topic-3");
-    let subscribe = Subscribe {
-        group: GroupId(0),
-        topic: LATE,
-    };
-    driver
-        .ask([subscribe.encode(2_000)].into_iter().collect())
-        .unwrap();
-    (0..5).for_each(|_| driver.round(200).unwrap());
-    trim(&mut driver);
-    bury(&mut driver, 0, 3);
-    // So that older checkpoints have them too.
-    (0..60).for_each(|_| driver.round(4000).unwrap());
-    bury(&mut driver, 1, 3);
-    let grown = PutTopic {
-        spec: TopicSpec {
-            name: "topic-1".to_owned(),
-            queues: workload::QUEUES + 2,
-            types: Types::ALL,
-            closed: false,
-            retention_hours: 0,
-        },
-        keep_queues: false,
-        terms: Terms::default(),
-    };
-    driver.ask([grown.encode(2_000)].into_iter().collect()).unwrap();
-    (0..5).for_each(|_| driver.round(200).unwrap());
-    driver.opened.store.close().unwrap();
-    let (now, memory) = (driver.now(), driver.memory);
-    let mut driver = Driver::new(start(&io).unwrap(), seed + 1).without_administrators();
-    driver.memory = memory;
-    driver.pass_time(now);
-    let newest = look(&io.crash_keeping_all()).checkpoints.last().unwrap().position;
-    for n in 0..40 {
-        for topic in [LATE, UNREAD] {
-            let queue = QueueId(n % LATE_QUEUES);
-            driver.send_one(TopicQueue { topic, queue }, 20).unwrap();
-        }
-    }
-    for queue in 3..workload::QUEUES + 2 {
-        let (topic, queue) = (TopicId(1), QueueId(queue));
-        for _ in 0..3 {
-            driver.send_one(TopicQueue { topic, queue }, 20).unwrap();
-        }
-    }
-    bury(&mut driver, 2, 4);
-    (0..5).for_each(|_| driver.round(100).unwrap());
-    let killed = io.crash_keeping_all();
-    driver.opened.store.close().unwrap();
-    let found = look(&killed);
-    assert!(found.log.end.index.0 > newest.index.0 + 80);
-    let is_newest = found.checkpoints.last().unwrap().position == newest;
-    is_newest.then_some((killed, driver.memory))
-}
 
 /// By topic and queue, where it ends and what stands there: offsets and bodies.
 type Content = BTreeMap<(String, u32), (u64, Vec<(u64, Vec<u8>)>)>;
@@ -336,7 +187,7 @@ fn topics(io: &FaultyIo) -> BTreeSet<Part> {
 
 #[test]
 fn nothing_sent_is_lost_and_no_offset_is_given_again_whatever_becomes_of_queue_files() {
-    let (whole, memory) = killed(seed());
+    let (whole, memory) = killed(seed(), false);
     let before = before(&whole);
     let (flushed, mut moved) = (flushed(&whole), 0);
     for part in topics(&whole) {
@@ -361,8 +212,28 @@ fn nothing_sent_is_lost_and_no_offset_is_given_again_whatever_becomes_of_queue_f
 }
 
 #[test]
+fn what_retention_carries_behind_the_checkpoint_stays() {
+    let (whole, memory) = killed(seed(), true);
+    let before = before(&whole);
+    for part in topics(&whole) {
+        for files in ALL {
+            let io = without(&whole, part);
+            harm(&io, part.1[0], files);
+            let told = goes_on(&io);
+            holds(
+                &io.crash_keeping_all(),
+                &before,
+                &told,
+                &format!("{part:?} {files:?}"),
+            );
+            has_done(&io, &memory);
+        }
+    }
+}
+
+#[test]
 fn an_earlier_version_of_a_topic_takes_in_what_came_since() {
-    let (whole, mut memory) = killed(seed());
+    let (whole, mut memory) = killed(seed(), false);
     let before = before(&whole);
     let flushed = flushed(&whole);
     let mut all = parts(&whole).into_iter().map(|(part, ..)| part);
@@ -398,7 +269,7 @@ fn an_earlier_version_of_a_topic_takes_in_what_came_since() {
 #[test]
 fn a_crash_while_entries_are_put_back_leaves_the_refusal_or_a_start() {
     use sluice_store::io::Fault;
-    let (whole, _) = killed(seed());
+    let (whole, _) = killed(seed(), false);
     let before = before(&whole);
     let damaged = without(&whole, (1, [0, 0, 0]));
     harm(&damaged, 0, Files::Gone);

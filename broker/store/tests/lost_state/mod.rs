@@ -1,6 +1,11 @@
 //! Stores of which no checkpoint has a part of state whole any more.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+mod killed;
+
+#[allow(unused_imports, reason = "each test file uses a part of it")]
+pub use killed::killed;
+
 use crate::repairs::*;
 use crate::workload::Driver;
 use sluice_store::io::{FaultyIo, LogIo, read_exact_at};

@@ -292,13 +292,11 @@ impl Work {
                     .iter()
                     .any(|(key, _)| *key == ShardKey::GroupQueue(id));
                 let known = self.holds.remove(&id).flatten();
-                let begins = lost || known.is_none();
+                // A queue that is put together may begin later than it did, which is no retention's doing.
+                let begins = lost || known.is_none() || anew.contains(&topic);
                 let mut hold = known.unwrap_or_else(|| GroupQueue::new(reader.spec.fifo, QueueOffset(0)));
                 if begins {
                     hold.begin_behind(&state.tables.gone(at));
-                } else if anew.contains(&topic) {
-                    // Its queue may begin later than it did.
-                    hold.pass_by(&state.tables.gone(at));
                 }
                 shards.insert(queue.0, super::tables::Shard::new(hold));
             }

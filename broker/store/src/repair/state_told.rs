@@ -31,11 +31,13 @@ pub(super) fn in_words(part: &Salvaged, state: &State, topics: &BTreeMap<TopicId
             topic(*id),
             of_queues(topics.get(id))
         ),
-        Salvaged::NoTopic(id) => format!(
-            "topic {}: nothing tells its name; it is gone with its messages, {} as its files tell, and with what groups held of it",
-            topic(*id),
-            topics.get(id).map_or(0, |found| found.known)
-        ),
+        Salvaged::NoTopic(id) => {
+            format!(
+                "topic {}: nothing tells its name; it is gone with its messages, {} as its files tell, and with what groups held of it",
+                topic(*id),
+                topics.get(id).map_or(0, |found| found.known)
+            ) + shifts(topics.get(id))
+        }
         Salvaged::EarlierGroup(id) => format!(
             "group {}: its settings are those of an earlier checkpoint",
             group(*id)
@@ -64,6 +66,16 @@ pub(super) fn in_words(part: &Salvaged, state: &State, topics: &BTreeMap<TopicId
     }
 }
 
+/// What may come of a topic that is gone without a name.
+fn shifts(found: Option<&Found>) -> &'static str {
+    match found.is_some_and(|found| found.shifts) {
+        true => {
+            ". If it took dead letters behind the checkpoint, topics that were made there get other numbers, and messages of theirs may be lost or stand in another one: a backup is better"
+        }
+        false => "",
+    }
+}
+
 /// How a topic's queues were put together.
 fn of_queues(found: Option<&Found>) -> String {
     let Some(found) = found else {
@@ -84,7 +96,7 @@ fn of_queues(found: Option<&Found>) -> String {
     for (queue, decided) in queues() {
         if decided.is_moved {
             told.push(format!(
-                "nothing tells where queue {queue} ended: it goes on at offset {}, behind all that it can have given, and the {} messages that the log has for it come again to all groups",
+                "nothing tells where queue {queue} ended: it goes on at offset {}, behind all that it can have given, and the {} messages that the log has for it come again to all groups, with what it may have refused",
                 decided.first,
                 decided.put_back.len()
             ));

@@ -37,6 +37,8 @@ pub(super) struct Topics {
     buried: HashSet<(GroupQueueId, QueueOffset)>,
     /// Topics by name, as they were put.
     put: HashMap<String, Vec<(PhysicalOffset, TopicSpec)>>,
+    /// Topics were made behind the checkpoint.
+    makes_more: bool,
     /// Where a topic of a name was made, the first time.
     made: HashMap<String, PhysicalOffset>,
     /// Where the log was going to begin later.
@@ -81,6 +83,7 @@ impl Topics {
             untold_dead: None,
             buried: HashSet::new(),
             put: HashMap::new(),
+            makes_more: false,
             made: HashMap::new(),
             trimmed: HashSet::new(),
             gaps: Vec::new(),
@@ -201,6 +204,7 @@ impl Topics {
     }
 
     fn put(&mut self, at: PhysicalOffset, spec: TopicSpec) {
+        self.makes_more |= at >= self.checkpoint.0;
         let specs = self.put.entry(spec.name.clone()).or_default();
         specs.push((at, spec));
     }

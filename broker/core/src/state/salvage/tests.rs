@@ -99,7 +99,13 @@ fn a_lost_topic_is_what_its_queues_and_records_say_and_else_gone() {
         (2, 7)
     );
     assert_eq!(topic.tail(QueueId(1)).unwrap().0, 5);
-    assert!(state.tables.subscription(GroupId(0), TopicId(0)).is_some());
+    let shards = state.tables.subscription(GroupId(0), TopicId(0)).unwrap().shards;
+    let stands = shards[0].read(|hold| (hold.floor().0, hold.expired()));
+    assert_eq!(
+        stands,
+        (2, 0),
+        "it goes on where the queue begins, and retention took nothing"
+    );
     let (state, done) = without(ShardKey::Topic(TopicId(0)), None);
     assert_eq!(done, [Salvaged::NoTopic(TopicId(0))]);
     assert!(state.tables.subscription(GroupId(0), TopicId(0)).is_none());

@@ -14,6 +14,8 @@ pub(in crate::repair) struct Found {
     pub(in crate::repair) queues: BTreeMap<u32, Decided>,
     /// Entries in its files from before the checkpoint.
     pub(in crate::repair) known: u64,
+    /// Without a name its dead letters behind the checkpoint may make it anew, and topics that were made there get other numbers.
+    pub(in crate::repair) shifts: bool,
 }
 
 impl Topics {
@@ -58,7 +60,12 @@ impl Topics {
             count,
             queues: spans.collect(),
         };
-        Found { topic, queues, known }
+        Found {
+            topic,
+            queues,
+            known,
+            shifts: self.makes_more && self.dead_later(),
+        }
     }
 
     /// Its name; that of a dead-letter topic by the group whose dead letters stand in it.
@@ -92,6 +99,12 @@ impl Topics {
         if let (Some(topic), None, 1) = (nameless.next(), nameless.next(), names.len()) {
             topic.name = names.into_iter().next();
         }
+    }
+
+    /// Whether there are dead letters behind the checkpoint.
+    fn dead_later(&self) -> bool {
+        let mut dead = self.dead.iter();
+        self.untold_dead.is_some() || dead.any(|(_, event)| event.at >= self.checkpoint.0)
     }
 
     /// Puts the dead letters of its group among what was to go there.

@@ -6,7 +6,7 @@ use super::{FILE_ENTRIES, QueueError, QueueSpan, stored};
 use crate::io::{LogIo, read_exact_at};
 use sluice_core::entry::{ENTRY_BYTES, QueueEntry};
 use sluice_core::ids::{QueueOffset, TimeMs, TopicQueue};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
@@ -108,20 +108,21 @@ impl Mending {
         self.wanted.contains_key(&at)
     }
 
-    /// Whether the entries of a queue from `first` on may be these: the last one that is not lacking is the one that it would be.
+    /// Whether the last entries of a queue before `end` may be these: the last one that is not lacking is the one that it would be.
     pub(crate) fn fits(
         &self,
         at: TopicQueue,
-        first: u64,
-        entries: &[QueueEntry],
+        end: u64,
+        last: &VecDeque<QueueEntry>,
     ) -> Result<bool, QueueError> {
-        let wanted = self.wanted(at, first, first + entries.len() as u64);
+        let first = end.saturating_sub(last.len() as u64);
+        let wanted = self.wanted(at, first, end);
         let is_lacking = |offset: u64| wanted.iter().any(|(from, to)| (*from..*to).contains(&offset));
-        let Some(last) = (0..entries.len()).rfind(|n| !is_lacking(first + *n as u64)) else {
+        let Some(last_there) = (0..last.len()).rfind(|n| !is_lacking(first + *n as u64)) else {
             return Ok(true);
         };
-        let (there, entry) = (self.read(at, first + last as u64)?, &entries[last]);
-        Ok(there.is_none_or(|there| there.physical == entry.physical))
+        let there = self.read(at, first + last_there as u64)?;
+        Ok(there.is_none_or(|there| there.physical == last[last_there].physical))
     }
 
     /// Writes the entry if it is lacking.

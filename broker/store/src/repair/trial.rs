@@ -77,10 +77,7 @@ impl Trial {
 
     /// Takes in what stands next in the log.
     pub(super) fn see(&mut self, seen: Seen<'_>) {
-        let at = match seen {
-            Seen::Frame(frame, _) | Seen::Partly(frame) => frame.start(),
-            Seen::Gap(at) | Seen::Lost(at) => at,
-        };
+        let at = seen.at();
         self.meets_end |= self.end == Some(at);
         if at < self.start.physical || self.problem.is_some() {
             return;

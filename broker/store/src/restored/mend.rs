@@ -6,7 +6,7 @@
 //! lost: the messages of groups that come to them end as those do whose records the repair gave up. What is damaged, and nobody has
 //! given up, is left as it is.
 
-use super::behind::{Behind, Unread};
+use super::behind::{Behind, Counted, Unread, What};
 use crate::checkpoint::{self, Checkpoints};
 use crate::io::LogIo;
 use crate::log::{self, Frame, Seen};
@@ -38,28 +38,53 @@ pub(super) fn mend(io: &Arc<dyn LogIo>, dir: &Path, newest: &Known) -> Result<Me
         io,
         checkpoints: Checkpoints::named(io.as_ref(), &folder)?.into_iter().collect(),
         folder,
-        newest,
         state: None,
         behind: None,
-        lost: 0,
+        counted: Vec::new(),
         mending: Mending::begin(io, &dir.join("queue"), &spans)?,
     };
+    each(io, dir, newest, &mut |seen| fold.see(seen))?;
+    fold.meet(newest.position.physical, &newest.state)?;
+    let (mut counted, mut mending) = (fold.counted, fold.mending);
+    if counted.iter().any(Counted::has_places) {
+        each(io, dir, newest, &mut |seen| {
+            if let Seen::Frame(frame, _) | Seen::Partly(frame) = seen {
+                for counted in &mut counted {
+                    counted.frame(frame, &mut mending)?;
+                }
+            }
+            Ok(())
+        })?;
+    }
+    let mut lost = 0;
+    for counted in counted {
+        lost += counted.lose(&mut mending)?;
+    }
+    mending.finish()?;
+    let left = mending.left;
+    Ok(Mended { lost, left })
+}
+
+/// Gives `visit` what stands in the log before the newest checkpoint.
+fn each(
+    io: &Arc<dyn LogIo>,
+    dir: &Path,
+    newest: &Known,
+    visit: &mut dyn FnMut(Seen<'_>) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    let reaches = newest.position.physical;
     let ask = log::Ask {
-        reaches: newest.position.physical,
+        reaches,
         ..log::Ask::default()
     };
-    let mut folded = Ok(());
+    let mut visited = Ok(());
     let visit = &mut |seen: Seen<'_>, _: &mut Findings| {
-        if folded.is_ok() {
-            folded = fold.see(seen);
+        if visited.is_ok() && seen.at() < reaches {
+            visited = visit(seen);
         }
     };
     log::survey(io.as_ref(), dir, &ask, &mut Findings::default(), visit)?;
-    folded?;
-    fold.meet(&newest.state)?;
-    fold.mending.finish()?;
-    let (lost, left) = (fold.lost, fold.mending.left);
-    Ok(Mended { lost, left })
+    visited
 }
 
 struct Fold<'a> {
@@ -67,12 +92,11 @@ struct Fold<'a> {
     folder: PathBuf,
     /// Where checkpoints have their names.
     checkpoints: BTreeSet<PhysicalOffset>,
-    newest: &'a Known,
     /// `None` where it is not known.
     state: Option<State>,
     /// Since when it is not.
     behind: Option<Behind>,
-    lost: u64,
+    counted: Vec<Counted>,
     mending: Mending,
 }
 
@@ -102,23 +126,17 @@ impl Effects for Entries {
 
 impl Fold<'_> {
     fn see(&mut self, seen: Seen<'_>) -> Result<(), StoreError> {
-        let at = match seen {
-            Seen::Frame(frame, _) | Seen::Partly(frame) => frame.start(),
-            Seen::Gap(at) | Seen::Lost(at) => at,
-        };
-        if at >= self.newest.position.physical {
-            return Ok(());
-        }
         match seen {
             Seen::Frame(frame, _) | Seen::Partly(frame) => self.frame(frame)?,
-            Seen::Lost(at) => self.cannot_read(Unread::Lost(at)),
-            Seen::Gap(_) => self.cannot_read(Unread::Damaged),
+            Seen::Lost(at) => self.cannot_read(at, What::LostFrames),
+            Seen::Gap(at) => self.cannot_read(at, What::Damaged),
         }
         Ok(())
     }
 
     /// From here on state is not known.
-    fn cannot_read(&mut self, unread: Unread) {
+    fn cannot_read(&mut self, at: PhysicalOffset, what: What) {
+        let unread = Unread { at, what };
         if let Some(state) = self.state.take() {
             self.behind = Some(Behind::begin(unread, state));
         } else if let Some(behind) = &mut self.behind {
@@ -132,15 +150,19 @@ impl Fold<'_> {
         }
         if self.state.is_none() && self.behind.is_none() {
             // The checkpoint at the log's start is lost.
-            self.behind = Some(Behind::begin(Unread::Damaged, State::new()));
+            let unread = Unread {
+                at: frame.start(),
+                what: What::Damaged,
+            };
+            self.behind = Some(Behind::begin(unread, State::new()));
         }
         let mut entries = Entries::default();
         for (place, physical, bytes) in frame.commands() {
             let is_lost = bytes.get(COMMAND_HEADER_BYTES) == Some(&LOST);
             if sluice_core::command::check(&bytes).is_err() {
-                self.cannot_read(Unread::Damaged);
+                self.cannot_read(physical, What::Damaged);
             } else if is_lost {
-                self.cannot_read(Unread::LostCommand(physical, bytes.len() as u32));
+                self.cannot_read(physical, What::LostCommand(bytes.len() as u32));
             } else if let Some(state) = &mut self.state {
                 let at = CommandAt {
                     index: frame.index(),
@@ -172,16 +194,16 @@ impl Fold<'_> {
             && let Ok(loaded) = checkpoint::load(self.io, &self.folder, here)
             && let Ok(known) = Known::of(&loaded)
         {
-            self.meet(&known.state)?;
+            self.meet(here, &known.state)?;
             self.state = Some(known.state);
         }
         Ok(())
     }
 
     /// What stands since the last place that cannot be read, up to a state that is known.
-    fn meet(&mut self, state: &State) -> Result<(), QueueError> {
+    fn meet(&mut self, to: PhysicalOffset, state: &State) -> Result<(), QueueError> {
         if let Some(behind) = self.behind.take() {
-            self.lost += behind.meet(state, &mut self.mending)?;
+            self.counted.push(behind.meet(to, state, &self.mending)?);
         }
         Ok(())
     }

@@ -123,6 +123,16 @@ pub(crate) enum Seen<'a> {
     Lost(PhysicalOffset),
 }
 
+impl Seen<'_> {
+    /// Where it begins.
+    pub(crate) fn at(&self) -> PhysicalOffset {
+        match self {
+            Self::Frame(frame, _) | Self::Partly(frame) => frame.start(),
+            Self::Gap(at) | Self::Lost(at) => *at,
+        }
+    }
+}
+
 /// Is called with what stands in the log, in order.
 pub(crate) type Visit<'a> = dyn FnMut(Seen<'_>, &mut Findings) + 'a;
 

@@ -12,7 +12,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// Names of packs that are tried: frames, and so checkpoints, stand at multiples of 8.
-const NAMES: u64 = 7;
+pub(super) const NAMES: u64 = 7;
 
 /// The newest checkpoint whose root can be read.
 pub(crate) struct Readable {

@@ -88,7 +88,7 @@ pub fn classify(sound: &Sound, io: &FaultyIo, harm: &Harm) -> (Class, Vec<String
             if harm.kind == "seg" {
                 assert!(words.contains("is damaged at file offset"), "{harm}: {words}");
                 // How far it reaches and what to do; but where the log begins nobody can say what it began with.
-                let extent = ["messages", "first page"].iter().any(|part| words.contains(part));
+                let extent = ["message", "first page"].iter().any(|part| words.contains(part));
                 let is_first = sound.files["seg"].first() == Some(&harm.path);
                 let is_padding = words.contains("`truncate -s");
                 let told = is_padding || extent && words.contains("sluicectl log repair");

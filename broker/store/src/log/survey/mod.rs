@@ -176,7 +176,7 @@ pub(crate) fn survey(
         mut refused,
     } = open::open_segments(io, &log_dir, meta.as_ref(), findings, &mut damage)?;
     if segments.is_empty() {
-        damage.extend(told::empty_log(dir, meta.as_ref(), ask.stands, findings));
+        damage.extend(told::empty_log(dir, meta.as_ref(), ask, findings));
     } else if meta_is_lost {
         let what = "there are segments, but neither meta.a nor meta.b is valid";
         let file = dir.join("meta.a");

@@ -110,17 +110,17 @@ pub(crate) fn purged_before(first: LogPosition) -> Option<LogId> {
 pub(super) fn empty_log(
     dir: &Path,
     meta: Option<&Meta>,
-    stands: &[LogPosition],
+    ask: &Ask<'_>,
     findings: &mut Findings,
 ) -> Option<LogDamage> {
     let log_dir = dir.join("log");
-    let was_used = meta.is_some_and(present::was_used) || stands.iter().any(|at| at.physical.0 > 0);
+    let was_used = meta.is_some_and(present::was_used) || ask.reaches.0 > 0;
     if !was_used {
         findings.note(&log_dir, "there is no segment");
         return None;
     }
     findings.truth(&log_dir, 0, NO_SEGMENT);
-    let at = *stands.last()?;
+    let at = *ask.stands.last()?;
     Some(LogDamage {
         file: log_dir,
         file_offset: 0,

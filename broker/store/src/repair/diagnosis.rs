@@ -5,13 +5,15 @@ use super::{RepairError, range};
 use crate::io::LogIo;
 use crate::log::{self, LogDamage, Lost, surviving_commands};
 use crate::survey::{Checked, Findings};
-use sluice_core::command::{COMMAND_HEADER_BYTES, Kind};
+use sluice_core::command::{APPEND_RECORD_AT, COMMAND_HEADER_BYTES, Kind};
 use sluice_core::ids::{LogIndex, PhysicalOffset};
 use std::path::Path;
 use std::sync::Arc;
 
 /// Places that are told one by one.
 const TOLD_MAX: usize = 3;
+/// Bytes of a command with a message at least: its record has 91 besides topic, properties and body.
+const MESSAGE_BYTES_MIN: u64 = APPEND_RECORD_AT as u64 + 91;
 const META_IS_LOST: &str =
     "neither meta.a nor meta.b is valid, and what they said can be told from the log and the checkpoints";
 
@@ -80,9 +82,13 @@ pub fn describe(
         }
         (Lost::Command { index, .. }, to) => {
             let to = to.unwrap_or(from);
-            format!(
-                "one command of the frame with index {index} is lost, from offset {from} to {to}: one message at most"
-            )
+            let held = match to.0.saturating_sub(from.0) >= MESSAGE_BYTES_MIN {
+                true => "one message at most, or else what a client, a group or an administrator did",
+                false => {
+                    "it is too short for a message, and was what a client, a group or an administrator did"
+                }
+            };
+            format!("one command of the frame with index {index} is lost, from offset {from} to {to}: {held}")
         }
         (Lost::Frames { at, count }, Some(to)) => {
             let (messages, all) = count_messages(io, dir, bases, from, to)?;

@@ -49,6 +49,7 @@ pub fn diagnosis(io: &Arc<dyn LogIo>, dir: &Path) -> Result<Option<Diagnosis>, R
     if found.meta_is_lost {
         words.push(META_IS_LOST.to_owned());
     }
+    words.extend(found.began.map(|began| gone_before(began, found.first.physical)));
     for damage in told {
         words.push(describe(io, dir, damage, &bases)?);
     }
@@ -64,6 +65,13 @@ pub fn diagnosis(io: &Arc<dyn LogIo>, dir: &Path) -> Result<Option<Diagnosis>, R
         damage: words.join("; "),
         way_on: format!("restore the log from a backup, or {what}: {command}"),
     }))
+}
+
+/// What is lost where a log began before the first place of which anything is known.
+pub(super) fn gone_before(began: PhysicalOffset, first: PhysicalOffset) -> String {
+    format!(
+        "the log began at offset {began}, and what stood there up to offset {first} is lost with all its messages: neither segments nor the checkpoint at its start are there"
+    )
 }
 
 /// One damaged place in words: what is lost there.

@@ -176,8 +176,11 @@ impl Planner<'_> {
         if let Some(newest) = newest
             && let Some(state) = self.load(newest)?
         {
+            let sure: Vec<LogDamage> = self.gone_before().into_iter().chain(sure).collect();
             loss::add_entries(self.io, self.dir, &state, &sure, &mut loss)?;
             loss.messages_are_all &= sure.is_empty() || !self.queues_are_damaged();
+        } else if self.found.log.began.is_some() {
+            loss.messages_are_all = false;
         }
         self.add_surviving(&unsure, &mut loss)?;
         let gone_from = [unsure_from, self.end].into_iter().flatten().min();
@@ -231,6 +234,12 @@ impl Planner<'_> {
     fn places(&self) -> Result<Loss, RepairError> {
         let mut loss = Loss::default();
         loss.places.extend(self.about_meta());
+        loss.places.extend(self.gone_before().map(|gone| Place {
+            range: None,
+            file: gone.file,
+            file_offset: gone.file_offset,
+            what: gone.what,
+        }));
         let bases: Vec<PhysicalOffset> = self.found.log.segments.iter().map(|found| found.base).collect();
         for damage in &self.damage {
             if let Lost::Frames { count, .. } = damage.lost {

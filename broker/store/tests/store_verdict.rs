@@ -8,6 +8,9 @@ mod damage;
 mod workload;
 
 use damage::{DIR, Harm, KINDS, every_file, files, killed_store, open_copy, read, whole_store};
+use sluice_core::command::{EncodedCommand, NewMessage};
+use sluice_core::ids::TopicId;
+use sluice_core::record::{NewRecord, property, put_property};
 use sluice_store::io::{FaultyIo, LogIo};
 use sluice_store::repair::{Accepted, Range, RepairError, plan};
 use sluice_store::survey::{Depth, Survey, survey};
@@ -15,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use workload::Dice;
+use workload::{Dice, Driver, open_with};
 
 const DAMAGES: u64 = 160;
 const DAMAGES_LONG: u64 = 5_000;
@@ -243,4 +246,63 @@ fn a_refused_start_has_changed_nothing_whatever_else_would_be_made_again() {
         }
         assert_eq!(start(&io), None, "{what}: {said}");
     }
+}
+
+/// A message with so many keys.
+fn message_with_keys(keys: usize) -> EncodedCommand {
+    let keys: Vec<String> = (0..keys).map(|n| n.to_string()).collect();
+    let mut properties = Vec::new();
+    put_property(&mut properties, property::KEYS, &keys.join(" "));
+    let host = "127.0.0.1:1".parse().unwrap();
+    let record = NewRecord {
+        topic: "topic-0",
+        queue: 0,
+        body: b"body",
+        properties: &properties,
+        born_ms: 2_000,
+        born_host: host,
+        store_ms: 2_000,
+        store_host: host,
+    };
+    let message = NewMessage {
+        topic: TopicId(0),
+        tag: None,
+        message_group: None,
+        record,
+    };
+    message.encode()
+}
+
+#[test]
+fn a_replay_that_writes_before_it_has_come_to_its_end_looks_ahead_first() {
+    let io = FaultyIo::new(3);
+    let open = || open_with(Arc::new(io.clone()), Path::new(DIR), u64::MAX, 8 << 20, 1_000).unwrap();
+    let mut driver = Driver::new(open(), 3).without_administrators();
+    driver.make().unwrap();
+    (0..20).for_each(|_| driver.round(300).unwrap());
+    driver.opened.store.close().unwrap();
+    driver.opened = open();
+    // More index items than a replay keeps in memory.
+    for _ in 0..60 {
+        driver
+            .ask((0..10).map(|_| message_with_keys(1_000)).collect())
+            .unwrap();
+    }
+    (0..20).for_each(|_| driver.round(300).unwrap());
+    let killed = io.crash_keeping_all();
+    driver.opened.store.close().unwrap();
+    let left = Path::new(DIR).join("index/left.tmp");
+    killed.create(&left).unwrap();
+    let sound = killed.crash_keeping_all();
+    assert_eq!(start(&sound), None);
+    assert!(sound.open_read(&left).is_err(), "a start takes it away");
+
+    let found = look(&killed);
+    let segment = found.log.segments.last().unwrap();
+    let at = sluice_store::log::PAGE_BYTES + found.log.durable.0 - segment.base.0 - 50;
+    Harm::flip(&killed, 3, "seg", &segment.file, at as usize);
+    let before = contents(&killed);
+    let said = start(&killed).unwrap();
+    assert!(said.contains("sluicectl log repair"), "{said}");
+    assert_unchanged(&before, &killed, "the end of a long replay");
 }

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Names of packs that are tried: frames, and so checkpoints, stand at multiples of 8.
-const NAMES: u64 = 7;
+pub(super) const NAMES: u64 = 7;
 /// Bytes copied at a time.
 const COPIED_BYTES: u64 = 1 << 20;
 

@@ -24,6 +24,7 @@
 //! | `survey` | the files of a log that does not run, read and checked |
 //! | `rewrite` | a segment of a log that does not run, made anew with something in the place of what is damaged |
 
+mod ahead;
 mod blame;
 mod control;
 mod cut;
@@ -55,6 +56,7 @@ mod survey;
 mod thread;
 mod writer;
 
+pub(crate) use ahead::Ahead;
 pub use blame::Refusal;
 pub use error::{Fatal, LogError, ReadError};
 pub use frame::{

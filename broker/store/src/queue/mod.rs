@@ -164,6 +164,8 @@ struct Inner {
     ticks: AtomicU64,
     /// Held by whoever writes files.
     flushing: Mutex<()>,
+    /// What files hold that was not restored.
+    beyond: Mutex<restore::Beyond>,
 }
 
 /// All queues of a broker. A cheap handle: one applier appends, any number of threads read, one thread flushes.

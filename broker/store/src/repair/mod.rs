@@ -11,6 +11,7 @@
 mod anew;
 mod covered;
 mod diagnosis;
+mod groups;
 mod loss;
 mod make;
 mod plan;

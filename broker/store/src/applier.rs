@@ -184,7 +184,7 @@ impl Applier {
         self.checkpoint_if_due();
     }
 
-    /// Applies one frame that stood in the log already; nobody waits for its answers.
+    /// Applies one frame that stood in the log already; nobody waits for its answers. In memory alone: see [`Applier::must_write`].
     pub fn replay(&mut self, frame: &Frame) -> Result<(), ReplayError> {
         self.apply(frame);
         for answer in self.results.drain(..) {
@@ -194,6 +194,17 @@ impl Applier {
                 return Err(ReplayError::Level(asked));
             }
         }
+        Ok(())
+    }
+
+    /// Whether a replay has put so much into memory that it must be written out.
+    pub fn must_write(&self) -> bool {
+        self.derived.queues.unflushed_entries() >= REPLAYED_ENTRIES_MAX
+            || self.derived.index.items_in_memory() >= REPLAYED_ENTRIES_MAX
+    }
+
+    /// Writes out what a replay has put into memory, where that is much.
+    pub fn write_replayed(&mut self) -> Result<(), ReplayError> {
         if self.derived.queues.unflushed_entries() >= REPLAYED_ENTRIES_MAX {
             self.derived.queues.flush_tails(&tails(&self.state))?;
             self.derived.queues.flush_removed()?;

@@ -11,11 +11,11 @@ use crate::damage::{Failures, Unread};
 use crate::index::{IndexError, IndexStore};
 use crate::io::{DirLock, LogIo};
 use crate::log::{
-    self, Committed, Cut, LocalLog, LogError, LogOptions, LogReader, LogThreads, LogWriter, Opening, Parts,
-    Prefill,
+    self, Ahead, Committed, Cut, LocalLog, LogError, LogOptions, LogPosition, LogReader, LogThreads,
+    LogWriter, Opened, Opening, Parts, Prefill,
 };
 use crate::queue::{QueueError, QueueStore};
-use crate::restored::{self, Restored};
+use crate::restored::{self, Restored, Unsettled};
 use crate::scrub::Scrub;
 use crate::stats::{ApplyStats, CheckpointStats, LogStats};
 use bytes::Bytes;
@@ -168,13 +168,13 @@ impl Store {
     ) -> Result<Self, StoreError> {
         let dir = options.log.dir.clone();
         let opening = begin(&io, options.log)?;
+        let ahead = opening.ahead();
         let Restored {
             state,
-            queues,
-            index,
-            checkpoints,
             position,
-        } = restored::newest(&io, &dir, opening.first())?;
+            unsettled,
+        } = restored::newest(&io, &dir, opening.first(), &ahead)?;
+        let (queues, index) = (unsettled.queues.clone(), unsettled.index.clone());
         let trigger = Trigger::new(options.checkpoints, position.physical, opening.segment_starts());
         let policy = trigger.policy();
         let mut applier = Applier::new(state, queues.clone(), index.clone(), observer, trigger);
@@ -182,7 +182,7 @@ impl Store {
         if options.apply_twice {
             applier.apply_twice();
         }
-        let opened = opening.replay(position, |frame| Ok(applier.replay(frame)?))?;
+        let (opened, checkpoints) = replay(opening, position, &mut applier, unsettled, &ahead)?;
         opened.cut().map(tell_of_cut);
         let uuid = opened.meta().identity.uuid.0;
         let now = options.now.max(applier.state().now());
@@ -369,12 +369,53 @@ impl Store {
 fn begin(io: &Arc<dyn LogIo>, options: LogOptions) -> Result<Opening, StoreError> {
     let checkpoints = options.dir.join("checkpoint");
     refusal::refuse_a_log_that_is_gone(io, &options.dir)?;
-    let opening = Opening::begin(Arc::clone(io), options)?;
-    // First of all: finding a checkpoint to start from changes files.
-    if let Some(newest) = Checkpoints::newest_named(&**io, &checkpoints)? {
-        opening.check_checkpoint(newest)?;
+    let newest = Checkpoints::newest_named(&**io, &checkpoints)?;
+    Ok(Opening::begin_reaching(
+        Arc::clone(io),
+        options,
+        newest.unwrap_or_default(),
+    )?)
+}
+
+/// Replays the log onto what was restored, and then settles that: a start that is refused changes nothing. Where a replay must write
+/// before it has come to the end, it looks at what comes first.
+fn replay(
+    opening: Opening,
+    from: LogPosition,
+    applier: &mut Applier,
+    mut unsettled: Unsettled,
+    ahead: &Ahead,
+) -> Result<(Opened, Checkpoints), StoreError> {
+    let (mut is_settled, mut refused) = (false, None);
+    let replayed = opening.replay(from, |frame| {
+        applier.replay(frame)?;
+        if !applier.must_write() {
+            return Ok(());
+        }
+        if !is_settled {
+            let header = frame.header();
+            let behind = LogPosition {
+                physical: frame.end(),
+                index: header.next_index(),
+                term: header.term,
+            };
+            let looked = ahead.look(behind).map_err(StoreError::from);
+            if let Err(error) = looked.and_then(|()| unsettled.settle()) {
+                refused = Some(error);
+                return Err("it was stopped before it has written anything".into());
+            }
+            is_settled = true;
+        }
+        Ok(applier.write_replayed()?)
+    });
+    if let Some(error) = refused {
+        return Err(error);
     }
-    Ok(opening)
+    let opened = replayed?;
+    if !is_settled {
+        unsettled.settle()?;
+    }
+    Ok((opened, unsettled.checkpoints))
 }
 
 fn tell_of_cut(cut: &Cut) {

@@ -306,12 +306,12 @@ fn a_log_that_ends_below_a_checkpoint_is_refused() {
     let (io, end) = stopped();
     let (newest, start) = segments(&io).pop().unwrap();
     let len = io.open_read(&newest).unwrap().len().unwrap();
-    let opening = begin(&io);
+    let begin = |at| Opening::begin_reaching(Arc::new(io.clone()), options(dir()), PhysicalOffset(at));
     for at in [0, start, end, start + len - PAGE] {
-        opening.check_checkpoint(PhysicalOffset(at)).unwrap();
+        begin(at).unwrap();
     }
     for beyond in [start + len - PAGE + 8, start + 10 * SEGMENT] {
-        match opening.check_checkpoint(PhysicalOffset(beyond)) {
+        match begin(beyond).map(drop) {
             Err(LogError::Corruption { file, offset, .. }) => assert_eq!((&file, offset), (&newest, len)),
             other => panic!("{other:?}"),
         }

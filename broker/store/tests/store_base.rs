@@ -160,8 +160,9 @@ fn a_checkpoint_that_a_stopped_retention_has_left_before_the_logs_start_goes_wha
         (0..20).for_each(|_| driver.round(6_000).unwrap());
         driver.retain(&settings).unwrap();
     }
-    let start = driver.opened.store.log().start().0;
+    // What is on its way ends before.
     driver.opened.store.close().unwrap();
+    let start = driver.opened.store.log().start().0;
     for missing in [None, Some("queue"), Some("index")] {
         let io = io.crash_keeping_all();
         // As where a kill came between the segments' going and this one's.
@@ -180,4 +181,52 @@ fn a_checkpoint_that_a_stopped_retention_has_left_before_the_logs_start_goes_wha
             "without {missing:?}: the base is there"
         );
     }
+}
+
+#[test]
+fn of_a_damaged_base_all_stays_until_the_log_begins_later() {
+    let io = FaultyIo::new(7);
+    let mut driver = Driver::new(open(Arc::new(io.clone()), Path::new(DIR), 20_000).unwrap(), 7);
+    driver.make().unwrap();
+    let settings = Settings {
+        keep_bytes: Some(400_000),
+        ..Settings::default()
+    };
+    while driver.opened.store.log().start().0 == 0 {
+        (0..20).for_each(|_| driver.round(6_000).unwrap());
+        driver.retain(&settings).unwrap();
+    }
+    (0..20).for_each(|_| driver.round(6_000).unwrap());
+    driver.opened.store.close().unwrap();
+    let start = driver.opened.store.log().start();
+
+    let root = |place: u64, ending: &str| format!("checkpoint/{place:020}.{ending}");
+    let newest = places(&io).into_iter().max().unwrap();
+    flip(&io, &root(start.0, "root"));
+    flip(&io, &root(newest, "root"));
+    let packs = |io: &FaultyIo| {
+        let mut names = io.list(&path("checkpoint")).unwrap();
+        let place = |name: &PathBuf| name.to_str()?.strip_suffix(".pack")?.parse::<u64>().ok();
+        names.retain(|name| place(name).is_some_and(|place| place <= start.0));
+        names
+    };
+    let of_base = packs(&io);
+    assert!(!of_base.is_empty());
+    let aside = path(&root(start.0, "root.bad"));
+    for _ in 0..3 {
+        driver.opened = open(Arc::new(io.clone()), Path::new(DIR), 20_000).unwrap();
+        (0..20).for_each(|_| driver.round(900).unwrap());
+        driver.opened.store.close().unwrap();
+        assert_eq!(packs(&io), of_base);
+        assert!(io.open_read(&aside).is_ok(), "the root is gone");
+    }
+
+    driver.opened = open(Arc::new(io.clone()), Path::new(DIR), 20_000).unwrap();
+    while driver.opened.store.log().start() == start {
+        (0..20).for_each(|_| driver.round(6_000).unwrap());
+        driver.retain(&settings).unwrap();
+    }
+    driver.opened.store.close().unwrap();
+    assert!(io.open_read(&aside).is_err(), "the log begins later");
+    assert!(packs(&io).len() < of_base.len(), "{of_base:?}");
 }

@@ -4,114 +4,23 @@
 //! `SLUICE_SEED` sets the seed.
 #![cfg(test)]
 
+mod lost_state;
 mod repairs;
 mod workload;
 
+use lost_state::*;
 use repairs::*;
 use sluice_core::ids::{GroupId, GroupQueueId, QueueId, QueueOffset, TopicId, TopicQueue};
 use sluice_store::Store;
-use sluice_store::io::{FaultyIo, LogIo, read_exact_at};
-use sluice_store::repair::{Accepted, Plan, RepairError, plan};
+use sluice_store::io::FaultyIo;
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
 use workload::{Driver, Memory, check};
-
-/// A part's name as the roots have it: kind and ids.
-type Part = (u8, [u32; 3]);
 
 /// A store whose log begins later, with messages that are carried, and what it has been told.
 fn trimmed_with_carried(seed: u64) -> (FaultyIo, Memory) {
     let (io, driver) = trimmed(seed, 2);
     assert!(driver.opened.store.tables().carried_len() > 0);
     (io, driver.memory)
-}
-
-fn folder() -> PathBuf {
-    Path::new(DIR).join("checkpoint")
-}
-
-fn names(io: &FaultyIo, suffix: &str) -> Vec<PathBuf> {
-    let mut names = io.list(&folder()).unwrap();
-    names.retain(|name| name.extension().is_some_and(|ext| ext == suffix));
-    names.into_iter().map(|name| folder().join(name)).collect()
-}
-
-fn read(io: &FaultyIo, path: &Path) -> Vec<u8> {
-    let file = io.open_read(path).unwrap();
-    let mut bytes = vec![0; file.len().unwrap() as usize];
-    read_exact_at(&*file, &mut bytes, 0).unwrap();
-    bytes
-}
-
-/// The parts of all roots: where each stands, in which pack.
-fn parts(io: &FaultyIo) -> Vec<(Part, u64, u64)> {
-    names(io, "root")
-        .iter()
-        .flat_map(|root| parts_of(io, root))
-        .collect()
-}
-
-fn parts_of(io: &FaultyIo, root: &Path) -> Vec<(Part, u64, u64)> {
-    let mut found = Vec::new();
-    let bytes = read(io, root);
-    let number = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());
-    let long = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap());
-    let mut at = 48 + number(40) as usize;
-    for _ in 0..number(44) {
-        let ids = [1, 5, 9].map(|n| number(at + n));
-        found.push(((bytes[at], ids), long(at + 13), long(at + 21)));
-        at += 37;
-    }
-    found
-}
-
-/// A copy in which every version of a part is damaged; checkpoints that have none are not there.
-fn without(whole: &FaultyIo, part: Part) -> FaultyIo {
-    let io = whole.crash_keeping_all();
-    let places: BTreeSet<(u64, u64)> = parts(&io)
-        .into_iter()
-        .filter(|(found, ..)| *found == part)
-        .map(|(_, pack, at)| (pack, at))
-        .collect();
-    for root in names(&io, "root") {
-        if !parts_of(&io, &root).iter().any(|(found, ..)| *found == part) {
-            io.remove(&root).unwrap();
-        }
-    }
-    for (pack, at) in places {
-        flip(&io, &folder().join(format!("{pack:020}.pack")), at, 3);
-    }
-    io
-}
-
-fn plan_of(io: &FaultyIo) -> Result<Plan, RepairError> {
-    let accepted = Accepted {
-        lost_state: true,
-        ..Accepted::default()
-    };
-    plan(&shared(io), Path::new(DIR), &accepted)
-}
-
-/// The damaged copy is refused, and starts after what the refusal says. Answers what was said to be lost.
-fn goes_on(io: &FaultyIo) -> Vec<String> {
-    let roots = names(io, "root");
-    let said = start(io).err().expect("a start without the part").to_string();
-    assert!(
-        said.ends_with("sluicectl log repair /data/broker-a --accept-lost-state"),
-        "{said}"
-    );
-    assert_eq!(names(io, "root"), roots, "the start has changed something");
-    assert_eq!(look(io).refused.as_ref(), Some(&said));
-    let plan = plan_of(io).unwrap();
-    plan.run(&shared(io)).unwrap();
-    assert!(
-        plan_of(io)
-            .unwrap_err()
-            .to_string()
-            .contains("a start needs nothing")
-    );
-    assert_eq!(look(io).refused, None);
-    plan.loss.state
 }
 
 /// Where messages are carried, and the places of their records.

@@ -1,5 +1,5 @@
 //! Whatever is damaged: what a look at the files says of a start is what the start does, word for word; and a refused start prints a
-//! command that leads on.
+//! command that leads on, and has changed nothing.
 //!
 //! `SLUICE_SEED` is the first seed, `SLUICE_DAMAGES` how many; 5,000 with `SLUICE_LONG`.
 #![cfg(test)]
@@ -7,15 +7,18 @@
 mod damage;
 mod workload;
 
-use damage::{DIR, Harm, KINDS, files, open_copy, whole_store};
+use damage::{DIR, Harm, KINDS, every_file, files, killed_store, open_copy, read, whole_store};
+use sluice_core::command::{EncodedCommand, NewMessage};
+use sluice_core::ids::TopicId;
+use sluice_core::record::{NewRecord, property, put_property};
 use sluice_store::io::{FaultyIo, LogIo};
 use sluice_store::repair::{Accepted, Range, RepairError, plan};
 use sluice_store::survey::{Depth, Survey, survey};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use workload::Dice;
+use workload::{Dice, Driver, open_with};
 
 const DAMAGES: u64 = 160;
 const DAMAGES_LONG: u64 = 5_000;
@@ -44,6 +47,26 @@ fn start(io: &FaultyIo) -> Option<String> {
     }
 }
 
+/// What every file holds.
+fn contents(io: &FaultyIo) -> BTreeMap<PathBuf, Vec<u8>> {
+    let paths = every_file(io).into_iter();
+    paths.map(|path| (path.clone(), read(io, &path))).collect()
+}
+
+/// Panics if files are not as they were before.
+fn assert_unchanged(before: &BTreeMap<PathBuf, Vec<u8>>, io: &FaultyIo, harm: &str) {
+    let after = contents(io);
+    let names = before.keys().chain(after.keys()).collect::<BTreeSet<_>>();
+    let changed: Vec<_> = names
+        .into_iter()
+        .filter(|name| before.get(*name) != after.get(*name))
+        .collect();
+    assert!(
+        changed.is_empty(),
+        "{harm}: a refused start has changed {changed:?}"
+    );
+}
+
 /// One to three files are damaged, or all of a kind are gone, but no more than one kind.
 fn damaged(whole: &FaultyIo, seed: u64) -> (FaultyIo, String) {
     let io = whole.crash_keeping_all();
@@ -67,9 +90,14 @@ fn damaged(whole: &FaultyIo, seed: u64) -> (FaultyIo, String) {
     (io, told.join("; "))
 }
 
+/// The last command in these words.
+fn command(words: &str) -> Option<&str> {
+    words.rsplit_once(COMMAND).map(|(_, command)| command)
+}
+
 /// Does what stands behind the last command in these words. Answers what it says instead of doing it, if it is refused.
 fn follow(io: &FaultyIo, words: &str, harm: &str) -> Option<String> {
-    let (_, command) = words.rsplit_once(COMMAND)?;
+    let command = command(words)?;
     let words: Vec<&str> = command.split_whitespace().collect();
     let ranges: Vec<Range> = words.iter().filter_map(|word| word.parse().ok()).collect();
     let accepted = Accepted {
@@ -93,17 +121,16 @@ fn follow(io: &FaultyIo, words: &str, harm: &str) -> Option<String> {
 fn try_one(whole: &FaultyIo, seed: u64) -> &'static str {
     let (io, harm) = damaged(whole, seed);
     let refused = look(&io).refused;
-    let kept = io.crash_keeping_all();
+    let before = contents(&io);
     let said = start(&io);
-    let command = |words: &String| words.rsplit_once(COMMAND).map(|(_, command)| command.to_owned());
     assert_eq!(refused.is_some(), said.is_some(), "{harm}: {refused:?} {said:?}");
     assert_eq!(
-        refused.as_ref().map(command),
-        said.as_ref().map(command),
+        refused.as_deref().map(command),
+        said.as_deref().map(command),
         "{harm}"
     );
     let Some(said) = said else { return "it starts" };
-    let io = kept;
+    assert_unchanged(&before, &io, &harm);
     if !said.contains(COMMAND) {
         let ways = ["`truncate -s", "move the folder away"];
         let way = ways.into_iter().find(|way| said.contains(way));
@@ -130,11 +157,11 @@ fn a_look_says_of_a_start_what_it_does_and_what_a_refused_start_prints_leads_on(
     let count = number("SLUICE_DAMAGES", if long { DAMAGES_LONG } else { DAMAGES });
     let first = number("SLUICE_SEED", 1);
     println!("seeds {first}..{}", first + count);
-    let whole = whole_store(5);
+    let stores = [whole_store(5), killed_store(6)];
     let mut ways: BTreeMap<&str, u64> = BTreeMap::new();
     let mut failed = Vec::new();
     for seed in first..first + count {
-        match catch_unwind(AssertUnwindSafe(|| try_one(&whole, seed))) {
+        match catch_unwind(AssertUnwindSafe(|| try_one(&stores[(seed % 2) as usize], seed))) {
             Ok(way) => *ways.entry(way).or_default() += 1,
             Err(_) => failed.push(seed),
         }
@@ -149,4 +176,133 @@ fn a_look_says_of_a_start_what_it_does_and_what_a_refused_start_prints_leads_on(
             assert!(ways.contains_key(way), "{way}: {ways:?}");
         }
     }
+}
+
+/// Flips a bit in the middle of the log's last segment, which is not before the newest checkpoint.
+fn damage_the_end(io: &FaultyIo) {
+    let newest = files(io, "root").pop().unwrap();
+    let newest: u64 = newest
+        .file_stem()
+        .and_then(|stem| stem.to_str())
+        .unwrap()
+        .parse()
+        .unwrap();
+    let found = look(io);
+    let segment = found.log.segments.last().unwrap();
+    let from = newest.max(segment.base.0);
+    assert!(
+        found.log.durable.0 > from + 2000,
+        "{:?} {from}",
+        found.log.durable
+    );
+    let middle = (from + found.log.durable.0) / 2;
+    let at = sluice_store::log::PAGE_BYTES + middle - segment.base.0;
+    Harm::flip(io, 3, "seg", &segment.file, at as usize);
+}
+
+#[test]
+fn a_refused_start_has_changed_nothing_whatever_else_would_be_made_again() {
+    let killed = killed_store(7);
+    assert_eq!(start(&killed.crash_keeping_all()), None);
+    let remove = |io: &FaultyIo, kind: &str| files(io, kind).iter().for_each(|file| io.remove(file).unwrap());
+    let flip = |io: &FaultyIo, kind: &'static str| {
+        let file = files(io, kind).pop().unwrap();
+        let middle = read(io, &file).len() / 2;
+        Harm::flip(io, 5, kind, &file, middle);
+    };
+    type Other<'a> = (&'a str, &'a dyn Fn(&FaultyIo));
+    let others: [Other<'_>; 8] = [
+        ("nothing", &|_| ()),
+        ("no queue files", &|io| remove(io, "cq")),
+        ("the newest of the index", &|io| {
+            // Where a segment has begun since, all runs may be sorted.
+            let has_run = !files(io, "run").is_empty();
+            flip(io, if has_run { "run" } else { "idx" });
+        }),
+        ("no index files", &|io| remove(io, "idx")),
+        ("the newest root", &|io| flip(io, "root")),
+        ("an index file", &|io| flip(io, "idx")),
+        ("the newest root and no queue files", &|io| {
+            flip(io, "root");
+            remove(io, "cq");
+        }),
+        ("all checkpoints but the first", &|io| {
+            for root in &files(io, "root")[1..] {
+                Harm::flip(io, 5, "root", root, 20);
+            }
+        }),
+    ];
+    for (what, harm) in others {
+        let io = killed.crash_keeping_all();
+        damage_the_end(&io);
+        harm(&io);
+        let before = contents(&io);
+        let said = start(&io).unwrap_or_else(|| panic!("{what}: it starts"));
+        assert_unchanged(&before, &io, what);
+        let refused = look(&io).refused.unwrap_or_else(|| panic!("{what}: {said}"));
+        assert_eq!(command(&refused), command(&said), "{what}");
+        if let Some(instead) = follow(&io, &said, what) {
+            assert_eq!(follow(&io, &instead, what), None, "{what}: {instead}");
+        }
+        assert_eq!(start(&io), None, "{what}: {said}");
+    }
+}
+
+/// A message with so many keys.
+fn message_with_keys(keys: usize) -> EncodedCommand {
+    let keys: Vec<String> = (0..keys).map(|n| n.to_string()).collect();
+    let mut properties = Vec::new();
+    put_property(&mut properties, property::KEYS, &keys.join(" "));
+    let host = "127.0.0.1:1".parse().unwrap();
+    let record = NewRecord {
+        topic: "topic-0",
+        queue: 0,
+        body: b"body",
+        properties: &properties,
+        born_ms: 2_000,
+        born_host: host,
+        store_ms: 2_000,
+        store_host: host,
+    };
+    let message = NewMessage {
+        topic: TopicId(0),
+        tag: None,
+        message_group: None,
+        record,
+    };
+    message.encode()
+}
+
+#[test]
+fn a_replay_that_writes_before_it_has_come_to_its_end_looks_ahead_first() {
+    let io = FaultyIo::new(3);
+    let open = || open_with(Arc::new(io.clone()), Path::new(DIR), u64::MAX, 8 << 20, 1_000).unwrap();
+    let mut driver = Driver::new(open(), 3).without_administrators();
+    driver.make().unwrap();
+    (0..20).for_each(|_| driver.round(300).unwrap());
+    driver.opened.store.close().unwrap();
+    driver.opened = open();
+    // More index items than a replay keeps in memory.
+    for _ in 0..60 {
+        driver
+            .ask((0..10).map(|_| message_with_keys(1_000)).collect())
+            .unwrap();
+    }
+    (0..20).for_each(|_| driver.round(300).unwrap());
+    let killed = io.crash_keeping_all();
+    driver.opened.store.close().unwrap();
+    let left = Path::new(DIR).join("index/left.tmp");
+    killed.create(&left).unwrap();
+    let sound = killed.crash_keeping_all();
+    assert_eq!(start(&sound), None);
+    assert!(sound.open_read(&left).is_err(), "a start takes it away");
+
+    let found = look(&killed);
+    let segment = found.log.segments.last().unwrap();
+    let at = sluice_store::log::PAGE_BYTES + found.log.durable.0 - segment.base.0 - 50;
+    Harm::flip(&killed, 3, "seg", &segment.file, at as usize);
+    let before = contents(&killed);
+    let said = start(&killed).unwrap();
+    assert!(said.contains("sluicectl log repair"), "{said}");
+    assert_unchanged(&before, &killed, "the end of a long replay");
 }

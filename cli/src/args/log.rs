@@ -25,14 +25,14 @@ Examples:
 const REPAIR: &str = "\
 For a broker that does not start because its log is damaged, when there is no backup. FROM and TO are offsets in the log, as the
 refused start and `sluicectl log verify` print them, with the whole command. First is shown what is lost; it is done when that is
-agreed to, or with --yes. With --dry-run it is shown alone. What is replaced is saved in files *.bak beside the segments.
+agreed to, or with --yes. With --dry-run it is shown alone. What is replaced is saved in files *.bak beside it.
 
 Before the newest checkpoint only the messages in the range are lost. Behind it, deliveries and acknowledgements that follow are
 given up too, for the offsets that they name depend on what is lost: groups get those messages again. FROM..END ends the log at FROM,
 and gives up all that follows: the last resort.
 
 Where both meta files are lost --make-meta makes them again. Where no checkpoint can be read that state needs, --accept-lost-state
-goes on without the parts that cannot: it lists what groups get again, and what is gone.
+goes on without the parts that cannot: it lists what groups get again, what is put together, and what is lost. Copy the folder first.
 
 It is refused (exit code 4) while a broker runs over the folder, if nothing is damaged, if the ranges leave out something
 that is damaged, or cover what is not.

@@ -123,6 +123,15 @@ impl Repair {
         }
         table.render()
     }
+
+    fn saved(&self) -> Option<String> {
+        let saved = match self.saved.is_empty() {
+            true => "no file".to_owned(),
+            false => self.saved.join(", "),
+        };
+        self.repaired
+            .then(|| format!("repaired: start the broker. What was replaced is saved in {saved}"))
+    }
 }
 
 impl Show for Repair {
@@ -135,9 +144,8 @@ impl Show for Repair {
                 "of state cannot be read:\n{}",
                 self.lost_state.join("\n")
             )];
-            if self.repaired {
-                parts.push("repaired: start the broker".to_owned());
-            }
+            parts.push(self.messages());
+            parts.extend(self.saved());
             return parts.join("\n\n");
         }
         let mut lost = Table::new(
@@ -182,16 +190,7 @@ impl Show for Repair {
                  are given to others"
             ));
         }
-        if self.repaired {
-            parts.push(format!(
-                "repaired: start the broker. What was replaced is saved in {}",
-                if self.saved.is_empty() {
-                    "no file".to_owned()
-                } else {
-                    self.saved.join(", ")
-                }
-            ));
-        }
+        parts.extend(self.saved());
         parts.join("\n\n")
     }
 }

@@ -30,7 +30,7 @@ pub use carried::CarriedEntries;
 use dirty::Dirty;
 pub use group_queue::{Delivery, FloorMove, GroupQueue, Lag, Pending};
 pub use range_set::RangeSet;
-pub use salvage::{FoundTopic, Remains, Salvaged};
+pub use salvage::{FoundTopic, HoldSpan, Remains, Salvaged};
 pub use snapshot::{RestoreError, ShardKey, ShardView, Snapshot};
 pub use tables::{Fenced, Group, LogBounds, Shard, Subscription, Tables, Topic, dead_letter_topic};
 

@@ -20,8 +20,19 @@ use std::sync::atomic::AtomicU64;
 pub struct FoundTopic {
     /// Its name, from a record.
     pub name: Option<String>,
-    /// Where its queues begin and end, from their entries, by number.
+    /// How many queues it has at least.
+    pub count: u32,
+    /// Where its queues begin and end, by number.
     pub queues: BTreeMap<u32, (u64, u64)>,
+}
+
+/// A group's hold on a queue, as far as it tells of the queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HoldSpan {
+    /// Everything below was done.
+    pub floor: u64,
+    /// Behind the last offset that it knows of.
+    pub end: u64,
 }
 
 /// A checkpoint of which parts are lost, and what else is known.
@@ -61,6 +72,25 @@ pub enum Salvaged {
 }
 
 impl State {
+    /// A topic as its part has it; `None` if that cannot be understood.
+    pub fn topic_in(id: TopicId, part: &[u8]) -> Option<Topic> {
+        Topic::decode(id, &mut Reader::new(part)).ok()
+    }
+
+    /// A group as its part has it; `None` if that cannot be understood.
+    pub fn group_in(id: GroupId, part: &[u8]) -> Option<Group> {
+        Group::decode(id, &mut Reader::new(part)).ok()
+    }
+
+    /// What the part of a hold tells of the queue; `None` if that cannot be understood.
+    pub fn hold_in(part: &[u8]) -> Option<HoldSpan> {
+        let hold = GroupQueue::decode(&mut Reader::new(part)).ok()?;
+        Some(HoldSpan {
+            floor: hold.floor().0,
+            end: end_of(&hold),
+        })
+    }
+
     /// The state, and what was put in the place of each part that is lost.
     pub fn salvage(remains: &Remains<'_>) -> Result<(Self, Vec<Salvaged>), RestoreError> {
         let mut state = Self::new();
@@ -141,7 +171,8 @@ impl Work {
         let queues = held
             .chain(found.queues.keys().copied())
             .max()
-            .map_or(1, |last| last + 1);
+            .map_or(1, |last| last.saturating_add(1))
+            .max(found.count);
         let spec = match &earlier {
             Some(earlier) => TopicSpec {
                 queues: earlier.spec.queues.max(queues),
@@ -169,7 +200,7 @@ impl Work {
                     tail = tail.max(hold.as_ref().map_or(0, end_of));
                 }
             }
-            // Without an entry nothing is left of what was there.
+            // What nobody has found is not there any more.
             let first = if found.queues.contains_key(&queue) {
                 first
             } else {
@@ -240,6 +271,11 @@ impl Work {
     fn holds(&mut self, state: &mut State, remains: &Remains<'_>) -> Result<(), RestoreError> {
         let subscriptions: BTreeSet<(GroupId, TopicId)> =
             self.holds.keys().map(|id| (id.group, id.at.topic)).collect();
+        let lost_topic = |(key, _): &(ShardKey, Option<&[u8]>)| match key {
+            ShardKey::Topic(id) => Some(*id),
+            _ => None,
+        };
+        let anew: BTreeSet<TopicId> = remains.lost.iter().filter_map(lost_topic).collect();
         let mut queues = BTreeMap::new();
         for (group, topic) in subscriptions {
             let known = state
@@ -255,11 +291,11 @@ impl Work {
                     .lost
                     .iter()
                     .any(|(key, _)| *key == ShardKey::GroupQueue(id));
-                let mut hold = match self.holds.remove(&id).flatten() {
-                    Some(hold) => hold,
-                    None => GroupQueue::new(reader.spec.fifo, QueueOffset(0)),
-                };
-                if lost {
+                let known = self.holds.remove(&id).flatten();
+                // A queue that is put together may begin later than it did, which is no retention's doing.
+                let begins = lost || known.is_none() || anew.contains(&topic);
+                let mut hold = known.unwrap_or_else(|| GroupQueue::new(reader.spec.fifo, QueueOffset(0)));
+                if begins {
                     hold.begin_behind(&state.tables.gone(at));
                 }
                 shards.insert(queue.0, super::tables::Shard::new(hold));
@@ -279,120 +315,4 @@ fn end_of(hold: &GroupQueue) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::command::{CreateGroup, CreateTopic, Subscribe};
-    use crate::ids::{LogIndex, PhysicalOffset};
-    use crate::state::CommandAt;
-    use std::sync::atomic::Ordering;
-
-    fn state() -> State {
-        let mut state = State::new();
-        let topic = CreateTopic {
-            name: "orders".to_owned(),
-            queues: 2,
-            types: Types::ALL,
-        };
-        let subscribe = Subscribe {
-            group: GroupId(0),
-            topic: TopicId(0),
-        };
-        let commands = [
-            topic.encode(1),
-            CreateGroup::on_first_use("readers").encode(1),
-            subscribe.encode(1),
-        ];
-        for (n, command) in (0..).zip(commands) {
-            let at = CommandAt {
-                index: LogIndex(n),
-                place: 0,
-                physical: PhysicalOffset(n * 100),
-            };
-            state.apply(at, command.as_bytes(), &mut ()).unwrap();
-        }
-        let topic = state.tables.topic_by_id(TopicId(0)).unwrap();
-        topic
-            .tails
-            .iter()
-            .for_each(|tail| tail.store(7, Ordering::Release));
-        state
-    }
-
-    /// The state again, of which this part is lost.
-    fn without(key: ShardKey, found: Option<FoundTopic>) -> (State, Vec<Salvaged>) {
-        let mut state = state();
-        let header = state.snapshot().header;
-        let parts: Vec<(ShardKey, Vec<u8>)> = state
-            .all_views()
-            .into_iter()
-            .map(|(key, view)| {
-                let mut bytes = Vec::new();
-                view.encode(&mut bytes);
-                (key, bytes)
-            })
-            .collect();
-        let (there, lost): (Vec<_>, Vec<_>) = parts.iter().partition(|(found, _)| *found != key);
-        assert_eq!(lost.len(), 1);
-        let remains = Remains {
-            header: &header,
-            parts: there
-                .iter()
-                .map(|(key, bytes)| (*key, bytes.as_slice()))
-                .collect(),
-            lost: vec![(key, None)],
-            topics: found.map(|found| (TopicId(0), found)).into_iter().collect(),
-            carried: Vec::new(),
-        };
-        State::salvage(&remains).unwrap()
-    }
-
-    const AT: GroupQueueId = GroupQueueId {
-        group: GroupId(0),
-        at: TopicQueue {
-            topic: TopicId(0),
-            queue: QueueId(1),
-        },
-    };
-
-    #[test]
-    fn a_lost_hold_begins_again_and_the_other_stays() {
-        let (state, done) = without(ShardKey::GroupQueue(AT), None);
-        assert_eq!(done, [Salvaged::NewHold(AT)]);
-        let subscription = state.tables.subscription(AT.group, AT.at.topic).unwrap();
-        assert_eq!(subscription.shards.len(), 2);
-        assert!(subscription.shards[1].read(|hold| hold.is_fresh(QueueOffset(0))));
-    }
-
-    #[test]
-    fn a_lost_topic_is_what_its_queues_and_records_say_and_else_gone() {
-        let found = FoundTopic {
-            name: Some("orders".to_owned()),
-            queues: [(0, (2, 7)), (1, (0, 5))].into(),
-        };
-        let (state, done) = without(ShardKey::Topic(TopicId(0)), Some(found));
-        assert_eq!(done, [Salvaged::Topic(TopicId(0))]);
-        let topic = state.tables.topic("orders").unwrap();
-        assert_eq!(
-            (
-                topic.first(QueueId(0)).unwrap().0,
-                topic.tail(QueueId(0)).unwrap().0
-            ),
-            (2, 7)
-        );
-        assert_eq!(topic.tail(QueueId(1)).unwrap().0, 5);
-        assert!(state.tables.subscription(GroupId(0), TopicId(0)).is_some());
-        let (state, done) = without(ShardKey::Topic(TopicId(0)), None);
-        assert_eq!(done, [Salvaged::NoTopic(TopicId(0))]);
-        assert!(state.tables.subscription(GroupId(0), TopicId(0)).is_none());
-        assert_eq!(state.next_ids().0, TopicId(1), "its id is not given again");
-    }
-
-    #[test]
-    fn a_lost_group_is_gone_with_what_it_held() {
-        let (state, done) = without(ShardKey::Group(GroupId(0)), None);
-        assert_eq!(done, [Salvaged::NoGroup(GroupId(0))]);
-        assert!(state.tables.topic("orders").is_some());
-        assert!(state.tables.subscription(GroupId(0), TopicId(0)).is_none());
-        assert_eq!(state.next_ids().1, GroupId(1));
-    }
-}
+mod tests;

@@ -4,15 +4,18 @@ use super::pack::{PackReader, PackWriter};
 use super::root::Root;
 use super::survey::looking;
 use super::{CheckpointError, PACK_SUFFIX, PartKey, ROOT_SUFFIX};
-use crate::io::LogIo;
+use crate::io::{LogIo, read_exact_at, write_all_at};
 use crate::log::LogPosition;
+use sluice_core::ids::PhysicalOffset;
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Names of packs that are tried: frames, and so checkpoints, stand at multiples of 8.
-const NAMES: u64 = 7;
+pub(super) const NAMES: u64 = 7;
+/// Bytes copied at a time.
+const COPIED_BYTES: u64 = 1 << 20;
 
 /// The newest checkpoint whose root can be read.
 pub(crate) struct Readable {
@@ -22,7 +25,14 @@ pub(crate) struct Readable {
     /// The parts that can be read.
     pub(crate) parts: Vec<(PartKey, Vec<u8>)>,
     /// Those that cannot, each with the newest earlier version that can.
-    pub(crate) lost: Vec<(PartKey, Option<Vec<u8>>)>,
+    pub(crate) lost: Vec<(PartKey, Option<Earlier>)>,
+}
+
+/// A part as an earlier checkpoint has it.
+pub(crate) struct Earlier {
+    /// Where that stands.
+    pub(crate) at: PhysicalOffset,
+    pub(crate) bytes: Vec<u8>,
 }
 
 /// What can be read of the newest checkpoint whose root can be; `None` if there is none. An error if the disk fails to read, for the
@@ -57,8 +67,9 @@ pub(crate) fn readable(io: &Arc<dyn LogIo>, folder: &Path) -> Result<Option<Read
         }
         let mut version = None;
         for root in earlier {
-            version = packs.read(root, key)?;
-            if version.is_some() {
+            if let Some(bytes) = packs.read(root, key)? {
+                let at = root.position.physical;
+                version = Some(Earlier { at, bytes });
                 break;
             }
         }
@@ -109,6 +120,68 @@ fn lost(error: CheckpointError) -> Result<(), CheckpointError> {
         }
         error => Err(error),
     }
+}
+
+/// Keeps the checkpoint at a position, root and packs, as `.bak`, durably: another one is going to take its place. What is kept already is
+/// not touched. Answers what there is.
+pub(crate) fn keep_aside(
+    io: &Arc<dyn LogIo>,
+    folder: &Path,
+    at: PhysicalOffset,
+) -> Result<Vec<PathBuf>, CheckpointError> {
+    let checkpoints = looking(io, folder);
+    let (root, _) = checkpoints.read(at.0, false)?;
+    let packs = root.packs().into_iter();
+    let packs = packs.map(|pack| checkpoints.path(pack, PACK_SUFFIX));
+    let mut kept = Vec::new();
+    for path in packs.chain([checkpoints.path(at.0, ROOT_SUFFIX)]) {
+        kept.extend(copy_aside(io.as_ref(), &path)?);
+    }
+    io.sync_all_files(folder).map_err(CheckpointError::sync(folder))?;
+    for copied in &kept {
+        let aside = copied.with_extension("");
+        io.rename(copied, &aside)
+            .map_err(|source| CheckpointError::io("rename", copied, source))?;
+    }
+    io.sync_dir(folder).map_err(CheckpointError::sync(folder))?;
+    let names = checkpoints.list()?.into_iter();
+    let kept = names.filter(|name| name.extension().is_some_and(|ending| ending == "bak"));
+    Ok(kept.map(|name| folder.join(name)).collect())
+}
+
+/// Copies a file to one with the ending `.bak.tmp`, unless there is one with `.bak`, or no such file.
+fn copy_aside(io: &dyn LogIo, path: &Path) -> Result<Option<PathBuf>, CheckpointError> {
+    let (mut aside, mut copy) = (path.as_os_str().to_owned(), path.as_os_str().to_owned());
+    aside.push(".bak");
+    copy.push(".bak.tmp");
+    let (aside, copy) = (PathBuf::from(aside), PathBuf::from(copy));
+    if io.open_read(&aside).is_ok() {
+        return Ok(None);
+    }
+    let failed = |action, path: &Path| {
+        let path = path.to_owned();
+        move |source| CheckpointError::io(action, &path, source)
+    };
+    let from = match io.open_read(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        from => from.map_err(failed("read", path))?,
+    };
+    let to = match io.create(&copy) {
+        // Of an attempt that was stopped.
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => io.open(&copy),
+        to => to,
+    };
+    let to = to.map_err(failed("create", &copy))?;
+    let len = from.len().map_err(failed("read", path))?;
+    to.set_len(len).map_err(failed("write", &copy))?;
+    let mut at = 0;
+    while at < len {
+        let mut piece = vec![0; COPIED_BYTES.min(len - at) as usize];
+        read_exact_at(&*from, &mut piece, at).map_err(failed("read", path))?;
+        write_all_at(&*to, &piece, at).map_err(failed("write", &copy))?;
+        at += piece.len() as u64;
+    }
+    Ok(Some(copy))
 }
 
 /// Puts a checkpoint in the place of the one at this position, durably, with all its parts in a pack of its own: whatever stops in

@@ -1,5 +1,6 @@
 //! Finding a whole checkpoint at the start.
 
+use super::again::NAMES as PACKS_BEHIND;
 use super::pack::PackReader;
 use super::root::{BYTES_MAX, BlobRef, Root};
 use super::{
@@ -73,6 +74,15 @@ pub(super) struct Chosen {
     damaged: Vec<(u64, CheckpointError)>,
 }
 
+/// What is not gone on from, and goes once nothing stops the start any more.
+#[derive(Default)]
+pub(super) struct Beyond {
+    /// Damaged ones, the newest first.
+    damaged: Vec<(u64, CheckpointError)>,
+    /// Whole ones that are newer than the picked one.
+    passed_over: Vec<u64>,
+}
+
 impl Checkpoints {
     /// [`Checkpoints::open_if`] whatever is damaged.
     pub fn open(io: Arc<dyn LogIo>, dir: &Path, pick: Pick) -> Result<(Self, Loaded), CheckpointError> {
@@ -82,11 +92,24 @@ impl Checkpoints {
     /// Opens the folder `dir` at a whole checkpoint. Damaged ones are put aside with a warning. Whole ones that are
     /// newer than the picked one are removed, durably, before this returns: queue files are going to be cut and
     /// written again without a sync, so what newer checkpoints count on will not be there for a while.
+    /// See [`Checkpoints::look_if`].
+    pub fn open_if(
+        io: Arc<dyn LogIo>,
+        dir: &Path,
+        pick: Pick,
+        replays: &dyn Fn(PhysicalOffset, PhysicalOffset) -> Result<(), CheckpointError>,
+    ) -> Result<(Self, Loaded), CheckpointError> {
+        let (mut checkpoints, loaded) = Self::look_if(io, dir, pick, replays)?;
+        checkpoints.settle()?;
+        Ok((checkpoints, loaded))
+    }
+
+    /// As [`Checkpoints::open_if`], but changes nothing before [`Checkpoints::settle`], without which nothing may be written.
     ///
     /// Where one is damaged that is newer than the picked one, `replays` says whether the log leads from the picked one to there: what
-    /// is damaged may be all that is known behind a loss. After an error of any kind nothing has changed. One that the disk fails
-    /// to read now may be whole the next time, so that this is an error too.
-    pub fn open_if(
+    /// is damaged may be all that is known behind a loss. One that the disk fails to read now may be whole the next time, so that
+    /// this is an error too.
+    pub(crate) fn look_if(
         io: Arc<dyn LogIo>,
         dir: &Path,
         pick: Pick,
@@ -108,18 +131,40 @@ impl Checkpoints {
             parts,
         };
         checkpoints.found_damage = !damaged.is_empty();
-        for (position, error) in damaged {
-            checkpoints.put_aside(position, &error)?;
-        }
         known.sort_unstable_by_key(|root: &KnownRoot| root.position.physical);
         checkpoints.roots = known;
+        checkpoints.beyond = Beyond { damaged, passed_over };
+        Ok((checkpoints, loaded))
+    }
+
+    /// As [`Checkpoints::create`], but changes nothing before [`Checkpoints::settle`], without which nothing may be written.
+    pub(crate) fn look_at_nothing(io: Arc<dyn LogIo>, dir: &Path) -> Result<Self, CheckpointError> {
+        let mut checkpoints = Self::none(io, dir)?;
+        checkpoints.beyond.passed_over = checkpoints.positions()?;
+        Ok(checkpoints)
+    }
+
+    /// Puts aside and removes what is not gone on from, durably. A second call only makes names durable.
+    pub(crate) fn settle(&mut self) -> Result<(), CheckpointError> {
+        let Beyond { damaged, passed_over } = std::mem::take(&mut self.beyond);
+        if passed_over.is_empty() && damaged.is_empty() && self.roots.is_empty() {
+            return self.sweep();
+        }
+        for (position, error) in damaged {
+            self.put_aside(position, &error)?;
+        }
         for position in passed_over {
-            checkpoints.remove(&checkpoints.path(position, ROOT_SUFFIX))?;
+            self.remove(&self.path(position, ROOT_SUFFIX))?;
         }
         // Also makes durable the name of the checkpoint that was picked, which the caller now builds on.
-        checkpoints.io.sync_dir(dir).map_err(CheckpointError::sync(dir))?;
-        checkpoints.sweep()?;
-        Ok((checkpoints, loaded))
+        self.sync_names()?;
+        self.sweep()
+    }
+
+    /// The log begins at `start`, and the checkpoint there is lost: what is left of it is all that is left of the log's beginning, and
+    /// stays until the log begins later.
+    pub(crate) fn keep_what_is_left_of(&mut self, start: PhysicalOffset) {
+        self.lost_base = Some(start.0);
     }
 
     /// The one that [`Checkpoints::open_if`] would pick. Changes nothing.
@@ -261,7 +306,7 @@ impl Checkpoints {
     }
 
     /// Removes what no known root names: leftovers of a crash, and what older roots needed. Of the damaged ones the
-    /// newest stays.
+    /// newest stays, and of a lost base its root and each pack that it can have named.
     pub(super) fn sweep(&self) -> Result<(), CheckpointError> {
         let packs: BTreeSet<u64> = self
             .roots
@@ -274,11 +319,13 @@ impl Checkpoints {
             .filter_map(|name| position_in(name, DAMAGED_SUFFIX))
             .max();
         for name in &names {
-            let stale_pack = position_in(name, PACK_SUFFIX).is_some_and(|pack| !packs.contains(&pack));
+            let of_base = |pack: u64| self.lost_base.is_some_and(|base| pack <= base + PACKS_BEHIND);
+            let is_stale = |pack: u64| !packs.contains(&pack) && !of_base(pack);
+            let stale_pack = position_in(name, PACK_SUFFIX).is_some_and(is_stale);
             let damaged = position_in(name, DAMAGED_SUFFIX);
             let stale = stale_pack
                 || position_in(name, TEMPORARY_SUFFIX).is_some()
-                || (damaged.is_some() && damaged != newest_damaged);
+                || (damaged.is_some() && damaged != newest_damaged && damaged != self.lost_base);
             if stale {
                 self.remove(&self.dir.join(name))?;
             }

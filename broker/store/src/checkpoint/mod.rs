@@ -32,7 +32,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use thiserror::Error;
 
-pub(crate) use again::{Readable, readable, write_again};
+pub(crate) use again::{Readable, keep_aside, readable, write_again};
 pub use load::{Loaded, Pick};
 pub(crate) use scrub::CheckpointScrub;
 pub use survey::CheckpointSurvey;
@@ -92,9 +92,7 @@ pub enum CheckpointError {
         what: &'static str,
     },
     /// No checkpoint can be used.
-    #[error(
-        "{folder} has no whole checkpoint {wanted}: bring it back from a backup; without one nothing tells what state was: move the folder away, and the broker begins with an empty one"
-    )]
+    #[error("{folder} has no whole checkpoint {wanted}: bring it back from a backup")]
     None {
         /// The folder.
         folder: PathBuf,
@@ -208,21 +206,18 @@ pub struct Checkpoints {
     pinned: Option<u64>,
     /// Some were damaged when they were opened.
     found_damage: bool,
+    /// Those that are not gone on from.
+    beyond: load::Beyond,
+    /// The log begins here, and the checkpoint there is lost: what is left of it stays.
+    lost_base: Option<u64>,
 }
 
 impl Checkpoints {
     /// No checkpoints yet: the caller writes the base first. `dir` is the `checkpoint` folder. Those that are there are
     /// removed, durably, for the files that they count on are going to be made again.
     pub fn create(io: Arc<dyn LogIo>, dir: &Path) -> Result<Self, CheckpointError> {
-        let checkpoints = Self::none(io, dir)?;
-        let roots = checkpoints.positions()?;
-        for position in &roots {
-            checkpoints.remove(&checkpoints.path(*position, ROOT_SUFFIX))?;
-        }
-        if !roots.is_empty() {
-            checkpoints.io.sync_dir(dir).map_err(CheckpointError::sync(dir))?;
-        }
-        checkpoints.sweep()?;
+        let mut checkpoints = Self::look_at_nothing(io, dir)?;
+        checkpoints.settle()?;
         Ok(checkpoints)
     }
 
@@ -236,6 +231,8 @@ impl Checkpoints {
             roots: Vec::new(),
             pinned: None,
             found_damage: false,
+            beyond: load::Beyond::default(),
+            lost_base: None,
         })
     }
 
@@ -283,6 +280,8 @@ impl Checkpoints {
             self.remove(&self.path(position, ROOT_SUFFIX))?;
         }
         self.roots.retain(|root| !is_gone(root));
+        // What a lost base says is of no use to a log that begins later.
+        self.lost_base = self.lost_base.filter(|base| *base >= start.0);
         self.sweep()
     }
 

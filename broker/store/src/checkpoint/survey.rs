@@ -162,6 +162,8 @@ pub(super) fn looking(io: &Arc<dyn LogIo>, folder: &Path) -> Checkpoints {
         roots: Vec::new(),
         pinned: None,
         found_damage: false,
+        beyond: super::load::Beyond::default(),
+        lost_base: None,
     }
 }
 

@@ -38,16 +38,6 @@ pub(crate) fn begin(io: &Arc<dyn LogIo>, dir: &Path) -> Result<Option<Begin>, In
         .max_by_key(|begin| begin.physical))
 }
 
-/// Forgets where the index begins: the log does not begin before it any more.
-pub(crate) fn forget_begin(io: &Arc<dyn LogIo>, dir: &Path) -> Result<(), IndexError> {
-    Files::new(Arc::clone(io), dir).remove_begins()
-}
-
-/// Takes away all of the index.
-pub(crate) fn clear(io: &Arc<dyn LogIo>, dir: &Path) -> Result<(), IndexError> {
-    Files::new(Arc::clone(io), dir).remove_all()
-}
-
 impl IndexStore {
     /// An empty index that begins at a checkpoint, which has the index at `position`, stands at `physical` and has come to `time`.
     pub(crate) fn begin_anew(

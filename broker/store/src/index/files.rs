@@ -110,8 +110,8 @@ impl Files {
             .try_for_each(|name| self.remove(&self.dir.join(name)))
     }
 
-    /// Removes what a crash left half-written, and all but a few of the damaged files.
-    pub(super) fn remove_leftovers(&self) -> Result<(), IndexError> {
+    /// What a crash left half-written, and all but a few of the damaged files.
+    pub(super) fn leftovers(&self) -> Result<Vec<PathBuf>, IndexError> {
         let names = self.list()?;
         let damaged = names
             .iter()
@@ -119,8 +119,7 @@ impl Files {
             .rev()
             .skip(DAMAGED_MAX);
         let half = names.iter().filter(|name| ends(name, TEMPORARY_SUFFIX));
-        half.chain(damaged)
-            .try_for_each(|name| self.remove(&self.dir.join(name)))
+        Ok(half.chain(damaged).map(|name| self.dir.join(name)).collect())
     }
 
     /// Gives a whole file its name, durably.

@@ -40,7 +40,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use thiserror::Error;
 
-pub(crate) use begin::{Begin, begin, clear, forget_begin};
+pub(crate) use begin::{Begin, begin};
 pub(crate) use restore::sorted_files_from;
 pub(crate) use scrub::IndexScrub;
 pub use survey::IndexSurvey;
@@ -214,6 +214,8 @@ struct Inner {
     blocks_read: AtomicU64,
     /// Where it begins, unless it is where the log did at the start.
     begin: OnceLock<Begin>,
+    /// What files hold that was not restored.
+    beyond: Mutex<restore::Beyond>,
 }
 
 /// The index of a broker. A cheap handle: one applier appends, any number of threads look up, one thread flushes and
@@ -237,8 +239,34 @@ impl IndexStore {
 
     /// The index of a fresh data directory; `dir` is the `index` folder. Files that are there are removed.
     pub fn create(io: Arc<dyn LogIo>, dir: &Path) -> Result<Self, IndexError> {
-        Files::new(Arc::clone(&io), dir).remove_all()?;
-        Self::restore(io, dir, &IndexPosition::default())
+        let index = Self::look_at_nothing(io, dir, &IndexPosition::default())?;
+        index.settle()?;
+        Ok(index)
+    }
+
+    /// As [`IndexStore::create`] where the log begins at the start of a segment, where the index is at `position`; but changes nothing
+    /// before [`IndexStore::settle`].
+    pub(crate) fn look_at_nothing(
+        io: Arc<dyn LogIo>,
+        dir: &Path,
+        position: &IndexPosition,
+    ) -> Result<Self, IndexError> {
+        restore::look_at_nothing(io, dir, position, RUN_ITEMS)
+    }
+
+    /// As [`IndexStore::restore_from`], but changes nothing before [`IndexStore::settle`].
+    pub(crate) fn look_from(
+        io: Arc<dyn LogIo>,
+        dir: &Path,
+        position: &IndexPosition,
+        first_run: Option<u64>,
+    ) -> Result<Self, IndexError> {
+        restore::look(io, dir, position, first_run, RUN_ITEMS)
+    }
+
+    /// The log does not begin any more before the index does: with [`IndexStore::settle`] it is forgotten where that is.
+    pub(crate) fn forget_begin(&self) {
+        self.inner.beyond.lock().begin = true;
     }
 
     /// The index as of a checkpoint; `dir` is the `index` folder. [`IndexError::Missing`] if runs that the position counts
@@ -257,7 +285,9 @@ impl IndexStore {
         first_run: Option<u64>,
         run_items: u32,
     ) -> Result<Self, IndexError> {
-        restore::restore(io, dir, position, first_run, run_items.clamp(1, RUN_ITEMS))
+        let index = restore::look(io, dir, position, first_run, run_items.clamp(1, RUN_ITEMS))?;
+        index.settle()?;
+        Ok(index)
     }
 
     /// Like [`IndexStore::restore`] with runs of `run_items`, at most [`RUN_ITEMS`], so that proofs see many of them. A
@@ -268,7 +298,7 @@ impl IndexStore {
         position: &IndexPosition,
         run_items: u32,
     ) -> Result<Self, IndexError> {
-        restore::restore(io, dir, position, Some(0), run_items.clamp(1, RUN_ITEMS))
+        Self::restore_from(io, dir, position, Some(0), run_items)
     }
 
     /// Adds an item, in memory. Neither place nor time may be less than those of the item before.

@@ -9,11 +9,27 @@ use crate::io::LogIo;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
 
-pub(super) fn restore(
+/// What is not counted on, and goes once nothing stops the start any more.
+#[derive(Default)]
+pub(super) struct Beyond {
+    /// Sorted files that are damaged, and go aside.
+    damaged: Vec<(PathBuf, IndexError)>,
+    /// Files of which nothing is needed.
+    gone: Vec<PathBuf>,
+    /// The open run's file, if it holds more than so many items.
+    cut: Option<(PathBuf, u32)>,
+    /// The log begins where the index does, or later.
+    pub(super) begin: bool,
+    /// Whether it was settled.
+    is_done: bool,
+}
+
+/// The index as the position says. Nothing is changed before [`IndexStore::settle`], without which nothing may be flushed.
+pub(super) fn look(
     io: Arc<dyn LogIo>,
     dir: &Path,
     position: &IndexPosition,
@@ -23,9 +39,12 @@ pub(super) fn restore(
     io.create_dir(dir)
         .map_err(|source| IndexError::io("create", dir, source))?;
     let files = Files::new(io, dir);
-    files.remove_leftovers()?;
+    let mut beyond = Beyond {
+        gone: files.leftovers()?,
+        ..Beyond::default()
+    };
     let (runs, sorted) = files.all()?;
-    let (sorted, mut superseded) = read_sorted(&files, sorted)?;
+    let (sorted, mut superseded) = read_sorted(&files, sorted, &mut beyond)?;
     let there = sorted.first().map(|file| file.header.first_run);
     let there = there.into_iter().chain(runs.iter().copied()).min();
     let first_run = first_run.unwrap_or_else(|| there.unwrap_or(position.run).min(position.run));
@@ -36,19 +55,59 @@ pub(super) fn restore(
     let closed = read_closed(&files, &runs, &sorted, first_run..position.run)?;
     let open = read_open(&files, &sorted, position)?;
 
-    // Nothing is missing. From here on files change, and the folder is open for syncs of their names.
-    files.sync_names()?;
-    superseded.iter().try_for_each(|file| files.remove(&file.path))?;
+    beyond
+        .gone
+        .extend(superseded.iter().map(|file| file.path.clone()));
     let needed = |run: &u64| closed.iter().any(|closed| closed.at.run == *run);
     for run in runs.into_iter().filter(|run| !needed(run)) {
+        let path = files.run_path(run);
         if run == position.run && open.at.items > 0 && !open.at.covered {
-            cut(&files, &files.run_path(run), open.at.items)?;
+            beyond.cut = Some((path, open.at.items));
         } else {
-            files.remove(&files.run_path(run))?;
+            beyond.gone.push(path);
         }
     }
+    Ok(store(files, run_items, open, closed, sorted, beyond))
+}
+
+/// An index that begins at the position, with nothing in it. Whatever there is goes with [`IndexStore::settle`].
+pub(super) fn look_at_nothing(
+    io: Arc<dyn LogIo>,
+    dir: &Path,
+    position: &IndexPosition,
+    run_items: u32,
+) -> Result<IndexStore, IndexError> {
+    io.create_dir(dir)
+        .map_err(|source| IndexError::io("create", dir, source))?;
+    let files = Files::new(io, dir);
+    let (runs, sorted) = files.all()?;
+    let mut gone = files.leftovers()?;
+    gone.extend(runs.into_iter().map(|run| files.run_path(run)));
+    gone.extend(sorted);
+    let beyond = Beyond {
+        gone,
+        begin: true,
+        ..Beyond::default()
+    };
+    let at = IndexPosition {
+        covered: false,
+        ..*position
+    };
+    let open = OpenRun::new(at, Vec::new());
+    Ok(store(files, run_items, open, VecDeque::new(), Vec::new(), beyond))
+}
+
+fn store(
+    files: Files,
+    run_items: u32,
+    open: OpenRun,
+    closed: VecDeque<Arc<ClosedRun>>,
+    sorted: Vec<Arc<SortedFile>>,
+    beyond: Beyond,
+) -> IndexStore {
+    let before = open.at.run;
     let mut items: BTreeMap<u64, u32> = closed.iter().map(|run| (run.at.run, run.at.items + 1)).collect();
-    items.insert(position.run, open.at.items);
+    items.insert(before, open.at.items);
     let inner = Inner {
         files,
         run_items,
@@ -58,24 +117,51 @@ pub(super) fn restore(
             sorted: Arc::new(sorted),
             damaged: Vec::new(),
         }),
-        flushed: Mutex::new(Flushed {
-            items,
-            before: position.run,
-        }),
+        flushed: Mutex::new(Flushed { items, before }),
         merge: Mutex::new(None),
         blocks_read: AtomicU64::new(0),
         begin: OnceLock::new(),
+        beyond: Mutex::new(beyond),
     };
-    Ok(IndexStore {
+    IndexStore {
         inner: Arc::new(inner),
-    })
+    }
+}
+
+impl IndexStore {
+    /// Takes away what files hold beyond what they were restored to. A second call does nothing.
+    pub(crate) fn settle(&self) -> Result<(), IndexError> {
+        let mut beyond = self.inner.beyond.lock();
+        if beyond.is_done {
+            return Ok(());
+        }
+        let files = &self.inner.files;
+        for (path, error) in &beyond.damaged {
+            files.put_aside(path, error)?;
+        }
+        // From here on the folder is open for syncs of the names.
+        files.sync_names()?;
+        beyond.gone.iter().try_for_each(|path| files.remove(path))?;
+        if let Some((path, items)) = &beyond.cut {
+            cut(files, path, *items)?;
+        }
+        if beyond.begin {
+            files.remove_begins()?;
+        }
+        *beyond = Beyond {
+            is_done: true,
+            ..Beyond::default()
+        };
+        Ok(())
+    }
 }
 
 /// The sorted files in use, by runs, and those that a file of a higher level has replaced.
 #[expect(clippy::type_complexity, reason = "two lists of one kind")]
 fn read_sorted(
     files: &Files,
-    paths: Vec<std::path::PathBuf>,
+    paths: Vec<PathBuf>,
+    beyond: &mut Beyond,
 ) -> Result<(Vec<Arc<SortedFile>>, Vec<Arc<SortedFile>>), IndexError> {
     let mut found = Vec::new();
     for path in paths {
@@ -83,14 +169,14 @@ fn read_sorted(
             Ok(header) if files.sorted_path(&header) == path => {
                 found.push(Arc::new(SortedFile { header, path }))
             }
-            Ok(_) => files.put_aside(
-                &path,
-                &IndexError::Damaged {
+            Ok(_) => {
+                let error = IndexError::Damaged {
                     path: path.clone(),
                     offset: 0,
-                },
-            )?,
-            Err(error) => files.put_aside(&path, &error)?,
+                };
+                beyond.damaged.push((path, error));
+            }
+            Err(error) => beyond.damaged.push((path, error)),
         }
     }
     found.sort_by_key(|file| (file.header.first_run, std::cmp::Reverse(file.header.runs)));
@@ -180,7 +266,7 @@ pub(crate) fn sorted_files_from(
     io: &Arc<dyn LogIo>,
     dir: &Path,
     run: u64,
-) -> Result<Vec<std::path::PathBuf>, IndexError> {
+) -> Result<Vec<PathBuf>, IndexError> {
     let files = Files::new(Arc::clone(io), dir);
     let (_, sorted) = files.all()?;
     let mut found = Vec::new();

@@ -5,22 +5,31 @@ use super::error::{Fatal, LogError};
 use super::meta::{Meta, MetaStore};
 use super::options::LogOptions;
 use super::present;
+use super::rewrite::is_temporary;
 use super::segment::{self, DurableSlot, PAGE_BYTES, RECYCLED, SPARE, Segment, SegmentHeader};
 use crate::io::LogIo;
 use sluice_core::ids::{LogIndex, PhysicalOffset};
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-pub(super) fn segment_files(io: &dyn LogIo, log_dir: &Path) -> Result<Vec<PathBuf>, LogError> {
-    // A spare is prepared anew when it is needed: a crash may have left it half filled, or what it is made of half clean.
-    for prepared in [SPARE, RECYCLED].map(|name| log_dir.join(name)) {
-        io.remove(&prepared).map_err(LogError::io("remove", &prepared))?;
-    }
-    super::rewrite::remove_temporary(io, log_dir)?;
+/// The files that are segments by name, and those that were to become some.
+pub(super) fn segment_files(
+    io: &dyn LogIo,
+    log_dir: &Path,
+) -> Result<(Vec<PathBuf>, Vec<PathBuf>), LogError> {
     let names = io.list(log_dir).map_err(LogError::io("list", log_dir))?;
+    // A spare is prepared anew when it is needed: a crash may have left it half filled, or what it is made of half clean.
+    let is_prepared = |name: &&PathBuf| {
+        let names = [SPARE, RECYCLED].map(|name| Some(OsStr::new(name)));
+        names.contains(&name.file_name()) || is_temporary(name)
+    };
+    let prepared = names.iter().filter(is_prepared).map(|name| log_dir.join(name));
+    let prepared = prepared.collect();
     // A trait object may answer names or paths; a joined absolute path stays itself.
     let paths = names.into_iter().map(|name| log_dir.join(name));
-    Ok(paths.filter(|path| segment::parse_name(path).is_some()).collect())
+    let segments = paths.filter(|path| segment::parse_name(path).is_some());
+    Ok((segments.collect(), prepared))
 }
 
 pub(super) fn open_meta(
@@ -87,14 +96,18 @@ pub(super) fn open_meta(
     Ok(store)
 }
 
+/// The segments of a log, its durable slot, and the files of those that are none any more.
+type Opened = (Vec<Arc<Segment>>, DurableSlot, Vec<PathBuf>);
+
 /// Opens every segment by its first page and finds the durable slot of the highest generation; refuses a log of which
-/// something is missing; then drops what is below the purge marker and an unborn last segment.
+/// something is missing, or that ends below `reaches`. What is below the purge marker, and an unborn last segment, are no part of it.
 pub(super) fn open_segments(
     io: &dyn LogIo,
     log_dir: &Path,
     meta: &Meta,
     files: Vec<PathBuf>,
-) -> Result<(Vec<Arc<Segment>>, DurableSlot), LogError> {
+    reaches: PhysicalOffset,
+) -> Result<Opened, LogError> {
     let had_others = files
         .iter()
         .any(|path| segment::parse_name(path) != Some(PhysicalOffset(0)));
@@ -105,7 +118,7 @@ pub(super) fn open_segments(
     } = read_pages(io, meta, files)?;
     let Some(durable) = durable else {
         // The first segment is born before anything else happens, and later ones before the ones before them may go.
-        if had_others || present::was_used(meta) {
+        if had_others || reaches.0 > 0 || present::was_used(meta) {
             let reason = "the log was in use, but no segment is there".to_owned();
             return Err(LogError::Corruption {
                 file: log_dir.to_owned(),
@@ -121,16 +134,16 @@ pub(super) fn open_segments(
         .saturating_sub(1);
     let gone: Vec<_> = segments.drain(..keep).collect();
     present::check(log_dir, meta, &segments, durable)?;
-    for gone in gone.iter().map(|gone| &gone.path).chain(&unborn) {
-        remove_segment(io, log_dir, gone)?;
-    }
+    present::check_checkpoint(&segments, reaches)?;
+    let gone = gone.iter().map(|gone| gone.path.clone()).chain(unborn);
+    let gone = gone.collect();
     for pair in segments.windows(2) {
         let [before, after] = pair else { continue };
         // Until a replay says otherwise: what is not replayed ends where the next one begins.
         before.seal(after.base());
         before.sparse.lock().complete = false;
     }
-    Ok((segments, durable))
+    Ok((segments, durable, gone))
 }
 
 /// What the first pages say.
@@ -159,7 +172,7 @@ fn read_pages(io: &dyn LogIo, meta: &Meta, files: Vec<PathBuf>) -> Result<Pages,
             }
             // Born after everything before it was durable, and before any frame of it: there is none.
             Err(_) if at + 1 == count && is_unborn(io, meta, &path)? => {
-                tracing::warn!(file = %path.display(), "removing a segment that a crash has kept from being born");
+                tracing::warn!(file = %path.display(), "leaving out a segment that a crash has kept from being born");
                 pages.unborn = Some(path);
             }
             Err(reason) => {
@@ -175,12 +188,7 @@ fn read_pages(io: &dyn LogIo, meta: &Meta, files: Vec<PathBuf>) -> Result<Pages,
 }
 
 /// The first segment of a new log.
-fn begin(
-    io: &dyn LogIo,
-    log_dir: &Path,
-    meta: &Meta,
-    unborn: Option<PathBuf>,
-) -> Result<(Vec<Arc<Segment>>, DurableSlot), LogError> {
+fn begin(io: &dyn LogIo, log_dir: &Path, meta: &Meta, unborn: Option<PathBuf>) -> Result<Opened, LogError> {
     if let Some(path) = unborn {
         remove_segment(io, log_dir, &path)?;
     }
@@ -195,7 +203,7 @@ fn begin(
         base_index: LogIndex(0),
     };
     let first = segment::create(io, log_dir, header, slot.generation, None)?;
-    Ok((vec![first], slot))
+    Ok((vec![first], slot, Vec::new()))
 }
 
 /// The inner error says why the first page is not one.

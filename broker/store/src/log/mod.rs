@@ -24,6 +24,7 @@
 //! | `survey` | the files of a log that does not run, read and checked |
 //! | `rewrite` | a segment of a log that does not run, made anew with something in the place of what is damaged |
 
+mod ahead;
 mod blame;
 mod control;
 mod cut;
@@ -55,6 +56,7 @@ mod survey;
 mod thread;
 mod writer;
 
+pub(crate) use ahead::Ahead;
 pub use blame::Refusal;
 pub use error::{Fatal, LogError, ReadError};
 pub use frame::{
@@ -70,7 +72,7 @@ pub use prefill::{Prefill, Prefilled};
 pub use reader::{BadStretch, LogReader, Scrubbed};
 pub use recover::{Cut, Opened, Opening, Parts, VisitError};
 pub(crate) use rewrite::{
-    Change, Prepared, Replaced, file_of, save_meta, save_newest_segment, surviving_commands,
+    Change, Prepared, Replaced, file_of, save_meta, save_newest_segment, surviving_commands, was_message,
 };
 pub use segment::{PAGE_BYTES, SegmentHeader};
 pub use shared::Positions;

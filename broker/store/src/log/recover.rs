@@ -6,20 +6,19 @@
 
 use super::LogId;
 use super::LogPosition;
+use super::ahead::Ahead;
 use super::cut;
 use super::error::{Fatal, LogError};
 use super::files::{open_meta, open_segments, remove_segment, segment_files};
-use super::frame::{Frame, FrameError};
+use super::frame::{Frame, FrameError, FrameHeader};
 use super::inbox::{Inbox, Load};
 use super::local::LocalLog;
 use super::meta::{Meta, MetaStore};
 use super::op::Sink;
 use super::options::{LogOptions, SegmentLimits};
 use super::prefill::Prefill;
-use super::present;
 use super::reader::LogReader;
 use super::ring::Ring;
-use super::scan::{Found, Scanner};
 use super::segment::{DurableSlot, Segment};
 use super::shared::{Bell, Positions, Shared};
 use super::writer::LogWriter;
@@ -31,9 +30,6 @@ use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-
-/// Read at a time during replay.
-const PIECE: usize = 4 << 20;
 
 /// What a replay's visitor may answer instead of going on.
 pub type VisitError = Box<dyn std::error::Error + Send + Sync>;
@@ -51,6 +47,14 @@ pub struct Cut {
     pub saved: Option<PathBuf>,
 }
 
+/// What is no part of the log any more.
+struct Leftovers {
+    /// Files that were to become segments.
+    prepared: Vec<PathBuf>,
+    /// Segments before the log's start, and one that was never born.
+    segments: Vec<PathBuf>,
+}
+
 /// A log whose directory is locked and whose segments are known, before its frames are read.
 pub struct Opening {
     io: Arc<dyn LogIo>,
@@ -60,11 +64,22 @@ pub struct Opening {
     meta: MetaStore,
     segments: Vec<Arc<Segment>>,
     durable: DurableSlot,
+    leftovers: Leftovers,
 }
 
 impl Opening {
-    /// Locks the directory, reads meta and every segment's first page; makes a new log where there is none.
+    /// Locks the directory, reads meta and every segment's first page; makes a new log where there is none. What is there is changed
+    /// by a replay that has come to its end.
     pub fn begin(io: Arc<dyn LogIo>, options: LogOptions) -> Result<Self, LogError> {
+        Self::begin_reaching(io, options, PhysicalOffset(0))
+    }
+
+    /// As [`Opening::begin`]; refuses a log that ends below `reaches`, where a checkpoint has its name and so was durable.
+    pub fn begin_reaching(
+        io: Arc<dyn LogIo>,
+        options: LogOptions,
+        reaches: PhysicalOffset,
+    ) -> Result<Self, LogError> {
         let log_dir = options.dir.join("log");
         io.create_dir(&log_dir)
             .map_err(LogError::io("create the folder", &log_dir))?;
@@ -90,14 +105,14 @@ impl Opening {
         // Makes the names durable that are about to be relied on; and from here on the folder is open for syncs.
         io.sync_dir(&log_dir)
             .map_err(Fatal::new("sync the folder", &log_dir))?;
-        let files = segment_files(io.as_ref(), &log_dir)?;
+        let (files, prepared) = segment_files(io.as_ref(), &log_dir)?;
         let meta = open_meta(&io, &options, files.is_empty())?;
         let identity = &meta.meta().identity;
         let limits = SegmentLimits::of(identity.segment_bytes).ok_or_else(|| LogError::Mismatch {
             path: options.dir.clone(),
             reason: format!("segments of {} bytes are not supported", identity.segment_bytes),
         })?;
-        let (segments, durable) = open_segments(io.as_ref(), &log_dir, meta.meta(), files)?;
+        let (segments, durable, gone) = open_segments(io.as_ref(), &log_dir, meta.meta(), files, reaches)?;
         Ok(Self {
             io,
             options,
@@ -106,6 +121,10 @@ impl Opening {
             meta,
             segments,
             durable,
+            leftovers: Leftovers {
+                prepared,
+                segments: gone,
+            },
         })
     }
 
@@ -143,12 +162,6 @@ impl Opening {
         self.segments.iter().map(|segment| segment.base()).collect()
     }
 
-    /// Refuses a log that ends below `at`, where a checkpoint has its name and so was durable. Changes nothing, and is to be
-    /// asked before anything changes.
-    pub fn check_checkpoint(&self, at: PhysicalOffset) -> Result<(), LogError> {
-        present::check_checkpoint(&self.segments, at)
-    }
-
     /// Everything below was durable when the log was last written.
     pub fn durable(&self) -> PhysicalOffset {
         self.durable.offset
@@ -162,21 +175,35 @@ impl Opening {
         mut visit: impl FnMut(&Frame) -> Result<(), VisitError>,
     ) -> Result<Opened, LogError> {
         let mut tail = start;
-        let first = self.first_to_scan(start)?;
+        let ahead = self.ahead();
+        let first = ahead.first_to_scan(start)?;
         let mut end = None;
         for at in first..self.segments.len() {
-            let next = self.segments.get(at + 1).cloned();
-            let segment = self.segments[at].clone();
-            let bad = self.scan(&segment, next.as_deref(), &mut tail, &mut visit)?;
-            if let Some(bad) = bad {
-                self.refuse_below_durable(&segment, tail.physical, &bad)?;
-                end = Some((at, bad));
-                break;
+            let next = self.segments.get(at + 1).map(Arc::as_ref);
+            let segment = &self.segments[at];
+            let mut sparse = segment.sparse.lock();
+            sparse.complete = tail.physical == segment.base();
+            let visit = &mut |frame: &Frame| {
+                let FrameHeader { index, physical, .. } = *frame.header();
+                visit(frame).map_err(|source| LogError::Replay { index, source })?;
+                sparse.note(index, physical);
+                Ok(())
+            };
+            match ahead.follow(segment, next, &mut tail, visit)? {
+                None => segment.seal(tail.physical),
+                Some(bad) => {
+                    ahead.refuse_below_durable(segment, tail.physical, &bad)?;
+                    end = Some((at, bad));
+                    break;
+                }
             }
         }
         if tail == start {
-            self.check_start(&self.segments[first], start)?;
+            ahead.check_start(&self.segments[first], start)?;
         }
+        drop(ahead);
+        // Nothing stops the start any more, as far as the log goes.
+        self.remove_leftovers()?;
         let (at, bad) = end.unwrap_or((self.segments.len() - 1, FrameError::Empty));
         self.durable.offset = self.durable.offset.min(tail.physical);
         let cut = self.cut_behind(at, tail.physical, &bad)?;
@@ -188,130 +215,27 @@ impl Opening {
         })
     }
 
-    /// The segment that `start` lies in.
-    fn first_to_scan(&self, start: LogPosition) -> Result<usize, LogError> {
-        let after = self
-            .segments
-            .partition_point(|segment| segment.base() <= start.physical);
-        let beyond = self
-            .segments
-            .last()
-            .is_none_or(|last| start.physical > last.limit());
-        match after.checked_sub(1) {
-            Some(at) if !beyond => Ok(at),
-            _ => Err(LogError::Mismatch {
-                path: self.options.dir.join("log"),
-                reason: format!("the log does not hold {start}, where the newest checkpoint stands"),
-            }),
+    /// What a replay will meet.
+    pub(crate) fn ahead(&self) -> Ahead {
+        Ahead {
+            log_dir: self.options.dir.join("log"),
+            segments: self.segments.clone(),
+            durable: self.durable,
+            frame_bytes: self.limits.frame_bytes(),
         }
     }
 
-    /// With no frame at `start`, makes sure that one ends there: going on behind the log's end would leave a hole, and the next
-    /// start would cut off what follows it. The durable slot is a place between frames.
-    fn check_start(&self, segment: &Segment, start: LogPosition) -> Result<(), LogError> {
-        let from = self.durable.offset.max(segment.base());
-        let seed = segment.header.uuid.into();
-        let mut scanner = Scanner::new(segment, seed, self.limits.frame_bytes(), from, PIECE);
-        while scanner.at() < start.physical {
-            let found = scanner.next().map_err(LogError::io("read", &segment.path))?;
-            if let Found::Bad(_) = found {
-                break;
-            }
+    /// Removes what earlier runs have left that is no part of the log any more.
+    fn remove_leftovers(&mut self) -> Result<(), LogError> {
+        let log_dir = self.options.dir.join("log");
+        for prepared in std::mem::take(&mut self.leftovers.prepared) {
+            let removed = self.io.remove(&prepared);
+            removed.map_err(LogError::io("remove", &prepared))?;
         }
-        if scanner.at() < start.physical {
-            let reason = format!(
-                "the log ends at offset {}, below the newest checkpoint at {start}",
-                scanner.at()
-            );
-            return Err(LogError::Mismatch {
-                path: segment.path.clone(),
-                reason,
-            });
-        }
-        Ok(())
-    }
-
-    /// Replays one segment. `Some` is the bad frame at `tail`, `None` the end of a sealed segment.
-    fn scan(
-        &self,
-        segment: &Arc<Segment>,
-        next: Option<&Segment>,
-        tail: &mut LogPosition,
-        visit: &mut impl FnMut(&Frame) -> Result<(), VisitError>,
-    ) -> Result<Option<FrameError>, LogError> {
-        // What an earlier failed sync has left in the cache is not what is on the disk.
-        segment
-            .file
-            .drop_cache(0, 0)
-            .map_err(LogError::io("drop the cache of", &segment.path))?;
-        let at_start = tail.physical == segment.base();
-        if at_start && tail.index != segment.header.base_index {
-            let reason = format!(
-                "it begins with index {}, not {}",
-                segment.header.base_index, tail.index
-            );
-            return Err(LogError::Corruption {
-                file: segment.path.clone(),
-                offset: 0,
-                reason,
-            });
-        }
-        let seed = segment.header.uuid.into();
-        let mut scanner = Scanner::new(segment, seed, self.limits.frame_bytes(), tail.physical, PIECE);
-        let mut sparse = segment.sparse.lock();
-        sparse.complete = at_start;
-        loop {
-            if let Some(next) = next
-                && tail.physical == next.base()
-            {
-                segment.seal(tail.physical);
-                return Ok(None);
-            }
-            let found = scanner.next().map_err(LogError::io("read", &segment.path))?;
-            let frame = match found {
-                Found::Frame(frame) => frame,
-                Found::Bad(error) => return Ok(Some(error)),
-            };
-            if let Err(error) = frame.check_commands().and_then(|()| frame.check_state()) {
-                return Ok(Some(error));
-            }
-            let header = frame.header();
-            if header.index != tail.index || header.term < tail.term {
-                return Ok(Some(FrameError::Shape(
-                    "it does not continue the frame before it",
-                )));
-            }
-            visit(&frame).map_err(|source| LogError::Replay {
-                index: header.index,
-                source,
-            })?;
-            sparse.note(header.index, header.physical);
-            *tail = LogPosition {
-                physical: frame.end(),
-                index: header.next_index(),
-                term: header.term,
-            };
-        }
-    }
-
-    fn refuse_below_durable(
-        &self,
-        segment: &Segment,
-        at: PhysicalOffset,
-        bad: &FrameError,
-    ) -> Result<(), LogError> {
-        if at >= self.durable.offset {
-            return Ok(());
-        }
-        let reason = format!(
-            "the frame that begins there: {bad}, but the log was durable up to offset {}",
-            self.durable.offset
-        );
-        Err(LogError::Corruption {
-            file: segment.path.clone(),
-            offset: segment.file_offset(at),
-            reason,
-        })
+        let segments = std::mem::take(&mut self.leftovers.segments);
+        segments
+            .iter()
+            .try_for_each(|path| remove_segment(self.io.as_ref(), &log_dir, path))
     }
 
     /// The log ends at `at`, in the segment `in_segment`: makes sure that nothing stands behind.
@@ -391,6 +315,7 @@ impl Opened {
             meta,
             segments,
             durable,
+            ..
         } = self.opening;
         let inbox = Inbox::new(
             limits,

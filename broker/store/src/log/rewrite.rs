@@ -6,7 +6,7 @@
 mod save;
 mod surviving;
 
-pub(crate) use surviving::surviving_commands;
+pub(crate) use surviving::{surviving_commands, was_message};
 
 use super::error::{Fatal, LogError};
 use super::frame::{FILL, FRAME_HEADER_BYTES, Frame, FrameSeed, Tombstone, reseal};
@@ -17,7 +17,6 @@ use super::segment::{self, DurableSlot, PAGE_BYTES, Segment, SegmentHeader};
 use crate::io::{FileHandle, LogIo, read_exact_at, write_all_at};
 use sluice_core::command::{self, COMMAND_HEADER_BYTES};
 use sluice_core::ids::PhysicalOffset;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -346,19 +345,7 @@ impl Prepared {
     }
 }
 
-/// Removes segments that a repair was stopped in the middle of making.
-pub(super) fn remove_temporary(io: &dyn LogIo, log_dir: &Path) -> Result<(), LogError> {
-    let names = match io.list(log_dir) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-        names => names.map_err(LogError::io("list", log_dir))?,
-    };
-    let is_temporary = |name: &PathBuf| name.to_string_lossy().ends_with(TEMPORARY);
-    for path in names
-        .into_iter()
-        .filter(is_temporary)
-        .map(|name| log_dir.join(name))
-    {
-        io.remove(&path).map_err(LogError::io("remove", &path))?;
-    }
-    Ok(())
+/// Whether a file is a segment that a repair was stopped in the middle of making.
+pub(super) fn is_temporary(name: &Path) -> bool {
+    name.to_string_lossy().ends_with(TEMPORARY)
 }

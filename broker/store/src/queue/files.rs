@@ -130,25 +130,29 @@ impl Files {
     /// Every queue file there is.
     pub(super) fn all(&self) -> Result<Vec<FileKey>, QueueError> {
         let mut files = Vec::new();
-        for topic in self.list(&self.dir)?.iter().filter_map(|name| number(name)) {
-            let topic = TopicId(topic);
-            for queue in self
-                .list(&self.topic_folder(topic))?
+        for at in self.queues()? {
+            let names = self.list(&self.folder(at))?;
+            let first = names
                 .iter()
-                .filter_map(|name| number(name))
-            {
-                let at = TopicQueue {
-                    topic,
-                    queue: QueueId(queue),
-                };
-                let names = self.list(&self.folder(at))?;
-                let first = names
-                    .iter()
-                    .filter_map(|name| name.to_str()?.strip_suffix(SUFFIX)?.parse().ok());
-                files.extend(first.map(|first| FileKey { at, first }));
-            }
+                .filter_map(|name| name.to_str()?.strip_suffix(SUFFIX)?.parse().ok());
+            files.extend(first.map(|first| FileKey { at, first }));
         }
         Ok(files)
+    }
+
+    /// Every queue that has a folder.
+    pub(super) fn queues(&self) -> Result<Vec<TopicQueue>, QueueError> {
+        let mut queues = Vec::new();
+        for topic in self.list(&self.dir)?.iter().filter_map(|name| number(name)) {
+            let topic = TopicId(topic);
+            let folders = self.list(&self.topic_folder(topic))?;
+            let numbers = folders.iter().filter_map(|name| number(name));
+            queues.extend(numbers.map(|queue| TopicQueue {
+                topic,
+                queue: QueueId(queue),
+            }));
+        }
+        Ok(queues)
     }
 
     pub(super) fn list(&self, folder: &Path) -> Result<Vec<PathBuf>, QueueError> {

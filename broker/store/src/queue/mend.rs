@@ -21,6 +21,8 @@ pub(crate) struct Mending {
     wanted: HashMap<TopicQueue, BTreeMap<u64, u64>>,
     /// Entries that are lacking yet.
     pub(crate) left: u64,
+    /// A start was to make the files again in any case.
+    was_noted: bool,
 }
 
 impl Mending {
@@ -32,6 +34,7 @@ impl Mending {
             files: Files::new(Arc::clone(io), dir),
             wanted: HashMap::new(),
             left: 0,
+            was_noted: false,
         };
         let firsts: HashMap<TopicQueue, u64> = spans.iter().map(|span| (span.at, span.first.0)).collect();
         for (key, bytes) in needed(spans) {
@@ -40,7 +43,7 @@ impl Mending {
         }
         let note = mending.files.rebuild_note();
         match io.create(&note) {
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => mending.was_noted = true,
             created => drop(created.map_err(|source| QueueError::io("create", &note, source))?),
         }
         io.sync_dir(dir)
@@ -205,6 +208,16 @@ impl Mending {
             Err(source) => Err(QueueError::io("read", &path, source)),
             Ok(()) => Ok(stored::decode(at, offset, &bytes)),
         }
+    }
+
+    /// As [`Mending::finish`], where other queues may lack entries: what was to be made again is so yet.
+    pub(crate) fn finish_some(&self) -> Result<(), QueueError> {
+        if !self.was_noted {
+            return self.finish();
+        }
+        let (io, dir) = (&self.files.io, &self.files.dir);
+        io.sync_all_files(dir)
+            .map_err(|source| QueueError::io("sync", dir, source))
     }
 
     /// Makes it durable, and ends it.

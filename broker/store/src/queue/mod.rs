@@ -40,7 +40,7 @@ use thiserror::Error;
 pub use flush::FlushStats;
 pub(crate) use mend::Mending;
 pub use survey::QueueSurvey;
-pub(crate) use survey::{QueueSums, each_entry, survey, whole_entries};
+pub(crate) use survey::{QueueSums, each_entry, named, survey, whole_entries};
 
 /// Entries of a complete file.
 pub const FILE_ENTRIES: u64 = 65_536;
@@ -164,6 +164,8 @@ struct Inner {
     ticks: AtomicU64,
     /// Held by whoever writes files.
     flushing: Mutex<()>,
+    /// What files hold that was not restored.
+    beyond: Mutex<restore::Beyond>,
 }
 
 /// All queues of a broker. A cheap handle: one applier appends, any number of threads read, one thread flushes.

@@ -20,9 +20,9 @@ enum Lacking {
 }
 
 impl QueueStore {
-    /// As [`QueueStore::restore`], after all was found again that could be: what is lacking yet is damaged from now on, and stops
+    /// As [`QueueStore::look_at`], after all was found again that could be: what is lacking yet is damaged from now on, and stops
     /// the groups that come to it, not the start.
-    pub(crate) fn restore_mended(
+    pub(crate) fn look_at_mended(
         io: Arc<dyn LogIo>,
         dir: &Path,
         spans: &[QueueSpan],
@@ -39,7 +39,7 @@ impl QueueStore {
                 files.write(key, last, &[0; ENTRY_BYTES])?;
             }
         }
-        Self::restore_as(io, dir, spans, Lacking::IsDamaged)
+        Self::look_as(io, dir, spans, Lacking::IsDamaged)
     }
 
     /// The queues as a checkpoint's spans say; `dir` is the `queue` folder. First checks that the files hold all of
@@ -47,10 +47,17 @@ impl QueueStore {
     ///
     /// No other store may be open on the folder: files that an earlier store mapped may be cut here.
     pub fn restore(io: Arc<dyn LogIo>, dir: &Path, spans: &[QueueSpan]) -> Result<Self, QueueError> {
-        Self::restore_as(io, dir, spans, Lacking::IsAnError)
+        let store = Self::look_at(io, dir, spans)?;
+        store.settle()?;
+        Ok(store)
     }
 
-    fn restore_as(
+    /// As [`QueueStore::restore`], but changes nothing before [`QueueStore::settle`], without which nothing may be flushed.
+    pub(crate) fn look_at(io: Arc<dyn LogIo>, dir: &Path, spans: &[QueueSpan]) -> Result<Self, QueueError> {
+        Self::look_as(io, dir, spans, Lacking::IsAnError)
+    }
+
+    fn look_as(
         io: Arc<dyn LogIo>,
         dir: &Path,
         spans: &[QueueSpan],
@@ -60,16 +67,18 @@ impl QueueStore {
             .map_err(|source| QueueError::io("create", dir, source))?;
         let files = Files::new(io, dir);
         let needed = needed(spans);
-        take_note(&files, &needed)?;
+        let mut beyond = Beyond {
+            has_note: has_note(&files, &needed)?,
+            ..Beyond::default()
+        };
         let found = files.all()?;
-        let mut cut = Vec::new();
         let mut present = 0;
         for key in &found {
             if let Some(bytes) = needed.get(key) {
                 present += 1;
                 let len = check(&files, *key, *bytes, lacking)?;
                 if len > *bytes {
-                    cut.push((*key, *bytes));
+                    beyond.cut.push((*key, *bytes));
                 }
             }
         }
@@ -83,6 +92,34 @@ impl QueueStore {
                 });
             }
         }
+        beyond.gone = found
+            .into_iter()
+            .filter(|key| !needed.contains_key(key))
+            .collect();
+        let inner = Inner {
+            files,
+            queues: RwLock::new(queues(spans)),
+            doomed: Mutex::default(),
+            disorder: Mutex::default(),
+            unflushed: AtomicU64::new(0),
+            ticks: AtomicU64::new(1),
+            flushing: Mutex::default(),
+            beyond: Mutex::new(beyond),
+        };
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
+    }
+
+    /// Takes away what files hold beyond what they were restored to. A second call does nothing.
+    pub(crate) fn settle(&self) -> Result<(), QueueError> {
+        let Beyond { has_note, cut, gone } = std::mem::take(&mut *self.inner.beyond.lock());
+        let files = &self.inner.files;
+        if has_note {
+            let note = files.rebuild_note();
+            let removed = files.io.remove(&note);
+            removed.map_err(|source| QueueError::io("remove", &note, source))?;
+        }
         for (key, bytes) in cut {
             let path = files.path(key);
             let file = files
@@ -92,30 +129,26 @@ impl QueueStore {
             file.set_len(bytes)
                 .map_err(|source| QueueError::io("cut", &path, source))?;
         }
-        found
-            .into_iter()
-            .filter(|key| !needed.contains_key(key))
-            .try_for_each(|key| files.remove(key))?;
-        let inner = Inner {
-            files,
-            queues: RwLock::new(queues(spans)),
-            doomed: Mutex::default(),
-            disorder: Mutex::default(),
-            unflushed: AtomicU64::new(0),
-            ticks: AtomicU64::new(1),
-            flushing: Mutex::default(),
-        };
-        Ok(Self {
-            inner: Arc::new(inner),
-        })
+        gone.into_iter().try_for_each(|key| files.remove(key))
     }
 }
 
-/// Where damage was found while the files were in use, no checkpoint is good enough that counts on any.
-fn take_note(files: &Files, needed: &BTreeMap<FileKey, u64>) -> Result<(), QueueError> {
+/// What is not counted on, and goes once nothing stops the start any more.
+#[derive(Default)]
+pub(super) struct Beyond {
+    /// The note that all is to be made again.
+    has_note: bool,
+    /// Files that are longer than these bytes.
+    cut: Vec<(FileKey, u64)>,
+    /// Files of which nothing is needed.
+    gone: Vec<FileKey>,
+}
+
+/// Where damage was found while the files were in use, no checkpoint is good enough that counts on any. Answers whether that is noted.
+fn has_note(files: &Files, needed: &BTreeMap<FileKey, u64>) -> Result<bool, QueueError> {
     let note = files.rebuild_note();
     if !files.list(&files.dir)?.iter().any(|name| note.ends_with(name)) {
-        return Ok(());
+        return Ok(false);
     }
     match needed.first_key_value() {
         Some((key, needed)) => Err(QueueError::Missing {
@@ -123,10 +156,7 @@ fn take_note(files: &Files, needed: &BTreeMap<FileKey, u64>) -> Result<(), Queue
             needed: *needed,
             found: 0,
         }),
-        None => {
-            let removed = files.io.remove(&note);
-            removed.map_err(|source| QueueError::io("remove", &note, source))
-        }
+        None => Ok(true),
     }
 }
 

@@ -213,6 +213,11 @@ pub(crate) fn each_entry(
     Ok(())
 }
 
+/// Every queue that has a folder, in no order.
+pub(crate) fn named(io: &Arc<dyn LogIo>, dir: &Path) -> Result<Vec<TopicQueue>, QueueError> {
+    Files::new(Arc::clone(io), dir).queues()
+}
+
 /// Gives `visit` every whole entry in the files of the topics that are `wanted`, whatever checkpoints count.
 pub(crate) fn whole_entries(
     io: &Arc<dyn LogIo>,

@@ -1,6 +1,7 @@
 //! What a repair makes anew: meta where both files are lost, and a log of which no segment is left.
 
 use super::RepairError;
+use super::diagnosis::gone_before;
 use super::loss::{Loss, LostMessages, Place};
 use super::make;
 use super::plan::{Plan, Planner};
@@ -36,6 +37,19 @@ impl Planner<'_> {
             file: self.dir.join("meta.a"),
             file_offset: 0,
             what: what.to_owned(),
+        })
+    }
+
+    /// What is lost before the first place of the log of which anything is known.
+    pub(super) fn gone_before(&self) -> Option<LogDamage> {
+        let (began, first) = (self.found.log.began?, self.found.log.first);
+        Some(LogDamage {
+            file: self.dir.join("log"),
+            file_offset: 0,
+            from: began,
+            to: Some(first.physical),
+            what: gone_before(began, first.physical),
+            lost: Lost::Frames { at: first, count: 0 },
         })
     }
 

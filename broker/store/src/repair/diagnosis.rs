@@ -5,13 +5,15 @@ use super::{RepairError, range};
 use crate::io::LogIo;
 use crate::log::{self, LogDamage, Lost, surviving_commands};
 use crate::survey::{Checked, Findings};
-use sluice_core::command::{COMMAND_HEADER_BYTES, Kind};
+use sluice_core::command::{APPEND_RECORD_AT, COMMAND_HEADER_BYTES, Kind};
 use sluice_core::ids::{LogIndex, PhysicalOffset};
 use std::path::Path;
 use std::sync::Arc;
 
 /// Places that are told one by one.
 const TOLD_MAX: usize = 3;
+/// Bytes of a command with a message at least: its record has 91 besides topic, properties and body.
+const MESSAGE_BYTES_MIN: u64 = APPEND_RECORD_AT as u64 + 91;
 const META_IS_LOST: &str =
     "neither meta.a nor meta.b is valid, and what they said can be told from the log and the checkpoints";
 
@@ -47,6 +49,7 @@ pub fn diagnosis(io: &Arc<dyn LogIo>, dir: &Path) -> Result<Option<Diagnosis>, R
     if found.meta_is_lost {
         words.push(META_IS_LOST.to_owned());
     }
+    words.extend(found.began.map(|began| gone_before(began, found.first.physical)));
     for damage in told {
         words.push(describe(io, dir, damage, &bases)?);
     }
@@ -62,6 +65,13 @@ pub fn diagnosis(io: &Arc<dyn LogIo>, dir: &Path) -> Result<Option<Diagnosis>, R
         damage: words.join("; "),
         way_on: format!("restore the log from a backup, or {what}: {command}"),
     }))
+}
+
+/// What is lost where a log began before the first place of which anything is known.
+pub(super) fn gone_before(began: PhysicalOffset, first: PhysicalOffset) -> String {
+    format!(
+        "the log began at offset {began}, and what stood there up to offset {first} is lost with all its messages: neither segments nor the checkpoint at its start are there"
+    )
 }
 
 /// One damaged place in words: what is lost there.
@@ -80,9 +90,13 @@ pub fn describe(
         }
         (Lost::Command { index, .. }, to) => {
             let to = to.unwrap_or(from);
-            format!(
-                "one command of the frame with index {index} is lost, from offset {from} to {to}: one message at most"
-            )
+            let held = match to.0.saturating_sub(from.0) >= MESSAGE_BYTES_MIN {
+                true => "one message at most, or else what a client, a group or an administrator did",
+                false => {
+                    "it is too short for a message, and was what a client, a group or an administrator did"
+                }
+            };
+            format!("one command of the frame with index {index} is lost, from offset {from} to {to}: {held}")
         }
         (Lost::Frames { at, count }, Some(to)) => {
             let (messages, all) = count_messages(io, dir, bases, from, to)?;

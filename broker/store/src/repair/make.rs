@@ -13,6 +13,8 @@ pub(super) struct Segments {
     headers: Vec<SegmentHeader>,
     uuid: ShardUuid,
     segment_bytes: u64,
+    /// Where the log begins.
+    first: LogPosition,
     /// Behind the last frame that can be read.
     end: LogPosition,
     /// Where the newest segment begins that there ever was.
@@ -35,6 +37,7 @@ impl Segments {
             headers: found.log.segments.iter().map(header).collect(),
             uuid,
             segment_bytes,
+            first: found.log.first,
             end: found.log.end,
             newest: found
                 .log
@@ -114,6 +117,13 @@ pub(super) fn changes(
     if let Some(end) = end {
         if segments.is_missing(end) && changes.iter().all(|change| change.header.base != end) {
             changes.push(new_segment(segments, end, segments.end.index));
+        } else if changes.iter().all(|change| change.header.base > end) {
+            // Nothing is left of a log of which the beginning is gone.
+            if end != segments.first.physical {
+                let what = format!("there is no segment that could end at offset {end}");
+                return Err(RepairError::refused(what, super::plan::RESTORE));
+            }
+            changes.insert(0, new_segment(segments, end, segments.first.index));
         }
         // At the end of a segment what comes next belongs to it.
         let made = changes.iter().rev().map(|change| change.header.base);

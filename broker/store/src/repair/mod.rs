@@ -11,12 +11,16 @@
 mod anew;
 mod covered;
 mod diagnosis;
+mod groups;
 mod loss;
 mod make;
 mod plan;
+mod queue;
 mod range;
 mod run;
 mod state;
+mod state_told;
+mod topics;
 mod trial;
 
 pub use diagnosis::{Diagnosis, describe, diagnose, diagnosis};

@@ -3,7 +3,7 @@
 use super::covered;
 use super::loss::{self, Loss, Place};
 use super::make::{self, Segments};
-use super::range::{self, Range, needed};
+use super::range::{self, MAKE_META, Range, needed};
 use super::state::{self, NewState};
 use super::trial::Trial;
 use super::{RepairError, describe};
@@ -90,6 +90,7 @@ pub fn plan(io: &Arc<dyn LogIo>, dir: &Path, accepted: &Accepted<'_>) -> Result<
         dir,
         found: &found,
         given_up: &given_up,
+        accepted,
         damage,
         end,
     }
@@ -139,6 +140,7 @@ pub(super) struct Planner<'a> {
     pub(super) dir: &'a Path,
     pub(super) found: &'a Survey,
     given_up: &'a [(PhysicalOffset, PhysicalOffset)],
+    pub(super) accepted: &'a Accepted<'a>,
     /// Before the log's new end.
     pub(super) damage: Vec<LogDamage>,
     pub(super) end: Option<PhysicalOffset>,
@@ -160,21 +162,25 @@ impl Planner<'_> {
             _ => damage.from,
         });
         let void_from = unsure.and_then(|damage| damage.to);
+        let is_unsure =
+            |damage: &LogDamage| unsure_from.is_some_and(|from| damage.to.is_none_or(|to| to > from));
+        let (unsure, sure): (Vec<LogDamage>, Vec<LogDamage>) =
+            self.damage.iter().cloned().partition(is_unsure);
         let mut loss = self.places()?;
         let folds = unsure_from.is_some() || self.end.is_some();
         if folds {
             let trial = self.try_fold(unsure_from)?;
             loss.add_trial(&trial, self.end.is_some());
+            loss.places.extend(self.unsure_groups(&trial, &unsure)?);
         }
-        let is_unsure =
-            |damage: &LogDamage| unsure_from.is_some_and(|from| damage.to.is_none_or(|to| to > from));
-        let (unsure, sure): (Vec<LogDamage>, Vec<LogDamage>) =
-            self.damage.iter().cloned().partition(is_unsure);
         if let Some(newest) = newest
             && let Some(state) = self.load(newest)?
         {
+            let sure: Vec<LogDamage> = self.gone_before().into_iter().chain(sure).collect();
             loss::add_entries(self.io, self.dir, &state, &sure, &mut loss)?;
             loss.messages_are_all &= sure.is_empty() || !self.queues_are_damaged();
+        } else if self.found.log.began.is_some() {
+            loss.messages_are_all = false;
         }
         self.add_surviving(&unsure, &mut loss)?;
         let gone_from = [unsure_from, self.end].into_iter().flatten().min();
@@ -228,6 +234,12 @@ impl Planner<'_> {
     fn places(&self) -> Result<Loss, RepairError> {
         let mut loss = Loss::default();
         loss.places.extend(self.about_meta());
+        loss.places.extend(self.gone_before().map(|gone| Place {
+            range: None,
+            file: gone.file,
+            file_offset: gone.file_offset,
+            what: gone.what,
+        }));
         let bases: Vec<PhysicalOffset> = self.found.log.segments.iter().map(|found| found.base).collect();
         for damage in &self.damage {
             if let Lost::Frames { count, .. } = damage.lost {
@@ -294,7 +306,7 @@ impl Planner<'_> {
         Ok(trial)
     }
 
-    fn give_up_the_end(&self, from: PhysicalOffset) -> String {
+    pub(super) fn give_up_the_end(&self, from: PhysicalOffset) -> String {
         let frame = self
             .damage
             .iter()
@@ -311,7 +323,8 @@ impl Planner<'_> {
         let mut ranges = needed(&self.damage);
         ranges.retain(|range| range.to.is_some_and(|to| to <= end.from));
         ranges.push(end);
-        format!("{} --wider", range::command(self.dir, &ranges))
+        let meta = if self.accepted.new_meta { MAKE_META } else { "" };
+        format!("{}{meta} --wider", range::command(self.dir, &ranges))
     }
 
     /// The newest whole checkpoint up to `limit`, or the empty state where the log begins at its first frame.

@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 /// Places that a command line names one by one; of more damage than that the log's end is given up.
 const NAMED_MAX: usize = 64;
-const MAKE_META: &str = " --make-meta";
+pub(super) const MAKE_META: &str = " --make-meta";
 
 /// From a physical offset up to but without another one, or to the log's end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,9 +7,11 @@
 
 use super::RepairError;
 use super::plan::Plan;
+use super::state::NewState;
 use crate::checkpoint::{self, CheckpointError};
 use crate::io::LogIo;
 use crate::log::{LogError, Prepared, file_of, save_meta, save_newest_segment};
+use crate::queue::Mending;
 use sluice_core::ids::PhysicalOffset;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -27,8 +29,7 @@ impl Plan {
     /// Does it. The caller holds the folder's lock.
     pub fn run(&self, io: &Arc<dyn LogIo>) -> Result<Done, RepairError> {
         if let Some(state) = &self.new_state {
-            let folder = self.dir.join("checkpoint");
-            checkpoint::write_again(io, &folder, state.position, &state.header, &state.parts)?;
+            return self.replace_state(io, state);
         }
         let mut prepared: Vec<Prepared> = Vec::new();
         for change in &self.changes {
@@ -52,6 +53,21 @@ impl Plan {
             segments: prepared.len() as u64,
             saved,
         })
+    }
+
+    /// Entries first: until the checkpoint is there a start is refused as before, and the same repair finds them in their places.
+    fn replace_state(&self, io: &Arc<dyn LogIo>, state: &NewState) -> Result<Done, RepairError> {
+        let folder = self.dir.join("checkpoint");
+        let saved = checkpoint::keep_aside(io, &folder, state.position.physical)?;
+        if !state.entries.is_empty() {
+            let mut mending = Mending::begin(io, &self.dir.join("queue"), &state.spans)?;
+            for (at, offset, entry) in &state.entries {
+                mending.entry(*at, *offset, entry)?;
+            }
+            mending.finish_some()?;
+        }
+        checkpoint::write_again(io, &folder, state.position, &state.header, &state.parts)?;
+        Ok(Done { segments: 0, saved })
     }
 
     fn remove_derived(&self, io: &dyn LogIo) -> Result<(), RepairError> {

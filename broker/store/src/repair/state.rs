@@ -6,19 +6,20 @@ use super::anew::NOTHING_LEFT;
 use super::loss::Loss;
 use super::plan::Plan;
 use super::range::{self, Range};
+use super::state_told::{in_words, lost_messages};
+use super::topics::{Found, Topics};
 use crate::checkpoint::{self, PartKey, Readable};
 use crate::checkpointer::Header;
 use crate::io::LogIo;
 use crate::log::{self, LogPosition, LogSurvey, Seen};
-use crate::queue::whole_entries;
+use crate::queue::{self, QueueSpan};
 use crate::restored::trial;
 use crate::survey::{Checked, Findings};
-use sluice_core::command::{COMMAND_HEADER_BYTES, Command, LOST};
+use sluice_core::command::{COMMAND_HEADER_BYTES, Carry, Command, LOST, Place};
 use sluice_core::entry::{CARRIED, QueueEntry};
-use sluice_core::ids::{PhysicalOffset, TopicId};
-use sluice_core::record::Record;
-use sluice_core::state::{FoundTopic, Remains, Salvaged, ShardKey, State};
-use std::collections::BTreeMap;
+use sluice_core::ids::{PhysicalOffset, QueueId, QueueOffset, TopicId, TopicQueue};
+use sluice_core::state::{Remains, Salvaged, ShardKey, State};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -32,6 +33,38 @@ pub(super) struct NewState {
     pub(super) position: LogPosition,
     pub(super) header: Vec<u8>,
     pub(super) parts: Vec<(PartKey, Vec<u8>)>,
+    /// Queues whose files lack entries, and the entries.
+    pub(super) spans: Vec<QueueSpan>,
+    pub(super) entries: Vec<(TopicQueue, QueueOffset, QueueEntry)>,
+}
+
+impl NewState {
+    /// Takes the entries that are put back into the queues of topics that are there.
+    fn put_back(&mut self, state: &State, topics: &BTreeMap<TopicId, Found>) {
+        for (topic, found) in topics {
+            if state.tables().topic_by_id(*topic).is_none() {
+                continue;
+            }
+            for (queue, decided) in found
+                .queues
+                .iter()
+                .filter(|(_, decided)| !decided.put_back.is_empty())
+            {
+                let at = TopicQueue {
+                    topic: *topic,
+                    queue: QueueId(*queue),
+                };
+                self.spans.push(QueueSpan {
+                    at,
+                    first: QueueOffset(decided.first),
+                    end: QueueOffset(decided.tail),
+                });
+                let entries = decided.put_back.iter();
+                let entries = entries.map(|(offset, entry)| (at, QueueOffset(*offset), *entry));
+                self.entries.extend(entries);
+            }
+        }
+    }
 }
 
 /// Decides how to go on without the parts of the newest checkpoint that cannot be read.
@@ -53,19 +86,29 @@ pub(super) fn plan(io: &Arc<dyn LogIo>, dir: &Path) -> Result<Plan, RepairError>
             NOTHING_LEFT,
         )
     })?;
-    let (mut state, done) = salvaged(io, dir, &known, &readable)?;
-    let told = done.iter().take(TOLD_MAX).map(|part| in_words(part, &state));
+    let Salvage {
+        mut state,
+        done,
+        topics,
+    } = salvaged(io, dir, &known, &log, &readable)?;
+    let told = done
+        .iter()
+        .take(TOLD_MAX)
+        .map(|part| in_words(part, &state, &topics));
     let mut told: Vec<String> = told.collect();
     if done.len() > TOLD_MAX {
         told.push(format!("and {} parts more", done.len() - TOLD_MAX));
     }
     let loss = Loss {
         state: told,
+        messages: lost_messages(&topics),
         ..Loss::default()
     };
+    let mut new_state = new_state(&mut state, &readable)?;
+    new_state.put_back(&state, &topics);
     Ok(Plan {
         loss,
-        new_state: Some(new_state(&mut state, &readable)?),
+        new_state: Some(new_state),
         ..Plan::nothing(dir)
     })
 }
@@ -77,7 +120,7 @@ pub fn way_on_without_state(io: &Arc<dyn LogIo>, dir: &Path) -> Result<Option<St
         let (lost, parts) = (readable.lost.len(), readable.lost.len() + readable.parts.len());
         let command = format!("{}{OPTION}", range::command(dir, &[]));
         return Ok(Some(format!(
-            "{lost} of {parts} parts of the checkpoint at {} cannot be read, and what was in them is put together from what else there is, or begins again: {command}",
+            "copy the folder, and then go on without {lost} of {parts} parts of the checkpoint at {} that cannot be read: what was in them is put together from what else there is, or begins again: {command}",
             readable.position
         )));
     }
@@ -140,12 +183,20 @@ fn what_was_lost(
     Ok((log, lost))
 }
 
+/// What takes the place of what is lost, and what is to be told of it.
+struct Salvage {
+    state: State,
+    done: Vec<Salvaged>,
+    topics: BTreeMap<TopicId, Found>,
+}
+
 fn salvaged(
     io: &Arc<dyn LogIo>,
     dir: &Path,
     known: &Checked,
+    log: &LogSurvey,
     readable: &Readable,
-) -> Result<(State, Vec<Salvaged>), RepairError> {
+) -> Result<Salvage, RepairError> {
     let unreadable = |error: &dyn std::fmt::Display| RepairError::refused(error.to_string(), NOTHING_LEFT);
     let header = Header::decode(&readable.header).map_err(|error| unreadable(&error))?;
     let key = |key: &PartKey| ShardKey::from_numbers(key.kind, key.ids).map_err(|error| unreadable(&error));
@@ -157,84 +208,82 @@ fn salvaged(
         remains.parts.push((key(part)?, bytes));
     }
     for (part, earlier) in &readable.lost {
-        let key = key(part)?;
-        if let ShardKey::Topic(id) = key {
-            remains.topics.insert(id, FoundTopic::default());
-        }
-        remains.lost.push((key, earlier.as_deref()));
+        let earlier = earlier.as_ref().map(|earlier| earlier.bytes.as_slice());
+        remains.lost.push((key(part)?, earlier));
     }
-    let end = readable.position.physical;
-    find_queues(io, dir, end, &mut remains.topics)?;
+    let bounds = (log.first.physical, log.end.physical);
+    let topics = Topics::of(readable, header.state, bounds).map_err(|error| unreadable(&error))?;
+    let mut look = Look {
+        end: readable.position.physical,
+        remains: &mut remains,
+        topics,
+    };
+    look.files(io, dir)?;
     let ask = known.ask(&[]);
-    log::survey(
-        io.as_ref(),
-        dir,
-        &ask,
-        &mut Findings::default(),
-        &mut |seen, _| {
-            if let Seen::Frame(frame, _) | Seen::Partly(frame) = seen {
-                for (_, at, bytes) in frame.commands() {
-                    look_at(&mut remains, end, at, &bytes);
-                }
-            }
-        },
-    )?;
-    State::salvage(&remains).map_err(|error| unreadable(&error))
+    let mut visit = |seen: Seen<'_>, _: &mut Findings| look.see(seen);
+    log::survey(io.as_ref(), dir, &ask, &mut Findings::default(), &mut visit)?;
+    let topics = look.topics.finish();
+    let found = topics.iter().map(|(id, found)| (*id, found.topic.clone()));
+    remains.topics = found.collect();
+    let (state, done) = State::salvage(&remains).map_err(|error| unreadable(&error))?;
+    Ok(Salvage { state, done, topics })
 }
 
-/// Where queues of these topics begin and end, by the entries in their files of messages that stand before `end`.
-fn find_queues(
-    io: &Arc<dyn LogIo>,
-    dir: &Path,
+/// Looks at all that may tell of what is lost.
+struct Look<'a, 'b> {
+    /// Where the checkpoint stands.
     end: PhysicalOffset,
-    topics: &mut BTreeMap<TopicId, FoundTopic>,
-) -> Result<(), RepairError> {
-    if topics.is_empty() {
-        return Ok(());
-    }
-    let wanted: Vec<TopicId> = topics.keys().copied().collect();
-    whole_entries(
-        io,
-        &dir.join("queue"),
-        &|topic| wanted.contains(&topic),
-        &mut |at, offset, entry| {
-            if entry.physical >= end {
-                return;
-            }
-            if let Some(topic) = topics.get_mut(&at.topic) {
-                let span = topic.queues.entry(at.queue.0).or_insert((offset.0, offset.0));
-                *span = (span.0.min(offset.0), span.1.max(offset.0 + 1));
-            }
-        },
-    )?;
-    Ok(())
+    remains: &'b mut Remains<'a>,
+    topics: Topics,
 }
 
-/// Takes the name of a topic, and what was carried, from a command of the log.
-fn look_at(remains: &mut Remains<'_>, end: PhysicalOffset, at: PhysicalOffset, bytes: &[u8]) {
-    match Command::decode(bytes) {
-        Ok((_, Command::Append(append))) => {
-            if let Some(topic) = remains.topics.get_mut(&append.at.topic)
-                && topic.name.is_none()
-                && let Ok(record) = Record::parse(append.record)
+impl Look<'_, '_> {
+    fn files(&mut self, io: &Arc<dyn LogIo>, dir: &Path) -> Result<(), RepairError> {
+        if self.topics.is_empty() {
+            return Ok(());
+        }
+        let folder = dir.join("queue");
+        let of_topics = queue::named(io, &folder)?.into_iter();
+        let wanted: BTreeSet<TopicQueue> = of_topics.filter(|at| self.topics.has(at.topic)).collect();
+        wanted.iter().for_each(|at| self.topics.file(*at));
+        let is_wanted = |topic| wanted.iter().any(|at| at.topic == topic);
+        let topics = &mut self.topics;
+        queue::whole_entries(io, &folder, &is_wanted, &mut |at, offset, entry| {
+            topics.entry(at, offset, entry);
+        })?;
+        Ok(())
+    }
+
+    fn see(&mut self, seen: Seen<'_>) {
+        let frame = match seen {
+            Seen::Frame(frame, _) | Seen::Partly(frame) => frame,
+            Seen::Gap(at) | Seen::Lost(at) => return self.topics.gap(at),
+        };
+        for (_, at, bytes) in frame.commands() {
+            if bytes.get(COMMAND_HEADER_BYTES) == Some(&LOST) || sluice_core::command::check(&bytes).is_err()
             {
-                topic.name = Some(record.topic.to_owned());
+                self.topics.gap(at);
+                continue;
+            }
+            self.topics.command(at, &bytes);
+            if at < self.end
+                && let Ok((_, Command::Carry(carry))) = Command::decode(&bytes)
+            {
+                self.carried(at, &carry, bytes.len() as u32);
             }
         }
-        Ok((_, Command::Carry(carry))) if at < end => {
-            let entry = |place: &sluice_core::command::Place| QueueEntry {
-                physical: at,
-                size: bytes.len() as u32,
-                flags: place.entry.flags | CARRIED,
-                ..place.entry
-            };
-            let carried = carry
-                .places
-                .iter()
-                .map(|place| (place.at, place.offset, entry(place)));
-            remains.carried.extend(carried);
-        }
-        _ => {}
+    }
+
+    fn carried(&mut self, at: PhysicalOffset, carry: &Carry<'_>, size: u32) {
+        let entry = |place: &Place| QueueEntry {
+            physical: at,
+            size,
+            flags: place.entry.flags | CARRIED,
+            ..place.entry
+        };
+        let places = carry.places.iter();
+        let places = places.map(|place| (place.at, place.offset, entry(place)));
+        self.remains.carried.extend(places);
     }
 }
 
@@ -259,59 +308,7 @@ fn new_state(state: &mut State, readable: &Readable) -> Result<NewState, RepairE
         position: readable.position,
         header: header.encode(),
         parts,
+        spans: Vec::new(),
+        entries: Vec::new(),
     })
-}
-
-fn in_words(part: &Salvaged, state: &State) -> String {
-    let tables = state.tables();
-    let topic = |id: TopicId| {
-        let topic = tables.topic_by_id(id);
-        topic.map_or_else(
-            || format!("with the id {}", id.0),
-            |topic| topic.spec.name.clone(),
-        )
-    };
-    let group = |id| {
-        let group = tables.group_by_id(id);
-        group.map_or_else(|| format!("with the id {id}"), |group| group.spec.name.clone())
-    };
-    match part {
-        Salvaged::Topic(id) => format!(
-            "topic {}: its queues are found in their files, and its name in the log; what it takes, whether it is closed and how long it keeps messages is set again as by default",
-            topic(*id)
-        ),
-        Salvaged::EarlierTopic(id) => format!(
-            "topic {}: its settings are those of an earlier checkpoint",
-            topic(*id)
-        ),
-        Salvaged::NoTopic(id) => format!(
-            "topic {}: nothing tells its name; it is gone with its messages and with what groups held of it",
-            topic(*id)
-        ),
-        Salvaged::EarlierGroup(id) => format!(
-            "group {}: its settings are those of an earlier checkpoint",
-            group(*id)
-        ),
-        Salvaged::NoGroup(id) => format!(
-            "group {}: nothing tells its name; it is gone with its settings and its place. A group that is made again under its name begins where its settings say",
-            group(*id)
-        ),
-        Salvaged::EarlierHold(id) => format!(
-            "group {} in queue {} of topic {}: it gets again what it had done since an earlier checkpoint",
-            group(id.group),
-            id.at.queue.0,
-            topic(id.at.topic)
-        ),
-        Salvaged::NewHold(id) => format!(
-            "group {} in queue {} of topic {}: it gets all messages again",
-            group(id.group),
-            id.at.queue.0,
-            topic(id.at.topic)
-        ),
-        Salvaged::Carried(at) => format!(
-            "messages that retention has kept of queue {} of topic {}: found again in the log, as far as that can be read",
-            at.queue.0,
-            topic(at.topic)
-        ),
-    }
 }

@@ -3,7 +3,8 @@
 //!
 //! Behind the first loss whose commands no checkpoint counts in it is not known how many topics, groups and messages there were.
 //! Topics and groups get their ids one after another. So each message must still go to the topic whose name its record has,
-//! and no command may name an id that nothing has: else a topic or a group was made in what is lost.
+//! and no command may name an id that nothing has: else a topic or a group was made in what is lost. A group that was made behind the loss,
+//! and is named, may be another one: nothing tells, for groups are named by their ids alone.
 
 use crate::log::{Frame, LogPosition, Seen};
 use sluice_core::command::{Append, COMMAND_HEADER_BYTES, Command, LOST, check, holds_behind_a_loss};
@@ -34,6 +35,9 @@ pub(super) struct Trial {
     /// Commands that are given up, and the groups that they are about.
     pub(super) void: u64,
     pub(super) groups: BTreeSet<GroupId>,
+    /// Groups that were made behind the first loss, and are named by what follows: it was about others if a group was made in what is
+    /// lost.
+    pub(super) unsure_groups: BTreeSet<GroupId>,
     /// Messages that can be read and stand where the log is not going to be any more, by topic.
     pub(super) cut: BTreeMap<String, u64>,
     /// Frames there.
@@ -60,6 +64,7 @@ impl Trial {
             since: None,
             void: 0,
             groups: BTreeSet::new(),
+            unsure_groups: BTreeSet::new(),
             cut: BTreeMap::new(),
             cut_frames: 0,
         }
@@ -163,6 +168,8 @@ impl Trial {
             }
             self.groups.insert(group);
         }
+        self.unsure_groups
+            .extend(group_of(&command).filter(|group| *group >= groups));
         if !holds_behind_a_loss(kind) {
             self.void += 1;
             return;
@@ -204,7 +211,18 @@ fn named(command: &Command<'_>) -> Option<GroupQueueId> {
         Command::DeadLetter(dead) => Some(dead.id),
         Command::Unanswered(unanswered) => Some(unanswered.id),
         Command::SetFloor(floor) => Some(floor.id),
+        // A message that was handed back is settled.
         _ => None,
+    }
+}
+
+/// The group that a command names.
+fn group_of(command: &Command<'_>) -> Option<GroupId> {
+    match command {
+        Command::Subscribe(subscribe) => Some(subscribe.group),
+        Command::SubscribeAt(subscribe) => Some(subscribe.group),
+        Command::DeleteGroup(delete) => Some(delete.group),
+        other => named(other).map(|id| id.group),
     }
 }
 

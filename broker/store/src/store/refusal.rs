@@ -11,6 +11,9 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+/// What is left where neither checkpoints nor the log tell what state was.
+const NOTHING_TELLS: &str = "without a backup, as nothing tells what state was: move the folder away, and the broker begins with an empty one";
+
 /// Where a start has met damage.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
@@ -133,6 +136,12 @@ fn with_way_on(io: &Arc<dyn LogIo>, dir: &Path, error: StoreError) -> StoreError
     });
     match (way_on, error) {
         (Ok(Some(way_on)), StoreError::Checkpoint(error)) => StoreError::WithoutState { error, way_on },
+        (Ok(None), StoreError::Checkpoint(error @ CheckpointError::None { .. })) => {
+            StoreError::WithoutState {
+                error,
+                way_on: NOTHING_TELLS.to_owned(),
+            }
+        }
         (Err(reading), error) => {
             tracing::warn!(error = %reading, "how to go on cannot be told");
             error

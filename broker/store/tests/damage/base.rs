@@ -43,6 +43,34 @@ pub fn untrimmed_store(seed: u64) -> FaultyIo {
 
 /// The closed store, with a run of retention after these rounds.
 fn store_of(seed: u64, retention: &[u32]) -> FaultyIo {
+    let (io, driver) = busy_store(seed, retention);
+    driver.opened.store.close().unwrap();
+    for (kind, _) in KINDS {
+        assert!(!files(&io, kind).is_empty(), "a file of kind {kind}");
+    }
+    io
+}
+
+/// A store that was killed: much stands behind its newest checkpoint, and it was in the middle of writing the next one.
+pub fn killed_store(seed: u64) -> FaultyIo {
+    let (io, mut driver) = busy_store(seed, &[100, 200]);
+    driver.opened.store.close().unwrap();
+    let shared = Arc::new(io.clone());
+    driver.opened = open_with(shared, Path::new(DIR), u64::MAX, SEGMENT_BYTES, 1_000).unwrap();
+    (0..60).for_each(|_| driver.round(2600).unwrap());
+    let killed = io.crash_keeping_all();
+    driver.opened.store.close().unwrap();
+    let entries = files(&killed, "cq").pop().unwrap();
+    let file = killed.open(&entries).unwrap();
+    file.set_len(file.len().unwrap() + 400).unwrap();
+    for left in ["checkpoint/00000000000000000099.root.tmp", "index/left.tmp"] {
+        killed.create(&Path::new(DIR).join(left)).unwrap();
+    }
+    killed
+}
+
+/// The running store, with a run of retention after these rounds.
+fn busy_store(seed: u64, retention: &[u32]) -> (FaultyIo, Driver) {
     let io = FaultyIo::new(seed);
     let mut driver = Driver::new(open_copy(&io).unwrap(), seed);
     driver.make().unwrap();
@@ -70,11 +98,7 @@ fn store_of(seed: u64, retention: &[u32]) -> FaultyIo {
     assert!(has_carried != retention.is_empty(), "retention has carried");
     assert!(store.log().segments() > 2, "{} segments", store.log().segments());
     assert!(store.tables().topic("%DLQ%plain").is_some(), "dead letters");
-    store.close().unwrap();
-    for (kind, _) in KINDS {
-        assert!(!files(&io, kind).is_empty(), "a file of kind {kind}");
-    }
-    io
+    (io, driver)
 }
 
 /// Sends four messages; one stays with its client for long, one goes to the dead-letter topic.
@@ -136,6 +160,17 @@ pub fn files(io: &FaultyIo, kind: &str) -> Vec<PathBuf> {
 
 /// All files, in the order of their paths, but for what the next segment is made of, which nobody reads.
 pub fn all_files(io: &FaultyIo) -> Vec<PathBuf> {
+    let mut found = every_file(io);
+    found.retain(|path| {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap();
+        let stem = name.split_once('.').map(|(stem, _)| stem);
+        stem.is_some_and(|stem| !["spare", "recycled"].contains(&stem))
+    });
+    found
+}
+
+/// All files, in the order of their paths.
+pub fn every_file(io: &FaultyIo) -> Vec<PathBuf> {
     let mut found = Vec::new();
     collect(io, Path::new(DIR), &mut found);
     found
@@ -144,10 +179,10 @@ pub fn all_files(io: &FaultyIo) -> Vec<PathBuf> {
 fn collect(io: &FaultyIo, folder: &Path, found: &mut Vec<PathBuf>) {
     for name in io.list(folder).unwrap() {
         let path = folder.join(&name);
-        match name.to_str().unwrap().split_once('.') {
-            None => collect(io, &path, found),
-            Some(("spare" | "recycled", _)) => {}
-            Some(_) => found.push(path),
+        let has_bytes = |path: &Path| io.open_read(path).and_then(|file| file.len()).is_ok();
+        match name.to_str().unwrap().contains('.') || has_bytes(&path) {
+            false => collect(io, &path, found),
+            true => found.push(path),
         }
     }
 }

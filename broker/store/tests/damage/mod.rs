@@ -10,10 +10,10 @@ mod later;
 mod picture;
 mod told;
 
-pub use base::{DIR, KINDS, files, open_copy, untrimmed_store, whole_store};
+pub use base::{DIR, KINDS, every_file, files, killed_store, open_copy, untrimmed_store, whole_store};
 pub use checkpoints::whole_roots;
 pub use classify::{Class, Sound, classify, try_harms};
-pub use harm::{Harm, pick};
+pub use harm::{Harm, pick, read};
 pub use later::Left;
 pub use picture::{Difference, Picture};
 pub use told::Told;

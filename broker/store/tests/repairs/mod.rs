@@ -62,6 +62,13 @@ pub fn trimmed(seed: u64, times: u32) -> (FaultyIo, Driver) {
     let io = FaultyIo::new(seed);
     let mut driver = Driver::new(start(&io).unwrap(), seed).without_administrators();
     driver.make().unwrap();
+    trim(&mut driver, times);
+    driver.opened.store.close().unwrap();
+    (io, driver)
+}
+
+/// Has the log begin later, so many times.
+pub fn trim(driver: &mut Driver, times: u32) {
     let settings = Settings {
         keep_bytes: Some(700_000),
         ..Settings::default()
@@ -76,8 +83,6 @@ pub fn trimmed(seed: u64, times: u32) -> (FaultyIo, Driver) {
         driver.send_until(1000, begins).unwrap();
         done += 1;
     }
-    driver.opened.store.close().unwrap();
-    (io, driver)
 }
 
 /// A store of several segments and checkpoints that was killed, with frames behind the newest checkpoint.

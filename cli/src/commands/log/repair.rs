@@ -62,11 +62,20 @@ fn lock(args: &RepairLog, folder: &Path) -> std::io::Result<Option<Box<dyn DirLo
 /// The superuser's new files would stop a broker that runs as another user: they go to whom the folder belongs.
 fn give_to_owner(folder: &Path) -> std::io::Result<()> {
     let owner = std::fs::metadata(folder)?;
-    for name in std::fs::read_dir(folder.join("log"))?.chain(std::fs::read_dir(folder)?) {
-        let path = name?.path();
-        let found = std::fs::symlink_metadata(&path)?;
-        if found.is_file() && found.uid() != owner.uid() {
-            chown(&path, Some(owner.uid()), Some(owner.gid()))?;
+    let within = ["log", "checkpoint", "queue"].map(|name| folder.join(name));
+    let mut folders = vec![folder.to_owned()];
+    // No more than there are: links are not followed.
+    while let Some(looked_at) = folders.pop() {
+        for name in std::fs::read_dir(&looked_at)? {
+            let path = name?.path();
+            let found = std::fs::symlink_metadata(&path)?;
+            let is_ours = found.is_dir() && within.iter().any(|ours| path.starts_with(ours));
+            if (found.is_file() || is_ours) && found.uid() != owner.uid() {
+                chown(&path, Some(owner.uid()), Some(owner.gid()))?;
+            }
+            if is_ours {
+                folders.push(path);
+            }
         }
     }
     Ok(())

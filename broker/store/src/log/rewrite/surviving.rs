@@ -4,8 +4,9 @@ use crate::io::{LogIo, read_exact_at};
 use crate::log::error::LogError;
 use crate::log::frame::{FRAME_HEADER_BYTES, padded};
 use crate::log::segment::PAGE_BYTES;
-use sluice_core::command;
+use sluice_core::command::{self, APPEND_RECORD_AT, COMMAND_HEADER_BYTES, Kind};
 use sluice_core::ids::PhysicalOffset;
+use sluice_core::record::Record;
 use std::path::Path;
 
 /// Looked at of one damaged part.
@@ -49,4 +50,27 @@ pub(crate) fn surviving_commands(
         place = next;
     }
     Ok(there == wanted && place >= bytes.len())
+}
+
+/// Whether the command between `from` and `to`, whose checksum does not hold, still has the shape of a message: its kind, and a record
+/// whose lengths fit. Other commands have no such thing in them, so that damage which leaves it has hit the message only.
+pub(crate) fn was_message(
+    io: &dyn LogIo,
+    path: &Path,
+    base: PhysicalOffset,
+    (from, to): (PhysicalOffset, PhysicalOffset),
+) -> Result<bool, LogError> {
+    let len = to.0 - from.0;
+    if len > LOOKED_AT_MAX {
+        return Ok(false);
+    }
+    let file = io.open_read(path).map_err(LogError::io("open", path))?;
+    let mut bytes = vec![0; len as usize];
+    let at = PAGE_BYTES + (from.0 - base.0);
+    if read_exact_at(file.as_ref(), &mut bytes, at).is_err() {
+        return Ok(false);
+    }
+    let is_append = bytes.get(COMMAND_HEADER_BYTES) == Some(&(Kind::Append as u8));
+    let record = bytes.get(APPEND_RECORD_AT..);
+    Ok(is_append && record.is_some_and(|record| Record::parse(record).is_ok()))
 }

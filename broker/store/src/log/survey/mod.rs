@@ -36,6 +36,8 @@ pub struct LogSurvey {
     pub segments: Vec<SegmentSurvey>,
     /// Where it begins.
     pub first: LogPosition,
+    /// Where it began, if that is before; what stood there is gone, and nothing tells its indexes.
+    pub began: Option<PhysicalOffset>,
     /// Where it ends: behind the last frame that can be read.
     pub end: LogPosition,
     /// Up to here it was synced for sure.
@@ -186,7 +188,7 @@ pub(crate) fn survey(
         mut refused,
     } = open::open_segments(io, &log_dir, meta.as_ref(), findings, &mut damage)?;
     if segments.is_empty() {
-        damage.extend(told::empty_log(dir, meta.as_ref(), ask.stands, findings));
+        damage.extend(told::empty_log(dir, meta.as_ref(), ask, findings));
     } else if meta_is_lost {
         let what = "there are segments, but neither meta.a nor meta.b is valid";
         let file = dir.join("meta.a");
@@ -209,7 +211,7 @@ pub(crate) fn survey(
     }
     let slot = known.durable;
     known.durable = slot.max(ask.reaches);
-    let first = told::first(&mut meta, meta_is_lost, segments.first().map(Arc::as_ref), ask);
+    let (first, began) = told::first(&mut meta, meta_is_lost, segments.first().map(Arc::as_ref), ask);
     let mut reading = Reading::new(first, known, ask, damage, findings, visit);
     let mut surveyed = Vec::new();
     for (at, segment) in segments.iter().enumerate() {
@@ -223,6 +225,7 @@ pub(crate) fn survey(
         refused,
         segments: surveyed,
         first,
+        began,
         end: reading.end(),
         durable: slot,
         generation: known.generation,

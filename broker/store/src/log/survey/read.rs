@@ -221,7 +221,14 @@ impl<'a, 'v> Reading<'a, 'v> {
                 Some(_) => Found::Bad(FrameError::Shape("it is given up")),
                 None => scanner.next().map_err(unreadable())?,
             };
+            let is_last = next.is_none() && at >= self.known.durable && given_up.is_none();
             let bad = match found {
+                // A start takes it for a torn write as any other, and ends the log before it.
+                Found::Frame(frame)
+                    if is_last && !self.known.slot_is_lost && frame.check_commands().is_err() =>
+                {
+                    return Ok(());
+                }
                 Found::Frame(frame) => {
                     if !scanner.last_padding_is_zero() {
                         let last = segment.file_offset(frame.end()) - 1;
@@ -238,10 +245,9 @@ impl<'a, 'v> Reading<'a, 'v> {
                 physical: at,
                 ..self.end
             };
-            let is_end = next.is_none() && at >= self.known.durable && given_up.is_none();
             // Whatever whole frame stands behind was durable, if no slot says how far that was.
             let goes_on = || Ok(self.known.slot_is_lost && frames.after(at, before)?.is_some());
-            if is_end && !goes_on().map_err(unreadable())? {
+            if is_last && !goes_on().map_err(unreadable())? {
                 return Ok(());
             }
             let what = format!("the frame that begins there: {bad}");

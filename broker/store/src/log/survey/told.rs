@@ -40,15 +40,15 @@ pub(super) fn meta(io: &dyn LogIo, dir: &Path) -> Result<Option<Meta>, LogError>
 }
 
 /// Where the log begins: at its first segment, or where those that are missing before it must have begun. Where meta was lost, what
-/// is purged is put into it.
+/// is purged is put into it. Where the index is not known with which it began, it is to begin later: answers then where it did.
 pub(super) fn first(
     meta: &mut Option<Meta>,
     meta_is_lost: bool,
     first: Option<&Segment>,
     ask: &Ask<'_>,
-) -> LogPosition {
+) -> (LogPosition, Option<PhysicalOffset>) {
     let (Some(meta), Some(segment)) = (meta, first) else {
-        return LogPosition::default();
+        return (LogPosition::default(), None);
     };
     let header = segment.header;
     let purged = meta.purged;
@@ -59,26 +59,33 @@ pub(super) fn first(
             .filter(|purged| purged.index.0 + 1 == header.base_index.0)
             .map_or(Term(0), |purged| purged.term),
     };
-    let before = |to: PhysicalOffset| {
-        let mut before = ask.stands.iter().rev();
-        before.find(|at| at.physical <= to && at.physical < here.physical)
-    };
     if meta_is_lost {
-        let begins = match here.physical <= ask.begins {
-            true => None,
-            // The checkpoint at the log's start is always kept.
-            false => before(ask.begins),
-        };
-        let begins = begins.copied().unwrap_or_else(|| {
-            let mut stands = ask.stands.iter();
-            let at_start = stands.find(|at| at.physical == here.physical);
-            at_start.copied().unwrap_or(here)
-        });
+        let begins = first_without_meta(here, ask);
         meta.purged = purged_before(begins);
-        return begins;
+        return (begins, Some(ask.begins).filter(|began| *began < begins.physical));
     }
+    (first_by_meta(meta, here, ask), None)
+}
+
+/// Where a log begins of which the first segment that is there begins `here`, as far as checkpoints say.
+fn first_without_meta(here: LogPosition, ask: &Ask<'_>) -> LogPosition {
+    let stand = |at: PhysicalOffset| ask.stands.iter().find(|stand| stand.physical == at).copied();
+    if here.physical <= ask.begins {
+        return stand(here.physical).unwrap_or(here);
+    }
+    if ask.begins.0 == 0 {
+        return LogPosition::default();
+    }
+    // The checkpoint at the log's start is always kept. Is it lost, the next one is the first place of which the index is known.
+    let mut behind = ask.stands.iter().filter(|at| at.physical > ask.begins);
+    let next = || behind.find(|at| at.physical <= here.physical).copied();
+    stand(ask.begins).or_else(next).unwrap_or(here)
+}
+
+fn first_by_meta(meta: &Meta, here: LogPosition, ask: &Ask<'_>) -> LogPosition {
+    let purged = meta.purged;
     let kept_from = purged.map_or(0, |purged| purged.index.0 + 1);
-    if !present::lacks_first(header.base, header.base_index, kept_from) {
+    if !present::lacks_first(here.physical, here.index, kept_from) {
         return here;
     }
     if kept_from == 0 {
@@ -110,17 +117,17 @@ pub(crate) fn purged_before(first: LogPosition) -> Option<LogId> {
 pub(super) fn empty_log(
     dir: &Path,
     meta: Option<&Meta>,
-    stands: &[LogPosition],
+    ask: &Ask<'_>,
     findings: &mut Findings,
 ) -> Option<LogDamage> {
     let log_dir = dir.join("log");
-    let was_used = meta.is_some_and(present::was_used) || stands.iter().any(|at| at.physical.0 > 0);
+    let was_used = meta.is_some_and(present::was_used) || ask.reaches.0 > 0;
     if !was_used {
         findings.note(&log_dir, "there is no segment");
         return None;
     }
     findings.truth(&log_dir, 0, NO_SEGMENT);
-    let at = *stands.last()?;
+    let at = *ask.stands.last()?;
     Some(LogDamage {
         file: log_dir,
         file_offset: 0,

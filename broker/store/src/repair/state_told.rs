@@ -1,0 +1,148 @@
+//! What is told of a repair of state, part by part.
+
+use super::loss::LostMessages;
+use super::topics::Found;
+use sluice_core::ids::TopicId;
+use sluice_core::state::{Salvaged, State};
+use std::collections::BTreeMap;
+
+/// What takes the place of a part.
+pub(super) fn in_words(part: &Salvaged, state: &State, topics: &BTreeMap<TopicId, Found>) -> String {
+    let tables = state.tables();
+    let topic = |id: TopicId| {
+        let topic = tables.topic_by_id(id);
+        topic.map_or_else(
+            || format!("with the id {}", id.0),
+            |topic| topic.spec.name.clone(),
+        )
+    };
+    let group = |id| {
+        let group = tables.group_by_id(id);
+        group.map_or_else(|| format!("with the id {id}"), |group| group.spec.name.clone())
+    };
+    match part {
+        Salvaged::Topic(id) => format!(
+            "topic {}: what it takes, whether it is closed and how long it keeps messages is set again as by default; {}",
+            topic(*id),
+            of_queues(topics.get(id))
+        ),
+        Salvaged::EarlierTopic(id) => format!(
+            "topic {}: its settings are those of an earlier checkpoint; {}",
+            topic(*id),
+            of_queues(topics.get(id))
+        ),
+        Salvaged::NoTopic(id) => {
+            format!(
+                "topic {}: nothing tells its name; it is gone with its messages, {} as its files tell, and with what groups held of it",
+                topic(*id),
+                topics.get(id).map_or(0, |found| found.known)
+            ) + shifts(topics.get(id))
+        }
+        Salvaged::EarlierGroup(id) => format!(
+            "group {}: its settings are those of an earlier checkpoint",
+            group(*id)
+        ),
+        Salvaged::NoGroup(id) => format!(
+            "group {}: nothing tells its name; it is gone with its settings and its place. A group that is made again under its name begins where its settings say",
+            group(*id)
+        ),
+        Salvaged::EarlierHold(id) => format!(
+            "group {} in queue {} of topic {}: it gets again what it had done since an earlier checkpoint",
+            group(id.group),
+            id.at.queue.0,
+            topic(id.at.topic)
+        ),
+        Salvaged::NewHold(id) => format!(
+            "group {} in queue {} of topic {}: it gets all messages again",
+            group(id.group),
+            id.at.queue.0,
+            topic(id.at.topic)
+        ),
+        Salvaged::Carried(at) => format!(
+            "messages that retention has kept of queue {} of topic {}: found again in the log, as far as that can be read",
+            at.queue.0,
+            topic(at.topic)
+        ),
+    }
+}
+
+/// What may come of a topic that is gone without a name.
+fn shifts(found: Option<&Found>) -> &'static str {
+    match found.is_some_and(|found| found.shifts) {
+        true => {
+            ". If it took dead letters behind the checkpoint, topics that were made there get other numbers, and messages of theirs may be lost or stand in another one: a backup is better"
+        }
+        false => "",
+    }
+}
+
+/// How a topic's queues were put together.
+fn of_queues(found: Option<&Found>) -> String {
+    let Some(found) = found else {
+        return "nothing tells of its queues".to_owned();
+    };
+    let queues = || found.queues.iter();
+    let back: u64 = queues().map(|(_, decided)| decided.put_back.len() as u64).sum();
+    let mut told = vec![match back {
+        0 => format!(
+            "of its {} queues all entries stand in their files",
+            found.queues.len()
+        ),
+        back => format!(
+            "in its {} queues {back} entries are put back from the log",
+            found.queues.len()
+        ),
+    }];
+    for (queue, decided) in queues() {
+        if decided.is_moved {
+            told.push(format!(
+                "nothing tells where queue {queue} ended: it goes on at offset {}, behind all that it can have given, and the {} messages that the log has for it come again to all groups, with what it may have refused",
+                decided.first,
+                decided.put_back.len()
+            ));
+        }
+        if decided.lost > 0 {
+            told.push(format!(
+                "of queue {queue} {} messages are lost: they have no place in it any more",
+                decided.lost
+            ));
+        }
+        if decided.unknown > 0 {
+            told.push(format!(
+                "at {} offsets of queue {queue} nobody knows what stood: groups stop there, and have to be moved past them",
+                decided.unknown
+            ));
+        }
+    }
+    told.join("; ")
+}
+
+/// Messages that have no place any more.
+pub(super) fn lost_messages(topics: &BTreeMap<TopicId, Found>) -> Vec<LostMessages> {
+    let mut lost = Vec::new();
+    for (id, found) in topics {
+        let topic = found.topic.name.clone();
+        let is_gone = topic.is_none();
+        let topic = topic.unwrap_or_else(|| format!("with the id {}", id.0));
+        if is_gone && found.known > 0 {
+            lost.push(LostMessages {
+                topic,
+                queue: None,
+                messages: found.known,
+                offsets: None,
+                groups: Vec::new(),
+            });
+            continue;
+        }
+        for (queue, decided) in found.queues.iter().filter(|(_, decided)| decided.lost > 0) {
+            lost.push(LostMessages {
+                topic: topic.clone(),
+                queue: Some(*queue),
+                messages: decided.lost,
+                offsets: None,
+                groups: Vec::new(),
+            });
+        }
+    }
+    lost
+}

@@ -16,8 +16,8 @@ use std::sync::Arc;
 const ZEROS: usize = 256 << 10;
 
 impl LogWriter {
-    /// Seals the active segment and gives birth to the next one, whose first frame has `base_index`; meta notes it, so that a
-    /// start knows if it is lost. On [`LogError::is_no_space`] nothing has changed.
+    /// Seals the active segment and gives birth to the next one, whose first frame has `base_index`; both meta files note it, so that
+    /// a start knows if it is lost, also with one of them. On [`LogError::is_no_space`] nothing has changed.
     pub(super) fn roll(&mut self, base_index: LogIndex) -> Result<(), LogError> {
         self.sync()?;
         let header = SegmentHeader {
@@ -28,9 +28,10 @@ impl LogWriter {
         let generation = self.slot.generation + 1;
         let next = self.next_segment(header, generation)?;
         let noted = self.note_newest(header.base);
-        if noted
-            .as_ref()
-            .is_err_and(|error| !matches!(error, LogError::Fatal(_)))
+        let is_noted = self.meta.meta().newest_segment == header.base;
+        if let Err(error) = &noted
+            && !is_noted
+            && !matches!(error, LogError::Fatal(_))
         {
             segment::take_back(self.shared.io.as_ref(), &self.shared.log_dir, &next.path)?;
         }
@@ -141,9 +142,10 @@ impl LogWriter {
     }
 
     fn save(&mut self, meta: Meta) -> Result<(), LogError> {
-        self.meta.save(meta.clone())?;
-        *self.shared.meta.write() = meta;
-        Ok(())
+        let saved = self.meta.save_in_both(meta);
+        // One of both may be saved, and counts.
+        self.shared.meta.write().clone_from(self.meta.meta());
+        saved
     }
 
     /// Takes back the frames from `from` on, none of which was applied. A crash in between leaves a prefix that holds at
@@ -176,6 +178,11 @@ impl LogWriter {
             .map_err(Fatal::new("write the durable slot of", &target.path))?;
         target.sync()?;
         self.slot = slot;
+        if self.active.base() > target.base() {
+            let segments = self.shared.segments.read().clone();
+            let from = segments.iter().filter(|segment| segment.base() >= target.base());
+            super::sparse_file::reopen(self.shared.io.as_ref(), &self.shared.log_dir, from)?;
+        }
         loop {
             let last = self.shared.active().filter(|last| last.base() > target.base());
             let Some(last) = last else { break };
@@ -219,8 +226,6 @@ impl LogWriter {
             purged: Some(upto),
             ..self.meta.meta().clone()
         };
-        // Twice, so that both files have it: with one damaged the other would say that segments are missing.
-        self.save_meta(meta.clone())?;
         self.save_meta(meta)?;
         if upto.index >= self.tail.index {
             *self.shared.last.lock() = Some(upto);

@@ -133,7 +133,7 @@ pub(super) fn open_segments(
         .partition_point(|segment| segment.header.base_index.0 <= purged)
         .saturating_sub(1);
     let gone: Vec<_> = segments.drain(..keep).collect();
-    present::check(log_dir, meta, &segments, durable)?;
+    present::check(io, log_dir, meta, &segments, durable)?;
     present::check_checkpoint(&segments, reaches)?;
     let gone = gone.iter().map(|gone| gone.path.clone()).chain(unborn);
     let gone = gone.collect();

@@ -1,20 +1,25 @@
 //! Whether all is there that is known to have been: every segment, and of each as much as was durable.
 //!
 //! Known are: where each segment began that a later one follows, for it was durable up to there before that one was
-//! born; the newest segment, which meta notes; what was purged, which meta notes too; the durable slot; and where the
-//! newest checkpoint stands. What a segment holds is not looked at here: behind the checkpoint replay does that, and
+//! born; the newest segment, which meta notes, and that one followed where the one before it has a sparse index; what was purged, which
+//! meta notes too; the durable slot; and where the newest checkpoint stands. What a segment holds is not looked at here: behind the checkpoint replay does that, and
 //! before it whoever reads a frame.
 
 use super::error::LogError;
 use super::frame::ALIGN;
 use super::meta::Meta;
 use super::segment::{self, DurableSlot, PAGE_BYTES, Segment};
+use super::sparse_file;
+use crate::io::LogIo;
 use sluice_core::ids::{LogIndex, PhysicalOffset, Term};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+const ANOTHER_FOLLOWED: &str = "the segment behind it is missing: it has a sparse index, which it got when the log went on in another one";
+
 /// Checks the segments that are kept, which are not empty, in the order of their bases. Changes nothing.
 pub(super) fn check(
+    io: &dyn LogIo,
     log_dir: &Path,
     meta: &Meta,
     segments: &[Arc<Segment>],
@@ -35,6 +40,13 @@ pub(super) fn check(
             last.base()
         );
         return Err(missing(log_dir, meta.newest_segment, reason));
+    }
+    if sparse_file::says_another_followed(io, last) {
+        return Err(LogError::Corruption {
+            file: last.path.clone(),
+            offset: 0,
+            reason: ANOTHER_FOLLOWED.to_owned(),
+        });
     }
     check_reaches(last, durable.offset, "the log was durable up to")
 }

@@ -246,6 +246,9 @@ impl Opening {
         bad: &FrameError,
     ) -> Result<Option<Cut>, LogError> {
         let log_dir = self.options.dir.join("log");
+        if self.segments.len() > in_segment + 1 {
+            super::sparse_file::reopen(self.io.as_ref(), &log_dir, self.segments[in_segment..].iter())?;
+        }
         while self.segments.len() > in_segment + 1 {
             if let Some(unsynced) = self.segments.pop() {
                 tracing::warn!(file = %unsynced.path.display(), "removing a segment behind the log's end");

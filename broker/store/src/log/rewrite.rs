@@ -82,13 +82,13 @@ pub(crate) fn save_newest_segment(
         newest_segment: base,
         ..store.meta().clone()
     };
-    store.save(meta)
+    store.save_in_both(meta)
 }
 
 /// Makes meta say this; what both files held stays beside them where neither was valid. Answers where.
 pub(crate) fn save_meta(io: &Arc<dyn LogIo>, dir: &Path, meta: Meta) -> Result<Vec<PathBuf>, LogError> {
     match MetaStore::open(io, dir)? {
-        Some(mut store) => store.save(meta).map(|()| Vec::new()),
+        Some(mut store) => store.save_in_both(meta).map(|()| Vec::new()),
         None => MetaStore::create_again(io, dir, meta),
     }
 }

@@ -30,8 +30,7 @@ impl Planner<'_> {
     }
 
     pub(super) fn about_meta(&self) -> Option<Place> {
-        let what = "what both said of the log stands elsewhere; the next start puts in whom it belongs to. A segment that was there behind the last \
-                    one is not missed any more";
+        let what = "what both said of the log stands elsewhere; the next start puts in whom it belongs to";
         self.found.log.meta_is_lost.then(|| Place {
             range: None,
             file: self.dir.join("meta.a"),

@@ -16,6 +16,9 @@ const TOLD_MAX: usize = 3;
 const MESSAGE_BYTES_MIN: u64 = APPEND_RECORD_AT as u64 + 91;
 const META_IS_LOST: &str =
     "neither meta.a nor meta.b is valid, and what they said can be told from the log and the checkpoints";
+/// What both files of meta alone may have said.
+pub(super) const LAST_IS_NOT_MISSED: &str =
+    "a last segment that is gone with both meta files cannot be noticed, nor what it held";
 
 /// What is damaged of a log.
 pub struct Diagnosis {
@@ -48,6 +51,8 @@ pub fn diagnosis(io: &Arc<dyn LogIo>, dir: &Path) -> Result<Option<Diagnosis>, R
     let mut words = Vec::new();
     if found.meta_is_lost {
         words.push(META_IS_LOST.to_owned());
+        let is_open = found.damage.iter().any(|damage| damage.to.is_none());
+        words.extend((!is_open).then(|| format!("but {LAST_IS_NOT_MISSED}")));
     }
     words.extend(found.began.map(|began| gone_before(began, found.first.physical)));
     for damage in told {
@@ -74,6 +79,13 @@ pub(super) fn gone_before(began: PhysicalOffset, first: PhysicalOffset) -> Strin
     )
 }
 
+/// What is not known of a log of which the last durable slots are lost.
+pub(super) fn unknown_behind(end: PhysicalOffset) -> String {
+    format!(
+        "whether anything followed offset {end}, where the last frame that can be read ends, is not known, since what said so stood in that page alone"
+    )
+}
+
 /// One damaged place in words: what is lost there.
 pub fn describe(
     io: &dyn LogIo,
@@ -83,6 +95,16 @@ pub fn describe(
 ) -> Result<String, RepairError> {
     let from = damage.from;
     Ok(match (damage.lost, damage.to) {
+        (
+            Lost::Page {
+                unknown_behind: Some(end),
+                ..
+            },
+            _,
+        ) => format!(
+            "the first page of the segment at offset {from} is lost: its header stands elsewhere too, but {}",
+            unknown_behind(end)
+        ),
         (Lost::Page { .. }, _) => {
             format!(
                 "the first page of the segment at offset {from} is lost, and nothing with it that does not stand elsewhere"

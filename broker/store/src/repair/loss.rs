@@ -64,6 +64,8 @@ pub struct Loss {
     pub ends_at: Option<TimeMs>,
     /// What takes the place of parts of state that cannot be read, in words.
     pub state: Vec<String>,
+    /// What may be lost besides and nobody can know, and what somebody must be told, in words.
+    pub warnings: Vec<String>,
 }
 
 impl Default for Loss {
@@ -78,11 +80,24 @@ impl Default for Loss {
             groups_again: Vec::new(),
             ends_at: None,
             state: Vec::new(),
+            warnings: Vec::new(),
         }
     }
 }
 
 impl Loss {
+    /// Whether something is given up that held frames, or a part of one.
+    pub fn gives_up(&self) -> bool {
+        let mut ranges = self.places.iter().filter_map(|place| place.range);
+        ranges.any(|range| range.to != Some(range.from))
+    }
+
+    /// Takes note that more may be lost than is known.
+    pub(super) fn may_be_more(&mut self, why: String) {
+        self.messages_are_all = false;
+        self.warnings.push(why);
+    }
+
     pub(super) fn add_trial(&mut self, trial: &Trial, ends: bool) {
         let tables = trial.state().tables();
         self.void_commands = trial.void;

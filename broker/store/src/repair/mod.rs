@@ -22,6 +22,7 @@ mod state;
 mod state_told;
 mod topics;
 mod trial;
+mod warn;
 
 pub use diagnosis::{Diagnosis, describe, diagnose, diagnosis};
 pub use loss::{Loss, LostMessages, Place};

@@ -139,7 +139,7 @@ pub(super) struct Planner<'a> {
     pub(super) io: &'a Arc<dyn LogIo>,
     pub(super) dir: &'a Path,
     pub(super) found: &'a Survey,
-    given_up: &'a [(PhysicalOffset, PhysicalOffset)],
+    pub(super) given_up: &'a [(PhysicalOffset, PhysicalOffset)],
     pub(super) accepted: &'a Accepted<'a>,
     /// Before the log's new end.
     pub(super) damage: Vec<LogDamage>,
@@ -183,6 +183,7 @@ impl Planner<'_> {
             loss.messages_are_all = false;
         }
         self.add_surviving(&unsure, &mut loss)?;
+        self.warn(&mut loss);
         let gone_from = [unsure_from, self.end].into_iter().flatten().min();
         let index_gone = gone_from.map_or(Ok(Vec::new()), |from| self.index_gone(from))?;
         let segments = Segments::of(self.found);
@@ -328,7 +329,7 @@ impl Planner<'_> {
     }
 
     /// The newest whole checkpoint up to `limit`, or the empty state where the log begins at its first frame.
-    fn state_before(&self, limit: PhysicalOffset) -> Result<(LogPosition, State), RepairError> {
+    pub(super) fn state_before(&self, limit: PhysicalOffset) -> Result<(LogPosition, State), RepairError> {
         let before = self.found.checkpoints.iter().rev();
         for found in before.filter(|found| found.whole && found.position.physical <= limit) {
             if let Some(state) = self.load(found.position)? {

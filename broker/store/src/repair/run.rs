@@ -95,10 +95,16 @@ impl Plan {
 fn put_aside(io: &dyn LogIo, dir: &Path, segments: &[PhysicalOffset]) -> Result<Vec<PathBuf>, RepairError> {
     let log_dir = dir.join("log");
     let mut kept = Vec::new();
+    // Theirs first: that of the last one left says that another one is missing.
+    for base in segments {
+        let sparse = file_of(dir, *base).with_extension("sparse");
+        io.remove(&sparse).map_err(LogError::io("remove", &sparse))?;
+    }
+    if !segments.is_empty() {
+        io.sync_dir(&log_dir).map_err(LogError::io("sync", &log_dir))?;
+    }
     for base in segments.iter().rev() {
         let path = file_of(dir, *base);
-        let sparse = path.with_extension("sparse");
-        io.remove(&sparse).map_err(LogError::io("remove", &sparse))?;
         let aside = path.with_extension("seg.bak");
         io.rename(&path, &aside).map_err(LogError::io("rename", &path))?;
         io.sync_dir(&log_dir).map_err(LogError::io("sync", &log_dir))?;

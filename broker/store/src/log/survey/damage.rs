@@ -28,6 +28,9 @@ pub enum Lost {
     Page {
         /// The index of the segment's first frame.
         base_index: LogIndex,
+        /// Of the last segment, whose first page alone said how far the log was durable: where the last frame that can be read ends.
+        /// Whether anything followed is not known.
+        unknown_behind: Option<PhysicalOffset>,
     },
     /// One command of a frame that is whole otherwise.
     Command {

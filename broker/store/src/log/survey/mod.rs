@@ -218,7 +218,9 @@ pub(crate) fn survey(
     for (at, segment) in segments.iter().enumerate() {
         surveyed.push(reading.segment(io, segment, segments.get(at + 1).map(Arc::as_ref))?);
     }
+    told::newest(io, &mut meta, segments.last().map(Arc::as_ref), reading.end());
     reading.check_end(&log_dir, meta.as_ref(), segments.last().map(Arc::as_ref));
+    reading.note_unknown_end();
     Ok(LogSurvey {
         meta,
         meta_is_lost,

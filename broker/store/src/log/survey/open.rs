@@ -19,21 +19,11 @@ pub(super) fn read_meta(
     dir: &Path,
     findings: &mut Findings,
 ) -> Result<Option<Meta>, LogError> {
-    let mut newest: Option<(u64, Meta)> = None;
-    for (path, read) in meta::read_all(io, dir)? {
-        match read {
-            Ok(found)
-                if newest
-                    .as_ref()
-                    .is_none_or(|(generation, _)| found.0 > *generation) =>
-            {
-                newest = Some(found)
-            }
-            Ok(_) => {}
-            Err(error) => findings.truth(&path, 0, format!("it is not valid: {error}")),
-        }
+    let read = meta::read_all(io, dir)?;
+    for (path, what) in read.damage {
+        findings.truth(&path, 0, what);
     }
-    Ok(newest.map(|(_, meta)| meta))
+    Ok(read.meta)
 }
 
 /// Up to where the log is known to have been durable.
@@ -135,7 +125,7 @@ pub(super) fn open_segments(
     let purged = meta.purged.map_or(0, |purged| purged.index.0 + 1);
     let keep = segments.partition_point(|segment| segment.header.base_index.0 <= purged);
     segments.drain(..keep.saturating_sub(1));
-    if let Some(lacks) = LogRefusal::of(present::check(log_dir, meta, &segments, durable))? {
+    if let Some(lacks) = LogRefusal::of(present::check(io, log_dir, meta, &segments, durable))? {
         findings.truth(&lacks.file, lacks.offset, lacks.reason.as_str());
         refused.get_or_insert(lacks);
     }

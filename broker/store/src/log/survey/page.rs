@@ -64,6 +64,7 @@ pub(super) fn damage(segment: &Segment, what: String) -> LogDamage {
         what,
         lost: Lost::Page {
             base_index: segment.header.base_index,
+            unknown_behind: None,
         },
     }
 }

@@ -4,7 +4,7 @@ use super::super::LogId;
 use super::super::error::LogError;
 use super::super::meta::{Identity, Meta};
 use super::super::segment::{self, Segment};
-use super::super::{LogPosition, present};
+use super::super::{LogPosition, present, sparse_file};
 use super::open::{first_header, segment_files};
 use super::{Ask, LogDamage, Lost};
 use crate::io::LogIo;
@@ -65,6 +65,17 @@ pub(super) fn first(
         return (begins, Some(ask.begins).filter(|began| *began < begins.physical));
     }
     (first_by_meta(meta, here, ask), None)
+}
+
+/// Puts a segment into meta that is known to have followed the last one there is, where meta does not note it: it began where the log
+/// ends now, if the last one can be read to its end.
+pub(super) fn newest(io: &dyn LogIo, meta: &mut Option<Meta>, last: Option<&Segment>, end: LogPosition) {
+    let (Some(meta), Some(last)) = (meta, last) else {
+        return;
+    };
+    if last.base() >= meta.newest_segment && sparse_file::says_another_followed(io, last) {
+        meta.newest_segment = end.physical;
+    }
 }
 
 /// Where a log begins of which the first segment that is there begins `here`, as far as checkpoints say.

@@ -4,9 +4,26 @@ use super::Reading;
 use crate::log::LogPosition;
 use crate::log::meta::Meta;
 use crate::log::segment::{self, Segment};
+use crate::log::survey::Lost;
 use std::path::Path;
 
 impl Reading<'_, '_> {
+    /// Notes of a last segment without its durable slots that nobody knows whether it held more than what can be read.
+    pub(in crate::log::survey) fn note_unknown_end(&mut self) {
+        let end = self.end.physical;
+        let is_open = self.damage.iter().any(|damage| damage.to.is_none());
+        if !self.known.slot_is_lost || is_open {
+            return;
+        }
+        let last = self.damage.iter_mut().rev();
+        for damage in last {
+            if let Lost::Page { unknown_behind, .. } = &mut damage.lost {
+                *unknown_behind = Some(end);
+                return;
+            }
+        }
+    }
+
     /// Notes that the log ends where a segment is known to have gone on.
     pub(in crate::log::survey) fn check_end(
         &mut self,

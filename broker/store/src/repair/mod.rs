@@ -14,6 +14,7 @@ mod diagnosis;
 mod groups;
 mod loss;
 mod make;
+mod moved;
 mod plan;
 mod queue;
 mod range;

@@ -184,6 +184,9 @@ impl Planner<'_> {
         }
         self.add_surviving(&unsure, &mut loss)?;
         self.warn(&mut loss);
+        if let Some(from) = void_from.and(unsure_from) {
+            loss.warnings.push(self.moved_behind(from)?);
+        }
         let gone_from = [unsure_from, self.end].into_iter().flatten().min();
         let index_gone = gone_from.map_or(Ok(Vec::new()), |from| self.index_gone(from))?;
         let segments = Segments::of(self.found);

@@ -30,7 +30,12 @@ pub struct Repair {
     ends_at: Option<String>,
     /// What takes the place of parts of state that cannot be read.
     lost_state: Vec<String>,
+    /// What may be lost besides and nobody can know, and what somebody must be told.
+    warnings: Vec<String>,
     saved: Vec<String>,
+    /// Whether something is given up that held frames.
+    #[serde(skip)]
+    gives_up: bool,
 }
 
 #[derive(Debug, PartialEq, Eq, Serialize)]
@@ -87,7 +92,9 @@ impl Repair {
             groups_again: loss.groups_again.clone(),
             ends_at: loss.ends_at.map(rfc3339),
             lost_state: loss.state.clone(),
+            warnings: loss.warnings.clone(),
             saved: Vec::new(),
+            gives_up: loss.gives_up(),
         }
     }
 
@@ -105,9 +112,10 @@ impl Repair {
             ("OFFSETS", Align::Right),
             ("WAITED FOR", Align::Left),
         ];
-        let none = match self.lost_messages_are_all {
-            true => "no message is lost",
-            false => "it is not known which messages are lost",
+        let none = match (self.lost_messages_are_all, self.gives_up) {
+            (true, _) => "no message is lost",
+            (false, true) => "it is not known which messages are lost",
+            (false, false) => "no message is known to be lost",
         };
         let mut table = Table::new(none, &columns);
         for lost in &self.lost_messages {
@@ -122,6 +130,11 @@ impl Repair {
             ]);
         }
         table.render()
+    }
+
+    /// Beneath the tables, where nothing is cut.
+    fn warned(&self) -> impl Iterator<Item = String> + '_ {
+        self.warnings.iter().map(|warning| format!("warning: {warning}"))
     }
 
     fn saved(&self) -> Option<String> {
@@ -145,6 +158,7 @@ impl Show for Repair {
                 self.lost_state.join("\n")
             )];
             parts.push(self.messages());
+            parts.extend(self.warned());
             parts.extend(self.saved());
             return parts.join("\n\n");
         }
@@ -156,13 +170,14 @@ impl Show for Repair {
                 ("AT BYTE", Align::Right),
                 ("WHAT", Align::Left),
             ],
-        );
+        )
+        .whole();
         for place in &self.lost {
             let row = [&place.range, &place.file, &place.offset.to_string(), &place.what];
             lost.row(row.map(Clone::clone));
         }
         let mut parts = vec![lost.render(), self.messages()];
-        if !self.lost_messages_are_all {
+        if !self.lost_messages_are_all && self.gives_up {
             let more = if self.lost_messages.is_empty() {
                 ""
             } else {
@@ -190,6 +205,7 @@ impl Show for Repair {
                  are given to others"
             ));
         }
+        parts.extend(self.warned());
         parts.extend(self.saved());
         parts.join("\n\n")
     }
@@ -225,7 +241,9 @@ mod tests {
             groups_again: vec![],
             ends_at: None,
             lost_state: vec![],
+            warnings: vec![],
             saved: vec![],
+            gives_up: true,
         }
     }
 
@@ -285,5 +303,32 @@ mod tests {
             ..repair()
         };
         assert!(none.text(false).contains("no message is lost"));
+    }
+
+    #[test]
+    fn what_may_be_lost_without_anybody_knowing_is_told_whole_and_never_as_no_loss() {
+        let long = "a last segment that is gone cannot be noticed ".repeat(8);
+        let unsure = Repair {
+            lost: vec![Place {
+                what: long.clone(),
+                ..repair().lost.remove(0)
+            }],
+            lost_messages: vec![],
+            lost_messages_are_all: false,
+            warnings: vec![long.clone()],
+            gives_up: false,
+            ..repair()
+        };
+        let text = unsure.text(false);
+        assert!(text.contains("no message is known to be lost"), "{text}");
+        assert!(text.contains(&format!("warning: {long}")), "{text}");
+        assert!(
+            !text.contains("no message is lost") && !text.contains('…'),
+            "{text}"
+        );
+        assert!(!text.contains("cannot be read"), "nothing is given up: {text}");
+        let json = serde_json::to_value(&unsure).unwrap();
+        assert_eq!(json["lost_messages_are_all"], false);
+        assert_eq!(json["warnings"][0], long);
     }
 }

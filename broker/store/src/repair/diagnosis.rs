@@ -3,7 +3,7 @@
 use super::anew::NOTHING_LEFT;
 use super::{RepairError, range};
 use crate::io::LogIo;
-use crate::log::{self, LogDamage, Lost, surviving_commands};
+use crate::log::{self, LogDamage, LogSurvey, Lost, surviving_commands};
 use crate::survey::{Checked, Findings};
 use sluice_core::command::{APPEND_RECORD_AT, COMMAND_HEADER_BYTES, Kind};
 use sluice_core::ids::{LogIndex, PhysicalOffset};
@@ -51,8 +51,7 @@ pub fn diagnosis(io: &Arc<dyn LogIo>, dir: &Path) -> Result<Option<Diagnosis>, R
     let mut words = Vec::new();
     if found.meta_is_lost {
         words.push(META_IS_LOST.to_owned());
-        let is_open = found.damage.iter().any(|damage| damage.to.is_none());
-        words.extend((!is_open).then(|| format!("but {LAST_IS_NOT_MISSED}")));
+        words.extend(about_the_last(&found));
     }
     words.extend(found.began.map(|began| gone_before(began, found.first.physical)));
     for damage in told {
@@ -70,6 +69,17 @@ pub fn diagnosis(io: &Arc<dyn LogIo>, dir: &Path) -> Result<Option<Diagnosis>, R
         damage: words.join("; "),
         way_on: format!("restore the log from a backup, or {what}: {command}"),
     }))
+}
+
+/// What lost meta files leave open, unless it is known that a last segment is missing.
+fn about_the_last(found: &LogSurvey) -> Option<String> {
+    if found.damage.iter().any(|damage| damage.to.is_none()) {
+        return None;
+    }
+    Some(match found.damage.is_empty() && found.began.is_none() {
+        true => format!("no message is known to be lost, but {LAST_IS_NOT_MISSED}"),
+        false => LAST_IS_NOT_MISSED.to_owned(),
+    })
 }
 
 /// What is lost where a log began before the first place of which anything is known.

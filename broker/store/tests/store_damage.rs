@@ -129,7 +129,10 @@ fn damage_to_any_file_is_found_or_harmless_and_never_served() {
         // No part of this store is in all its checkpoints.
         ("pack", Class::Refused, false),
         ("root", Class::Refused, false),
-        ("meta", Class::Harmless, true),
+        // One of a pair: the other one says the same, and that it is gone is told.
+        ("meta", Class::Mended, true),
+        ("meta", Class::Harmless, false),
+        ("meta", Class::Refused, false),
         ("cq", Class::Refused, false),
         ("sparse", Class::Refused, false),
         ("root", Class::OnRead, false),

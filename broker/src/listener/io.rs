@@ -19,6 +19,10 @@ use tokio_rustls::server::TlsStream;
 /// What every client of HTTP/2 says first (RFC 9113, section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
+/// Read of one connection before others have a turn, and the calls to whom it goes: until they have taken it, it is in memory and
+/// nobody counts it. Without, it is all that the connection's window lets the client send, before the first call is looked at.
+const TURN_BYTES: usize = 128 << 10;
+
 /// What the connections of all ports may hold, and what was refused on them.
 #[derive(Debug)]
 pub struct Bounds {
@@ -83,6 +87,8 @@ pub struct ClientIo {
     transport: Transport,
     /// What was read already, and is still to be read by whoever serves the connection.
     unread: &'static [u8],
+    /// Read since somebody else had a turn.
+    turn_bytes: usize,
     peer: Peer,
 }
 
@@ -97,6 +103,7 @@ impl ClientIo {
         Self {
             transport: Transport::Plain(stream),
             unread: &[],
+            turn_bytes: 0,
             peer: ends.peer(place, false, None),
         }
     }
@@ -106,6 +113,7 @@ impl ClientIo {
         Self {
             transport: Transport::Tls(Box::new(stream)),
             unread: &[],
+            turn_bytes: 0,
             peer: ends.peer(place, true, subject),
         }
     }
@@ -177,10 +185,21 @@ impl AsyncRead for ClientIo {
             self.unread = later;
             return Poll::Ready(Ok(()));
         }
-        match &mut self.transport {
+        if self.turn_bytes >= TURN_BYTES {
+            self.turn_bytes = 0;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let before = buf.filled().len();
+        let polled = match &mut self.transport {
             Transport::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
             Transport::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+        };
+        match polled {
+            Poll::Pending => self.turn_bytes = 0,
+            Poll::Ready(_) => self.turn_bytes += buf.filled().len() - before,
         }
+        polled
     }
 }
 

@@ -16,6 +16,7 @@
 mod background;
 mod begin;
 mod block;
+mod error;
 mod files;
 mod find;
 mod item;
@@ -25,7 +26,7 @@ mod scrub;
 mod sorted;
 mod survey;
 
-use crate::io::{LogIo, is_no_space};
+use crate::io::LogIo;
 use background::Merge;
 use files::{Files, SortedFile};
 use item::Item;
@@ -34,13 +35,12 @@ use run::{ClosedRun, OpenRun};
 use sluice_core::codec::{Malformed, Reader};
 use sluice_core::ids::{PhysicalOffset, TimeMs};
 use std::collections::{BTreeMap, VecDeque};
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use thiserror::Error;
 
 pub(crate) use begin::{Begin, begin};
+pub use error::IndexError;
 pub(crate) use restore::sorted_files_from;
 pub(crate) use scrub::IndexScrub;
 pub use survey::IndexSurvey;
@@ -52,76 +52,6 @@ pub const RUN_ITEMS: u32 = 131_072;
 pub const SLICE_MS: u64 = 3_600_000;
 /// What one look-up answers at most.
 pub const FIND_MAX: usize = 10_000;
-
-/// Why the index could not be written, read or restored. Messages are not affected by any of it.
-#[derive(Debug, Error)]
-pub enum IndexError {
-    /// The system refused.
-    #[error("cannot {action} {path}: {source}")]
-    Io {
-        /// What was tried.
-        action: &'static str,
-        /// The file or folder.
-        path: PathBuf,
-        /// The system's reason.
-        source: io::Error,
-    },
-    /// A sync failed, for whatever reason: what was written since the last one may be lost, and no later sync will say so.
-    #[error("cannot sync {path}: {source}; what is on the disk is unknown, so the process must end")]
-    Sync {
-        /// The file or folder.
-        path: PathBuf,
-        /// The system's reason.
-        source: io::Error,
-    },
-    /// A checkpoint counts on a run that is not there whole: replay from the base rebuilds it.
-    #[error("{folder} lacks run {run}, on which the checkpoint counts: replay from the base rebuilds it")]
-    Missing {
-        /// The folder.
-        folder: PathBuf,
-        /// The run.
-        run: u64,
-    },
-    /// A sorted file is damaged. It is put aside; the next start rebuilds it from the log.
-    #[error("{path} is damaged at byte {offset}: it is put aside, and a restart rebuilds it from the log")]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-        /// Where, in bytes.
-        offset: u64,
-    },
-}
-
-impl IndexError {
-    fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
-        Self::Io {
-            action,
-            path: path.to_path_buf(),
-            source,
-        }
-    }
-
-    fn sync(path: &Path) -> impl FnOnce(io::Error) -> Self {
-        let path = path.to_path_buf();
-        move |source| Self::Sync { path, source }
-    }
-
-    /// Whether replay from the base is needed, and enough.
-    pub fn is_missing(&self) -> bool {
-        matches!(self, Self::Missing { .. })
-    }
-
-    /// Whether a sync failed: then the process must end.
-    pub fn is_failed_sync(&self) -> bool {
-        matches!(self, Self::Sync { .. })
-    }
-
-    /// Whether the disk is full, or too many files are open: then nothing is lost, and a later attempt makes up for this
-    /// one. A failed sync is none.
-    pub fn is_full_disk(&self) -> bool {
-        matches!(self, Self::Io { source, .. } if is_no_space(source))
-    }
-}
 
 /// How far the index is: what a checkpoint remembers of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -232,7 +232,7 @@ async fn open_engine(
         FlushMode::Sync => Flush::Sync,
         FlushMode::Async => Flush::asynchronous(),
     };
-    let time = SystemTime::default();
+    let time = SystemTime;
     let options = StoreOptions {
         log: LogOptions {
             flush,

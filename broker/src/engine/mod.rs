@@ -142,6 +142,11 @@ impl Engine {
         self.clock.now()
     }
 
+    /// How far that is ahead of the machine's clock, in microseconds; less than 0 if it is behind.
+    pub fn ahead_us(&self) -> i64 {
+        self.clock.ahead_us()
+    }
+
     /// The term that this broker leads in.
     pub fn term(&self) -> Term {
         self.store.term()

@@ -47,7 +47,7 @@ impl TimeSource for Hands {
         self.0.load(Ordering::SeqCst) * 1_000
     }
     fn monotonic_us(&self) -> u64 {
-        0
+        self.wall_us()
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod admin_calls;
 mod backlog;
+mod clock;
 mod connections;
 mod disk;
 mod members;
@@ -118,6 +119,7 @@ impl Metrics {
         connections::write(&mut page, sources);
         self.admin.write(&mut page);
         self.disk.write(&mut page, engine);
+        clock::write(&mut page, engine);
         storage::write(&mut page, engine);
         kept.members.write(&mut page, &sources.clients);
         kept.topics.write(&mut page, tables);

@@ -5,23 +5,24 @@
 //! its file. Where the log has lost what only a newer checkpoint counts in, or the base is lost, nothing can be made again: then
 //! the index begins anew, and queue files are read as far as they can be.
 
+mod base;
 mod behind;
+mod index;
 mod mend;
+mod queues;
 mod rebuild;
 pub(crate) mod trial;
 
-use crate::applier::spans;
 use crate::checkpoint::{CheckpointError, Checkpoints, Loaded, Pick};
 use crate::checkpointer::Header;
-use crate::index::{self, Begin, IndexPosition, IndexStore, RUN_ITEMS};
+use crate::index::IndexStore;
 use crate::io::LogIo;
 use crate::log::{Ahead, LogPosition};
 use crate::queue::{QueueError, QueueStore};
-use crate::repair::{self, Diagnosis};
 use crate::store::StoreError;
 use crate::survey::Known;
+use index::Place;
 use rebuild::Impossible;
-use sluice_core::ids::TimeMs;
 use sluice_core::state::{RestoreError, ShardKey, State};
 use std::path::Path;
 use std::sync::Arc;
@@ -50,7 +51,7 @@ impl Unsettled {
         self.queues.settle()?;
         self.index.settle()?;
         if self.first == LogPosition::default() {
-            put_base_back(&mut self.checkpoints)?;
+            base::put_back(&mut self.checkpoints)?;
         }
         // A stop may have come between the log's purge and this; what stays below would be taken for the base.
         Ok(self.checkpoints.remove_below(self.first.physical)?)
@@ -76,7 +77,7 @@ pub(crate) fn newest(
             if let Some(newest) = Checkpoints::newest_named(&**io, &folder)? {
                 replays(first.physical, newest)?;
             }
-            return fresh(io, dir, &folder);
+            return base::fresh(io, dir, &folder);
         }
         opened => opened?,
     };
@@ -91,7 +92,7 @@ pub(crate) fn newest(
         Err(error) if is_missing(&error) => error,
         Ok(restored) => {
             if !from_the_first_frame {
-                tell_of_lost_base(&restored.unsettled.checkpoints, first);
+                base::tell_if_lost(&restored.unsettled.checkpoints, first);
             }
             return Ok(restored);
         }
@@ -103,7 +104,7 @@ pub(crate) fn newest(
     }
     tracing::warn!(error = %lacking, "rebuilding all queue and index files from the log");
     if from_the_first_frame {
-        return fresh(io, dir, &folder);
+        return base::fresh(io, dir, &folder);
     }
     let any = |_, _| Ok(());
     match Checkpoints::look_if(Arc::clone(io), &folder, Pick::Base(first.physical), &any) {
@@ -154,7 +155,7 @@ impl From<'_> {
                 error = %lacking, %why,
                 "queue files are damaged, and cannot be made again as a whole: what can be read or found again of them goes on; copy the folder now"
             );
-            mend_queues(self.io, self.dir, &known)?;
+            queues::mend(self.io, self.dir, &known)?;
         }
         let from = Self {
             lacking: Lacking::StopsNothing,
@@ -182,12 +183,12 @@ impl From<'_> {
         }
         let state = State::restore(header.state, parts)?;
         let is_base = loaded.position.physical == first.physical;
-        let queues = queues(self.io, self.dir, &state, is_base, self.lacking)?;
+        let queues = queues::look_at(self.io, self.dir, &state, is_base, self.lacking)?;
         if first.physical < state.tables().bounds().start {
             // A stop has come before the log's first segments went.
             queues.trim_again();
         }
-        let first_run = first_run(&checkpoints, first);
+        let first_run = base::first_run(&checkpoints, first);
         let place = Place {
             io: self.io,
             folder: &self.dir.join("index"),
@@ -198,7 +199,7 @@ impl From<'_> {
             ahead: self.ahead,
         };
         let index = place.index(first_run, self.lacking)?;
-        if first != LogPosition::default() && !has_base(&checkpoints, first) {
+        if first != LogPosition::default() && !base::is_kept(&checkpoints, first) {
             checkpoints.keep_what_is_left_of(first.physical);
         }
         Ok(Restored {
@@ -214,46 +215,6 @@ impl From<'_> {
     }
 }
 
-/// Finds again what queue files lack that the newest checkpoint counts on.
-fn mend_queues(io: &Arc<dyn LogIo>, dir: &Path, newest: &Known) -> Result<(), StoreError> {
-    let mended = mend::mend(io, dir, newest)?;
-    if mended.lost > 0 {
-        tracing::error!(
-            messages = mended.lost,
-            "nobody knows where these messages of damaged queue files stand: they count as lost with what the repair gave up, and groups go on past them"
-        );
-    }
-    if mended.left > 0 {
-        let way_on = match repair::diagnosis(io, dir) {
-            Ok(Some(Diagnosis { damage, way_on })) => format!(
-                "the log itself is damaged ({damage}), and groups go on once it is repaired: stop the broker, {way_on}"
-            ),
-            Ok(None) => "move groups past them".to_owned(),
-            Err(error) => error.to_string(),
-        };
-        tracing::error!(
-            messages = mended.left,
-            "the entries of these messages cannot be found again, and groups stop before them: {way_on}"
-        );
-    }
-    Ok(())
-}
-
-/// Nothing needs the checkpoint at the log's start until queue or index files are lost: then it is too late to hear of it.
-fn tell_of_lost_base(checkpoints: &Checkpoints, first: LogPosition) {
-    if !has_base(checkpoints, first) {
-        tracing::error!(
-            start = first.physical.0,
-            "the checkpoint at the log's start is lost: until retention moves the log's start, queue files and index cannot be made again, so copy the folder now, and delete nothing of it"
-        );
-    }
-}
-
-fn has_base(checkpoints: &Checkpoints, first: LogPosition) -> bool {
-    let mut kept = checkpoints.kept();
-    kept.any(|position| position.physical == first.physical)
-}
-
 /// Whether files are not there that a checkpoint counts on.
 fn is_missing(error: &StoreError) -> bool {
     match error {
@@ -261,184 +222,4 @@ fn is_missing(error: &StoreError) -> bool {
         StoreError::Index(error) => error.is_missing(),
         _ => false,
     }
-}
-
-/// Where a checkpoint has the index.
-struct Place<'a> {
-    io: &'a Arc<dyn LogIo>,
-    folder: &'a Path,
-    /// Where the checkpoint stands.
-    at: LogPosition,
-    /// What the time had come to there.
-    time: TimeMs,
-    position: IndexPosition,
-    /// Where the log begins.
-    first: LogPosition,
-    ahead: &'a Ahead,
-}
-
-impl Place<'_> {
-    /// The index there, which knows where it begins.
-    fn index(&self, first_run: Option<u64>, lacking: Lacking) -> Result<IndexStore, StoreError> {
-        let index = self.opened(first_run, lacking)?;
-        if let Some(begin) = self.begin()? {
-            index.begins_at(begin);
-        }
-        Ok(index)
-    }
-
-    /// Where it was begun anew, if the log begins before that.
-    fn begin(&self) -> Result<Option<Begin>, StoreError> {
-        let begin = index::begin(self.io, self.folder)?;
-        Ok(begin.filter(|begin| begin.physical > self.first.physical))
-    }
-
-    /// Its first run is that of the log's start, where that is known, or that with which it was begun anew.
-    fn opened(&self, first_run: Option<u64>, lacking: Lacking) -> Result<IndexStore, StoreError> {
-        let (at, first, begin) = (self.at.physical, self.first, self.begin()?);
-        if at == first.physical {
-            // All of it is made again, with the runs that the log has.
-            let position = match first == LogPosition::default() {
-                true => self.position,
-                false => self.position.at_segment_start(),
-            };
-            if begin.is_none() {
-                return self.restore_without_begin(&position, first_run);
-            }
-            let io = Arc::clone(self.io);
-            return Ok(IndexStore::look_at_nothing(io, self.folder, &position)?);
-        }
-        let restored = match begin {
-            None => self.restore_without_begin(&self.position, first_run),
-            Some(begin) if at == begin.physical => {
-                self.restore(&self.position.at_segment_start(), Some(begin.run))
-            }
-            Some(begin) if at > begin.physical => self.restore(&self.position, Some(begin.run)),
-            // It counts on runs that are gone.
-            Some(_) => return self.begin_anew(),
-        };
-        match restored {
-            Err(StoreError::Index(error)) if error.is_missing() && lacking == Lacking::StopsNothing => {
-                self.begin_anew()
-            }
-            restored => restored,
-        }
-    }
-
-    fn restore(&self, position: &IndexPosition, first_run: Option<u64>) -> Result<IndexStore, StoreError> {
-        let io = Arc::clone(self.io);
-        Ok(IndexStore::look_from(io, self.folder, position, first_run)?)
-    }
-
-    fn restore_without_begin(
-        &self,
-        position: &IndexPosition,
-        first_run: Option<u64>,
-    ) -> Result<IndexStore, StoreError> {
-        let index = self.restore(position, first_run)?;
-        index.forget_begin();
-        Ok(index)
-    }
-
-    fn begin_anew(&self) -> Result<IndexStore, StoreError> {
-        self.ahead.look(self.at)?;
-        tracing::error!(
-            folder = %self.folder.display(),
-            begins_at = self.at.physical.0,
-            "the index is damaged, and cannot be made again: it begins anew here. Messages that stand before this place of the log are not found by key or message id any more; everything else works as before, and there is nothing to do"
-        );
-        let io = Arc::clone(self.io);
-        Ok(IndexStore::begin_anew(
-            io,
-            self.folder,
-            &self.position,
-            (self.at.physical, self.time),
-            RUN_ITEMS,
-        )?)
-    }
-}
-
-/// The queues as of a checkpoint. Of those before the log's start all that is left stands behind it, carried or not: as of
-/// the base they have nothing.
-fn queues(
-    io: &Arc<dyn LogIo>,
-    dir: &Path,
-    state: &State,
-    is_base: bool,
-    lacking: Lacking,
-) -> Result<QueueStore, StoreError> {
-    let mut spans = spans(state);
-    if is_base {
-        spans.iter_mut().for_each(|span| span.first = span.end);
-    }
-    let (io, dir) = (Arc::clone(io), dir.join("queue"));
-    let queues = match lacking {
-        Lacking::IsAnError => QueueStore::look_at(io, &dir, &spans)?,
-        Lacking::StopsNothing => QueueStore::look_at_mended(io, &dir, &spans)?,
-    };
-    for at in state.tables().carried_queues() {
-        for (offset, entry) in state.tables().carried_of(at) {
-            queues.carry(at, offset, entry);
-        }
-    }
-    Ok(queues)
-}
-
-/// The index's first run, where it is known: what the checkpoint at the log's start says.
-fn first_run(checkpoints: &Checkpoints, first: LogPosition) -> Option<u64> {
-    if first == LogPosition::default() {
-        return Some(0);
-    }
-    let mut headers = checkpoints.headers();
-    let (_, header) = headers.find(|(position, _)| position.physical == first.physical)?;
-    let header = Header::decode(header).ok()?;
-    Some(header.index.at_segment_start().run)
-}
-
-/// Before the log's first frame: the base is the empty state, and no other checkpoint is left once it is settled, for they count on
-/// files which are made again.
-fn fresh(io: &Arc<dyn LogIo>, dir: &Path, folder: &Path) -> Result<Restored, StoreError> {
-    let (state, _) = empty();
-    let unsettled = Unsettled {
-        checkpoints: Checkpoints::look_at_nothing(Arc::clone(io), folder)?,
-        queues: QueueStore::look_at(Arc::clone(io), &dir.join("queue"), &[])?,
-        index: IndexStore::look_at_nothing(Arc::clone(io), &dir.join("index"), &IndexPosition::default())?,
-        first: LogPosition::default(),
-    };
-    Ok(Restored {
-        state,
-        position: LogPosition::default(),
-        unsettled,
-    })
-}
-
-/// A base that was damaged is put aside when the checkpoints are settled; it is needed when queue or index files are lost.
-fn put_base_back(checkpoints: &mut Checkpoints) -> Result<(), StoreError> {
-    let position = LogPosition::default();
-    if checkpoints.kept().next() == Some(position) {
-        return Ok(());
-    }
-    let header = empty().1;
-    if checkpoints.kept().next().is_none() {
-        checkpoints.write(position, &header, &|_| true, std::iter::empty())?;
-        return Ok(());
-    }
-    match checkpoints.put_base_back(position, &header) {
-        Err(error) if error.is_full_disk() => {
-            tracing::warn!(%error, "the checkpoint at the log's start is lost; the next start puts it back");
-            Ok(())
-        }
-        other => Ok(other?),
-    }
-}
-
-/// The state before the first frame, and what a checkpoint of it says.
-fn empty() -> (State, Vec<u8>) {
-    let mut state = State::new();
-    let header = Header {
-        state: &state.snapshot().header,
-        index: IndexPosition::default(),
-    }
-    .encode();
-    (state, header)
 }

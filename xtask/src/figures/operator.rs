@@ -5,7 +5,7 @@ use std::process::Stdio;
 use anyhow::{Context as _, Result, ensure};
 
 use super::Setup;
-use super::table::Table;
+use super::table::{Goal, Table};
 use crate::process::shown;
 use crate::test::of_workspace;
 
@@ -19,7 +19,10 @@ const FIGURE: &str = "figure: ";
 
 /// Runs the suite's test with the optimised programs.
 pub fn measure(setup: &Setup) -> Result<Table> {
-    let mut table = Table::new(format!("{COUNT} topics and {COUNT} groups"));
+    let mut table = Table::new(format!("{COUNT} topics and {COUNT} groups"))
+        .with_goal("all are made: s", Goal::AtMost(60.0))
+        .with_goal("steady: percent of a core", Goal::AtMost(5.0))
+        .with_goal("steady: memory, MiB", Goal::AtMost(100.0));
     for _ in 0..setup.runs {
         let mut command = of_workspace(&[SUITE.to_owned()]);
         command

@@ -7,15 +7,19 @@ use anyhow::{Context as _, Result, ensure};
 use super::Setup;
 use super::load::{self, number};
 use super::server::Server;
-use super::table::Table;
+use super::table::{Goal, Table};
 
 const TOPICS: u64 = 2;
 const FEW: u64 = 8;
 const MANY: u64 = 8000;
+const MANY_SLOWEST: &str = "8000 queues: a checkpoint, at most ms";
+const MANY_TO_FEW: &str = "sends: many / few";
 
 /// Measures both in turns.
 pub fn measure(setup: &Setup) -> Result<Table> {
-    let mut table = Table::new("sluice-bench 8 × 32, 1 KiB, flush sync");
+    let mut table = Table::new("sluice-bench 8 × 32, 1 KiB, flush sync")
+        .with_goal(MANY_SLOWEST, Goal::AtMost(1000.0))
+        .with_goal(MANY_TO_FEW, Goal::AtLeast(0.8));
     for run in 0..setup.runs {
         // In turns, and each of them first as often.
         let order = if run % 2 == 0 { [FEW, MANY] } else { [MANY, FEW] };
@@ -41,7 +45,7 @@ pub fn measure(setup: &Setup) -> Result<Table> {
                 checkpoints.slowest * 1000.0,
             );
         }
-        table.add("sends: many / few", rates[1] / rates[0]);
+        table.add(MANY_TO_FEW, rates[1] / rates[0]);
     }
     Ok(table)
 }

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, ensure};
 use super::Setup;
 use super::load::{self, number};
 use super::server::Server;
-use super::table::{Table, median};
+use super::table::{Goal, Table, median};
 
 const TOPICS: &str = "1000";
 const GROUPS: &str = "3";
@@ -22,7 +22,9 @@ const MIB: f64 = (1 << 20) as f64;
 
 /// Measures looks, and sends with and without them in turns.
 pub fn measure(setup: &Setup) -> Result<Table> {
-    let mut table = Table::new(format!("{TOPICS} topics × {GROUPS} groups, flush sync"));
+    let mut table = Table::new(format!("{TOPICS} topics × {GROUPS} groups, flush sync"))
+        .with_goal("the first look: ms", Goal::AtMost(100.0))
+        .with_goal("a look: ms", Goal::AtMost(100.0));
     for run in 0..setup.runs {
         let server = Server::empty_broker(setup, &[])?;
         load::run(setup, &["spread", "--topics", TOPICS, "--groups", GROUPS])?;

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, ensure};
 
 use super::load::{self, number};
 use super::server::Server;
-use super::table::Table;
+use super::table::{Goal, Table};
 use super::{Section, Setup, idle, operator, overload, queues, scrape, soak, state};
 
 /// Three checkpoints and more in each run of [`Section::Sync`] and [`Section::Async`].
@@ -42,7 +42,9 @@ pub fn measure(section: Section, setup: &Setup) -> Result<Vec<Table>> {
 }
 
 fn sends(setup: &Setup, flush: &str) -> Result<Table> {
-    let mut table = Table::new(format!("h2load 8 × 32, 1 KiB, flush {flush}"));
+    let mut table = Table::new(format!("h2load 8 × 32, 1 KiB, flush {flush}"))
+        .with_goal("broker / bare", Goal::AtLeast(0.8))
+        .with_goal("p99: broker / bare", Goal::AtMost(3.0));
     for _ in 0..setup.runs {
         let broker = {
             let server =

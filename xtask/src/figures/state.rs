@@ -9,7 +9,7 @@ use super::Setup;
 use super::load::{self, number};
 use super::sections::with_peak_memory;
 use super::server::Server;
-use super::table::Table;
+use super::table::{Goal, Table};
 
 const QUEUES: u64 = 8;
 const GROUPS: &str = "1000";
@@ -17,6 +17,12 @@ const GROUPS: &str = "1000";
 const EACH: u64 = 1250;
 /// A group's messages are a thousandth of all: so many groups more are a change of one in a hundred.
 const MORE_GROUPS: &str = "10";
+/// Of each queue for each group: another hundredth, of which every part of state has a share.
+const EACH_MORE: u64 = 13;
+const MEMORY: &str = "and with a checkpoint of them: MiB";
+const CHANGED: &str = "of the state: %";
+const HELD_UP: &str = "apply held up by a checkpoint, at most: ms";
+const READY_AFTER: &str = "killed: ready again after s";
 const CHECKPOINT_WITHIN: Duration = Duration::from_secs(120);
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 const MIB: f64 = (1 << 20) as f64;
@@ -25,7 +31,11 @@ const MIB: f64 = (1 << 20) as f64;
 pub fn measure(setup: &Setup) -> Result<Table> {
     let mut table = Table::new(format!(
         "{GROUPS} groups × {QUEUES} queues × {EACH} messages in flight"
-    ));
+    ))
+    .with_goal(MEMORY, Goal::AtMost(1024.0))
+    .with_goal(CHANGED, Goal::AtMost(5.0))
+    .with_goal(HELD_UP, Goal::AtMost(10.0))
+    .with_goal(READY_AFTER, Goal::AtMost(10.0));
     let init = setup.dir.join("held.yaml");
     let topic = format!("topics:\n  - name: held\n    queues: {QUEUES}\n");
     fs::write(&init, topic).with_context(|| format!("cannot write {}", init.display()))?;
@@ -36,28 +46,35 @@ pub fn measure(setup: &Setup) -> Result<Table> {
         table.add("received a second", number(&report, &["rates", "receive"])?);
         checkpoint(&server)?;
         table.add("anonymous memory while they come, at most: MiB", most);
-        table.add("and with a checkpoint of them: MiB", server.anonymous_mib()?);
+        table.add(MEMORY, server.anonymous_mib()?);
         let state = server.disk_mib("checkpoint")?;
         table.add("state in checkpoints: MiB", state);
         hold(setup, &["--groups", MORE_GROUPS, "--group", "more"], EACH)?;
         let written = checkpoint(&server)?;
         table.add("one in a hundred changed: checkpoint MiB", written);
-        table.add("of the state: %", written / state * 100.0);
-        table.add(
-            "apply held up by a checkpoint, at most: ms",
-            slowest_pause(&server)?,
+        table.add(CHANGED, written / state * 100.0);
+        hold(setup, &["--groups", GROUPS], EACH_MORE)?;
+        let written = checkpoint(&server)?;
+        table.add("a hundredth of each changed: checkpoint MiB", written);
+        table.add(HELD_UP, slowest_pause(&server)?);
+        hold(setup, &["--groups", MORE_GROUPS, "--group", "last"], EACH)?;
+        let behind = server.metric("sluice_checkpoint_behind_bytes")?;
+        ensure!(
+            behind > 0.0,
+            "a checkpoint came between: the start has nothing to replay"
         );
+        table.add("then, behind the checkpoint: MiB of log", behind / MIB);
         drop(server);
         let again = Server::broker(setup, &[])?;
         let ready = again.ready_after.as_secs_f64();
-        table.add("killed: ready again after s", ready);
+        table.add(READY_AFTER, ready);
         table.add("started again, anonymous memory: MiB", again.anonymous_mib()?);
     }
     Ok(table)
 }
 
 fn fill(setup: &Setup) -> Result<serde_json::Value> {
-    let messages = (QUEUES * EACH).to_string();
+    let messages = (QUEUES * (EACH + EACH_MORE)).to_string();
     hold(setup, &["--groups", GROUPS, "--prefill", &messages], EACH)
 }
 

@@ -1,12 +1,20 @@
-//! Figures of several runs as Markdown.
+//! Figures of several runs as Markdown, and what they are to come to.
 
 use std::fmt;
+
+/// What the median of a row is to come to.
+#[derive(Clone, Copy, Debug)]
+pub enum Goal {
+    AtMost(f64),
+    AtLeast(f64),
+}
 
 /// One row a figure, one column a run, and the median last.
 #[derive(Debug)]
 pub struct Table {
     title: String,
     rows: Vec<(String, Vec<f64>)>,
+    goals: Vec<(String, Goal)>,
 }
 
 impl Table {
@@ -15,7 +23,37 @@ impl Table {
         Self {
             title: title.into(),
             rows: Vec::new(),
+            goals: Vec::new(),
         }
+    }
+
+    /// The same table, whose row `row` has a goal.
+    #[must_use]
+    pub fn with_goal(mut self, row: &str, goal: Goal) -> Self {
+        self.goals.push((row.to_owned(), goal));
+        self
+    }
+
+    /// The goals that are missed, in words. A row that is not there misses its goal.
+    pub fn missed(&self) -> Vec<String> {
+        let goals = self.goals.iter();
+        goals
+            .filter_map(|(name, goal)| self.misses(name, *goal))
+            .collect()
+    }
+
+    fn misses(&self, name: &str, goal: Goal) -> Option<String> {
+        let row = self.rows.iter().find(|(row, _)| row == name);
+        let Some((_, figures)) = row else {
+            return Some(format!("{}: {name}: there is no such figure", self.title));
+        };
+        let came_to = median(figures);
+        let (is_met, bound) = match goal {
+            Goal::AtMost(bound) => (came_to <= bound, format!("at most {bound}")),
+            Goal::AtLeast(bound) => (came_to >= bound, format!("at least {bound}")),
+        };
+        let shown = shown(came_to);
+        (!is_met).then(|| format!("{}: {name}: {shown}, and is to be {bound}", self.title))
     }
 
     /// Adds one run's figure to its row, which is made if need be.
@@ -89,6 +127,26 @@ mod tests {
              | sends a second | 70000 | 90000 | 80000 | **80000** |\n\
              | p99 in ms | 9.87 | 12.3 | 0.12 | **9.87** |\n"
         );
+    }
+
+    #[test]
+    fn a_goal_is_missed_by_a_median_beyond_it_and_by_a_figure_that_nobody_took() {
+        let made = |figure| {
+            let goals = [("a", Goal::AtMost(2.0)), ("b", Goal::AtLeast(0.8))];
+            let table = Table::new("t");
+            let mut table = goals
+                .into_iter()
+                .fold(table, |table, (row, goal)| table.with_goal(row, goal));
+            for figure in [1.0, 9.0, figure] {
+                table.add("a", figure);
+            }
+            table.add("b", 0.8);
+            table.missed()
+        };
+        assert_eq!(made(2.0), [""; 0]);
+        assert_eq!(made(2.5), ["t: a: 2.50, and is to be at most 2"]);
+        let table = Table::new("t").with_goal("c", Goal::AtLeast(1.0));
+        assert_eq!(table.missed(), ["t: c: there is no such figure"]);
     }
 
     #[test]

@@ -35,7 +35,7 @@ impl Facts {
         Self {
             broker_name: config.broker_name.clone(),
             cluster_name: config.cluster_name.clone(),
-            started_ms: SystemTime::default().wall_ms(),
+            started_ms: SystemTime.wall_ms(),
             started: Instant::now(),
             client_address: client_address(config.advertise.as_ref(), ports[0].1),
             listeners: ports,

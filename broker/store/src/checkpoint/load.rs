@@ -92,7 +92,7 @@ impl Checkpoints {
     /// Opens the folder `dir` at a whole checkpoint. Damaged ones are put aside with a warning. Whole ones that are
     /// newer than the picked one are removed, durably, before this returns: queue files are going to be cut and
     /// written again without a sync, so what newer checkpoints count on will not be there for a while.
-    /// See [`Checkpoints::look_if`].
+    /// Where one is damaged that is newer than the picked one, `replays` says whether the log leads from the picked one to there.
     pub fn open_if(
         io: Arc<dyn LogIo>,
         dir: &Path,

@@ -1,4 +1,4 @@
-//! What can go wrong with the index.
+//! Why the index does not do what it was asked for.
 
 use crate::io::is_no_space;
 use std::io;

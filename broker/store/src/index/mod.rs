@@ -19,7 +19,10 @@ mod block;
 mod error;
 mod files;
 mod find;
+mod flush;
 mod item;
+mod live;
+mod position;
 mod restore;
 mod run;
 mod scrub;
@@ -28,19 +31,19 @@ mod survey;
 
 use crate::io::LogIo;
 use background::Merge;
-use files::{Files, SortedFile};
+use files::Files;
+use flush::Flushed;
 use item::Item;
+use live::Live;
 use parking_lot::Mutex;
-use run::{ClosedRun, OpenRun};
-use sluice_core::codec::{Malformed, Reader};
 use sluice_core::ids::{PhysicalOffset, TimeMs};
-use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 pub(crate) use begin::{Begin, begin};
 pub use error::IndexError;
+pub use position::IndexPosition;
 pub(crate) use restore::sorted_files_from;
 pub(crate) use scrub::IndexScrub;
 pub use survey::IndexSurvey;
@@ -52,88 +55,6 @@ pub const RUN_ITEMS: u32 = 131_072;
 pub const SLICE_MS: u64 = 3_600_000;
 /// What one look-up answers at most.
 pub const FIND_MAX: usize = 10_000;
-
-/// How far the index is: what a checkpoint remembers of it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct IndexPosition {
-    /// The open run.
-    pub run: u64,
-    /// Items in it.
-    pub items: u32,
-    /// Their CRC; 0 in a covered run.
-    pub crc: u32,
-    /// The hour of the run's items, counted from the epoch; 0 before the first item.
-    pub slice: u64,
-    /// The first run of that hour.
-    pub slice_start: u64,
-    /// Whether a sorted file holds the run already, from before a restart.
-    pub covered: bool,
-}
-
-impl IndexPosition {
-    /// The position at the start of a segment: the open run ends, and what follows is merged by itself.
-    pub fn at_segment_start(self) -> Self {
-        let run = self.run + u64::from(self.items > 0);
-        Self {
-            run,
-            items: 0,
-            crc: 0,
-            slice_start: run,
-            covered: self.covered && self.items == 0,
-            ..self
-        }
-    }
-
-    /// The position in 33 bytes, little-endian, fields in order.
-    pub fn encode(&self) -> Vec<u8> {
-        let mut out = self.run.to_le_bytes().to_vec();
-        out.extend_from_slice(&self.items.to_le_bytes());
-        out.extend_from_slice(&self.crc.to_le_bytes());
-        out.extend_from_slice(&self.slice.to_le_bytes());
-        out.extend_from_slice(&self.slice_start.to_le_bytes());
-        out.push(u8::from(self.covered));
-        out
-    }
-
-    /// Reads what [`IndexPosition::encode`] wrote.
-    pub fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
-        let mut reader = Reader::new(bytes);
-        let position = Self {
-            run: reader.u64()?,
-            items: reader.u32()?,
-            crc: reader.u32()?,
-            slice: reader.u64()?,
-            slice_start: reader.u64()?,
-            covered: reader.u8()? != 0,
-        };
-        reader.finish()?;
-        if position.items >= RUN_ITEMS {
-            return Err(Malformed::Range("items of a run"));
-        }
-        Ok(position)
-    }
-}
-
-/// What appends, look-ups and background steps share; held shortly.
-struct Live {
-    open: OpenRun,
-    /// Closed, not sorted yet; by number.
-    closed: VecDeque<Arc<ClosedRun>>,
-    /// By runs, without overlap. Runs beyond the open one are of before a restart: replay will come to them.
-    sorted: Arc<Vec<Arc<SortedFile>>>,
-    /// Put aside since the start, and where each is damaged: what they held is not found before a restart makes it again, which
-    /// whoever looks for it must be told.
-    damaged: Vec<(Arc<SortedFile>, u64)>,
-}
-
-/// What is written of the runs.
-#[derive(Default)]
-struct Flushed {
-    /// Items in the files of runs that are not sorted yet.
-    items: BTreeMap<u64, u32>,
-    /// Runs before this one are in files, and their log is durable: they may be sorted.
-    before: u64,
-}
 
 struct Inner {
     files: Files,
@@ -233,27 +154,13 @@ impl IndexStore {
 
     /// Adds an item, in memory. Neither place nor time may be less than those of the item before.
     pub fn append(&self, hash: u64, physical: PhysicalOffset, time: TimeMs) {
-        let mut live = self.inner.live.lock();
-        let slice = slice_of(time);
-        if live.open.at.items > 0 && live.open.at.slice != slice {
-            live.close();
-        }
-        if live.open.at.items == 0 && live.open.at.slice != slice {
-            (live.open.at.slice, live.open.at.slice_start) = (slice, live.open.at.run);
-        }
-        live.open.push(Item { hash, physical, time });
-        if live.open.at.items == self.inner.run_items {
-            live.close();
-        }
+        let item = Item { hash, physical, time };
+        self.inner.live.lock().append(item, self.inner.run_items);
     }
 
     /// A segment of the log starts here: the open run ends. A second call changes nothing.
     pub fn start_segment(&self) {
-        let mut live = self.inner.live.lock();
-        if live.open.at.items > 0 {
-            live.close();
-        }
-        live.open.at.slice_start = live.open.at.run;
+        self.inner.live.lock().start_segment();
     }
 
     /// Takes away what belongs to runs before `first_run`: the log begins behind them.
@@ -263,25 +170,7 @@ impl IndexStore {
         if let Some(gone) = merge.take_if(|merge| merge.first_run() < first_run) {
             self.discard(gone);
         }
-        let (files, runs) = {
-            let mut live = self.inner.live.lock();
-            let is_gone = |file: &Arc<SortedFile>| file.header.runs().end <= first_run;
-            let (gone, stay) = live.sorted.iter().cloned().partition::<Vec<_>, _>(is_gone);
-            live.sorted = Arc::new(stay);
-            live.damaged
-                .retain(|(file, _)| file.header.runs().end > first_run);
-            let mut runs = Vec::new();
-            while let Some(run) = live
-                .closed
-                .front()
-                .map(|run| run.at.run)
-                .filter(|run| *run < first_run)
-            {
-                live.closed.pop_front();
-                runs.push(run);
-            }
-            (gone, runs)
-        };
+        let (files, runs) = self.inner.live.lock().trim(first_run);
         let mut flushed = self.inner.flushed.lock();
         for run in runs {
             flushed.items.remove(&run);
@@ -312,110 +201,5 @@ impl IndexStore {
     /// Blocks of 4 KiB that look-ups have read so far.
     pub fn blocks_read(&self) -> u64 {
         self.inner.blocks_read.load(Ordering::Relaxed)
-    }
-
-    /// Writes everything up to `position`, which [`IndexStore::position`] gave, to the files of the runs; the checkpoint's
-    /// one sync makes it durable. The log must be durable up to there before: runs before it may be sorted from now on.
-    pub fn flush(&self, position: &IndexPosition) -> Result<(), IndexError> {
-        let mut flushed = self.inner.flushed.lock();
-        let (closed, open) = {
-            let live = self.inner.live.lock();
-            let open = live.open.at;
-            let open = (open.run <= position.run && !open.covered).then(|| (open, live.open.items()));
-            let closed: Vec<_> = live
-                .closed
-                .iter()
-                .filter(|run| run.at.run <= position.run)
-                .cloned()
-                .collect();
-            (closed, open)
-        };
-        for run in closed {
-            // A run that was closed after the position was taken is written up to the position, and the rest later.
-            let whole = run.at.run < position.run;
-            let to = if whole { run.at.items } else { position.items };
-            self.flush_run(&mut flushed, &run.at, &run.items, to, whole)?;
-        }
-        if let Some((at, items)) = open {
-            self.flush_run(&mut flushed, &at, &items, position.items, false)?;
-        }
-        flushed.before = flushed.before.max(position.run);
-        Ok(())
-    }
-
-    fn flush_run(
-        &self,
-        flushed: &mut Flushed,
-        at: &IndexPosition,
-        items: &run::RunItems,
-        to: u32,
-        whole: bool,
-    ) -> Result<(), IndexError> {
-        let from = flushed.items.get(&at.run).copied().unwrap_or(0);
-        let closed_before = from > at.items;
-        if closed_before || (from >= to && !whole) {
-            return Ok(());
-        }
-        let path = self.inner.files.run_path(at.run);
-        run::write(&*self.inner.files.io, &path, items, from, to, whole.then_some(at))?;
-        // One more than there are stands for the trailer.
-        flushed.items.insert(at.run, to + u32::from(whole));
-        Ok(())
-    }
-}
-
-impl Live {
-    /// Ends the open run and begins the next one in its slice.
-    fn close(&mut self) {
-        let at = self.open.at;
-        let closed = self.open.close();
-        if !at.covered {
-            self.closed.push_back(Arc::new(closed));
-        }
-        let run = at.run + 1;
-        let next = IndexPosition {
-            run,
-            items: 0,
-            crc: 0,
-            covered: covers(&self.sorted, run),
-            ..at
-        };
-        self.open = OpenRun::new(next, Vec::new());
-    }
-}
-
-/// Whether one of the files holds the run.
-fn covers(sorted: &[Arc<SortedFile>], run: u64) -> bool {
-    let after = sorted.partition_point(|file| file.header.first_run <= run);
-    after
-        .checked_sub(1)
-        .and_then(|n| sorted.get(n))
-        .is_some_and(|file| file.header.runs().contains(&run))
-}
-
-fn slice_of(time: TimeMs) -> u64 {
-    time / SLICE_MS
-}
-
-#[cfg(test)]
-mod layout {
-    use super::*;
-    use crate::tests::{u32_at, u64_at};
-
-    #[test]
-    fn a_position_is_33_bytes_as_the_format_says() {
-        let position = IndexPosition {
-            run: 1,
-            items: 2,
-            crc: 3,
-            slice: 4,
-            slice_start: 5,
-            covered: true,
-        };
-        let bytes = position.encode();
-        assert_eq!([0, 16, 24].map(|at| u64_at(&bytes, at)), [1, 4, 5]);
-        assert_eq!([8, 12].map(|at| u32_at(&bytes, at)), [2, 3]);
-        assert_eq!((bytes[32], bytes.len()), (1, 33));
-        assert_eq!(IndexPosition::decode(&bytes), Ok(position));
     }
 }

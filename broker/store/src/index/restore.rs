@@ -1,10 +1,12 @@
 //! The index as a checkpoint's position says.
 
 use super::files::{Files, SortedFile};
+use super::flush::Flushed;
 use super::item::ITEM_BYTES;
+use super::live::{Live, covers};
 use super::run::{self, ClosedRun, OpenRun};
 use super::sorted::read_header;
-use super::{Flushed, IndexError, IndexPosition, IndexStore, Inner, Live, covers};
+use super::{IndexError, IndexPosition, IndexStore, Inner};
 use crate::io::LogIo;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, VecDeque};

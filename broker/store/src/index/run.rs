@@ -170,7 +170,7 @@ pub(super) fn parse_closed(bytes: &[u8], run: u64) -> Option<ClosedRun> {
         return None;
     }
     let items = decode(body)?;
-    let slice = super::slice_of(items.first()?.time);
+    let slice = super::live::slice_of(items.first()?.time);
     let at = IndexPosition {
         run,
         items: count,

@@ -3,8 +3,9 @@
 use super::block::{BLOCK_BYTES, Block};
 use super::files::{Files, SortedFile};
 use super::item::{ITEM_BYTES, Item};
+use super::live::slice_of;
 use super::sorted::read_header;
-use super::{IndexError, IndexPosition, RUN_ITEMS, run, slice_of};
+use super::{IndexError, IndexPosition, RUN_ITEMS, run};
 use crate::io::LogIo;
 use crate::survey::Findings;
 use sluice_core::hash::mix;

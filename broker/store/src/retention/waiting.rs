@@ -32,6 +32,8 @@ pub struct Record {
 pub struct Waiting {
     /// Complete below this.
     pub below: PhysicalOffset,
+    /// Where the log begins. An entry that points before that has lost its record, which cannot be carried any more.
+    start: PhysicalOffset,
     /// The records.
     pub records: BTreeMap<PhysicalOffset, Record>,
     places: usize,
@@ -48,6 +50,7 @@ impl Waiting {
     ) -> Result<Self, RetentionError> {
         let mut waiting = Self {
             below,
+            start: store.tables().bounds().start,
             records: BTreeMap::new(),
             places: 0,
         };
@@ -104,7 +107,7 @@ impl Waiting {
     }
 
     fn add(&mut self, at: TopicQueue, offset: QueueOffset, entry: QueueEntry) {
-        if entry.physical >= self.below {
+        if entry.physical >= self.below || entry.physical < self.start {
             return;
         }
         let record = self.records.entry(entry.physical).or_default();

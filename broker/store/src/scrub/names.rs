@@ -1,6 +1,7 @@
 //! Which messages a damaged part of the log has.
 
 use crate::store::Store;
+use sluice_core::command::Place;
 use sluice_core::entry::QueueEntry;
 use sluice_core::ids::{PhysicalOffset, QueueId, QueueOffset, TimeMs, TopicQueue};
 
@@ -56,11 +57,11 @@ pub(super) fn unreadable(
         let entry = store.tables().carried(at, offset);
         found.extend(entry.map(|entry| (at, offset, entry)));
     }
-    let is_lost = |entry: &QueueEntry| {
-        let read = store.read_message(entry, now);
+    let is_lost = |(at, offset, entry)| {
+        let read = store.read_message(&Place { at, offset, entry }, now);
         read.is_err_and(|error| error.is_lost())
     };
-    let lost = found.into_iter().filter(|(.., entry)| is_lost(entry));
+    let lost = found.into_iter().filter(|place| is_lost(*place));
     lost.map(|(at, offset, _)| LostMessage { at, offset }).collect()
 }
 

@@ -2,24 +2,24 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 mod administer;
+mod asks;
 mod check;
+mod memory;
 mod reserve;
 mod retain;
 
 #[allow(unused_imports, reason = "each test file uses a part of it")]
 pub use check::check;
+#[allow(unused_imports, reason = "each test file uses a part of it")]
+pub use memory::{Memory, Sent};
 
-use sluice_core::command::{
-    Change, CreateGroup, CreateTopic, Deliver, NewMessage, Settle, SettleItem, Subscribe, Take, Types,
-};
-use sluice_core::ids::{GroupId, GroupQueueId, QueueId, QueueOffset, TopicId, TopicQueue};
+use sluice_core::command::{CreateGroup, CreateTopic, Subscribe, Types};
+use sluice_core::ids::{GroupId, GroupQueueId, QueueOffset, TopicId, TopicQueue};
 use sluice_core::log::{Batch, Outcome, ReplicatedLog, Results};
-use sluice_core::record::{NewRecord, property, put_property};
-use sluice_core::state::{Done, Refused};
+use sluice_core::state::Done;
 use sluice_store::io::LogIo;
 use sluice_store::log::{Identity, LogOptions, ShardUuid};
 use sluice_store::{CheckpointPolicy, Failed, NoObserver, Store, StoreError, StoreOptions};
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -82,33 +82,11 @@ pub fn open_with(
     })
 }
 
-/// What a message was sent as.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sent {
-    pub at: TopicQueue,
-    pub body: Vec<u8>,
-}
-
 enum Asked {
     Administered,
     Sent(Sent),
     Delivered(GroupQueueId),
     Settled(GroupQueueId, Vec<QueueOffset>),
-}
-
-/// Everything that the store has answered, and what it was asked besides.
-#[derive(Clone, Default)]
-pub struct Memory {
-    pub acknowledged: BTreeMap<(TopicQueue, QueueOffset), Vec<u8>>,
-    pub unknown: Vec<Sent>,
-    pub done: Vec<(GroupQueueId, QueueOffset)>,
-    /// Topics whose deletion was asked for: they may be gone.
-    pub deletions: BTreeSet<TopicId>,
-    /// What administrators have done, by the name of the answer.
-    pub administered: BTreeMap<String, usize>,
-    held: Vec<(GroupQueueId, QueueOffset, sluice_core::ids::DeliveryId)>,
-    pub refused_for_space: usize,
-    pub delivered: usize,
 }
 
 pub struct Driver {
@@ -217,7 +195,7 @@ impl Driver {
             },
             other => panic!("applied, not {other:?}"),
         };
-        self.learn(asked, outcome);
+        self.memory.learn(asked, outcome);
         Some(offset)
     }
 
@@ -225,6 +203,7 @@ impl Driver {
     pub fn pass_time(&mut self, ms: u64) {
         self.now += ms;
     }
+
     /// One round: a few sends, deliveries and settlements at once; then waits for all of them. `None` if the store failed,
     /// which need not leave an answer open: a log that failed while idle refuses at once.
     pub fn round(&mut self, body_max: u64) -> Option<()> {
@@ -252,7 +231,7 @@ impl Driver {
             match outcome {
                 // The answer may still be under way when the store has failed: see `conclude`.
                 None => self.waiting.push((asked, answered)),
-                Some(outcome) => self.learn(asked, outcome),
+                Some(outcome) => self.memory.learn(asked, outcome),
             }
         }
         whole
@@ -262,167 +241,7 @@ impl Driver {
     pub fn conclude(&mut self) {
         for (asked, answered) in std::mem::take(&mut self.waiting) {
             let outcome = answered.try_recv().unwrap_or(Outcome::Unknown);
-            self.learn(asked, outcome);
-        }
-    }
-
-    fn send(&mut self, body_max: u64) -> (Asked, Batch) {
-        let topic = TopicId(self.dice.roll(u64::from(TOPICS)) as u32);
-        let present = self.opened.store.tables().topic_by_id(topic);
-        let queues = present.map_or(QUEUES, |topic| topic.spec.queues);
-        let queue = QueueId(self.dice.roll(u64::from(queues)) as u32);
-        self.send_to(TopicQueue { topic, queue }, body_max)
-    }
-
-    fn send_to(&mut self, at: TopicQueue, body_max: u64) -> (Asked, Batch) {
-        self.sequence += 1;
-        let mut body = format!("{}-{}-", self.sequence, self.dice.0).into_bytes();
-        body.resize(body.len() + self.dice.roll(body_max) as usize, b'x');
-        let mut properties = Vec::new();
-        put_property(
-            &mut properties,
-            property::MESSAGE_ID,
-            &format!("id-{}", self.sequence),
-        );
-        put_property(
-            &mut properties,
-            property::KEYS,
-            &format!("key-{} common", self.sequence % 10),
-        );
-        let group = format!("group-{}", self.dice.roll(5));
-        let host = "127.0.0.1:1".parse().unwrap();
-        let record = NewRecord {
-            topic: &format!("topic-{}", at.topic),
-            queue: at.queue.0,
-            body: &body,
-            properties: &properties,
-            born_ms: self.now,
-            born_host: host,
-            store_ms: self.now,
-            store_host: host,
-        };
-        let message_group = (self.dice.roll(2) == 0).then_some(group.as_str());
-        let tag = (self.dice.roll(3) == 0).then_some("tag");
-        let command = NewMessage {
-            topic: at.topic,
-            tag,
-            message_group,
-            record,
-        }
-        .encode();
-        (Asked::Sent(Sent { at, body }), [command].into_iter().collect())
-    }
-
-    fn shard(&mut self) -> GroupQueueId {
-        let topic = TopicId(self.dice.roll(u64::from(TOPICS)) as u32);
-        let queue = QueueId(self.dice.roll(u64::from(QUEUES)) as u32);
-        GroupQueueId {
-            group: GroupId(self.dice.roll(2) as u32),
-            at: TopicQueue { topic, queue },
-        }
-    }
-
-    fn deliver(&mut self) -> (Asked, Batch) {
-        let id = self.shard();
-        let tables = self.opened.store.tables();
-        let (floor, standing) = tables.subscription(id.group, id.at.topic).unwrap().shards
-            [id.at.queue.0 as usize]
-            .read(|shard| (shard.floor(), shard.standing()));
-        let first = floor.0 + self.dice.roll(4);
-        let taken = (first..first + 1 + self.dice.roll(6))
-            .map(|offset| Take {
-                offset: QueueOffset(offset),
-                group_hash: (offset % 3) as u32,
-            })
-            .collect();
-        let client = format!("client-{}", self.dice.roll(3));
-        let invisible_ms = 20 + self.dice.roll(500);
-        let (attempt_id, auto_renew) = (self.dice.roll(4), self.dice.roll(2) == 0);
-        let deliver = Deliver {
-            id,
-            client,
-            attempt_id,
-            auto_renew,
-            resume: false,
-            standing,
-            invisible_ms,
-            taken,
-            skipped: Vec::new(),
-        };
-        (
-            Asked::Delivered(id),
-            [deliver.encode(self.now)].into_iter().collect(),
-        )
-    }
-
-    fn settle(&mut self) -> (Asked, Batch) {
-        // One of the latest: older ones have mostly run out.
-        let latest = self.memory.held.len().min(16) as u64;
-        if latest == 0 {
-            return self.deliver();
-        }
-        let place = self.memory.held.len() - 1 - self.dice.roll(latest) as usize;
-        let (id, offset, delivery) = self.memory.held.remove(place);
-        let done = self.dice.roll(4) > 0;
-        let change = if done {
-            Change::Done
-        } else {
-            Change::VisibleIn(self.dice.roll(100))
-        };
-        let settle = Settle {
-            id,
-            change,
-            items: vec![SettleItem { offset, delivery }],
-        };
-        let offsets = if done { vec![offset] } else { Vec::new() };
-        (
-            Asked::Settled(id, offsets),
-            [settle.encode(self.now)].into_iter().collect(),
-        )
-    }
-
-    fn learn(&mut self, asked: Asked, outcome: Outcome) {
-        let result = match outcome {
-            Outcome::Applied(mut results) => results.pop(),
-            Outcome::NotProposed(_) => {
-                self.memory.refused_for_space += 1;
-                return;
-            }
-            Outcome::NotLeader(_) | Outcome::Unknown => None,
-        };
-        match (asked, result) {
-            (Asked::Sent(sent), Some(Ok(Done::Appended(offset)))) => {
-                let before = self.memory.acknowledged.insert((sent.at, offset), sent.body);
-                assert_eq!(before, None, "an offset is given once");
-            }
-            (Asked::Sent(sent), None) => self.memory.unknown.push(sent),
-            (Asked::Delivered(id), Some(Ok(Done::Delivered(delivered)))) => {
-                let held = delivered
-                    .taken
-                    .iter()
-                    .map(|(offset, _)| (id, *offset, delivered.delivery));
-                self.memory.held.extend(held);
-                self.memory.delivered += delivered.taken.len();
-            }
-            (Asked::Settled(id, offsets), Some(Ok(Done::Settled { accepted, .. })))
-                if accepted[0] && id != administer::MOVED_BACK =>
-            {
-                self.memory
-                    .done
-                    .extend(offsets.into_iter().map(|offset| (id, offset)));
-            }
-            (Asked::Administered, Some(Ok(done))) => {
-                let text = format!("{done:?}");
-                let name: String = text
-                    .chars()
-                    .take_while(|letter| letter.is_alphanumeric())
-                    .collect();
-                *self.memory.administered.entry(name).or_default() += 1;
-            }
-            (Asked::Administered, _) => {}
-            (Asked::Sent(_), Some(Err(Refused::Closed(_) | Refused::NoTopic(_)))) => {}
-            (_, Some(Err(Refused::NotHeld | Refused::NotSubscribed(..)) | Ok(_)) | None) => {}
-            (_, Some(Err(refused))) => panic!("refused: {refused}"),
+            self.memory.learn(asked, outcome);
         }
     }
 }

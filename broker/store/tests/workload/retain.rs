@@ -55,7 +55,7 @@ impl Driver {
                 self.waiting.push((asked, answered));
                 return None;
             };
-            self.learn(asked, outcome);
+            self.memory.learn(asked, outcome);
         }
         Some(())
     }

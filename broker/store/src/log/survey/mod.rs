@@ -1,6 +1,7 @@
 //! The log as it stands in its files, read from its first frame to its last. Nothing is written.
 
 mod damage;
+mod frames;
 mod open;
 mod page;
 mod read;
@@ -15,7 +16,7 @@ use super::meta::Meta;
 use super::present;
 use crate::io::LogIo;
 use crate::survey::Findings;
-pub(super) use read::Frames;
+pub(super) use frames::Frames;
 use read::Reading;
 use sluice_core::command::{COMMAND_HEADER_BYTES, Command};
 use sluice_core::ids::{LogIndex, PhysicalOffset, Term, TimeMs};

@@ -280,7 +280,7 @@ impl<P: Propose> Run<'_, P> {
         let Some(place) = record.places.first() else {
             return Ok(Some(Vec::new()));
         };
-        let command = match self.store.read_message(&place.entry, self.now) {
+        let command = match self.store.read_message(place, self.now) {
             Ok(command) => command,
             Err(Unread::Lost(error)) => {
                 self.tell_of_lost(record, &error, lost_before);

@@ -32,6 +32,8 @@ pub struct Record {
 pub struct Waiting {
     /// Complete below this: lower than was asked for where more places wait than may stand carried.
     pub below: PhysicalOffset,
+    /// Where the log begins. An entry that points before that has lost its record, which cannot be carried any more.
+    start: PhysicalOffset,
     places: BTreeMap<CarriedAt, Found>,
     /// Places that are not carried yet.
     new: usize,
@@ -64,6 +66,7 @@ impl Waiting {
         };
         let mut waiting = Self {
             below,
+            start: look.tables.bounds().start,
             places: BTreeMap::new(),
             new: 0,
             room: settings.carried_max().saturating_sub(look.tables.carried_len()),
@@ -129,15 +132,16 @@ impl Waiting {
     /// How many carried messages stand there of which this look has not decided whether they wait. There is none unless something
     /// is wrong here, and with any the log must not go: state drops whatever stands where it was.
     pub fn undecided(&self, tables: &Tables) -> usize {
+        let is_there = |(at, ..): &CarriedAt| *at >= self.start;
         let decided = |place: &CarriedAt| self.places.contains_key(place) || self.passed.contains(place);
         carried_below(tables, self.below)
-            .filter(|place| !decided(place))
+            .filter(|place| is_there(place) && !decided(place))
             .count()
     }
 
     fn add(&mut self, tables: &Tables, at: TopicQueue, offset: QueueOffset, entry: QueueEntry) {
         let place = (entry.physical, at, offset);
-        if entry.physical >= self.below || self.places.contains_key(&place) {
+        if entry.physical >= self.below || entry.physical < self.start || self.places.contains_key(&place) {
             return;
         }
         let is_new = tables.carried(at, offset).is_none();
@@ -180,8 +184,7 @@ struct Look<'a> {
 impl Look<'_> {
     /// Those that were carried before.
     fn carried(&self, waiting: &mut Waiting) {
-        let start = self.tables.bounds().start;
-        debug_assert!(start <= waiting.below);
+        debug_assert!(waiting.start <= waiting.below);
         for place @ (_, at, offset) in carried_below(self.tables, waiting.below) {
             let topic = self.tables.topic_by_id(at.topic);
             let entry = self.tables.carried(at, offset);

@@ -385,3 +385,6 @@ impl Letters {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

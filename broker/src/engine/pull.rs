@@ -6,6 +6,7 @@ use super::records::{Entries, HotEntries};
 use super::telling::{Bunch, Fate, Key};
 use super::{Engine, EngineError, records};
 use crate::budget::Share;
+use sluice_core::command::Place;
 use sluice_core::entry::QueueEntry;
 use sluice_core::ids::{QueueId, QueueOffset, TopicQueue};
 use sluice_core::limits;
@@ -102,10 +103,7 @@ impl<'a> Reading<'a> {
         loop {
             let tail = self.tail()?;
             // Retention may have left some of the queue's first messages.
-            let at = TopicQueue {
-                topic: self.pull.topic.id,
-                queue: self.pull.queue,
-            };
+            let at = self.at();
             self.pulled.next = self
                 .engine
                 .store
@@ -147,10 +145,7 @@ impl<'a> Reading<'a> {
             entries: self.left,
             bytes: limits::PULL_BYTES_MAX,
         };
-        let at = TopicQueue {
-            topic: self.pull.topic.id,
-            queue: self.pull.queue,
-        };
+        let at = self.at();
         let store = &self.engine.store;
         if store.queues().hot_from(at) <= reach.from
             && let Ok(stretch) = Stretch::select(&HotEntries(Entries { store, at }), &self.pull.filter, reach)
@@ -162,16 +157,25 @@ impl<'a> Reading<'a> {
         records::where_it_may_block(false, in_files).await?
     }
 
+    fn at(&self) -> TopicQueue {
+        TopicQueue {
+            topic: self.pull.topic.id,
+            queue: self.pull.queue,
+        }
+    }
+
     /// Reads what was chosen, and keeps what the filter takes by its tag and not its hash alone. Answers whether the pull
     /// ends here.
     async fn read(&mut self, chosen: Vec<(QueueOffset, QueueEntry)>) -> Result<bool, EngineError> {
         if chosen.is_empty() {
             return Ok(false);
         }
-        let entries: Vec<_> = chosen.iter().map(|(_, entry)| *entry).collect();
-        let bytes = entries.iter().map(|entry| entry.size as usize).sum();
+        let at = self.at();
+        let place = |(offset, entry)| Place { at, offset, entry };
+        let places: Vec<_> = chosen.iter().copied().map(place).collect();
+        let bytes = places.iter().map(|place| place.entry.size as usize).sum();
         self.pulled.share = Some(self.engine.options.unread.admit(&self.pull.client, bytes)?);
-        let commands = records::commands(&self.engine.store, entries, self.engine.now()).await?;
+        let commands = records::commands(&self.engine.store, places, self.engine.now()).await?;
         for ((offset, entry), command) in chosen.into_iter().zip(commands) {
             let found = command.map_err(|error| error.to_string());
             let found = found

@@ -2,6 +2,7 @@
 
 use super::EngineError;
 use bytes::Bytes;
+use sluice_core::command::Place;
 use sluice_core::entry::QueueEntry;
 use sluice_core::ids::{QueueOffset, TimeMs, TopicQueue};
 use sluice_core::plan::EntrySource;
@@ -98,18 +99,20 @@ pub(super) async fn entry(
     .await?
 }
 
-/// The commands that `entries` point at, each with its own outcome: damage to one record hides no other. `now` is the
-/// engine's.
+/// The commands with the records of the messages that stand there, each with its own outcome: damage to one record hides no other. `now`
+/// is the engine's.
 pub(super) async fn commands(
     store: &Store,
-    entries: Vec<QueueEntry>,
+    places: Vec<Place>,
     now: TimeMs,
 ) -> Result<Vec<Result<Bytes, Unread>>, EngineError> {
-    let hot = entries.iter().all(|entry| store.reader().is_hot(entry.physical));
+    let hot = places
+        .iter()
+        .all(|place| store.reader().is_hot(place.entry.physical));
     let store = store.clone();
     where_it_may_block(hot, move || {
-        let read = |entry: &QueueEntry| store.read_message(entry, now);
-        entries.iter().map(read).collect()
+        let read = |place: &Place| store.read_message(place, now);
+        places.iter().map(read).collect()
     })
     .await
 }

@@ -1,7 +1,7 @@
 //! Ending deliveries.
 
 use super::{Engine, EngineError, records};
-use sluice_core::command::{Change, DeadLetter, Settle, SettleItem};
+use sluice_core::command::{Change, DeadLetter, Place, Settle, SettleItem};
 use sluice_core::entry::QueueEntry;
 use sluice_core::ids::{DeliveryId, GroupQueueId, QueueOffset};
 use sluice_core::state::{Done, Refused};
@@ -80,7 +80,12 @@ impl Engine {
         item: SettleItem,
         entry: QueueEntry,
     ) -> Result<bool, EngineError> {
-        let mut read = records::commands(&self.store, vec![entry], self.now()).await?;
+        let place = Place {
+            at: id.at,
+            offset: item.offset,
+            entry,
+        };
+        let mut read = records::commands(&self.store, vec![place], self.now()).await?;
         let Some(Err(Unread::Lost(error))) = read.pop() else {
             return Ok(false);
         };

@@ -13,13 +13,13 @@ use crate::checkpointer::{CheckpointPolicy, TrimPoint, TrimPoints};
 use crate::damage::{Failures, Unread};
 use crate::index::IndexStore;
 use crate::io::LogIo;
-use crate::log::{LocalLog, LogOptions, LogReader};
+use crate::log::{LocalLog, LogOptions, LogReader, ReadError};
 use crate::queue::QueueStore;
 use crate::scrub::Scrub;
 use crate::stats::{ApplyStats, CheckpointStats, LogStats};
 use bytes::Bytes;
 use parking_lot::Mutex;
-use sluice_core::entry::QueueEntry;
+use sluice_core::command::Place;
 use sluice_core::ids::{PhysicalOffset, QueueOffset, Term, TimeMs, TopicQueue};
 use sluice_core::state::Tables;
 use std::path::PathBuf;
@@ -96,10 +96,27 @@ impl Store {
         &self.inner.reader
     }
 
-    /// The command with the record of this entry's message; where it cannot be read, whether it is lost. Blocks on the disk
-    /// unless it [is hot](LogReader::is_hot). `now` is the wall clock.
-    pub fn read_message(&self, entry: &QueueEntry, now: TimeMs) -> Result<Bytes, Unread> {
-        self.inner.failures.read(&self.inner.reader, entry, now)
+    /// The command with the record of the message that stands there; where it cannot be read, whether it is lost. Blocks on the disk
+    /// unless it [is hot](LogReader::is_hot). `now` is the proposer's time.
+    pub fn read_message(&self, place: &Place, now: TimeMs) -> Result<Bytes, Unread> {
+        let read = self.inner.failures.read(&self.inner.reader, &place.entry, now);
+        match read {
+            Err(Unread::NotNow(error @ ReadError::Gone { .. })) if self.still_points(place) => {
+                Err(Unread::Lost(error))
+            }
+            read => read,
+        }
+    }
+
+    /// Whether the message stands there still, with the same record. Retention takes a record only after the entries of its message: an
+    /// entry that points before the log's start, and is not of before retention, has lost its record.
+    fn still_points(&self, place: &Place) -> bool {
+        let mut one = Vec::with_capacity(1);
+        let read = self.inner.queues.read(place.at, place.offset, 1, &mut one);
+        read.is_ok()
+            && one
+                .first()
+                .is_some_and(|entry| entry.physical == place.entry.physical)
     }
 
     /// Reads queue entries.

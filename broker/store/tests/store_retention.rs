@@ -3,7 +3,7 @@
 
 mod workload;
 
-use sluice_core::command::{APPEND_RECORD_AT, DeadLetter, Deliver, Standing, Take, record_of};
+use sluice_core::command::{APPEND_RECORD_AT, DeadLetter, Deliver, Place, Standing, Take, record_of};
 use sluice_core::entry::QueueEntry;
 use sluice_core::ids::{
     DeliveryId, GroupId, GroupQueueId, PhysicalOffset, QueueId, QueueOffset, TopicId, TopicQueue,
@@ -12,6 +12,7 @@ use sluice_core::record::Record;
 use sluice_core::state::Done;
 use sluice_store::Store;
 use sluice_store::io::{Fault, FaultyIo, LogIo, write_all_at};
+use sluice_store::log::PAGE_BYTES;
 use sluice_store::retention::{RetentionError, Settings};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -328,4 +329,59 @@ fn a_place_to_begin_at_that_is_thinned_out_during_the_look_gives_way_to_the_one_
     let ran = driver.retain(&all).unwrap();
     assert_eq!(ran.start, Some(points[0].at), "{ran:?} of {points:?}");
     driver.opened.store.close().unwrap();
+}
+
+#[test]
+fn a_dead_letter_whose_record_is_lost_is_told_once_and_holds_nothing_back() {
+    let io = FaultyIo::new(25);
+    let mut driver = Driver::new(open(Arc::new(io.clone()), Path::new(DIR), 60_000).unwrap(), 25);
+    driver.make().unwrap();
+    let dead = at(0, 0);
+    let offset = driver.send_one(dead, 500).unwrap();
+    let delivery = deliver(&driver, plain(dead), offset, 365 * DAY).unwrap();
+    driver.send_until(3000, |driver| segments(driver) >= 4).unwrap();
+    let points = driver.opened.store.trim_points().len();
+    let has_more = |driver: &Driver| driver.opened.store.trim_points().len() > points;
+    driver.send_until(50, has_more).unwrap();
+    driver.pass_time(2 * DAY);
+    // Linked behind the place at which the log is going to begin: so its queue begins before it, and its entry stays.
+    let (at, offset) = bury(&driver, plain(dead), offset, delivery);
+    driver.opened.store.close().unwrap();
+    driver.opened = open(Arc::new(io.clone()), Path::new(DIR), 60_000).unwrap();
+    let store = driver.opened.store.clone();
+    let entry = entry(&store, at, offset);
+    let file = io
+        .open(&Path::new(DIR).join("log/00000000000000000000.seg"))
+        .unwrap();
+    write_all_at(
+        &*file,
+        b"?",
+        PAGE_BYTES + entry.physical.0 + u64::from(entry.size) - 1,
+    )
+    .unwrap();
+    let by_size = Settings {
+        longer: [].into(),
+        ..settings()
+    };
+    let ran = driver.retain(&by_size).unwrap();
+    assert_eq!(ran.lost, 1);
+    let begin = ran.start.unwrap();
+    driver
+        .send_until(50, |driver| driver.opened.store.log().start() == begin)
+        .unwrap();
+    let read = store.read_message(&Place { at, offset, entry }, driver.now());
+    assert!(read.unwrap_err().is_lost(), "nobody can skip it");
+    for _ in 0..3 {
+        let before = segments(&driver);
+        driver
+            .send_until(3000, |driver| segments(driver) >= before + 3)
+            .unwrap();
+        driver
+            .send_until(50, |driver| !driver.opened.store.trim_points().is_empty())
+            .unwrap();
+        let ran = driver.retain(&by_size).unwrap();
+        assert_eq!(ran.lost, 0, "told again");
+        assert!(ran.start.is_some(), "{ran:?}");
+    }
+    store.close().unwrap();
 }

@@ -8,6 +8,7 @@ mod repairs;
 mod workload;
 
 use repairs::*;
+use sluice_core::command::Place;
 use sluice_core::ids::{PhysicalOffset, QueueId, QueueOffset, TopicQueue};
 use sluice_store::Store;
 use sluice_store::io::{FaultyIo, LogIo};
@@ -29,7 +30,8 @@ fn read_all(store: &Store) -> usize {
             for offset in (first.0..tail.0).map(QueueOffset) {
                 let mut entries = Vec::new();
                 store.queues().read(at, offset, 1, &mut entries).unwrap();
-                let message = store.read_message(&entries[0], 0);
+                let entry = entries[0];
+                let message = store.read_message(&Place { at, offset, entry }, 0);
                 assert!(message.is_ok(), "{offset} of {at:?}, from {first} on");
                 read += 1;
             }

@@ -7,8 +7,7 @@ use sluice_tests::process::{Broker, Setup};
 use sluice_tests::workload::{Shape, Workload, init_yaml};
 use sluice_tests::{seed, wait};
 
-use crate::is_long;
-
+const PAUSE: Duration = Duration::from_secs(30);
 const GOES_ON_WITHIN: Duration = Duration::from_secs(30);
 const DELIVERED_WITHIN: Duration = Duration::from_secs(90);
 /// Sends that show that clients are at work.
@@ -29,7 +28,6 @@ async fn works(workload: &Workload) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_broker_that_stood_still_goes_on_with_its_clients_and_nothing_is_lost_or_comes_twice() {
-    let pause = Duration::from_secs(if is_long() { 35 } else { 6 });
     let seed = seed::from_environment().unwrap();
     let broker = Setup::new().init(&init_yaml()).start().unwrap();
     let shape = Shape {
@@ -43,13 +41,13 @@ async fn a_broker_that_stood_still_goes_on_with_its_clients_and_nothing_is_lost_
     works(&workload).await;
     signal(&broker, Signal::STOP);
     // The fault, not a wait for something.
-    tokio::time::sleep(pause).await;
+    tokio::time::sleep(PAUSE).await;
     let meanwhile = workload.verdict().count;
     signal(&broker, Signal::CONT);
     works(&workload).await;
     let verdict = workload.finish(DELIVERED_WITHIN).await.unwrap();
     println!(
-        "{pause:?} of standstill, {} calls lost by then: {verdict}",
+        "{PAUSE:?} of standstill, {} calls lost by then: {verdict}",
         meanwhile.unknown_sends
     );
     assert!(verdict.is_clean(), "{verdict}");

@@ -6,8 +6,8 @@
 
 use super::super::telling::{Bunch, Fate, Key};
 use super::super::{Engine, EngineError, records};
-use sluice_core::command::{Change, SettleItem};
-use sluice_core::ids::GroupQueueId;
+use sluice_core::command::{Change, Place, SettleItem};
+use sluice_core::ids::{GroupQueueId, TopicQueue};
 use sluice_core::plan::{Offer, Plan};
 use sluice_core::state::{Group, Topic};
 use sluice_store::damage::Unread;
@@ -51,9 +51,17 @@ impl Engine {
 }
 
 /// Which of a plan's dead are lost: a link to them is of no use.
-pub(super) async fn among_dead(engine: &Engine, plan: &Plan) -> Result<Vec<bool>, EngineError> {
-    let entries = plan.dead.iter().map(|dead| dead.entry).collect();
-    let read = records::commands(&engine.store, entries, engine.now()).await?;
+pub(super) async fn among_dead(
+    engine: &Engine,
+    at: TopicQueue,
+    plan: &Plan,
+) -> Result<Vec<bool>, EngineError> {
+    let places = plan.dead.iter().map(|dead| Place {
+        at,
+        offset: dead.take.offset,
+        entry: dead.entry,
+    });
+    let read = records::commands(&engine.store, places.collect(), engine.now()).await?;
     let is_lost = |read: &Result<_, Unread>| read.as_ref().is_err_and(Unread::is_lost);
     Ok(read.iter().map(is_lost).collect())
 }

@@ -6,7 +6,7 @@ use super::take::Got;
 use crate::engine::telling::{Bunch, Fate, Key};
 use crate::engine::{Engine, EngineError, records};
 use bytes::Bytes;
-use sluice_core::command::SettleItem;
+use sluice_core::command::{Place, SettleItem};
 use sluice_core::entry::QueueEntry;
 use sluice_core::ids::{GroupQueueId, QueueId};
 use sluice_core::state::{Group, Topic};
@@ -19,15 +19,20 @@ pub(super) async fn read(
     engine: &Engine,
     got: &[Got],
 ) -> Result<Vec<(QueueEntry, Result<Bytes, Unread>)>, EngineError> {
-    let mut entries = Vec::with_capacity(got.len());
+    let mut places = Vec::with_capacity(got.len());
     for message in got {
         let entry = match message.entry {
             Some(entry) => Some(entry),
             None => records::entry(&engine.store, message.id.at, message.offset).await?,
         };
-        entries.push(entry.ok_or(EngineError::Unknown)?);
+        places.push(Place {
+            at: message.id.at,
+            offset: message.offset,
+            entry: entry.ok_or(EngineError::Unknown)?,
+        });
     }
-    let commands = records::commands(&engine.store, entries.clone(), engine.now()).await?;
+    let entries: Vec<QueueEntry> = places.iter().map(|place| place.entry).collect();
+    let commands = records::commands(&engine.store, places, engine.now()).await?;
     Ok(entries.into_iter().zip(commands).collect())
 }
 

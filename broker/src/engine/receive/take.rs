@@ -14,11 +14,14 @@ use sluice_core::ids::{GroupQueueId, QueueId, QueueOffset, TimeMs, TopicQueue};
 use sluice_core::limits;
 use sluice_core::log::{Batch, Results};
 use sluice_core::plan::{Plan, Room};
-use sluice_core::state::{Delivered, Done};
+use sluice_core::state::{Delivered, Done, Refused};
 use std::sync::Arc;
 
 /// When a message that cannot be read is tried again, in milliseconds. The try does not count among its attempts.
 const UNREADABLE_RETRY_MS: u64 = 60_000;
+/// When a dead letter is tried again whose record retention carries, in milliseconds. At once would be a command and a sync of the log for
+/// each try, as long as that takes.
+const LEAVING_RETRY_MS: u64 = 1_000;
 
 /// What was chosen from the queues; its reservations stand until [`Chosen::deliver`] has run, or it is dropped.
 pub(in crate::engine) struct Chosen {
@@ -27,6 +30,8 @@ pub(in crate::engine) struct Chosen {
     plans: Vec<(QueueId, Plan)>,
     /// Messages that a lost answer carried: handed out again, uncounted.
     resumed: Vec<(QueueId, Standing, Vec<Take>)>,
+    /// Whether a dead letter was refused because retention is about to carry its record.
+    waits_for_retention: bool,
 }
 
 impl Engine {
@@ -42,6 +47,7 @@ impl Engine {
             now,
             plans: Vec::new(),
             resumed: Vec::new(),
+            waits_for_retention: false,
         };
         if request.attempt_id != 0 {
             chosen.resumed = find_lost(dispatcher, request, now);
@@ -70,8 +76,12 @@ impl Engine {
             dispatcher.wake(1);
         }
         // Here their reservations are safe, whatever becomes of the call.
-        for (_, plan) in chosen.plans.iter_mut().filter(|(_, plan)| !plan.dead.is_empty()) {
-            let among_dead = lost::among_dead(self, plan).await?;
+        for (queue, plan) in chosen.plans.iter_mut().filter(|(_, plan)| !plan.dead.is_empty()) {
+            let at = TopicQueue {
+                topic: dispatcher.topic.id,
+                queue: *queue,
+            };
+            let among_dead = lost::among_dead(self, at, plan).await?;
             lost::deliver_again(plan, &among_dead);
         }
         Ok((!chosen.plans.is_empty()).then_some(chosen))
@@ -124,6 +134,9 @@ impl Chosen {
         let results = engine.propose(self.commands(request)).await?;
         let resumed = self.is_resumed();
         let got = self.conclude(results);
+        if self.waits_for_retention {
+            self.dispatcher.alarm(self.now.saturating_add(LEAVING_RETRY_MS));
+        }
         if !got.is_empty() {
             // Should their time be over already: its end woke a poll while they were reserved still.
             self.dispatcher
@@ -253,13 +266,17 @@ impl Chosen {
                 }
             }
             for dead in &plan.dead {
-                match results.next() {
+                let result = results.next();
+                let is_leaving = matches!(result, Some(Err(Refused::Leaving(_))));
+                match result {
                     Some(Ok(Done::DeadLettered { .. })) => cursor.applied(dead.take.offset),
                     _ => cursor.give_back(dead.take.offset),
                 }
+                // Apply has woken a poll for what waited behind the dead: too early, while they were reserved.
+                others_may_go |= !is_leaving;
+                self.waits_for_retention |= is_leaving;
             }
-            // Apply has woken a poll for what waited behind the dead: too early, while they were reserved.
-            others_may_go |= cursor.has_unlocked() || !plan.dead.is_empty();
+            others_may_go |= cursor.has_unlocked();
         }
         // Whoever looked while these were reserved has passed them by.
         if others_may_go {

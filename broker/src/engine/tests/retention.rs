@@ -3,22 +3,27 @@
 use super::*;
 use crate::config::LiveValues;
 use crate::engine::find::Finder;
-use sluice_core::command::{PutTopic, Terms, TopicSpec};
+use sluice_core::command::{PutTopic, Terms, TopicSpec, Trim};
 use sluice_core::ids::{PhysicalOffset, QueueOffset};
 use sluice_core::record::{property, put_property};
 
 pub(super) const BODY: usize = 16_000;
 
 /// A segment is 256 KiB, and as much log is kept as fits four.
-async fn small() -> Fixture {
-    let setup = Setup {
+fn small() -> Setup {
+    Setup {
         segment_bytes: 256 << 10,
         ring_bytes: 1 << 20,
         ..Setup::default()
-    };
-    let at = setup.make().await;
-    assert!(at.receive().await.is_empty(), "the first receive subscribes");
-    at
+    }
+}
+
+impl Setup {
+    async fn subscribed(self) -> Fixture {
+        let at = self.make().await;
+        assert!(at.receive().await.is_empty(), "the first receive subscribes");
+        at
+    }
 }
 
 impl Fixture {
@@ -96,7 +101,7 @@ impl Fixture {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_waits_in_the_part_that_goes_is_delivered_pulled_and_found() {
-    let at = small().await;
+    let at = small().subscribed().await;
     for id in ["done", "waits", "buried", "unread"] {
         at.send_with_id(id).await;
     }
@@ -168,4 +173,63 @@ async fn what_waits_in_the_part_that_goes_is_delivered_pulled_and_found() {
         (found.offset, found.body().unwrap().as_ref()),
         (QueueOffset(0), &b"buried"[..])
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dead_letter_whose_record_went_with_the_log_is_skipped() {
+    let setup = small();
+    let io = Arc::clone(&setup.io);
+    let at = setup.subscribed().await;
+    at.send("lost", None).await;
+    let held = at.receive().await.remove(0);
+    at.fill().await;
+    // Linked behind the place at which the log is going to begin: its entry stays, for its queue begins before it.
+    at.engine
+        .dead_letter(held.id, held.offset, held.delivery)
+        .await
+        .unwrap();
+    at.flip(&io, 0).await;
+    assert_eq!(at.retain().await.lost, 1);
+    assert_eq!(at.engine.lost(), 0, "nobody has come to it");
+    let letters = Receive {
+        topic: at.engine.tables().topic(&dead_letter_topic("g")).unwrap(),
+        ..at.ask(Duration::ZERO)
+    };
+    assert!(at.take(letters).await.is_empty());
+    assert_eq!((at.engine.lost(), at.engine.unreadable()), (1, 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dead_letter_that_must_wait_for_retention_is_not_tried_at_once_again() {
+    const WRITTEN_MAX: u64 = 2_000;
+    let setup = Setup {
+        max_attempts: 1,
+        ..small()
+    };
+    let at = setup.subscribed().await;
+    at.send("dead", None).await;
+    let ask = |wait| Receive {
+        auto_renew: false,
+        ..at.ask(wait)
+    };
+    assert_eq!(at.take(ask(Duration::ZERO)).await.len(), 1);
+    // Retention closes links, and carries.
+    let written = || at.engine.store().log().positions().written();
+    let close = Trim {
+        start: PhysicalOffset(0),
+        links_from: written(),
+        minimums: Vec::new(),
+    };
+    at.engine
+        .propose_one(close.encode(at.engine.now()))
+        .await
+        .unwrap()
+        .unwrap();
+    at.pass(60_001);
+    let before = written();
+    assert!(at.take(ask(Duration::from_millis(500))).await.is_empty());
+    let tried = written().0 - before.0;
+    assert!(tried > 0, "it is dead");
+    assert!(tried < WRITTEN_MAX, "{tried} bytes of the log for tries");
+    assert!(at.engine.tables().topic(&dead_letter_topic("g")).is_none());
 }

@@ -1,6 +1,6 @@
 //! All that a store shows: state, every message of every queue, and what is found by id and by key.
 
-use sluice_core::command::{GroupSpec, TopicSpec, record_of};
+use sluice_core::command::{self, GroupSpec, TopicSpec, record_of};
 use sluice_core::entry::QueueEntry;
 use sluice_core::hash;
 use sluice_core::ids::{
@@ -208,8 +208,9 @@ fn message(store: &Store, at: TopicQueue, offset: QueueOffset) -> Answer<Vec<u8>
     let mut entries = Vec::new();
     let read = store.queues().read(at, offset, 1, &mut entries);
     read.map_err(|error| error.to_string())?;
-    let entry = entries.first().expect("an entry, or an error");
-    let command = store.read_message(entry, 0).map_err(|error| error.to_string())?;
+    let entry = *entries.first().expect("an entry, or an error");
+    let place = command::Place { at, offset, entry };
+    let command = store.read_message(&place, 0).map_err(|error| error.to_string())?;
     Ok(record_of(&command).expect("a record").to_vec())
 }
 

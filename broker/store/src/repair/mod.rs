@@ -11,7 +11,6 @@
 mod anew;
 mod covered;
 mod diagnosis;
-mod groups;
 mod loss;
 mod make;
 mod moved;
@@ -23,6 +22,7 @@ mod state;
 mod state_told;
 mod topics;
 mod trial;
+mod unsure;
 mod warn;
 
 pub use diagnosis::{Diagnosis, describe, diagnose, diagnosis};

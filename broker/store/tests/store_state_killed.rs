@@ -118,8 +118,16 @@ fn holds(io: &FaultyIo, before: &Content, told: &[String], what: &str) {
     for (queue, (tail, messages)) in before {
         let (end, found) = &after[queue];
         let bodies = |of: &[(u64, Vec<u8>)]| of.iter().map(|(_, body)| body.clone()).collect::<Vec<_>>();
+        // Of a dead letter behind the checkpoint nothing may tell whether it was taken: it comes, and the repair says so.
+        let may_have_more = told.iter().any(|told| {
+            told.contains(&format!("topic {}:", queue.0)) && told.contains("what it may have refused")
+        });
+        let holds = match may_have_more {
+            true => has_in_order(&bodies(found), &bodies(messages)),
+            false => bodies(found) == bodies(messages),
+        };
         assert!(
-            bodies(found) == bodies(messages),
+            holds,
             "{what}: {queue:?}: {} for {}: {told:?}",
             found.len(),
             messages.len()
@@ -149,6 +157,12 @@ fn holds(io: &FaultyIo, before: &Content, told: &[String], what: &str) {
     }
     driver.opened.store.close().unwrap();
     assert_eq!(look(io).refused, None);
+}
+
+/// Whether all of `some` are in `all`, in this order.
+fn has_in_order(all: &[Vec<u8>], some: &[Vec<u8>]) -> bool {
+    let mut rest = all.iter();
+    some.iter().all(|one| rest.any(|other| other == one))
 }
 
 /// What groups were told that they have done they have.

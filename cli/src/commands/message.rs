@@ -354,10 +354,7 @@ mod tests {
 
     #[test]
     fn what_is_longer_than_any_request_is_not_sent_and_the_limit_is_told() {
-        assert!(
-            BODY_BYTES_MAX > limits::BODY_BYTES_MAX,
-            "the broker says what it takes"
-        );
+        const { assert!(BODY_BYTES_MAX > limits::BODY_BYTES_MAX) };
         fits(&vec![0; BODY_BYTES_MAX], "orders").unwrap();
         for (bytes, told) in [
             (BODY_BYTES_MAX + 1, "8323073 bytes is larger"),

@@ -1,6 +1,7 @@
 //! The broker from start to end: what is opened in which order, and closed in the reverse one.
 
 mod ports;
+pub(crate) mod prepare;
 mod sockets;
 
 use crate::admin::{self, Admin};
@@ -12,7 +13,6 @@ use crate::engine::{
     Clock, Engine, EngineOptions, SystemTime, TimeSource as _, Wakes, checkpoint_policy, tell_of_unread,
 };
 use crate::http::Health;
-use crate::init::Init;
 use crate::listener::{First, Routes};
 use crate::logging::{self, Logging};
 use crate::metrics::{Metrics, Sources};
@@ -79,7 +79,7 @@ impl Broker {
         let grpc = ports.clients.address();
 
         let engine = open_engine(&config, grpc, failed).await?;
-        prepare(&engine, config.init).await?;
+        let undone = prepare::prepare(&engine, config.init).await?;
         let clients = Arc::new(Clients::at_most(config.limits.clients));
         let metrics = Metrics::new(&config.cluster_name, &config.broker_name, &config.data_dir)?;
         let metrics = Arc::new(metrics);
@@ -102,6 +102,7 @@ impl Broker {
         retention::begin(&engine).await;
         background.extend(upkeep(&engine));
         background.push(tokio::spawn(config::follow_file(Arc::clone(&config.live))));
+        background.push(tokio::spawn(undone.follow(Arc::clone(&engine))));
         let endpoint = config.otlp_endpoint.as_deref();
         let spans = endpoint.map(|to| Spans::start(to, &config.cluster_name, &config.broker_name));
         let spans = spans.transpose().context("cannot send spans")?;
@@ -258,31 +259,6 @@ async fn open_engine(
         disk: Disk::new(FileSystem::of(&dir)),
     };
     Ok(Engine::new(store, Clock::new(Box::new(time)), &wakes, options))
-}
-
-/// Proposes what comes before any client is served; closes the store where that fails.
-async fn prepare(engine: &Engine, init: Init) -> anyhow::Result<()> {
-    let proposed = propose_first(engine, init).await;
-    if proposed.is_err()
-        && let Err(error) = engine.close().await
-    {
-        tracing::error!("cannot close the store: {error}");
-    }
-    proposed
-}
-
-async fn propose_first(engine: &Engine, init: Init) -> anyhow::Result<()> {
-    let bounded = engine.bound_unanswered().await;
-    let bounded = bounded.context("cannot take back what was delivered just before the broker went down")?;
-    if bounded > 0 {
-        tracing::info!(
-            messages = bounded,
-            "delivered just before the broker went down: visible to others in a minute unless settled"
-        );
-    }
-    init.apply(engine).await.context("--init cannot be followed")?;
-    engine.subscribe_all().await;
-    Ok(())
 }
 
 /// The address that messages carry as the one of their broker.

@@ -133,7 +133,12 @@ fn tell(engine: &Engine, finding: &Finding) {
             topic = topic.as_ref().map(|topic| &*topic.spec.name),
             queue = lost.at.queue.0,
             offset = lost.offset.0,
-            "a message is lost with it: consumer groups that come to it go on without it"
+            "{}",
+            match lost.in_memory {
+                true =>
+                    "a message is lost with it on the disk, and memory still has it: get it, and send it again, before the broker restarts (sluicectl message get)",
+                false => "a message is lost with it: consumer groups that come to it go on without it",
+            }
         );
     }
 }

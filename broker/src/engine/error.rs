@@ -185,6 +185,14 @@ impl EngineError {
         }
     }
 
+    /// Whether nothing was done because the system gives the log no room, or no files: it may later.
+    pub fn is_for_want_of_room(&self) -> bool {
+        matches!(
+            self,
+            Self::NoSpace | Self::NearlyFull | Self::NotPermitted | Self::NoDescriptors
+        )
+    }
+
     /// What became of group and topic between their look-up and apply, by their names.
     pub(super) fn named(self, group: &Group, topic: &Topic) -> Self {
         match self {

@@ -8,13 +8,16 @@ use sluice_core::state::{Done, Group, Refused, Topic};
 use std::sync::Arc;
 
 impl Engine {
-    /// The topic of this name; made on first use where that is allowed.
+    /// The topic of this name; made on first use where that is allowed, or where it was to be there.
     pub async fn topic(&self, name: &str) -> Result<Arc<Topic>, EngineError> {
         if let Some(topic) = self.tables().topic(name) {
             return Ok(topic);
         }
         if is_group_topic(name) {
             return Err(EngineError::GroupTopicNotFound(name.to_owned()));
+        }
+        if let Some(spec) = self.promised.topic(name) {
+            return Box::pin(self.make_topic(spec)).await;
         }
         if !self.options.live.values().auto_create_topics {
             return Err(EngineError::TopicNotMade(name.to_owned()));
@@ -46,8 +49,11 @@ impl Engine {
 
     /// The consumer group of this name; made on first use.
     pub async fn group(&self, name: &str) -> Result<Arc<Group>, EngineError> {
-        match self.tables().group(name) {
-            Some(group) => Ok(group),
+        if let Some(group) = self.tables().group(name) {
+            return Ok(group);
+        }
+        match self.promised.group(name) {
+            Some(spec) => Box::pin(self.make_group(spec)).await,
             None => Box::pin(self.create_group(CreateGroup::on_first_use(name))).await,
         }
     }

@@ -18,6 +18,7 @@ mod make;
 mod observer;
 mod offsets;
 mod polls;
+mod promised;
 mod pull;
 mod receive;
 mod records;
@@ -50,6 +51,7 @@ use crate::scrub::ScrubStats;
 use answers::Answers;
 use arrivals::Arrivals;
 use dispatcher::Dispatchers;
+use promised::Promised;
 use refusals::Refusals;
 use sluice_core::command::EncodedCommand;
 use sluice_core::ids::{Term, TimeMs};
@@ -92,6 +94,7 @@ pub struct Engine {
     lost: AtomicU64,
     telling: telling::Telling,
     refusals: Refusals,
+    promised: Promised,
     retention: RetentionStats,
     scrub: ScrubStats,
     stopping: watch::Sender<bool>,
@@ -117,6 +120,7 @@ impl Engine {
             lost: AtomicU64::new(0),
             telling: telling::Telling::default(),
             refusals: Refusals::default(),
+            promised: Promised::default(),
             retention: RetentionStats::default(),
             scrub: ScrubStats::default(),
             stopping,

@@ -29,6 +29,7 @@ mod holding;
 mod jumps;
 mod lags;
 mod offsets;
+mod promised;
 mod pulling;
 mod resetting;
 mod restarts;

@@ -9,13 +9,15 @@
 //!   - {name: mailer, backoff: {initial: 5s, max: 2h, multiplier: 2}, subscriptions: [mails]}
 //! ```
 
+mod apply;
 mod differences;
 mod file;
 mod texts;
 mod values;
 
-use crate::engine::{Engine, EngineError};
+use crate::engine::EngineError;
 use crate::yaml;
+pub use apply::Left;
 use file::File;
 use sluice_core::command::{GroupSpec, TopicSpec};
 use std::path::{Path, PathBuf};
@@ -77,7 +79,7 @@ impl Init {
         })
     }
 
-    fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         yaml::check_depth(text)?;
         let file: Option<File> =
             serde_yaml::from_str(text).map_err(|error| texts::plain(&error.to_string()))?;
@@ -98,39 +100,6 @@ impl Init {
             init.groups.push(spec);
         }
         Ok(init)
-    }
-
-    /// Makes what is absent; says where what is there differs, and leaves it as it is.
-    pub async fn apply(self, engine: &Engine) -> Result<(), InitError> {
-        for spec in self.topics {
-            let made = engine.make_topic(spec.clone()).await;
-            let topic = made.map_err(|source| InitError::Make {
-                what: "topic",
-                name: spec.name.clone(),
-                source,
-            })?;
-            if let Some(differences) = differences::of_topics(&topic.spec, &spec) {
-                tracing::warn!(
-                    topic = spec.name,
-                    "the topic exists already and stays as it is: {differences}"
-                );
-            }
-        }
-        for spec in self.groups {
-            let made = engine.make_group(spec.clone()).await;
-            let group = made.map_err(|source| InitError::Make {
-                what: "group",
-                name: spec.name.clone(),
-                source,
-            })?;
-            if let Some(differences) = differences::of_groups(&group.spec, &spec) {
-                tracing::warn!(
-                    group = spec.name,
-                    "the group exists already and stays as it is: {differences}"
-                );
-            }
-        }
-        Ok(())
     }
 }
 

@@ -19,6 +19,10 @@ use tokio_rustls::server::TlsStream;
 /// What every client of HTTP/2 says first (RFC 9113, section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
+/// Read of one connection before others have a turn, and the calls to whom it goes: until they have taken it, it is in memory and
+/// nobody counts it. Without, it is all that the connection's window lets the client send, before the first call is looked at.
+const TURN_BYTES: usize = 128 << 10;
+
 /// What the connections of all ports may hold, and what was refused on them.
 #[derive(Debug)]
 pub struct Bounds {
@@ -83,6 +87,7 @@ pub struct ClientIo {
     transport: Transport,
     /// What was read already, and is still to be read by whoever serves the connection.
     unread: &'static [u8],
+    turn: Turn,
     peer: Peer,
 }
 
@@ -97,6 +102,7 @@ impl ClientIo {
         Self {
             transport: Transport::Plain(stream),
             unread: &[],
+            turn: Turn::default(),
             peer: ends.peer(place, false, None),
         }
     }
@@ -106,6 +112,7 @@ impl ClientIo {
         Self {
             transport: Transport::Tls(Box::new(stream)),
             unread: &[],
+            turn: Turn::default(),
             peer: ends.peer(place, true, subject),
         }
     }
@@ -177,10 +184,40 @@ impl AsyncRead for ClientIo {
             self.unread = later;
             return Poll::Ready(Ok(()));
         }
-        match &mut self.transport {
-            Transport::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
-            Transport::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+        let Self { transport, turn, .. } = &mut *self;
+        match transport {
+            Transport::Plain(stream) => turn.poll_read(stream, cx, buf),
+            Transport::Tls(stream) => turn.poll_read(stream, cx, buf),
         }
+    }
+}
+
+/// What was read of a connection since others had a turn.
+#[derive(Debug, Default)]
+struct Turn {
+    bytes: usize,
+}
+
+impl Turn {
+    /// Reads on, or lets others have a turn first.
+    fn poll_read(
+        &mut self,
+        from: &mut (impl AsyncRead + Unpin),
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.bytes >= TURN_BYTES {
+            self.bytes = 0;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let before = buf.filled().len();
+        let polled = Pin::new(from).poll_read(cx, buf);
+        match polled {
+            Poll::Pending => self.bytes = 0,
+            Poll::Ready(_) => self.bytes += buf.filled().len() - before,
+        }
+        polled
     }
 }
 
@@ -221,6 +258,42 @@ impl AsyncWrite for ClientIo {
         match &self.transport {
             Transport::Plain(stream) => stream.is_write_vectored(),
             Transport::Tls(stream) => stream.is_write_vectored(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::task::{Wake, Waker};
+
+    #[derive(Default)]
+    struct Woken(AtomicBool);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn of_a_connection_that_sends_without_end_no_more_than_a_turn_is_read_at_a_time() {
+        let (mut endless, mut turn) = (tokio::io::repeat(7), Turn::default());
+        for _ in 0..3 {
+            let woken = Arc::new(Woken::default());
+            let waker = Waker::from(Arc::clone(&woken));
+            let (mut cx, mut bytes) = (Context::from_waker(&waker), [0; 10_000]);
+            let mut read = 0;
+            loop {
+                let mut buf = ReadBuf::new(&mut bytes);
+                if turn.poll_read(&mut endless, &mut cx, &mut buf).is_pending() {
+                    break;
+                }
+                read += buf.filled().len();
+                assert!(read < TURN_BYTES + 10_000, "{read}");
+            }
+            assert!(read >= TURN_BYTES && woken.0.load(Ordering::Relaxed), "{read}");
         }
     }
 }

@@ -23,6 +23,7 @@ const EVERY_BLOCKED: Duration = Duration::from_secs(120);
 #[derive(Debug, Default)]
 pub struct RetentionStats {
     blocked: AtomicBool,
+    too_many: AtomicBool,
     failed: AtomicBool,
     in_vain: AtomicBool,
     records: AtomicU64,
@@ -61,12 +62,17 @@ impl RetentionStats {
 
     fn add(&self, ran: &Ran) {
         self.failed.store(false, Ordering::Relaxed);
-        if ran.blocked && !self.blocked.swap(true, Ordering::Relaxed) {
+        let was_blocked = self.blocked.swap(ran.blocked, Ordering::Relaxed);
+        let were_too_many = self.too_many.swap(ran.too_many, Ordering::Relaxed);
+        if ran.too_many && !were_too_many {
+            tracing::warn!(
+                "the log keeps more than it should: messages at more than a million places in queues wait for consumers, are dead-lettered, or are kept longer, and no more than that are written again; help the groups that hold them (`sluicectl group lag`), or keep topics' messages less long (`sluicectl topic update --retention-hours`)"
+            );
+        } else if ran.blocked && !ran.too_many && (!was_blocked || were_too_many) {
             tracing::warn!(
                 "the log keeps more than it should: more than half of what should go waits for consumers, is dead-lettered, or is kept longer, or a full disk has no room to write it again; help the groups that hold it (`sluicectl group lag`), or make room"
             );
         }
-        self.blocked.store(ran.blocked, Ordering::Relaxed);
         if ran.in_vain && !self.in_vain.swap(true, Ordering::Relaxed) {
             tracing::warn!(
                 "the disk is above forcedRetentionPercent, and would be without the log: it gives up no unread messages for that; somebody else fills the disk"
@@ -91,6 +97,7 @@ pub fn settings(values: &LiveValues, tables: &Tables, bounds: Bounds) -> Setting
         longer: own
             .map(|topic| (topic.id, u64::from(topic.spec.retention_hours) * HOUR_MS))
             .collect(),
+        carried_max: None,
     }
 }
 

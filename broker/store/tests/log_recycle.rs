@@ -171,3 +171,47 @@ fn the_space_of_a_removed_segment_is_given_back_by_who_had_it_removed_and_not_by
     bench.parts.log.free_removed();
     assert_eq!(nameless(dir), 0);
 }
+
+/// The maps of segments in this folder that the process has, by what the system calls their files.
+fn maps(dir: &Path) -> Vec<String> {
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    let dir = dir.to_string_lossy();
+    let of_segments = maps
+        .lines()
+        .filter_map(|line| line.find(&*dir).map(|at| &line[at..]));
+    of_segments.map(str::to_owned).collect()
+}
+
+/// Reads a record of the first segment, which maps it.
+fn read_first(bench: &Bench, dir: &Path) {
+    let start = bench.parts.log.start();
+    let frame = bench
+        .all()
+        .into_iter()
+        .find(|frame| frame.start() == start)
+        .unwrap();
+    let (_, at, command) = frame.commands().next().unwrap();
+    assert!(
+        !bench.parts.log.reader().is_hot(at),
+        "a record in memory maps nothing"
+    );
+    let read = bench.parts.log.reader().read_command(at, command.len() as u32);
+    assert_eq!(read.unwrap(), command);
+    assert_eq!(maps(dir).len(), 1, "{:?}", maps(dir));
+}
+
+#[test]
+fn the_map_of_a_segment_that_is_given_up_is_taken_apart_by_who_had_it_given_up_and_not_by_the_log_thread() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    let mut bench = open(dir);
+    fill(&mut bench, 4);
+    for what in ["recycled.seg", ".seg (deleted)"] {
+        read_first(&bench, dir);
+        purge_first(&mut bench, dir);
+        let left = maps(dir);
+        assert!(left.len() == 1 && left[0].ends_with(what), "{left:?}");
+        bench.parts.log.free_removed();
+        assert_eq!(maps(dir), [""; 0]);
+    }
+}

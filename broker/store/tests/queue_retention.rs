@@ -3,11 +3,12 @@
 
 use sluice_core::entry::{ENTRY_BYTES, QueueEntry};
 use sluice_core::ids::{PhysicalOffset, QueueId, QueueOffset, TopicId, TopicQueue};
-use sluice_store::io::{LogIo, RealIo, read_exact_at};
+use sluice_store::io::{DirLock, FileHandle, LogIo, RealIo, read_exact_at};
 use sluice_store::queue::{FILE_BYTES, FILE_ENTRIES, QueueSpan, QueueStore};
-use std::path::Path;
-use std::sync::Arc;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 const AT: TopicQueue = TopicQueue {
     topic: TopicId(3),
@@ -37,7 +38,11 @@ fn io() -> Arc<dyn LogIo> {
 
 /// A queue of three files, flushed.
 fn flushed(dir: &Path) -> QueueStore {
-    let store = QueueStore::create(io(), dir).unwrap();
+    flushed_on(io(), dir)
+}
+
+fn flushed_on(io: Arc<dyn LogIo>, dir: &Path) -> QueueStore {
+    let store = QueueStore::create(io, dir).unwrap();
     (0..END).for_each(|n| store.append(AT, QueueOffset(n), entry(n)));
     store.flush_tails(&[(AT, QueueOffset(END))]).unwrap();
     store
@@ -101,6 +106,84 @@ fn what_is_trimmed_goes_file_by_file_and_zeros_take_its_place_in_the_last_one() 
     fresh.flush_tails(&[(AT, QueueOffset(END + 1))]).unwrap();
     let last = file(dir.path(), 2 * FILE_ENTRIES);
     assert!(last.is_some() && last == file(other.path(), 2 * FILE_ENTRIES));
+}
+
+/// A file system on which a queue's minimum offset rises while files are removed, of which the last are looked at first.
+struct Rising {
+    io: RealIo,
+    store: OnceLock<QueueStore>,
+    to: QueueOffset,
+}
+
+impl LogIo for Rising {
+    fn create(&self, path: &Path) -> io::Result<FileHandle> {
+        self.io.create(path)
+    }
+
+    fn open(&self, path: &Path) -> io::Result<FileHandle> {
+        self.io.open(path)
+    }
+
+    fn open_read(&self, path: &Path) -> io::Result<FileHandle> {
+        self.io.open_read(path)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.io.rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        if let Some(store) = self.store.get() {
+            store.begin_at(AT, self.to);
+        }
+        self.io.remove(path)
+    }
+
+    fn create_dir(&self, path: &Path) -> io::Result<()> {
+        self.io.create_dir(path)
+    }
+
+    fn remove_dir(&self, path: &Path) -> io::Result<()> {
+        self.io.remove_dir(path)
+    }
+
+    fn list(&self, path: &Path) -> io::Result<Vec<PathBuf>> {
+        let names = self.io.list(path)?;
+        Ok(names.into_iter().rev().collect())
+    }
+
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        self.io.sync_dir(path)
+    }
+
+    fn sync_all_files(&self, path: &Path) -> io::Result<()> {
+        self.io.sync_all_files(path)
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Box<dyn DirLock>> {
+        self.io.lock(path)
+    }
+}
+
+#[test]
+fn what_falls_below_the_minimum_while_files_are_trimmed_is_zeros_after_the_next_time() {
+    let dir = tempfile::tempdir().unwrap();
+    let io = Arc::new(Rising {
+        io: RealIo::new(),
+        store: OnceLock::new(),
+        to: QueueOffset(2 * FILE_ENTRIES + 500),
+    });
+    let store = flushed_on(io.clone(), dir.path());
+    store.begin_at(AT, QueueOffset(2 * FILE_ENTRIES));
+    assert!(io.store.set(store.clone()).is_ok());
+    let last = || file(dir.path(), 2 * FILE_ENTRIES).unwrap();
+    let whole = last();
+    store.trim_files().unwrap();
+    assert_eq!(store.span(AT).first, io.to, "it rose");
+    store.trim_files().unwrap();
+    let cleared = 500 * ENTRY_BYTES;
+    assert!(last()[..cleared].iter().all(|byte| *byte == 0));
+    assert!(last()[cleared..] == whole[cleared..]);
 }
 
 #[test]

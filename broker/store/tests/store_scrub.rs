@@ -5,10 +5,15 @@ mod damage;
 mod workload;
 
 use damage::{Difference, Harm, Picture, files, open_copy, whole_store};
+use sluice_core::command::Place;
+use sluice_core::ids::{QueueId, TopicId, TopicQueue};
 use sluice_store::Store;
-use sluice_store::io::FaultyIo;
-use sluice_store::scrub::{Finding, Kind, Step};
+use sluice_store::io::{FaultyIo, LogIo, write_all_at};
+use sluice_store::log::PAGE_BYTES;
+use sluice_store::scrub::{Finding, Kind, LostMessage, Step};
 use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
 
 const NOW: u64 = 1_000;
 
@@ -47,6 +52,43 @@ fn a_sound_store_is_read_as_a_whole_and_found_sound() {
         "{bytes} of {sealed} segments"
     );
     opened.store.close().unwrap();
+}
+
+#[test]
+fn a_message_that_the_disk_has_lost_and_memory_not_yet_is_named() {
+    let io = FaultyIo::new(8);
+    let opened = workload::open(Arc::new(io.clone()), Path::new(damage::DIR), 60_000).unwrap();
+    let mut driver = workload::Driver::new(opened, 8);
+    driver.make().unwrap();
+    let at = TopicQueue {
+        topic: TopicId(0),
+        queue: QueueId(0),
+    };
+    let offset = driver.send_one(at, 500).unwrap();
+    driver
+        .send_until(3000, |driver| driver.opened.store.log().segments() >= 3)
+        .unwrap();
+    let store = driver.opened.store.clone();
+    let mut entries = Vec::new();
+    store.queues().read(at, offset, 1, &mut entries).unwrap();
+    let entry = entries[0];
+    let file = io.open(&files(&io, "seg")[0]).unwrap();
+    write_all_at(
+        &*file,
+        b"?",
+        PAGE_BYTES + entry.physical.0 + u64::from(entry.size) - 1,
+    )
+    .unwrap();
+    let (_, findings) = round(&store);
+    let named: Vec<_> = findings.iter().flat_map(|finding| &finding.messages).collect();
+    let expected = LostMessage {
+        at,
+        offset,
+        in_memory: true,
+    };
+    assert_eq!(named, [&expected], "{findings:?}");
+    assert!(store.read_message(&Place { at, offset, entry }, NOW).is_ok());
+    store.close().unwrap();
 }
 
 #[test]

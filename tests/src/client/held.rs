@@ -55,6 +55,12 @@ impl Client {
 }
 
 impl HeldSend {
+    /// Whether the broker has it still, and did not answer before its end.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        !self.answer.is_finished()
+    }
+
     /// Ends the request and waits for the answer.
     ///
     /// # Errors

@@ -10,7 +10,12 @@ mod reads;
 mod slow;
 mod starts;
 
+use std::time::{Duration, Instant};
+
 use sluice_tests::process::{Broker, LONG};
+
+/// What is waited for of a load that a machine with too much to do makes slowly.
+const ENOUGH_WITHIN: Duration = Duration::from_secs(60);
 
 fn is_long() -> bool {
     std::env::var_os(LONG).is_some()
@@ -24,6 +29,17 @@ fn block_on<T>(work: impl Future<Output = T>) -> T {
         .build()
         .unwrap();
     runtime.block_on(work)
+}
+
+/// The most memory that it has while this passes, and until enough has come.
+async fn peak(broker: &Broker, time: Duration, has_enough_come: impl Fn() -> bool) -> u64 {
+    let begun = Instant::now();
+    let mut most = 0;
+    while begun.elapsed() < time || !(has_enough_come() || begun.elapsed() > ENOUGH_WITHIN) {
+        most = most.max(anonymous_mib(broker));
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    most
 }
 
 /// Memory of the process that no file stands behind.

@@ -3,7 +3,7 @@
 use std::os::unix::process::ExitStatusExt as _;
 use std::time::Duration;
 
-use sluice_tests::flood::Flood;
+use sluice_tests::flood::{self, Flood, Load};
 use sluice_tests::memory_limit::MemoryLimit;
 use sluice_tests::process::{Broker, Setup};
 use sluice_tests::wait;
@@ -12,14 +12,25 @@ use crate::is_long;
 
 /// Each of the three bounds on what clients make the broker hold.
 const BOUND: &str = "16MiB";
+const BOUND_BYTES: usize = 16 << 20;
 /// What docs/reliability.md says that a broker with such bounds needs.
 const NEED: u64 = 256 << 20;
 /// Little more than what a broker has that hardly anybody talks to.
 const TOO_LITTLE: u64 = 32 << 20;
 /// Messages that it has acknowledged before memory gets short.
 const BEFORE: usize = 40;
-const AT_A_TIME: usize = 2000;
-const BODY_BYTES: usize = 32 << 10;
+/// Requests that do not come to their end, which is 640 MiB at a time.
+const HELD: Load = Load {
+    connections: 40,
+    at_a_time: 640,
+    body_bytes: 1 << 20,
+};
+/// Sends that do, which are so small that some of each client are always taken in.
+const LOAD: Load = Load {
+    connections: 8,
+    at_a_time: 2000,
+    body_bytes: 24 << 10,
+};
 const KILLED_WITHIN: Duration = Duration::from_secs(60);
 const CONSUMED_WITHIN: Duration = Duration::from_secs(60);
 const SIGKILL: i32 = 9;
@@ -42,18 +53,38 @@ fn limited(limit: &MemoryLimit) -> Broker {
 async fn a_broker_with_the_memory_it_needs_bounds_itself_under_any_load() {
     let limit = MemoryLimit::of(NEED).unwrap();
     let mut broker = limited(&limit);
-    let flood = Flood::begin(&broker.endpoint(), AT_A_TIME, BODY_BYTES).unwrap();
     let times = if is_long() { 15 } else { 1 };
     let consumed_within = CONSUMED_WITHIN * times;
-    tokio::time::sleep(Duration::from_secs(8) * times).await;
-    let memory = crate::anonymous_mib(&broker);
+    let (mut held, mut memory) = (Vec::new(), 0);
+    let mut flood = None;
+    for _ in 0..times {
+        let holding = flood::hold(&broker.endpoint(), HELD).await;
+        assert_eq!(limit.kills().unwrap(), 0, "it was killed for want of memory");
+        let holding = holding.unwrap();
+        held.push(holding.len());
+        let flood = flood.get_or_insert_with(|| Flood::begin(&broker.endpoint(), LOAD).unwrap());
+        let before = flood.acknowledged();
+        let works = || flood.acknowledged() > before;
+        memory = memory.max(crate::peak(&broker, Duration::from_secs(4), works).await);
+        assert_eq!(limit.kills().unwrap(), 0, "it was killed for want of memory");
+    }
+    let flood = flood.unwrap();
     let sends = flood.end().await.unwrap();
     let (acknowledged, refused) = (sends.acknowledged.len(), sends.refused.len());
     println!(
-        "{acknowledged} acknowledged, {refused} refused, {memory} MiB of {}",
+        "{acknowledged} acknowledged, {refused} refused, {held:?} of {} held, {memory} MiB of {}",
+        HELD.at_a_time,
         NEED >> 20
     );
-    assert!(acknowledged > 100 && refused > 0, "no load to speak of");
+    // The first time there is nothing else to hold.
+    assert!(
+        acknowledged > 100 && refused > 0 && held[0] > 8,
+        "no load to speak of"
+    );
+    for count in held {
+        // Of some that were refused nobody has heard yet.
+        assert!(count * HELD.body_bytes <= 2 * BOUND_BYTES, "{count} are held");
+    }
     assert!(broker.runs().unwrap());
     assert_eq!(limit.kills().unwrap(), 0);
     sends.check(&broker.endpoint(), consumed_within).await.unwrap();
@@ -65,12 +96,13 @@ async fn a_broker_with_the_memory_it_needs_bounds_itself_under_any_load() {
 async fn a_broker_killed_for_want_of_memory_has_lost_nothing_acknowledged() {
     let limit = MemoryLimit::of(TOO_LITTLE).unwrap();
     let mut broker = limited(&limit);
-    let mut flood = Flood::begin(&broker.endpoint(), 1, BODY_BYTES).unwrap();
+    let first = Load { at_a_time: 1, ..LOAD };
+    let mut flood = Flood::begin(&broker.endpoint(), first).unwrap();
     let works = || flood.acknowledged() >= BEFORE;
     wait::until_true_async("it takes messages", KILLED_WITHIN, works)
         .await
         .unwrap();
-    flood.swell(AT_A_TIME);
+    flood.swell(LOAD.at_a_time);
     let ended = || !broker.runs().unwrap();
     wait::until_true_async("the broker is killed", KILLED_WITHIN, ended)
         .await

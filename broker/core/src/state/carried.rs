@@ -9,10 +9,14 @@ use crate::entry::{ENTRY_BYTES, QueueEntry};
 use crate::ids::{PhysicalOffset, QueueOffset, TopicId, TopicQueue};
 use crate::limits;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::sync::Arc;
 
 /// Entries by offset.
 pub type CarriedEntries = BTreeMap<u64, QueueEntry>;
+
+/// Where a carried message's record stands, its queue and its offset.
+pub type CarriedAt = (PhysicalOffset, TopicQueue, QueueOffset);
 
 /// Where the entries of one part of state begin, in units of [`limits::CARRIED_SPAN`] offsets.
 pub(super) type Chunk = u32;
@@ -26,7 +30,7 @@ pub(super) fn chunk_of(offset: QueueOffset) -> Option<Chunk> {
 pub(super) struct CarriedTable {
     chunks: BTreeMap<(TopicQueue, Chunk), Arc<CarriedEntries>>,
     // Derived, not stored.
-    by_physical: BTreeSet<(PhysicalOffset, TopicQueue, QueueOffset)>,
+    by_physical: BTreeSet<CarriedAt>,
 }
 
 impl CarriedTable {
@@ -65,6 +69,12 @@ impl CarriedTable {
         self.by_physical
             .range(first..end)
             .map(|(_, at, offset)| (*at, *offset))
+    }
+
+    /// Those behind this one, by place; all without one.
+    pub(super) fn behind(&self, after: Option<CarriedAt>) -> impl Iterator<Item = CarriedAt> + '_ {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        self.by_physical.range((from, Bound::Unbounded)).copied()
     }
 
     /// Puts an entry at its place; the caller has seen to it that the offset fits.

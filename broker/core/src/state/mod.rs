@@ -26,7 +26,7 @@ mod snapshot;
 mod tables;
 
 pub use answer::{Applied, Delivered, Done, Put, Refused};
-pub use carried::CarriedEntries;
+pub use carried::{CarriedAt, CarriedEntries};
 use dirty::Dirty;
 pub use group_queue::{Delivery, FloorMove, GroupQueue, Lag, Pending};
 pub use range_set::RangeSet;

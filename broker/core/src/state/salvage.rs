@@ -4,6 +4,7 @@
 use super::State;
 use super::carried::chunk_of;
 use super::group_queue::GroupQueue;
+use super::range_set::RangeSet;
 use super::snapshot::{RestoreError, ShardKey};
 use super::tables::{Group, Topic};
 use crate::codec::Reader;
@@ -27,10 +28,12 @@ pub struct FoundTopic {
 }
 
 /// A group's hold on a queue, as far as it tells of the queue.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HoldSpan {
     /// Everything below was done.
     pub floor: u64,
+    /// What was done above.
+    pub settled: RangeSet,
     /// Behind the last offset that it knows of.
     pub end: u64,
 }
@@ -87,6 +90,7 @@ impl State {
         let hold = GroupQueue::decode(&mut Reader::new(part)).ok()?;
         Some(HoldSpan {
             floor: hold.floor().0,
+            settled: hold.settled().clone(),
             end: end_of(&hold),
         })
     }

@@ -1,6 +1,6 @@
 //! The tables that readers and the applier share.
 
-use super::carried::CarriedTable;
+use super::carried::{CarriedAt, CarriedTable};
 use super::group_queue::GroupQueue;
 use super::range_set::RangeSet;
 use crate::command::{GroupSpec, TopicSpec};
@@ -237,6 +237,18 @@ impl Tables {
         max: usize,
     ) -> Vec<(TopicQueue, QueueOffset)> {
         self.carried.read().standing(from, below).take(max).collect()
+    }
+
+    /// The next `max` of them behind one, or the first ones: who wants all, however many, asks until none is left.
+    pub fn carried_behind(
+        &self,
+        after: Option<CarriedAt>,
+        below: PhysicalOffset,
+        max: usize,
+    ) -> Vec<CarriedAt> {
+        let carried = self.carried.read();
+        let behind = carried.behind(after);
+        behind.take_while(|(at, ..)| *at < below).take(max).collect()
     }
 
     /// What retention has taken away from a queue; nothing of one that is not there.

@@ -115,6 +115,14 @@ impl Failures {
     }
 }
 
+/// Whether the disk has lost the record, whatever memory still has of it: it gives other bytes than were written, twice. Blocks on it.
+pub fn is_lost_on_disk(log: &LogReader, entry: &QueueEntry) -> bool {
+    (0..2).all(|_| {
+        log.read_message_afresh(entry)
+            .is_err_and(|error| is_wrong(&error))
+    })
+}
+
 /// Whether the bytes are not those that were written, or are not there: a file does not become longer by waiting.
 fn is_wrong(error: &ReadError) -> bool {
     match error {

@@ -18,6 +18,16 @@ pub enum IndexError {
         /// The system's reason.
         source: io::Error,
     },
+    /// The system does not give a file back. That is no damage: it may give it back later.
+    #[error(
+        "cannot read {path}: {source}; start again, and if that stays so, move the file away: the next start makes it again, as far as the log has it"
+    )]
+    Unread {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
     /// A sync failed, for whatever reason: what was written since the last one may be lost, and no later sync will say so.
     #[error("cannot sync {path}: {source}; what is on the disk is unknown, so the process must end")]
     Sync {
@@ -49,6 +59,15 @@ impl IndexError {
         Self::Io {
             action,
             path: path.to_path_buf(),
+            source,
+        }
+    }
+
+    /// For what reads a file as a whole, at a start.
+    pub(super) fn unread(path: &Path) -> impl Fn(io::Error) -> Self {
+        let path = path.to_path_buf();
+        move |source| Self::Unread {
+            path: path.clone(),
             source,
         }
     }

@@ -176,7 +176,9 @@ fn read_sorted(
                 };
                 beyond.damaged.push((path, error));
             }
-            Err(error) => beyond.damaged.push((path, error)),
+            Err(error @ IndexError::Damaged { .. }) => beyond.damaged.push((path, error)),
+            // What the disk does not give back may be whole, and is neither damaged nor made again.
+            Err(error) => return Err(error),
         }
     }
     found.sort_by_key(|file| (file.header.first_run, std::cmp::Reverse(file.header.runs)));
@@ -271,10 +273,74 @@ pub(crate) fn sorted_files_from(
     let (_, sorted) = files.all()?;
     let mut found = Vec::new();
     for path in sorted {
-        // What cannot be read is put aside by the start.
-        if read_header(&*files.io, &path).is_ok_and(|header| header.runs().end > run) {
-            found.push(path);
+        match read_header(&*files.io, &path) {
+            Ok(header) if header.runs().end > run => found.push(path),
+            Ok(_) => {}
+            // The start puts it aside.
+            Err(IndexError::Damaged { .. }) => {}
+            Err(error) => return Err(error),
         }
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::io::{Fault, FaultyIo};
+    use sluice_core::ids::PhysicalOffset;
+
+    const DIR: &str = "/index";
+    const RUN: u32 = 20;
+
+    /// An index of sorted files and an open run, and where it stands.
+    fn made(io: &FaultyIo) -> IndexPosition {
+        let index = IndexStore::restore_sized(
+            Arc::new(io.clone()),
+            Path::new(DIR),
+            &IndexPosition::default(),
+            RUN,
+        );
+        let index = index.unwrap();
+        for n in 0..u64::from(RUN) * 6 + 7 {
+            index.append(n, PhysicalOffset(n * 64), n);
+        }
+        let position = index.position();
+        index.flush(&position).unwrap();
+        while index.background_step().unwrap() {}
+        io.sync_all_files(Path::new(DIR)).unwrap();
+        position
+    }
+
+    #[test]
+    fn a_file_that_the_disk_does_not_give_back_ends_the_start_and_stays_as_it_is() {
+        let io = FaultyIo::new(0);
+        let position = made(&io);
+        let names = io.list(Path::new(DIR)).unwrap();
+        let has = |suffix: &str| names.iter().any(|name| name.to_str().unwrap().ends_with(suffix));
+        assert!(has(".idx") && has(".run"), "{names:?}");
+        for path in names.iter().map(|name| Path::new(DIR).join(name)) {
+            let io = io.crash_keeping_all();
+            io.plant(Fault::ReadError {
+                path: path.clone(),
+                range: 0..1,
+            });
+            let handle: Arc<dyn LogIo> = Arc::new(io.clone());
+            let restore = || IndexStore::restore_sized(Arc::clone(&handle), Path::new(DIR), &position, RUN);
+            let error = restore().err().unwrap();
+            assert!(!error.is_missing(), "{error}");
+            let said = error.to_string();
+            assert!(
+                said.contains(path.to_str().unwrap()) && said.contains("cannot read"),
+                "{said}"
+            );
+            assert_eq!(io.list(Path::new(DIR)).unwrap(), names);
+            if path.extension().is_some_and(|extension| extension == "idx") {
+                let repair = sorted_files_from(&handle, Path::new(DIR), 0).unwrap_err();
+                assert_eq!(repair.to_string(), said);
+            }
+            io.lift_read_errors();
+            assert_eq!(restore().unwrap().position(), position, "it was whole");
+        }
+    }
 }

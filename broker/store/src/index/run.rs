@@ -192,17 +192,17 @@ fn decode(bytes: &[u8]) -> Option<Vec<Item>> {
 
 /// The whole file; `None` if there is none, or it is no run.
 pub(super) fn read_file(io: &dyn LogIo, path: &Path) -> Result<Option<Vec<u8>>, IndexError> {
-    let failed = |source| IndexError::io("read", path, source);
+    let unread = IndexError::unread(path);
     let file = match io.open_read(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        file => file.map_err(failed)?,
+        file => file.map_err(&unread)?,
     };
-    let len = file.len().map_err(failed)?;
+    let len = file.len().map_err(&unread)?;
     if len > (RUN_ITEMS as u64 + 1) * ITEM_BYTES as u64 {
         return Ok(None);
     }
     let mut bytes = vec![0; len as usize];
-    read_exact_at(&*file, &mut bytes, 0).map_err(failed)?;
+    read_exact_at(&*file, &mut bytes, 0).map_err(&unread)?;
     Ok(Some(bytes))
 }
 

@@ -249,11 +249,11 @@ impl Builder {
 
 /// Reads the header of a file and checks that the file is as long as it says.
 pub(super) fn read_header(io: &dyn LogIo, path: &Path) -> Result<Header, IndexError> {
-    let failed = |source| IndexError::io("read", path, source);
-    let file = io.open_read(path).map_err(failed)?;
-    let len = file.len().map_err(failed)?;
+    let unread = IndexError::unread(path);
+    let file = io.open_read(path).map_err(&unread)?;
+    let len = file.len().map_err(&unread)?;
     let mut bytes = vec![0; BLOCK_BYTES.min(len as usize)];
-    read_exact_at(&*file, &mut bytes, 0).map_err(failed)?;
+    read_exact_at(&*file, &mut bytes, 0).map_err(&unread)?;
     match Header::decode(&bytes) {
         Ok(header) if u64::from(header.blocks) * BLOCK_BYTES as u64 == len && header.root > 0 => Ok(header),
         _ => Err(IndexError::Damaged {

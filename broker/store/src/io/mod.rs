@@ -48,8 +48,8 @@ pub trait LogFile: Send + Sync {
     fn set_len(&self, len: u64) -> io::Result<()>;
     /// The file's length.
     fn len(&self) -> io::Result<u64>;
-    /// The file's first `len` bytes as memory, read-only. The caller never writes, cuts or recycles the file while the
-    /// map or slices of it live.
+    /// The file's first `len` bytes as memory, read-only. The caller never writes, cuts or recycles the file while slices of the
+    /// map live, or somebody may ask it for one.
     fn map(&self, len: usize) -> io::Result<MapHandle>;
     /// Tells the system that cached pages of this part of the file are not wanted: what is read next comes from the disk. A
     /// length of 0 means up to the file's end.

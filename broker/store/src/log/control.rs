@@ -6,6 +6,7 @@ use super::op::{Control, Entry, Flushed};
 use super::reader::LogReader;
 use super::recycle;
 use super::segment::{self, DurableSlot, Segment, SegmentHeader};
+use super::shared::GivenUp;
 use super::writer::LogWriter;
 use super::{LogId, LogPosition};
 use crate::io::write_all_at;
@@ -246,7 +247,7 @@ impl LogWriter {
             let Some(gone) = gone else { return Ok(()) };
             self.shared.mapped.lock().retain(|base| *base != gone.base());
             self.left_over.push(gone.path.clone());
-            self.shared.removed.lock().push(gone.file.clone());
+            self.shared.removed.lock().push(GivenUp::of(&gone));
             if recycle::take(&self.shared, gone)? {
                 self.left_over.pop();
             }

@@ -208,7 +208,8 @@ impl LocalLog {
         self.control(Control::Purge(upto), done);
     }
 
-    /// Gives the space of files that purges have removed back to the disk. Blocks while the system does that.
+    /// Gives the space of files that purges have removed back to the disk, and what their maps take in memory. Blocks while the
+    /// system does that.
     pub fn free_removed(&self) {
         let removed = std::mem::take(&mut *self.shared.removed.lock());
         drop(removed);

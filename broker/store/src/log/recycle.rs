@@ -2,7 +2,8 @@
 //! no more than that, and no other process can take the space.
 //!
 //! 1. Nobody reads it, and no slice of its map lives: the log thread gives the file another name, durably. From then on a
-//!    start does not take it for a segment, and removes it.
+//!    start does not take it for a segment, and removes it. The map itself, of which nobody can ask for slices any more, is let
+//!    go by who had the segment given up.
 //! 2. The helper writes zeros over all of it, in pieces, about as fast as the log grows; then it is the spare segment.
 //!
 //! Frames that stood in it never reappear: it is a segment again only when it holds nothing but zeros.

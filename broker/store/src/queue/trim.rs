@@ -6,37 +6,52 @@ use sluice_core::ids::TopicQueue;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+/// A queue as it is when its files are looked at: its minimum offset may rise meanwhile, which is for the next time. Nothing is
+/// flushed meanwhile.
+#[derive(Clone, Copy)]
+struct Trimmed {
+    start: u64,
+    flushed: u64,
+    cleared: u64,
+}
+
 impl QueueStore {
     /// Takes away what files hold below the minimum offsets. A checkpoint that counts with these must be written before:
     /// a start from an older one would miss what goes here, and make all files again.
     pub fn trim_files(&self) -> Result<(), QueueError> {
         let _flushing = self.inner.flushing.lock();
-        let queues: HashMap<TopicQueue, Arc<Queue>> = {
+        let queues: HashMap<TopicQueue, (Arc<Queue>, Trimmed)> = {
             let queues = self.inner.queues.read();
-            let trimmed = queues.iter().filter(|(_, queue)| {
+            let look = |queue: &Arc<Queue>| {
                 let tail = queue.tail.lock();
-                tail.cleared < tail.start
-            });
-            trimmed.map(|(at, queue)| (*at, Arc::clone(queue))).collect()
+                let trimmed = Trimmed {
+                    start: tail.start,
+                    flushed: tail.flushed,
+                    cleared: tail.cleared,
+                };
+                (tail.cleared < tail.start).then(|| (Arc::clone(queue), trimmed))
+            };
+            let trimmed = queues.iter().filter_map(|(at, queue)| Some((*at, look(queue)?)));
+            trimmed.collect()
         };
         for key in self.inner.files.all()? {
-            if let Some(queue) = queues.get(&key.at) {
-                self.trim_file(key, queue)?;
+            if let Some((_, trimmed)) = queues.get(&key.at) {
+                self.trim_file(key, *trimmed)?;
             }
         }
-        for queue in queues.values() {
+        for (queue, trimmed) in queues.values() {
             let mut tail = queue.tail.lock();
-            // It may have risen meanwhile; what was looked at was at least this.
-            tail.cleared = tail.cleared.max(tail.start.min(tail.flushed));
+            tail.cleared = tail.cleared.max(trimmed.start.min(trimmed.flushed));
         }
         Ok(())
     }
 
-    fn trim_file(&self, key: FileKey, queue: &Queue) -> Result<(), QueueError> {
-        let (start, flushed, cleared) = {
-            let tail = queue.tail.lock();
-            (tail.start, tail.flushed, tail.cleared)
-        };
+    fn trim_file(&self, key: FileKey, trimmed: Trimmed) -> Result<(), QueueError> {
+        let Trimmed {
+            start,
+            flushed,
+            cleared,
+        } = trimmed;
         if key.first >= start {
             return Ok(());
         }

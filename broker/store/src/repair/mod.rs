@@ -11,7 +11,6 @@
 mod anew;
 mod covered;
 mod diagnosis;
-mod groups;
 mod loss;
 mod make;
 mod plan;
@@ -22,6 +21,7 @@ mod state;
 mod state_told;
 mod topics;
 mod trial;
+mod unsure;
 
 pub use diagnosis::{Diagnosis, describe, diagnose, diagnosis};
 pub use loss::{Loss, LostMessages, Place};

@@ -172,7 +172,7 @@ impl Planner<'_> {
         if folds {
             let trial = self.try_fold(unsure_from)?;
             loss.add_trial(&trial, self.end.is_some());
-            loss.places.extend(self.unsure_groups(&trial, &unsure)?);
+            loss.places.extend(self.unsure(&trial, &unsure)?);
         }
         if let Some(newest) = newest
             && let Some(state) = self.load(newest)?

@@ -9,6 +9,7 @@
 use sluice_core::entry::{ENTRY_BYTES, LINKED, QueueEntry};
 use sluice_core::ids::{PhysicalOffset, TimeMs};
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::ops::RangeBounds;
 
 /// A message that was to go to a queue.
 #[derive(Clone, Copy, Debug)]
@@ -16,6 +17,8 @@ pub(super) struct Event {
     /// The command that was to bring it there.
     pub(super) at: PhysicalOffset,
     pub(super) entry: QueueEntry,
+    /// Whether the command was accepted, as far as that does not depend on the topic.
+    pub(super) is_sure: bool,
 }
 
 /// What is known of one queue.
@@ -25,6 +28,8 @@ pub(super) struct Evidence {
     pub(super) known: BTreeMap<u64, QueueEntry>,
     /// Of these what the log carries later, which stays wherever its record stood; and whether files lack it.
     pub(super) carried: BTreeMap<u64, bool>,
+    /// Entries that retention has carried before the checkpoint, as they were until then.
+    pub(super) carried_before: BTreeMap<u64, QueueEntry>,
     /// What stands in the log before the checkpoint, in its order.
     pub(super) events: VecDeque<Event>,
     /// What stands behind it.
@@ -69,6 +74,8 @@ pub(super) struct Decided {
     pub(super) is_moved: bool,
     /// Messages that have no place any more.
     pub(super) lost: u64,
+    /// Dead letters without a place of which nothing tells whether they were accepted.
+    pub(super) may_be_lost: u64,
     /// Offsets of which nothing tells what stood there.
     pub(super) unknown: u64,
 }
@@ -110,6 +117,11 @@ impl<'a> Queue<'a> {
             .zip(events)
             .map(|(number, event)| (mark(&event.entry), number))
             .collect();
+        // Of one message there may have been several dead letters, and some refused.
+        let exact: HashMap<_, _> = (0..)
+            .zip(events)
+            .map(|(number, event)| ((mark(&event.entry), event.entry.put_ms), number))
+            .collect();
         let mut queue = Self {
             evidence,
             around,
@@ -121,8 +133,9 @@ impl<'a> Queue<'a> {
         let links: HashSet<PhysicalOffset> = links_of(&evidence.behind).collect();
         let mut next = 0;
         for (offset, entry) in &evidence.known {
-            let number = numbers
-                .get(&mark(entry))
+            let number = exact
+                .get(&(mark(entry), entry.put_ms))
+                .or_else(|| numbers.get(&mark(entry)))
                 .copied()
                 .filter(|number| *number >= next);
             if queue.is_new(entry, number.is_some(), &links) {
@@ -131,13 +144,13 @@ impl<'a> Queue<'a> {
             }
             queue.old_end = offset + 1;
             if let Some(number) = number {
-                let offset = *offset;
-                queue.anchors.push(Anchor { number, offset });
-                queue.anchors.push(Anchor {
-                    number: number + 1,
-                    offset: offset + 1,
-                });
+                queue.anchors.extend(around_one(number, *offset));
                 next = number + 1;
+            }
+        }
+        for (offset, entry) in &evidence.carried_before {
+            if let Some(number) = exact.get(&(mark(entry), entry.put_ms)).copied() {
+                queue.anchors.extend(around_one(number, *offset));
             }
         }
         for (at, offset) in &evidence.ends {
@@ -183,7 +196,8 @@ impl<'a> Queue<'a> {
         let last = self.anchors.last()?;
         let mut same = self.anchors.iter().filter(|other| other.number == last.number);
         let more = self.evidence.events.len() - last.number;
-        let is_sure = same.all(|other| other.offset == last.offset) && (more == 0 || self.around.takes);
+        let is_sure = same.all(|other| other.offset == last.offset)
+            && (more == 0 || self.around.takes && self.sure(last.number..) == more);
         (is_sure && !self.gap_behind(last.number)).then_some(last.offset + more as u64)
     }
 
@@ -199,6 +213,12 @@ impl<'a> Queue<'a> {
         gaps.any(|gap| gap >= from && gap < end)
     }
 
+    /// How many of these messages were accepted for sure.
+    fn sure(&self, numbers: impl RangeBounds<usize>) -> usize {
+        let events = self.evidence.events.range(numbers);
+        events.filter(|event| event.is_sure).count()
+    }
+
     fn counted_back(&self) -> Option<u64> {
         let (offset, entry) = self.new?;
         let behind = &self.evidence.behind;
@@ -211,6 +231,7 @@ impl<'a> Queue<'a> {
         offset
             .checked_sub(number as u64)
             .filter(|_| reads && (number == 0 || self.around.takes))
+            .filter(|_| behind.range(..number).all(|event| event.is_sure))
     }
 
     /// The offsets of the log's messages, where they are sure, with this end.
@@ -222,31 +243,33 @@ impl<'a> Queue<'a> {
             offset: tail,
         });
         let mut placed = BTreeMap::new();
-        let mut put = |from: Anchor, to: usize| {
-            let offsets = from.offset..;
-            placed.extend(offsets.zip(events.range(from.number..to).map(|event| event.entry)));
+        let mut put = |from: Anchor, to: usize, only_sure: bool| {
+            let events = events.range(from.number..to);
+            let events = events.filter(|event| event.is_sure || !only_sure);
+            placed.extend((from.offset..).zip(events.map(|event| event.entry)));
         };
         for pair in anchors.windows(2) {
-            let (numbers, offsets) = (
-                pair[1].number - pair[0].number,
-                pair[1].offset.checked_sub(pair[0].offset),
-            );
+            let numbers = pair[1].number - pair[0].number;
+            let offsets = pair[1].offset.checked_sub(pair[0].offset);
             if offsets == Some(numbers as u64) {
-                put(pair[0], pair[1].number);
+                put(pair[0], pair[1].number, false);
+            } else if offsets == Some(self.sure(pair[0].number..pair[1].number) as u64) {
+                put(pair[0], pair[1].number, true);
             }
         }
         let first = anchors[0];
-        let back = first
-            .number
-            .saturating_sub(self.whole_from)
-            .min(first.offset as usize);
+        let before = events.range(self.whole_from.min(first.number)..first.number);
+        let sure = before.rev().take_while(|event| event.is_sure).count();
+        let back = sure.min(first.offset as usize);
         if self.around.takes || back == 0 {
             let begin = Anchor {
                 number: first.number - back,
                 offset: first.offset - back as u64,
             };
-            put(begin, first.number);
+            put(begin, first.number, false);
         }
+        // What has left the log stood there, and is gone.
+        placed.retain(|_, entry| entry.physical >= self.around.begins);
         placed
     }
 
@@ -277,6 +300,7 @@ impl<'a> Queue<'a> {
             tail,
             is_moved: false,
             lost: self.lost(&placed),
+            may_be_lost: self.without_place(&placed, false),
             unknown: tail - from - all.len() as u64,
             put_back: put_back.into_iter().collect(),
         }
@@ -294,19 +318,26 @@ impl<'a> Queue<'a> {
         first.unwrap_or(tail).max(self.evidence.first_at_least).min(tail)
     }
 
-    /// Messages of the log that have no place.
-    fn lost(&self, placed: &BTreeMap<u64, QueueEntry>) -> u64 {
+    /// Messages that the log still has, and that have no place: those that were accepted for sure, or the others.
+    fn without_place(&self, placed: &BTreeMap<u64, QueueEntry>, is_sure: bool) -> u64 {
         let known = self.evidence.known.values();
         let has_place: HashSet<_> = placed.values().chain(known).map(mark).collect();
         let events = self.evidence.events.iter();
-        let lost = events.filter(|event| !has_place.contains(&mark(&event.entry)));
+        let there =
+            events.filter(|event| event.is_sure == is_sure && event.entry.physical >= self.around.begins);
+        let without = there.filter(|event| !has_place.contains(&mark(&event.entry)));
+        without.count() as u64
+    }
+
+    /// Messages of the log that have no place.
+    fn lost(&self, placed: &BTreeMap<u64, QueueEntry>) -> u64 {
         let untold = self.evidence.untold.map_or(0, |(untold, at)| {
             let known = self.evidence.known.values();
             let there = known.filter(|entry| (self.around.begins..=at).contains(&entry.physical));
             let more = self.evidence.more.map_or(0, |(more, _)| more);
             untold.saturating_sub(there.count() as u64 + more)
         });
-        lost.count() as u64 + untold
+        self.without_place(placed, true) + untold
     }
 
     /// Behind every offset that it may have given: each entry has taken its bytes of the log.
@@ -316,6 +347,7 @@ impl<'a> Queue<'a> {
         behind = behind.max(self.evidence.at_least).max(new);
         let events = &self.evidence.events;
         let left = events.range(self.whole_from..).map(|event| event.entry);
+        let left = left.filter(|entry| entry.physical >= self.around.begins);
         let put_back: Vec<(u64, QueueEntry)> = (behind..).zip(left).collect();
         let comes: HashSet<_> = put_back.iter().map(|(_, entry)| mark(entry)).collect();
         let is_lost =
@@ -336,10 +368,20 @@ impl<'a> Queue<'a> {
             tail: behind + put_back.len() as u64,
             put_back,
             is_moved: true,
+            may_be_lost: 0,
             lost: (lost.len() + carried) as u64 + self.evidence.untold.map_or(0, |(untold, _)| untold),
             unknown: 0,
         }
     }
+}
+
+/// Before and behind a message of which number and offset are known.
+fn around_one(number: usize, offset: u64) -> [Anchor; 2] {
+    let behind = Anchor {
+        number: number + 1,
+        offset: offset + 1,
+    };
+    [Anchor { number, offset }, behind]
 }
 
 /// What tells one message of a queue from the others.

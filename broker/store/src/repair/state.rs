@@ -17,7 +17,7 @@ use crate::restored::trial;
 use crate::survey::{Checked, Findings};
 use sluice_core::command::{COMMAND_HEADER_BYTES, Carry, Command, LOST, Place};
 use sluice_core::entry::{CARRIED, QueueEntry};
-use sluice_core::ids::{PhysicalOffset, QueueId, QueueOffset, TopicId, TopicQueue};
+use sluice_core::ids::{DeliveryId, PhysicalOffset, QueueId, QueueOffset, TopicId, TopicQueue};
 use sluice_core::state::{Remains, Salvaged, ShardKey, State};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -259,13 +259,14 @@ impl Look<'_, '_> {
             Seen::Frame(frame, _) | Seen::Partly(frame) => frame,
             Seen::Gap(at) | Seen::Lost(at) => return self.topics.gap(at),
         };
-        for (_, at, bytes) in frame.commands() {
+        let index = frame.header().index;
+        for (place, at, bytes) in frame.commands() {
             if bytes.get(COMMAND_HEADER_BYTES) == Some(&LOST) || sluice_core::command::check(&bytes).is_err()
             {
                 self.topics.gap(at);
                 continue;
             }
-            self.topics.command(at, &bytes);
+            self.topics.command(DeliveryId::new(index, place), at, &bytes);
             if at < self.end
                 && let Ok((_, Command::Carry(carry))) = Command::decode(&bytes)
             {

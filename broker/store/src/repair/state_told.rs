@@ -93,6 +93,9 @@ fn of_queues(found: Option<&Found>) -> String {
             found.queues.len()
         ),
     }];
+    if back > 0 && found.may_have_been_closed {
+        told.push("nothing tells whether it was closed where the log begins: what it refused then, if it was, stands there too".to_owned());
+    }
     for (queue, decided) in queues() {
         if decided.is_moved {
             told.push(format!(
@@ -105,6 +108,12 @@ fn of_queues(found: Option<&Found>) -> String {
             told.push(format!(
                 "of queue {queue} {} messages are lost: they have no place in it any more",
                 decided.lost
+            ));
+        }
+        if decided.may_be_lost > 0 {
+            told.push(format!(
+                "of queue {queue} {} dead letters may be lost: nothing tells whether they were accepted",
+                decided.may_be_lost
             ));
         }
         if decided.unknown > 0 {

@@ -1,15 +1,19 @@
 //! What stands around the lost part of a topic: queue files, holds, an earlier version, and the log before and behind the checkpoint.
 
 mod found;
+mod letters;
 
 pub(super) use found::Found;
 
 use super::queue::{Event, Evidence};
 use crate::checkpoint::Readable;
+use letters::{Letters, Verdict};
 use sluice_core::codec::Malformed;
 use sluice_core::command::{Append, Carry, Command, DeadLetter, MessageKind, TopicSpec, Trim};
 use sluice_core::entry::{CARRIED, LINKED, QueueEntry};
-use sluice_core::ids::{GroupId, GroupQueueId, PhysicalOffset, QueueOffset, TimeMs, TopicId, TopicQueue};
+use sluice_core::ids::{
+    DeliveryId, GroupId, GroupQueueId, PhysicalOffset, QueueOffset, TimeMs, TopicId, TopicQueue,
+};
 use sluice_core::record::Record;
 use sluice_core::state::{HoldSpan, ShardKey, State, Topic as Known};
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -33,8 +37,10 @@ pub(super) struct Topics {
     dead: Vec<(GroupId, Event)>,
     /// The last one that was too many.
     untold_dead: Option<PhysicalOffset>,
-    /// Messages that have become dead letters: none does twice.
-    buried: HashSet<(GroupQueueId, QueueOffset)>,
+    /// Which dead letters were accepted.
+    letters: Letters,
+    /// What groups held at the checkpoint, of those that are whole.
+    holds: HashMap<GroupQueueId, HoldSpan>,
     /// Topics by name, as they were put.
     put: HashMap<String, Vec<(PhysicalOffset, TopicSpec)>>,
     /// Topics were made behind the checkpoint.
@@ -81,7 +87,8 @@ impl Topics {
             names: HashSet::new(),
             dead: Vec::new(),
             untold_dead: None,
-            buried: HashSet::new(),
+            letters: Letters::new(log.0),
+            holds: HashMap::new(),
             put: HashMap::new(),
             makes_more: false,
             made: HashMap::new(),
@@ -109,7 +116,11 @@ impl Topics {
                     topics.groups.extend(group.map(|group| (id, group.spec.name)));
                 }
                 Ok(ShardKey::GroupQueue(id)) => {
-                    topics.hold(id, bytes.and_then(|bytes| State::hold_in(bytes)), is_whole);
+                    let hold = bytes.and_then(|bytes| State::hold_in(bytes));
+                    topics.hold(id, hold.as_ref(), is_whole);
+                    topics
+                        .holds
+                        .extend(hold.filter(|_| is_whole).map(|hold| (id, hold)));
                 }
                 Ok(ShardKey::Topic(id)) if is_whole => {
                     let topic = bytes.and_then(|bytes| State::topic_in(id, bytes));
@@ -137,7 +148,7 @@ impl Topics {
         self.topics.contains_key(&topic)
     }
 
-    fn hold(&mut self, id: GroupQueueId, hold: Option<HoldSpan>, is_whole: bool) {
+    fn hold(&mut self, id: GroupQueueId, hold: Option<&HoldSpan>, is_whole: bool) {
         let Some(topic) = self.topics.get_mut(&id.at.topic) else {
             return;
         };
@@ -175,18 +186,20 @@ impl Topics {
     /// Something cannot be read there.
     pub(super) fn gap(&mut self, at: PhysicalOffset) {
         self.gaps.push(at);
+        self.letters.gap();
     }
 
-    /// Takes in a whole command.
-    pub(super) fn command(&mut self, at: PhysicalOffset, bytes: &[u8]) {
+    /// Takes in a whole command; `id` is its number as deliveries have it.
+    pub(super) fn command(&mut self, id: DeliveryId, at: PhysicalOffset, bytes: &[u8]) {
         let Ok((time, command)) = Command::decode(bytes) else {
             return;
         };
         self.now = self.now.max(time);
+        self.letters.command(id, at, self.now, &command);
         match command {
             Command::Append(append) => self.append(at, &append, bytes.len() as u32),
             Command::Carry(carry) => self.carry(at, &carry),
-            Command::DeadLetter(dead) => self.dead(at, &dead),
+            Command::DeadLetter(dead) => self.dead(id, at, &dead),
             Command::Trim(trim) => self.trim(at, &trim),
             Command::CreateTopic(made) => {
                 self.made.entry(made.name.clone()).or_insert(at);
@@ -232,7 +245,16 @@ impl Topics {
             return;
         }
         let evidence = topic.queues.entry(append.at.queue.0).or_default();
-        self.kept += usize::from(keep(evidence, Event { at, entry }, is_behind, fits));
+        self.kept += usize::from(keep(
+            evidence,
+            Event {
+                at,
+                entry,
+                is_sure: true,
+            },
+            is_behind,
+            fits,
+        ));
     }
 
     fn carry(&mut self, at: PhysicalOffset, carry: &Carry<'_>) {
@@ -250,6 +272,10 @@ impl Topics {
             topic.untouched.remove(&place.at.queue.0);
             if at < self.checkpoint.0 {
                 evidence.at_least = evidence.at_least.max(place.offset.0 + 1);
+                if place.entry.flags & (LINKED | CARRIED) == LINKED && self.kept < self.kept_max {
+                    self.kept += 1;
+                    evidence.carried_before.insert(place.offset.0, place.entry);
+                }
             } else if place.entry.physical < self.checkpoint.0 && place.entry.flags & CARRIED == 0 {
                 let is_lacking = !evidence.known.contains_key(&place.offset.0);
                 evidence.known.entry(place.offset.0).or_insert(place.entry);
@@ -258,20 +284,25 @@ impl Topics {
         }
     }
 
-    fn dead(&mut self, at: PhysicalOffset, dead: &DeadLetter) {
+    fn dead(&mut self, id: DeliveryId, at: PhysicalOffset, dead: &DeadLetter) {
+        let verdict = self.letters.dead(id, at, self.now, dead);
+        if verdict == Verdict::Refused {
+            return;
+        }
         if self.kept >= self.kept_max {
             self.untold_dead = Some(at);
-        } else if self.buried.insert((dead.id, dead.offset)) {
-            self.kept += 1;
-            let entry = QueueEntry {
-                put_ms: self.now,
-                waiting_since_ms: self.now,
-                attempt: 0,
-                flags: dead.entry.flags | LINKED,
-                ..dead.entry
-            };
-            self.dead.push((dead.id.group, Event { at, entry }));
+            return;
         }
+        self.kept += 1;
+        let entry = QueueEntry {
+            put_ms: self.now,
+            waiting_since_ms: self.now,
+            attempt: 0,
+            flags: dead.entry.flags | LINKED,
+            ..dead.entry
+        };
+        let is_sure = verdict == Verdict::Accepted;
+        self.dead.push((dead.id.group, Event { at, entry, is_sure }));
     }
 
     fn trim(&mut self, at: PhysicalOffset, trim: &Trim) {

@@ -3,14 +3,21 @@
 //!
 //! Behind the first loss whose commands no checkpoint counts in it is not known how many topics, groups and messages there were.
 //! Topics and groups get their ids one after another. So each message must still go to the topic whose name its record has,
-//! and no command may name an id that nothing has: else a topic or a group was made in what is lost. A group that was made behind the loss,
-//! and is named, may be another one: nothing tells, for groups are named by their ids alone.
+//! and no command may name an id that nothing has: else a topic or a group was made in what is lost. A topic or a group that was made behind
+//! the loss, and is named by its id alone, may be another one ([`Named`]). And what administrators changed under terms that only the loss
+//! fulfilled is refused now ([`Changes`]).
+
+mod changes;
+mod named;
+
+pub(super) use changes::Changes;
+pub(super) use named::Named;
 
 use crate::log::{Frame, LogPosition, Seen};
 use sluice_core::command::{Append, COMMAND_HEADER_BYTES, Command, LOST, check, holds_behind_a_loss};
 use sluice_core::ids::{GroupId, GroupQueueId, LogIndex, PhysicalOffset, TimeMs, TopicId};
 use sluice_core::record::Record;
-use sluice_core::state::{CommandAt, Refused, State};
+use sluice_core::state::{Applied, CommandAt, Refused, State, dead_letter_topic};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The fold, from a checkpoint or from the log's first frame on.
@@ -35,9 +42,12 @@ pub(super) struct Trial {
     /// Commands that are given up, and the groups that they are about.
     pub(super) void: u64,
     pub(super) groups: BTreeSet<GroupId>,
-    /// Groups that were made behind the first loss, and are named by what follows: it was about others if a group was made in what is
-    /// lost.
-    pub(super) unsure_groups: BTreeSet<GroupId>,
+    /// Those that were made behind the first loss, and are named by what follows: it was about others if one was made or deleted in what
+    /// is lost.
+    pub(super) named_topics: Named<TopicId>,
+    pub(super) named_groups: Named<GroupId>,
+    /// What administrators changed, and may have come to nothing.
+    pub(super) changes: Changes,
     /// Messages that can be read and stand where the log is not going to be any more, by topic.
     pub(super) cut: BTreeMap<String, u64>,
     /// Frames there.
@@ -64,7 +74,9 @@ impl Trial {
             since: None,
             void: 0,
             groups: BTreeSet::new(),
-            unsure_groups: BTreeSet::new(),
+            named_topics: Named::default(),
+            named_groups: Named::default(),
+            changes: Changes::default(),
             cut: BTreeMap::new(),
             cut_frames: 0,
         }
@@ -168,32 +180,87 @@ impl Trial {
             }
             self.groups.insert(group);
         }
-        self.unsure_groups
-            .extend(group_of(&command).filter(|group| *group >= groups));
+        self.note_names(&command, (topics, groups));
         if !holds_behind_a_loss(kind) {
             self.void += 1;
             return;
         }
+        self.changes.before(&command, self.state.tables());
         let answer = self.state.apply(at, bytes, &mut ());
+        self.changes.after(&command, &answer);
+        self.note_refusal(&command, &answer);
+        let (next_topic, next_group) = self.state.next_ids();
         match (command, answer) {
-            // Ids below are not given again: it was refused when it came.
+            // Ids below are not given again: it was refused when it came, or is told.
             (Command::Append(append), Err(Refused::NoTopic(_))) if append.at.topic < topics => {}
             (Command::Append(append), answer) => {
                 let topic = self.state.tables().topic_by_id(append.at.topic);
                 let fits = topic.is_some_and(|topic| topic.spec.name == topic_of(&append));
-                if answer.is_err() || !fits {
-                    self.made_there(at.physical);
+                match answer.is_ok() && fits {
+                    true => self.named_topics.told(append.at.topic),
+                    false => self.made_there(at.physical),
                 }
             }
-            (_, Err(Refused::NoTopic(topic))) if topic >= topics => self.made_there(at.physical),
-            (_, Err(Refused::NoGroup(group))) if group >= groups => self.made_there(at.physical),
+            (_, Err(Refused::NoTopic(topic))) if topic >= next_topic => self.made_there(at.physical),
+            (_, Err(Refused::NoGroup(group))) if group >= next_group => self.made_there(at.physical),
+            _ => {}
+        }
+    }
+
+    /// Takes note of what is named by its id alone, and of what may have given an id to a topic or a group that the fold does not make, or the
+    /// other way about.
+    fn note_names(&mut self, command: &Command<'_>, (topics, groups): (TopicId, GroupId)) {
+        let tables = self.state.tables();
+        let (next_topic, next_group) = self.state.next_ids();
+        if let Some(group) = group_of(command).filter(|group| *group >= groups) {
+            let found = tables.group_by_id(group);
+            self.named_groups
+                .name(group, found.map(|group| group.spec.name.clone()));
+        }
+        let topic = match command {
+            Command::Subscribe(subscribe) => Some(subscribe.topic),
+            Command::DeleteTopic(delete) => Some(delete.topic),
+            _ => None,
+        };
+        if let Some(topic) = topic.filter(|topic| *topic >= topics) {
+            let found = tables.topic_by_id(topic);
+            self.named_topics
+                .name(topic, found.map(|topic| topic.spec.name.clone()));
+        }
+        match command {
+            // Whether there was something to do then depends on what is lost and on what is void.
+            Command::DeleteTopic(delete) if delete.only_if_empty => self.named_topics.may_shift(next_topic),
+            Command::DeleteGroup(delete) if delete.only_if_empty => self.named_groups.may_shift(next_group),
+            // The first one of a group makes its topic, and is void now.
+            Command::DeadLetter(dead) => {
+                let group = tables.group_by_id(dead.id.group);
+                let topic = group.and_then(|group| tables.topic(&dead_letter_topic(&group.spec.name)));
+                if topic.is_none() {
+                    self.named_topics.may_shift(next_topic);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// What the fold refuses for an epoch or a level that is lost may have been made.
+    fn note_refusal(&mut self, command: &Command<'_>, answer: &Applied) {
+        let is_by_loss = match answer {
+            Err(Refused::Epoch { epoch, present, .. }) => epoch > present,
+            Err(Refused::Malformed(_)) => true,
+            _ => false,
+        };
+        let (topic, group) = self.state.next_ids();
+        match command {
+            Command::PutTopic(_) if is_by_loss => self.named_topics.may_shift(topic),
+            Command::PutGroup(_) if is_by_loss => self.named_groups.may_shift(group),
             _ => {}
         }
     }
 
     fn made_there(&mut self, at: PhysicalOffset) {
         self.problem = Some(format!(
-            "what follows stands on a topic or a group that was made or changed in what is lost (see offset {at}): it would go to another one"
+            "what follows stands on a topic or a group that was made or changed in what is lost, or by a dead letter behind it that is given up (see offset {at}): it would go to another one"
         ));
     }
 }
@@ -227,79 +294,4 @@ fn group_of(command: &Command<'_>) -> Option<GroupId> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::log::{FrameBuilder, FrameKind, ShardUuid};
-    use bytes::Bytes;
-    use sluice_core::command::{CreateTopic, EncodedCommand, NewMessage, Types};
-    use sluice_core::ids::Term;
-    use sluice_core::record::NewRecord;
-
-    fn frame(index: u64, at: u64, command: &EncodedCommand) -> Frame {
-        let seed = ShardUuid::default().into();
-        let (index, at) = (LogIndex(index), PhysicalOffset(at));
-        let mut bytes = Vec::new();
-        let mut builder = FrameBuilder::begin(&mut bytes, seed, at, Term(1), index, FrameKind::Commands);
-        builder.push(command.as_bytes());
-        builder.finish();
-        Frame::check(&Bytes::from(bytes), seed, 1 << 20).unwrap()
-    }
-
-    fn topic(name: &str) -> EncodedCommand {
-        let spec = CreateTopic {
-            name: name.to_owned(),
-            queues: 1,
-            types: Types::ALL,
-        };
-        spec.encode(1)
-    }
-
-    fn message(id: u32, name: &str) -> EncodedCommand {
-        let host = "127.0.0.1:1".parse().unwrap();
-        let record = NewRecord {
-            topic: name,
-            queue: 0,
-            body: b"body",
-            properties: b"",
-            born_ms: 5,
-            born_host: host,
-            store_ms: 5,
-            store_host: host,
-        };
-        let message = NewMessage {
-            topic: TopicId(id),
-            tag: None,
-            message_group: None,
-            record,
-        };
-        message.encode()
-    }
-
-    /// Whether what follows the loss of `lost`, of so many topics, still means what it did.
-    fn is_safe(before: &[EncodedCommand], behind: &[EncodedCommand]) -> bool {
-        let lost_at = PhysicalOffset(10_000);
-        let mut trial = Trial::new(LogPosition::default(), State::new(), Some(lost_at), None);
-        for (n, command) in (0..).zip(before) {
-            trial.see(Seen::Frame(&frame(n, n * 1000, command), false));
-        }
-        trial.see(Seen::Gap(lost_at));
-        for (n, command) in (0..).zip(behind) {
-            trial.see(Seen::Frame(&frame(50 + n, 20_000 + n * 1000, command), false));
-        }
-        trial.problem.is_none()
-    }
-
-    #[test]
-    fn a_message_that_would_go_to_another_topic_is_noticed_by_its_records_topic() {
-        let a = topic("a");
-        assert!(is_safe(
-            std::slice::from_ref(&a),
-            &[message(0, "a"), topic("b"), message(1, "b")]
-        ));
-        // Of three topics the second was made in what is lost: the third one has its id now.
-        assert!(!is_safe(std::slice::from_ref(&a), &[topic("c"), message(1, "b")]));
-        assert!(!is_safe(std::slice::from_ref(&a), &[topic("c"), message(2, "c")]));
-        assert!(!is_safe(&[], &[message(0, "a")]));
-        assert!(is_safe(&[a], &[topic("c")]));
-    }
-}
+mod tests;

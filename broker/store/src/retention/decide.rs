@@ -11,6 +11,7 @@
 
 use crate::checkpointer::TrimPoint;
 use sluice_core::ids::{PhysicalOffset, TimeMs, TopicId};
+use sluice_core::limits;
 use std::collections::BTreeMap;
 
 /// What is asked for.
@@ -27,9 +28,18 @@ pub struct Settings {
     pub forced_bytes: Option<u64>,
     /// Topics whose messages are kept longer than others, and how long.
     pub longer: BTreeMap<TopicId, u64>,
+    /// Places in queues at which messages may stand carried; as many as state takes if not given.
+    pub carried_max: Option<usize>,
 }
 
 impl Settings {
+    /// Places at which messages may stand carried. State counts a command's places before it looks which of them it has already,
+    /// so that those of one more must fit at any time.
+    pub(super) fn carried_max(&self) -> usize {
+        let most = limits::CARRIED_MAX - limits::CARRY_PLACES_MAX;
+        self.carried_max.map_or(most, |max| max.min(most))
+    }
+
     /// Whether the time of a message that was put then has not come.
     pub(super) fn keeps(&self, topic: TopicId, put_ms: TimeMs, now: TimeMs) -> bool {
         let Some(keep_ms) = self.keep_ms else { return true };

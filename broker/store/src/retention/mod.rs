@@ -53,6 +53,11 @@ pub enum RetentionError {
     /// What waits cannot be read for now. It is left behind only once it is lost.
     #[error("a message that waits cannot be read, and the log keeps it until it can or is lost: {0}")]
     Waits(#[source] ReadError),
+    /// The look is wrong, and something would go that was to be kept, or that nobody has looked at.
+    #[error(
+        "{0} carried messages stand where the log was to go, and nobody has looked whether they wait: the log stays, and the next look tries again; please report this"
+    )]
+    Undecided(usize),
     /// Nobody knows what became of a command.
     #[error(
         "it is not known whether a command of retention was written: the broker is stopping, or its log has failed; the next look finds out"
@@ -79,6 +84,8 @@ pub struct Ran {
     pub lost: u64,
     /// Whether more should go, and does not, for too much of it waits.
     pub blocked: bool,
+    /// Whether that is because it waits at more places in queues than may stand carried.
+    pub too_many: bool,
     /// Whether the disk would be above its mark even if the log gave up all it can, so that nothing unread went for that.
     pub in_vain: bool,
 }
@@ -125,7 +132,7 @@ impl<P: Propose> Run<'_, P> {
         let wanted = consumed::last(self.store, self.settings, &early)?.or(wanted);
         let point = match wanted {
             // A look before anything is closed: it may not be worth it.
-            Some(wanted) => self.worth_it(&log, wanted)?.map(|(point, _)| point),
+            Some(wanted) => self.worth_it(&log, wanted, &mut ran)?.map(|(point, _)| point),
             None => None,
         };
         ran.blocked = point != wanted;
@@ -167,12 +174,16 @@ impl<P: Propose> Run<'_, P> {
 
     /// With links closed: carries what waits, and has the log begin later. `false` if it is not worth it after all.
     fn give_up(&self, log: &Log, point: TrimPoint, ran: &mut Ran) -> Result<bool, RetentionError> {
-        let Some((point, waiting)) = self.worth_it(log, point)? else {
+        let Some((point, waiting)) = self.worth_it(log, point, ran)? else {
             return Ok(false);
         };
         let ends = self.store.ends_at(point.at)?;
-        if !self.carry(&waiting, point.at, ran)? {
+        if !self.carry(&waiting, ran)? {
             return Ok(false);
+        }
+        let undecided = waiting.undecided(self.store.tables());
+        if undecided > 0 {
+            return Err(RetentionError::Undecided(undecided));
         }
         ran.expired += self.begin_at(point.at, &ends)?;
         ran.start = Some(point.at);
@@ -193,37 +204,36 @@ impl<P: Propose> Run<'_, P> {
     }
 
     /// The last place up to `wanted` that is worth it, and what waits before it.
-    fn worth_it(&self, log: &Log, wanted: TrimPoint) -> Result<Option<(TrimPoint, Waiting)>, RetentionError> {
-        let ends = self.store.ends_at(wanted.at)?;
-        let waiting = Waiting::look(self.store, self.settings, wanted.at, &ends, self.now)?;
-        let new = waiting.new_places(self.store.tables());
-        if self.store.tables().carried_len() + new > limits::CARRIED_MAX {
-            return Ok(None);
+    fn worth_it(
+        &self,
+        log: &Log,
+        mut wanted: TrimPoint,
+        ran: &mut Ran,
+    ) -> Result<Option<(TrimPoint, Waiting)>, RetentionError> {
+        loop {
+            let ends = self.store.ends_at(wanted.at)?;
+            let waiting = Waiting::look(self.store, self.settings, wanted.at, &ends, self.now)?;
+            ran.too_many |= waiting.below < wanted.at;
+            let complete = log.points.iter().rfind(|point| point.at <= waiting.below);
+            let worth = complete.and_then(|complete| log.affordable(*complete, waiting.sizes()));
+            let Some(point) = worth else {
+                return Ok(None);
+            };
+            if point == wanted {
+                return Ok(Some((point, waiting)));
+            }
+            // Where queues end is another there, and so what waits. Each is before the last one, so that this ends.
+            wanted = point;
         }
-        let complete = log
-            .points
-            .iter()
-            .rfind(|point| point.at <= waiting.below.min(wanted.at));
-        let Some(point) = complete.and_then(|complete| log.affordable(*complete, waiting.sizes())) else {
-            return Ok(None);
-        };
-        if point == wanted {
-            return Ok(Some((point, waiting)));
-        }
-        // Where queues end is another there, and so what waits.
-        let ends = self.store.ends_at(point.at)?;
-        let waiting = Waiting::look(self.store, self.settings, point.at, &ends, self.now)?;
-        let still = log.affordable(point, waiting.sizes()) == Some(point) && waiting.below >= point.at;
-        Ok(still.then_some((point, waiting)))
     }
 
     /// Writes again what waits; `false` if the disk gives nothing and it would take too much of the reserve. What was written
     /// by then the next run finds behind the place.
-    fn carry(&self, waiting: &Waiting, below: PhysicalOffset, ran: &mut Ran) -> Result<bool, RetentionError> {
+    fn carry(&self, waiting: &Waiting, ran: &mut Ran) -> Result<bool, RetentionError> {
         let most = AT_A_TIME.1.min(self.store.log().command_bytes_max());
         let (mut batch, mut bytes) = (Vec::new(), 0);
-        for (old, record) in waiting.records.range(..below) {
-            let Some(carries) = self.carries(*old, record, ran.lost)? else {
+        for (old, record) in waiting.records() {
+            let Some(carries) = self.carries(old, &record, ran.lost)? else {
                 ran.lost += record.places.len() as u64;
                 continue;
             };

@@ -9,14 +9,13 @@ use crate::store::Store;
 use sluice_core::command::Place;
 use sluice_core::entry::QueueEntry;
 use sluice_core::ids::{PhysicalOffset, QueueId, QueueOffset, TimeMs, TopicQueue};
-use sluice_core::state::{Pending, Shard, Tables, Topic, dead_letter_topic};
-use std::collections::BTreeMap;
+use sluice_core::state::{CarriedAt, Pending, Shard, Tables, Topic, dead_letter_topic};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::sync::Arc;
 
-/// Entries read at a time.
+/// Entries read at a time, and carried messages looked at under one lock.
 const CHUNK: usize = 1024;
-/// Places that are looked for at a time: a bound on memory. What has more of them leaves in several steps.
-const PLACES_MAX: usize = 200_000;
 
 /// A record that waits: its bytes in the log, and where its message stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,16 +26,27 @@ pub struct Record {
     pub places: Vec<Place>,
 }
 
-/// The records that wait, by where they stand.
+/// What waits, by where its records stand. Places that are carried already are bounded by how many may be, and others by the
+/// room that these leave: some 100 bytes each.
 #[derive(Debug)]
 pub struct Waiting {
-    /// Complete below this.
+    /// Complete below this: lower than was asked for where more places wait than may stand carried.
     pub below: PhysicalOffset,
     /// Where the log begins. An entry that points before that has lost its record, which cannot be carried any more.
     start: PhysicalOffset,
-    /// The records.
-    pub records: BTreeMap<PhysicalOffset, Record>,
-    places: usize,
+    places: BTreeMap<CarriedAt, Found>,
+    /// Places that are not carried yet.
+    new: usize,
+    /// Places that may become so.
+    room: usize,
+    /// Carried messages that need not be kept any more.
+    passed: BTreeSet<CarriedAt>,
+}
+
+#[derive(Debug)]
+struct Found {
+    entry: QueueEntry,
+    is_new: bool,
 }
 
 impl Waiting {
@@ -48,17 +58,19 @@ impl Waiting {
         ends: &[(TopicQueue, QueueOffset)],
         now: TimeMs,
     ) -> Result<Self, RetentionError> {
-        let mut waiting = Self {
-            below,
-            start: store.tables().bounds().start,
-            records: BTreeMap::new(),
-            places: 0,
-        };
         let look = Look {
             tables: store.tables(),
             queues: store.queues(),
             settings,
             now,
+        };
+        let mut waiting = Self {
+            below,
+            start: look.tables.bounds().start,
+            places: BTreeMap::new(),
+            new: 0,
+            room: settings.carried_max().saturating_sub(look.tables.carried_len()),
+            passed: BTreeSet::new(),
         };
         look.carried(&mut waiting);
         let ends: BTreeMap<TopicQueue, QueueOffset> = ends.iter().copied().collect();
@@ -92,43 +104,70 @@ impl Waiting {
         Ok(waiting)
     }
 
-    /// How many of the places are not carried yet.
-    pub fn new_places(&self, tables: &Tables) -> usize {
-        let places = self.records.values().flat_map(|record| &record.places);
-        let is_new = |place: &&Place| tables.carried(place.at, place.offset).is_none();
-        places.filter(is_new).count()
+    /// The records, by where they stand.
+    pub fn records(&self) -> impl Iterator<Item = (PhysicalOffset, Record)> + '_ {
+        let mut places = self.places.iter().peekable();
+        std::iter::from_fn(move || {
+            let ((physical, ..), found) = *places.peek()?;
+            let mut record = Record {
+                size: found.entry.size,
+                places: Vec::new(),
+            };
+            while let Some(((_, at, offset), found)) = places.next_if(|((other, ..), _)| other == physical) {
+                record.places.push(Place {
+                    at: *at,
+                    offset: *offset,
+                    entry: found.entry,
+                });
+            }
+            Some((*physical, record))
+        })
     }
 
     /// Where each record stands, rising, and its bytes.
     pub fn sizes(&self) -> impl Iterator<Item = (PhysicalOffset, u64)> + '_ {
-        self.records
-            .iter()
-            .map(|(at, record)| (*at, u64::from(record.size)))
+        self.records().map(|(at, record)| (at, u64::from(record.size)))
     }
 
-    fn add(&mut self, at: TopicQueue, offset: QueueOffset, entry: QueueEntry) {
-        if entry.physical >= self.below || entry.physical < self.start {
+    /// How many carried messages stand there of which this look has not decided whether they wait. There is none unless something
+    /// is wrong here, and with any the log must not go: state drops whatever stands where it was.
+    pub fn undecided(&self, tables: &Tables) -> usize {
+        let is_there = |(at, ..): &CarriedAt| *at >= self.start;
+        let decided = |place: &CarriedAt| self.places.contains_key(place) || self.passed.contains(place);
+        carried_below(tables, self.below)
+            .filter(|place| is_there(place) && !decided(place))
+            .count()
+    }
+
+    fn add(&mut self, tables: &Tables, at: TopicQueue, offset: QueueOffset, entry: QueueEntry) {
+        let place = (entry.physical, at, offset);
+        if entry.physical >= self.below || entry.physical < self.start || self.places.contains_key(&place) {
             return;
         }
-        let record = self.records.entry(entry.physical).or_default();
-        let place = Place { at, offset, entry };
-        if record
-            .places
-            .iter()
-            .all(|other| (other.at, other.offset) != (at, offset))
+        let is_new = tables.carried(at, offset).is_none();
+        self.new += usize::from(is_new);
+        self.places.insert(place, Found { entry, is_new });
+        // Too many: the last ones are for when others have gone.
+        while self.new > self.room
+            && let Some(((physical, ..), _)) = self.places.last_key_value()
         {
-            record.size = entry.size;
-            record.places.push(place);
-            self.places += 1;
-        }
-        // Too many: the last ones are for another step.
-        while self.places > PLACES_MAX
-            && let Some((physical, record)) = self.records.pop_last()
-        {
-            self.places -= record.places.len();
-            self.below = physical;
+            self.below = *physical;
+            let least = (self.below, TopicQueue::default(), QueueOffset(0));
+            let rest = self.places.split_off(&least);
+            self.new -= rest.values().filter(|found| found.is_new).count();
         }
     }
+}
+
+/// All carried messages whose records stand before a place, in the log's order. Others come and go meanwhile.
+fn carried_below(tables: &Tables, below: PhysicalOffset) -> impl Iterator<Item = CarriedAt> + '_ {
+    let mut last = None;
+    let some = std::iter::from_fn(move || {
+        let some = tables.carried_behind(last, below, CHUNK);
+        last = Some(*some.last()?);
+        Some(some)
+    });
+    some.flatten()
 }
 
 pub(super) fn is_dead_letters(topic: &Topic) -> bool {
@@ -145,18 +184,16 @@ struct Look<'a> {
 impl Look<'_> {
     /// Those that were carried before.
     fn carried(&self, waiting: &mut Waiting) {
-        let start = self.tables.bounds().start;
-        let standing = self
-            .tables
-            .carried_standing(PhysicalOffset(0), waiting.below, PLACES_MAX + 1);
-        debug_assert!(start <= waiting.below);
-        for (at, offset) in standing {
+        debug_assert!(waiting.start <= waiting.below);
+        for place @ (_, at, offset) in carried_below(self.tables, waiting.below) {
             let topic = self.tables.topic_by_id(at.topic);
             let entry = self.tables.carried(at, offset);
-            if let Some((topic, entry)) = topic.zip(entry)
-                && self.still_waits(&topic, at, offset, &entry)
-            {
-                waiting.add(at, offset, entry);
+            if let Some((topic, entry)) = topic.zip(entry) {
+                if self.still_waits(&topic, at, offset, &entry) {
+                    waiting.add(self.tables, at, offset, entry);
+                } else {
+                    waiting.passed.insert(place);
+                }
             }
         }
     }
@@ -194,11 +231,12 @@ impl Look<'_> {
             let most = CHUNK.min((to.0 - next.0) as usize);
             self.read(at, next, most, &mut entries)?;
             if entries.is_empty() {
-                break;
+                // Not the end of what waits there, unless the topic is gone.
+                return self.lacks(at, next);
             }
             for entry in &entries {
                 if next >= end || self.settings.keeps(topic.id, entry.put_ms, self.now) {
-                    waiting.add(at, next, *entry);
+                    waiting.add(self.tables, at, next, *entry);
                 }
                 next.0 += 1;
             }
@@ -233,8 +271,12 @@ impl Look<'_> {
                     // The stretch begins below the queue's first offset.
                     None => self.read_one(at, *offset)?,
                 };
-                if let Some(entry) = entry.filter(|entry| self.waits(pending, at, entry)) {
-                    waiting.add(at, *offset, entry);
+                let Some(entry) = entry else {
+                    self.lacks(at, *offset)?;
+                    continue;
+                };
+                if self.waits(pending, at, &entry) {
+                    waiting.add(self.tables, at, *offset, entry);
                 }
             }
         }
@@ -245,6 +287,21 @@ impl Look<'_> {
         let mut entries = Vec::with_capacity(1);
         self.read(at, offset, 1, &mut entries)?;
         Ok(entries.pop())
+    }
+
+    /// Nothing is read of what the queue has: an error, for whether it waits nobody knows; unless it has gone meanwhile.
+    fn lacks(&self, at: TopicQueue, offset: QueueOffset) -> Result<(), RetentionError> {
+        let topic = self.tables.topic_by_id(at.topic);
+        let first = topic.and_then(|topic| topic.first(at.queue));
+        if first.is_none_or(|first| offset < first) {
+            return Ok(());
+        }
+        let lacking = format!(
+            "queue {} of topic {} has no entry at offset {offset}",
+            at.queue, at.topic
+        );
+        let source = io::Error::new(io::ErrorKind::UnexpectedEof, lacking);
+        Err(RetentionError::Entries(source))
     }
 
     /// The entries from `from` on, at most `most` of them.

@@ -1,5 +1,6 @@
 //! Which messages a damaged part of the log has.
 
+use crate::damage::is_lost_on_disk;
 use crate::store::Store;
 use sluice_core::command::Place;
 use sluice_core::entry::QueueEntry;
@@ -8,13 +9,15 @@ use sluice_core::ids::{PhysicalOffset, QueueId, QueueOffset, TimeMs, TopicQueue}
 /// Messages of one damaged part that are looked at; beyond that some are not named.
 const MESSAGES_MAX: usize = 4096;
 
-/// A message that cannot be read.
+/// A message that the disk has lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LostMessage {
     /// Its queue.
     pub at: TopicQueue,
     /// Its offset there.
     pub offset: QueueOffset,
+    /// Whether memory still has it, for a while and until a restart at most.
+    pub in_memory: bool,
 }
 
 /// The messages that begin in this part of the log and are lost. Not those that stand in a queue only by a link, such as dead
@@ -57,12 +60,20 @@ pub(super) fn unreadable(
         let entry = store.tables().carried(at, offset);
         found.extend(entry.map(|entry| (at, offset, entry)));
     }
-    let is_lost = |(at, offset, entry)| {
+    let lost = |(at, offset, entry)| {
         let read = store.read_message(&Place { at, offset, entry }, now);
-        read.is_err_and(|error| error.is_lost())
+        let in_memory = read.is_ok();
+        let is_lost = match read {
+            Ok(_) => is_lost_on_disk(store.reader(), &entry),
+            Err(error) => error.is_lost(),
+        };
+        is_lost.then_some(LostMessage {
+            at,
+            offset,
+            in_memory,
+        })
     };
-    let lost = found.into_iter().filter(|place| is_lost(*place));
-    lost.map(|(at, offset, _)| LostMessage { at, offset }).collect()
+    found.into_iter().filter_map(lost).collect()
 }
 
 fn own_entry(store: &Store, at: TopicQueue, offset: u64) -> Option<QueueEntry> {

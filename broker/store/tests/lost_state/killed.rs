@@ -133,6 +133,10 @@ pub fn killed(seed: u64, retains: bool) -> (FaultyIo, Memory) {
 fn killed_once(seed: u64, retains: bool) -> Option<(FaultyIo, Memory)> {
     let io = FaultyIo::new(seed);
     let mut driver = Driver::new(start(&io).unwrap(), seed).without_administrators();
+    if !retains {
+        // Else too much is carried, and a checkpoint comes too soon.
+        driver = driver.with_dead_letters();
+    }
     driver.make().unwrap();
     make(&driver, "topic-2");
     make(&driver, "topic-3");
@@ -156,7 +160,9 @@ fn killed_once(seed: u64, retains: bool) -> Option<(FaultyIo, Memory)> {
     }
     driver.opened.store.close().unwrap();
     let (now, memory) = (driver.now(), driver.memory);
-    let mut driver = Driver::new(start(&io).unwrap(), seed + 1).without_administrators();
+    let mut driver = Driver::new(start(&io).unwrap(), seed + 1)
+        .without_administrators()
+        .with_dead_letters();
     driver.memory = memory;
     driver.pass_time(now);
     let newest = look(&io.crash_keeping_all()).checkpoints.last().unwrap().position;

@@ -1,7 +1,7 @@
 //! What clients ask for: sends, deliveries and settlements.
 
 use super::{Asked, Driver, QUEUES, Sent, TOPICS};
-use sluice_core::command::{Change, Deliver, NewMessage, Settle, SettleItem, Take};
+use sluice_core::command::{Change, DeadLetter, Deliver, NewMessage, Settle, SettleItem, Take};
 use sluice_core::ids::{GroupId, GroupQueueId, QueueId, QueueOffset, TopicId, TopicQueue};
 use sluice_core::log::Batch;
 use sluice_core::record::{NewRecord, property, put_property};
@@ -93,6 +93,32 @@ impl Driver {
         (
             Asked::Delivered(id),
             [deliver.encode(self.now)].into_iter().collect(),
+        )
+    }
+
+    /// Asks for a dead letter of one of the latest messages, whether it is held yet or not.
+    pub(super) fn bury(&mut self) -> (Asked, Batch) {
+        let latest = self.memory.held.len().min(64) as u64;
+        if latest == 0 {
+            return self.deliver();
+        }
+        let place = self.memory.held.len() - 1 - self.dice.roll(latest) as usize;
+        let (id, offset, delivery) = self.memory.held[place];
+        let mut entries = Vec::new();
+        let queues = self.opened.store.queues();
+        queues.read(id.at, offset, 1, &mut entries).unwrap();
+        let Some(entry) = entries.first().copied() else {
+            return self.deliver();
+        };
+        let dead = DeadLetter {
+            id,
+            offset,
+            delivery: Some(delivery),
+            entry,
+        };
+        (
+            Asked::Buried(id, offset),
+            [dead.encode(self.now)].into_iter().collect(),
         )
     }
 

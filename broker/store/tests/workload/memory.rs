@@ -1,7 +1,7 @@
 //! What a store has answered.
 
 use super::{Asked, administer};
-use sluice_core::ids::{DeliveryId, GroupQueueId, QueueOffset, TopicId, TopicQueue};
+use sluice_core::ids::{DeliveryId, GroupQueueId, QueueId, QueueOffset, TopicId, TopicQueue};
 use sluice_core::log::Outcome;
 use sluice_core::state::{Done, Refused};
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,6 +24,9 @@ pub struct Memory {
     /// What administrators have done, by the name of the answer.
     pub administered: BTreeMap<String, usize>,
     pub(super) held: Vec<(GroupQueueId, QueueOffset, DeliveryId)>,
+    /// Places of messages among dead letters.
+    pub letters: BTreeSet<(TopicQueue, QueueOffset)>,
+    pub refused_letters: usize,
     pub refused_for_space: usize,
     pub delivered: usize,
 }
@@ -57,6 +60,29 @@ impl Memory {
                 if accepted[0] && id != administer::MOVED_BACK =>
             {
                 self.done.extend(offsets.into_iter().map(|offset| (id, offset)));
+            }
+            (
+                Asked::Buried(id, offset),
+                Some(Ok(Done::DeadLettered {
+                    topic,
+                    offset: letter,
+                })),
+            ) => {
+                let at = TopicQueue {
+                    topic,
+                    queue: QueueId(0),
+                };
+                if let Some(body) = self.acknowledged.get(&(id.at, offset)).cloned() {
+                    let before = self.acknowledged.insert((at, letter), body);
+                    assert_eq!(before, None, "an offset is given once");
+                }
+                self.letters.insert((at, letter));
+                if id != administer::MOVED_BACK {
+                    self.done.push((id, offset));
+                }
+            }
+            (Asked::Buried(..), Some(Err(Refused::NotHeld | Refused::Leaving(_)))) => {
+                self.refused_letters += 1;
             }
             (Asked::Administered, Some(Ok(done))) => {
                 let text = format!("{done:?}");

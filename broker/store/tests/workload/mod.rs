@@ -87,12 +87,14 @@ enum Asked {
     Sent(Sent),
     Delivered(GroupQueueId),
     Settled(GroupQueueId, Vec<QueueOffset>),
+    Buried(GroupQueueId, QueueOffset),
 }
 
 pub struct Driver {
     pub opened: Opened,
     pub memory: Memory,
     administers: bool,
+    buries: bool,
     dice: Dice,
     sequence: u64,
     now: u64,
@@ -105,6 +107,7 @@ impl Driver {
             opened,
             memory: Memory::default(),
             administers: true,
+            buries: false,
             dice: Dice(seed),
             sequence: 0,
             now: 2_000,
@@ -118,6 +121,11 @@ impl Driver {
             administers: false,
             ..self
         }
+    }
+
+    /// Some messages become dead letters, and some are asked to that nobody holds any more.
+    pub fn with_dead_letters(self) -> Self {
+        Self { buries: true, ..self }
     }
 
     pub fn has_failed(&self) -> bool {
@@ -214,6 +222,7 @@ impl Driver {
         for _ in 0..=self.dice.roll(8) {
             let (asked, batch) = match self.dice.roll(44) {
                 0..=23 => self.send(body_max),
+                24..=27 if self.buries => self.bury(),
                 24..=31 => self.deliver(),
                 32..=39 => self.settle(),
                 _ if self.administers => self.administer(),

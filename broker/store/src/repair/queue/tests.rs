@@ -12,7 +12,11 @@ fn event(number: u64) -> Event {
         put_ms: NOW,
         ..QueueEntry::default()
     };
-    Event { at, entry }
+    Event {
+        at,
+        entry,
+        is_sure: true,
+    }
 }
 
 /// Ten messages before the checkpoint, at offsets from 20 on, and five behind it.
@@ -142,7 +146,11 @@ fn a_dead_letter_from_behind_the_checkpoint_is_not_counted_twice() {
             flags: LINKED,
             ..QueueEntry::default()
         };
-        Event { at, entry }
+        Event {
+            at,
+            entry,
+            is_sure: true,
+        }
     };
     // At the checkpoint's time, and later; their records stand before it.
     for later in [NOW, NOW + 1] {

@@ -8,6 +8,14 @@ use sluice_core::limits;
 use sluice_core::state::{FoundTopic, dead_letter_topic};
 use std::collections::{BTreeMap, HashSet};
 
+impl Topic {
+    /// Whether it is a group's for dead letters.
+    fn holds_letters(&self) -> bool {
+        let name = self.name.as_deref().unwrap_or_default();
+        name.starts_with(&dead_letter_topic(""))
+    }
+}
+
 /// What was found of a topic.
 pub(in crate::repair) struct Found {
     pub(in crate::repair) topic: FoundTopic,
@@ -16,11 +24,18 @@ pub(in crate::repair) struct Found {
     pub(in crate::repair) known: u64,
     /// Without a name its dead letters behind the checkpoint may make it anew, and topics that were made there get other numbers.
     pub(in crate::repair) shifts: bool,
+    /// Nothing tells whether it was closed where the log begins.
+    pub(in crate::repair) may_have_been_closed: bool,
 }
 
 impl Topics {
     /// What all of it comes to.
     pub(in crate::repair) fn finish(mut self) -> BTreeMap<TopicId, Found> {
+        for (id, hold) in std::mem::take(&mut self.holds) {
+            self.letters.hold(id, &hold, self.checkpoint.0);
+        }
+        let letters = &self.letters;
+        self.dead.retain(|(_, event)| !letters.was_refused(event.at));
         let mut topics = std::mem::take(&mut self.topics);
         for topic in topics.values_mut() {
             topic.name = self.name_of(topic);
@@ -40,6 +55,7 @@ impl Topics {
             gaps: &self.gaps,
             takes: self.takes(&topic),
         };
+        let may_have_been_closed = self.may_have_been_closed(&topic);
         let mut queues = BTreeMap::new();
         let mut known = 0;
         for queue in 0..count.min(limits::QUEUES_MAX) {
@@ -64,6 +80,7 @@ impl Topics {
             topic,
             queues,
             known,
+            may_have_been_closed,
             shifts: self.makes_more && self.dead_later(),
         }
     }
@@ -109,21 +126,15 @@ impl Topics {
 
     /// Puts the dead letters of its group among what was to go there.
     fn bury(&self, topic: &mut Topic) {
-        let Some(name) = topic
-            .name
-            .as_ref()
-            .filter(|name| name.starts_with(&dead_letter_topic("")))
-        else {
+        if !topic.holds_letters() {
             return;
-        };
-        let is_known = self
-            .groups
-            .values()
-            .any(|group| dead_letter_topic(group) == *name);
+        }
+        let name = topic.name.clone().unwrap_or_default();
+        let is_known = self.groups.values().any(|group| dead_letter_topic(group) == name);
         let evidence = topic.queues.entry(0).or_default();
         for (group, event) in &self.dead {
             let is_its = match self.groups.get(group) {
-                Some(group) => dead_letter_topic(group) == *name,
+                Some(group) => dead_letter_topic(group) == name,
                 None => !is_known,
             };
             if is_its {
@@ -167,6 +178,14 @@ impl Topics {
             .all(|spec| !spec.closed && topic.kinds.iter().all(|kind| spec.types.take(*kind)))
     }
 
+    /// Whether it may have refused what was sent to it where the log begins. Dead letters come to closed topics too.
+    fn may_have_been_closed(&self, topic: &Topic) -> bool {
+        let earlier = topic.earlier.as_ref();
+        let is_told = earlier.is_some_and(|(at, _)| *at >= self.log.0);
+        let made = topic.name.as_ref().and_then(|name| self.made.get(name));
+        !is_told && made.is_none() && !topic.holds_letters()
+    }
+
     /// Where a queue ended at places of the log.
     fn ends(&self, topic: &Topic, queue: u32, evidence: &mut Evidence) {
         let begins = self.log.0;
@@ -178,7 +197,10 @@ impl Topics {
                 evidence.ends.push((*at, end));
             }
         }
-        let of_queue = topic.minimums.iter().filter(|(of, ..)| *of == queue);
+        // Dead letters stand in their order, and their records in another: where these begin tells of no place of the log.
+        let is_in_order = !topic.holds_letters();
+        let of_queue = topic.minimums.iter();
+        let of_queue = of_queue.filter(|(of, ..)| *of == queue && is_in_order);
         let mut at_begin = None;
         for (_, at, first) in of_queue {
             if *at > begins {

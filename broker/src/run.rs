@@ -19,6 +19,7 @@ use crate::metrics::{Metrics, Sources};
 use crate::open_files::Shares;
 use crate::retention;
 use crate::scrub;
+use crate::service::body_max::BodyMax;
 use crate::service::{Parts, Service};
 use crate::shutdown::{self, Shutdown};
 use crate::spans::Spans;
@@ -202,15 +203,11 @@ fn client_port(
     Ok(First::new(service, others))
 }
 
-/// The largest body that is taken: its command has to fit the log, which takes less where segments are small.
-fn body_max(engine: &Engine, configured: usize) -> usize {
-    const COMMAND_EXTRA: usize = 64 << 10;
-    engine
-        .store()
-        .log()
-        .command_bytes_max()
-        .saturating_sub(COMMAND_EXTRA)
-        .min(configured)
+/// The largest body that is taken; says so where segments bound it.
+fn body_max(engine: &Engine, configured: usize) -> BodyMax {
+    let max = BodyMax::of(engine.store().log().command_bytes_max(), configured);
+    max.tell(configured);
+    max
 }
 
 /// Opens the store, which reads what the last run left, and the engine over it.

@@ -11,6 +11,7 @@ use crate::open_files::Shares;
 use crate::tls;
 use anyhow::{Context as _, bail};
 use rustix::fs::{Access, access};
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -157,19 +158,49 @@ fn apart(ports: &[Wanted]) -> anyhow::Result<()> {
 /// Makes the folder, or looks whether anything can be made in it.
 fn own_folder(folder: &Path) -> anyhow::Result<()> {
     let writable = || access(folder, Access::WRITE_OK | Access::EXEC_OK);
-    std::fs::create_dir_all(folder)
-        .and_then(|()| Ok(writable()?))
-        .with_context(|| {
-            format!(
-                "no data can be kept in {}: make it a folder of the user that the broker runs as, or name another one with --data-dir",
-                folder.display()
-            )
-        })
+    let made = std::fs::create_dir_all(folder).and_then(|()| Ok(writable()?));
+    made.map_err(|error| {
+        let said = format!(
+            "no data can be kept in {}: {}, or name another one with --data-dir",
+            folder.display(),
+            way_on(error.kind())
+        );
+        anyhow::Error::new(error).context(said)
+    })
+}
+
+/// What makes a folder of one that the system refuses for this reason.
+fn way_on(reason: ErrorKind) -> &'static str {
+    match reason {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "free space on its disk",
+        ErrorKind::ReadOnlyFilesystem => "have its file system mounted for writing",
+        ErrorKind::AlreadyExists | ErrorKind::NotADirectory => {
+            "a part of that path is no folder: make it one of the user that the broker runs as"
+        }
+        _ => "make it a folder of the user that the broker runs as",
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_folder_that_cannot_be_had_is_told_with_what_helps_against_the_reason() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        for folder in [file.clone(), file.join("data")] {
+            let said = format!("{:#}", own_folder(&folder).unwrap_err());
+            assert!(
+                said.contains("no folder: make it one of the user that the broker runs as, or name"),
+                "{said}"
+            );
+        }
+        own_folder(&dir.path().join("new/data")).unwrap();
+        assert_eq!(way_on(ErrorKind::StorageFull), "free space on its disk");
+        assert!(way_on(ErrorKind::PermissionDenied).contains("the user that the broker runs as"));
+    }
 
     #[test]
     fn two_ports_at_one_address_are_told_apart_by_their_flags() {

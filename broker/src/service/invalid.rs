@@ -1,5 +1,6 @@
 //! Why a request cannot be followed, in the words that its client is told.
 
+use super::body_max::BodyMax;
 use super::validate::MESSAGE_GROUP_BYTES_MAX;
 use crate::budget::Exceeded;
 use crate::units;
@@ -94,7 +95,7 @@ pub enum Invalid {
         /// Its bytes.
         bytes: usize,
         /// The limit.
-        max: usize,
+        max: BodyMax,
     },
     /// The topic does not take such messages.
     #[error("topic '{topic}' does not take messages of type {kind}")]

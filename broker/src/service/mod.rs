@@ -5,6 +5,7 @@ pub(crate) mod announcement;
 mod answer;
 pub mod ask;
 mod begun;
+pub mod body_max;
 mod change_invisible_duration;
 pub mod convert;
 mod counted;
@@ -50,6 +51,7 @@ use crate::shutdown::Shutdown;
 use crate::spans::{Asked, Spans};
 use answer::Answer;
 use begun::Begun;
+use body_max::BodyMax;
 use frames::Frames;
 use invalid::Invalid;
 use pull_frames::PullFrames;
@@ -79,8 +81,8 @@ pub struct Parts {
     pub broker_name: String,
     /// The address in routes, if it is fixed.
     pub advertise: Option<HostPort>,
-    /// Bytes of the largest body that the log takes.
-    pub body_max: usize,
+    /// The largest body that is taken.
+    pub body_max: BodyMax,
     /// The bound on bodies on their way into the log.
     pub unanswered: Arc<Budget>,
     /// Where spans of calls go, if they are wanted.
@@ -95,7 +97,7 @@ struct Shared {
     shutdown: Shutdown,
     broker_name: String,
     advertise: Option<Endpoints>,
-    body_max: usize,
+    body_max: BodyMax,
     receipts: Receipts,
     turns: Turns,
     unanswered: Arc<Budget>,

@@ -1,6 +1,7 @@
 //! `SendMessage`: messages of one topic, each into a queue of the broker's choice. This is the hottest call: nothing is
 //! copied but into the command, and nothing is looked up twice.
 
+use super::body_max::BodyMax;
 use super::invalid::Invalid;
 use super::metadata::Caller;
 use super::status::{self, Failure};
@@ -94,7 +95,7 @@ fn count(shared: &Shared, caller: &Caller<'_>, entries: &[SendResultEntry]) {
     }
 }
 
-fn check(message: &Message, body_max: usize) -> Result<(), Invalid> {
+fn check(message: &Message, body_max: BodyMax) -> Result<(), Invalid> {
     validate::message(message, body_max)?;
     match system(message).and_then(|system| system.body_digest.as_ref()) {
         Some(given) => digest::verify(given, &message.body),

@@ -121,7 +121,7 @@ impl Session {
         let tables = self.shared.engine.tables();
         loop {
             let group = push::group_of(tables, &announced);
-            let merged = push::of_client(&announced, group.as_deref(), self.shared.body_max);
+            let merged = push::of_client(&announced, group.as_deref(), self.shared.body_max.bytes);
             let told = Announced {
                 settings: Arc::new(merged.clone()),
                 ..announced.clone()

@@ -1,5 +1,6 @@
 //! What clients may say: names, and the parts of a message. Checked once, here; inside nothing is checked again.
 
+use super::body_max::BodyMax;
 use super::invalid::Invalid;
 use super::reserved;
 use sluice_core::excerpt::excerpt;
@@ -107,7 +108,7 @@ fn known_characters(what: &str, name: &str, max: usize) -> Result<(), String> {
 }
 
 /// What of a message can be judged without its topic.
-pub fn message(message: &v2::Message, body_max: usize) -> Result<(), Invalid> {
+pub fn message(message: &v2::Message, body_max: BodyMax) -> Result<(), Invalid> {
     let Some(system) = &message.system_properties else {
         return Err(Invalid::MessageId);
     };
@@ -137,12 +138,12 @@ pub fn message(message: &v2::Message, body_max: usize) -> Result<(), Invalid> {
     Ok(())
 }
 
-fn body(message: &v2::Message, max: usize) -> Result<(), Invalid> {
+fn body(message: &v2::Message, max: BodyMax) -> Result<(), Invalid> {
     let bytes = message.body.len();
     if bytes == 0 {
         return Err(Invalid::BodyEmpty);
     }
-    if bytes > max {
+    if bytes > max.bytes {
         return Err(Invalid::BodyTooLarge { bytes, max });
     }
     let encoding = message
@@ -198,7 +199,10 @@ pub(super) fn has_control(text: &str) -> bool {
 mod tests {
     use super::*;
 
-    const BODY_MAX: usize = 1000;
+    const BODY_MAX: BodyMax = BodyMax {
+        bytes: 1000,
+        by_segments: false,
+    };
 
     fn valid() -> v2::Message {
         v2::Message {
@@ -279,7 +283,7 @@ mod tests {
             system.trace_context = Some("00-1-2-01".into());
             message.user_properties.insert("colour".into(), "grün".into());
             message.user_properties.insert("_TRACE_ID".into(), "1".into());
-            message.body = vec![1; BODY_MAX].into();
+            message.body = vec![1; BODY_MAX.bytes].into();
         });
         assert_eq!(found, None);
     }
@@ -295,11 +299,11 @@ mod tests {
             Some(Invalid::BodyEmpty)
         );
         let large = Invalid::BodyTooLarge {
-            bytes: BODY_MAX + 1,
+            bytes: BODY_MAX.bytes + 1,
             max: BODY_MAX,
         };
         assert_eq!(
-            refusal(|message, _| message.body = vec![1; BODY_MAX + 1].into()),
+            refusal(|message, _| message.body = vec![1; BODY_MAX.bytes + 1].into()),
             Some(large)
         );
         for tag in ["", " ", "a|b", "a\nb", "a\u{1}"] {

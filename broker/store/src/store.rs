@@ -1,5 +1,6 @@
 //! A store: the log and all that is derived from it, opened, running, and closed.
 
+mod denied;
 mod error;
 mod open;
 pub(crate) mod refusal;
@@ -78,7 +79,7 @@ impl Store {
     ) -> Result<Self, StoreError> {
         let dir = options.log.dir.clone();
         let opened = open::open(Arc::clone(&io), options, observer, failed);
-        opened.map_err(|error| refusal::with_extent(&io, &dir, error))
+        opened.map_err(|error| denied::with_owner(&dir, refusal::with_extent(&io, &dir, error)))
     }
 
     /// Topics, groups and what groups hold.

@@ -105,6 +105,33 @@ fn refusal(io: &FaultyIo, what: &str) -> (PathBuf, u64, String) {
 }
 
 #[test]
+fn a_log_that_is_gone_with_its_folder_is_refused_and_no_other_segment_size_is_noted() {
+    let (io, _) = stopped();
+    let log = dir().join("log");
+    for name in io.list(&log).unwrap() {
+        io.remove(&log.join(name)).unwrap();
+    }
+    io.remove_dir(&log).unwrap();
+    let meta = || {
+        ["meta.a", "meta.b"].map(|name| {
+            let file = io.open_read(&dir().join(name)).unwrap();
+            let mut bytes = vec![0; file.len().unwrap() as usize];
+            read_exact_at(&*file, &mut bytes, 0).unwrap();
+            bytes
+        })
+    };
+    let before = (io.list(dir()).unwrap(), meta());
+    let mut asked = options(dir());
+    asked.identity.segment_bytes = 2 * SEGMENT;
+    let refused = Opening::begin(Arc::new(io.clone()), asked).err().unwrap();
+    assert!(matches!(refused, LogError::Corruption { .. }), "{refused}");
+    assert!(
+        (io.list(dir()).unwrap(), meta()) == before,
+        "the start has changed something"
+    );
+}
+
+#[test]
 fn a_newest_segment_that_ends_below_the_durable_slot_is_refused() {
     let (base, end) = stopped();
     let (newest, start) = segments(&base).pop().unwrap();

@@ -164,6 +164,28 @@ fn a_log_without_segments_begins_again_at_the_newest_checkpoint() {
 }
 
 #[test]
+fn a_start_that_is_refused_over_a_folder_that_is_gone_makes_none() {
+    let (whole, _) = trimmed(seed(), 1);
+    let without = |folders: &[&str]| {
+        let io = whole.crash_keeping_all();
+        folders
+            .iter()
+            .for_each(|folder| remove_folder(&io, &path(folder)));
+        io
+    };
+    for gone in [&["log"][..], &["log", "queue", "index"]] {
+        let io = without(gone);
+        follow(&io);
+        start(&io).unwrap().store.close().unwrap();
+    }
+    for gone in [&["checkpoint"][..], &["checkpoint", "queue", "index"]] {
+        let refused = |io: &FaultyIo| start(io).err().expect("it starts").to_string();
+        let said = unchanged(&without(gone), refused);
+        assert!(said.contains("has no whole checkpoint"), "{said}");
+    }
+}
+
+#[test]
 fn where_nothing_is_left_the_refusal_says_so() {
     let used = used(seed());
     let io = used.copy();

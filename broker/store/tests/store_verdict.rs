@@ -7,7 +7,7 @@
 mod damage;
 mod workload;
 
-use damage::{DIR, Harm, KINDS, every_file, files, killed_store, open_copy, read, whole_store};
+use damage::{DIR, Harm, KINDS, every_file, every_folder, files, killed_store, open_copy, read, whole_store};
 use sluice_core::command::{EncodedCommand, NewMessage};
 use sluice_core::ids::TopicId;
 use sluice_core::record::{NewRecord, property, put_property};
@@ -47,14 +47,16 @@ fn start(io: &FaultyIo) -> Option<String> {
     }
 }
 
-/// What every file holds.
-fn contents(io: &FaultyIo) -> BTreeMap<PathBuf, Vec<u8>> {
-    let paths = every_file(io).into_iter();
-    paths.map(|path| (path.clone(), read(io, &path))).collect()
+/// What every file holds, and every folder, which holds none.
+fn contents(io: &FaultyIo) -> BTreeMap<PathBuf, Option<Vec<u8>>> {
+    let files = every_file(io).into_iter();
+    let files = files.map(|path| (path.clone(), Some(read(io, &path))));
+    let folders = every_folder(io).into_iter().map(|path| (path, None));
+    files.chain(folders).collect()
 }
 
-/// Panics if files are not as they were before.
-fn assert_unchanged(before: &BTreeMap<PathBuf, Vec<u8>>, io: &FaultyIo, harm: &str) {
+/// Panics if files or folders are not as they were before.
+fn assert_unchanged(before: &BTreeMap<PathBuf, Option<Vec<u8>>>, io: &FaultyIo, harm: &str) {
     let after = contents(io);
     let names = before.keys().chain(after.keys()).collect::<BTreeSet<_>>();
     let changed: Vec<_> = names

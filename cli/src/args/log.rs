@@ -23,9 +23,9 @@ Examples:
   sluicectl log verify sluice-data -o json";
 
 const REPAIR: &str = "\
-For a broker that does not start because its log is damaged, when there is no backup. FROM and TO are offsets in the log, as the
-refused start and `sluicectl log verify` print them, with the whole command. First is shown what is lost; it is done when that is
-agreed to, or with --yes. With --dry-run it is shown alone. What is replaced is saved in files *.bak beside it.
+For a broker that does not start because its log is damaged, when there is no backup. What is to be given
+up is said by the refused start and by `sluicectl log verify DIR`, with the whole command; FROM and TO are offsets in the log. First is
+shown what is lost; it is done when that is agreed to, or with --yes. With --dry-run it is shown alone. What is replaced is saved in files *.bak beside it.
 
 Before the newest checkpoint only the messages in the range are lost. Behind it, deliveries and acknowledgements that follow are
 given up too, for the offsets that they name depend on what is lost: groups get those messages again. FROM..END ends the log at FROM,
@@ -74,7 +74,7 @@ pub struct RepairLog {
     #[arg(value_name = "DIR")]
     pub dir: PathBuf,
     /// A damaged part of the log that is given up; may be given several times. Try it with --dry-run first
-    #[arg(long, value_name = "FROM..TO", required_unless_present_any = ["make_meta", "accept_lost_state"])]
+    #[arg(long, value_name = "FROM..TO")]
     pub accept_loss: Vec<Range>,
     /// Show what would be lost, and change nothing
     #[arg(long, conflicts_with = "yes")]

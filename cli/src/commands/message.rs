@@ -14,6 +14,7 @@ use crate::units::counted;
 use crate::views::message::Message;
 use crate::views::messages::{ReceivedMessages, SentMessage, SentMessages};
 use bytes::Bytes;
+use sluice_core::limits;
 use sluice_proto::admin::DescribeGroupRequest;
 use sluice_proto::v2;
 use std::io::Read as _;
@@ -24,8 +25,10 @@ const SEND_AT_ONCE: u64 = 64;
 const BYTES_AT_ONCE: u64 = 1 << 20;
 /// Messages that one receive may take.
 const RECEIVE_AT_ONCE: u32 = 32;
-/// More than any broker takes; what is read from standard input ends there.
-const BODY_BYTES_MAX: u64 = 64 << 20;
+/// Of standard input no more is read.
+const INPUT_BYTES_MAX: u64 = 64 << 20;
+/// A broker reads no longer request, and breaks the connection off instead of saying what it takes. Up to here it says that.
+const BODY_BYTES_MAX: usize = (8 << 20) - (64 << 10);
 /// The longest wait that a broker takes.
 const WAIT_MAX: Duration = Duration::from_secs(20);
 /// How long later receives wait: what there is comes at once.
@@ -44,6 +47,7 @@ pub(super) async fn run(command: &MessageCommand, session: &Session) -> Outcome 
 async fn send(args: &SendMessages, session: &Session) -> Outcome {
     different(&args.property)?;
     let body = body(&args.body)?;
+    fits(&body, &args.topic)?;
     let mut client = session.client().await?;
     let at_once = (BYTES_AT_ONCE / (body.len() as u64).max(1)).clamp(1, SEND_AT_ONCE);
     let mut messages = Vec::new();
@@ -94,15 +98,30 @@ fn body(text: &str) -> Result<Bytes, Failure> {
     let mut body = Vec::new();
     let read = std::io::stdin()
         .lock()
-        .take(BODY_BYTES_MAX + 1)
+        .take(INPUT_BYTES_MAX)
         .read_to_end(&mut body);
     read.map_err(|error| Failure::new(Kind::Failed, format!("standard input cannot be read: {error}")))?;
-    if body.len() as u64 > BODY_BYTES_MAX {
-        return Err(Failure::usage(
-            "standard input has more than 64 MiB: no broker takes such a message",
-        ));
-    }
     Ok(body.into())
+}
+
+/// Refuses what no broker reads.
+fn fits(body: &[u8], topic: &str) -> Result<(), Failure> {
+    if body.len() <= BODY_BYTES_MAX {
+        return Ok(());
+    }
+    let or_more = match body.len() as u64 >= INPUT_BYTES_MAX {
+        true => " or more",
+        false => "",
+    };
+    Err(Failure::usage(format!(
+        "a body of {} bytes{or_more} is larger than what a broker reads at once: nothing was sent",
+        body.len()
+    ))
+    .about(format!("topic '{topic}'"))
+    .hint(format!(
+        "a message's body has at most {} MiB, or less where the broker's maxBodySize or its segments are small: send it in parts, or where it can be found",
+        limits::BODY_BYTES_MAX >> 20
+    )))
 }
 
 fn message(args: &SendMessages, body: &Bytes) -> v2::Message {
@@ -331,6 +350,20 @@ mod tests {
         );
         assert_eq!(system.message_type, v2::MessageType::Fifo as i32);
         assert_eq!(message.user_properties["p"], "q=r");
+    }
+
+    #[test]
+    fn what_is_longer_than_any_request_is_not_sent_and_the_limit_is_told() {
+        const { assert!(BODY_BYTES_MAX > limits::BODY_BYTES_MAX) };
+        fits(&vec![0; BODY_BYTES_MAX], "orders").unwrap();
+        for (bytes, told) in [
+            (BODY_BYTES_MAX + 1, "8323073 bytes is larger"),
+            (INPUT_BYTES_MAX as usize, "67108864 bytes or more is larger"),
+        ] {
+            let text = fits(&vec![0; bytes], "orders").unwrap_err().to_string();
+            assert!(text.contains("topic 'orders'") && text.contains(told), "{text}");
+            assert!(text.contains("at most 4 MiB"), "{text}");
+        }
     }
 
     #[test]

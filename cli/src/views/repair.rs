@@ -15,11 +15,15 @@ pub struct Repair {
     repaired: bool,
     /// Whether it was before.
     was_repaired: bool,
+    /// Whether there was nothing to repair.
+    was_sound: bool,
     lost: Vec<Place>,
     lost_frames: u64,
     lost_messages: Vec<Messages>,
     /// Whether these are all of them, or only those that are known.
     lost_messages_are_all: bool,
+    /// How many more there can be at most; null if nobody can tell.
+    more_messages_at_most: Option<u64>,
     /// Deliveries, acknowledgements and the like that follow and are given up.
     commands_given_up: u64,
     /// Since when.
@@ -83,10 +87,12 @@ impl Repair {
             folder: folder.display().to_string(),
             repaired: plan.is_done,
             was_repaired: plan.is_done,
+            was_sound: false,
             lost: loss.places.iter().map(place).collect(),
             lost_frames: loss.frames,
             lost_messages: loss.messages.iter().map(Messages::from).collect(),
-            lost_messages_are_all: loss.messages_are_all,
+            lost_messages_are_all: loss.messages_are_all && loss.may_be_messages == 0,
+            more_messages_at_most: loss.messages_are_all.then_some(loss.may_be_messages),
             commands_given_up: loss.void_commands,
             given_up_since: loss.since.map(rfc3339),
             groups_again: loss.groups_again.clone(),
@@ -102,6 +108,32 @@ impl Repair {
     pub fn is_done(&mut self, folder: &Path, done: &Done) {
         self.repaired = true;
         self.saved = done.saved.iter().map(|path| within(folder, path)).collect();
+    }
+
+    /// Takes note that nothing was damaged, of which nobody can tell whether it ever was.
+    pub fn was_sound(&mut self) {
+        self.was_repaired = false;
+        self.was_sound = true;
+    }
+
+    /// What is lost beyond the messages that are known, in the words of a refused start.
+    fn not_known(&self) -> String {
+        let more = match self.lost_messages.is_empty() {
+            true => "",
+            false => "more ",
+        };
+        match self.more_messages_at_most {
+            None => {
+                format!("nobody can tell how many {more}are lost: what stood there cannot be read")
+            }
+            Some(1) => format!(
+                "one message {more}at most is lost, or else what a client, a group or an administrator did"
+            ),
+            Some(most) => format!(
+                "{} messages {more}at most are lost, or else what clients, groups or administrators did",
+                count(most)
+            ),
+        }
     }
 
     fn messages(&self) -> String {
@@ -149,6 +181,9 @@ impl Repair {
 
 impl Show for Repair {
     fn text(&self, _wide: bool) -> String {
+        if self.was_sound {
+            return "a meta file is valid and nothing of the log is damaged: there is nothing to repair, and nothing was changed".to_owned();
+        }
         if self.was_repaired {
             return "it was repaired before: nothing is damaged there any more".to_owned();
         }
@@ -178,14 +213,7 @@ impl Show for Repair {
         }
         let mut parts = vec![lost.render(), self.messages()];
         if !self.lost_messages_are_all && self.gives_up {
-            let more = if self.lost_messages.is_empty() {
-                ""
-            } else {
-                "more "
-            };
-            parts.push(format!(
-                "nobody can tell how many {more}are lost: what stood there cannot be read"
-            ));
+            parts.push(self.not_known());
         }
         if self.commands_given_up > 0 {
             parts.push(format!(
@@ -220,6 +248,7 @@ mod tests {
             folder: "broker-a".to_owned(),
             repaired: false,
             was_repaired: false,
+            was_sound: false,
             lost: vec![Place {
                 range: "4096..5120".to_owned(),
                 file: "log/0.seg".to_owned(),
@@ -236,6 +265,7 @@ mod tests {
                 waiting_groups: vec!["readers".to_owned()],
             }],
             lost_messages_are_all: true,
+            more_messages_at_most: None,
             commands_given_up: 0,
             given_up_since: None,
             groups_again: vec![],
@@ -278,6 +308,47 @@ mod tests {
         ] {
             assert!(text.contains(part), "{text}");
         }
+    }
+
+    #[test]
+    fn of_commands_of_which_each_may_have_been_a_message_it_is_said_how_many_at_most() {
+        let lost = |most, known: bool| {
+            let mut lost = Repair {
+                lost_messages_are_all: false,
+                more_messages_at_most: Some(most),
+                ..repair()
+            };
+            if !known {
+                lost.lost_messages.clear();
+            }
+            lost.text(false)
+        };
+        for (text, said) in [
+            (
+                lost(1, false),
+                "one message at most is lost, or else what a client, a group or an administrator did",
+            ),
+            (lost(1, true), "one message more at most is lost"),
+            (lost(3, false), "3 messages at most are lost"),
+        ] {
+            assert!(text.contains(said) && !text.contains("nobody"), "{text}");
+        }
+    }
+
+    #[test]
+    fn of_a_folder_in_which_nothing_is_damaged_it_is_not_said_that_it_was_repaired() {
+        let mut sound = Repair {
+            repaired: true,
+            was_repaired: true,
+            ..repair()
+        };
+        assert!(sound.text(false).contains("it was repaired before"));
+        sound.was_sound();
+        let text = sound.text(false);
+        assert!(
+            text.contains("nothing was changed") && !text.contains("repaired before"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -273,6 +273,58 @@ fn a_data_folder_that_cannot_be_used_is_named_with_what_to_do() {
 }
 
 #[test]
+fn a_start_with_the_name_of_another_cluster_names_the_flag_and_the_name_that_fit() {
+    let mut broker = Setup::new().start().unwrap();
+    assert!(broker.stop().unwrap().success());
+    let mut other = Setup::new()
+        .flag("--cluster-name", "elsewhere")
+        .spawn_over(broker.data_dir())
+        .unwrap();
+    assert!(!other.wait_for_end().unwrap().success());
+    let log = other.log().unwrap();
+    let hint = "not elsewhere: start with --cluster-name DefaultCluster";
+    assert!(log.contains(hint), "{hint} in {log}");
+    broker.restart().unwrap();
+}
+
+#[test]
+fn a_start_without_the_folder_of_the_log_makes_none() {
+    let mut broker = Setup::new().start().unwrap();
+    assert!(broker.stop().unwrap().success());
+    let folder = broker.shard_dir().join("log");
+    std::fs::remove_dir_all(&folder).unwrap();
+    broker.restart().unwrap_err();
+    broker.wait_for_end().unwrap();
+    let log = broker.log().unwrap();
+    assert!(log.contains("Nothing was changed"), "{log}");
+    assert!(!folder.exists(), "the start has made it: {log}");
+}
+
+#[test]
+fn small_segments_bound_bodies_and_the_start_and_the_refusal_say_so() {
+    let broker = Setup::new().flag("--segment-size", "1MiB").start().unwrap();
+    let log = broker.log().unwrap();
+    let told = "a body has an eighth of a segment at most";
+    assert!(log.contains("WARN") && log.contains(told), "{told} in {log}");
+    let sluicectl = Sluicectl::of(&broker).unwrap();
+    let send = |bytes| {
+        let body = vec![b'x'; bytes];
+        let arguments = ["message", "send", "orders", "-"];
+        sluicectl.run_with_input(&arguments, &body).unwrap()
+    };
+    assert_eq!(send(131_072).code, 0);
+    let refused = send(131_073).stderr;
+    let part = "at most 131072 (an eighth of a segment of the broker's log";
+    assert!(refused.contains(part), "{part} in {refused}");
+    // Longer than any request that is read.
+    let refused = send(20_000_000);
+    assert!(
+        refused.code == 2 && refused.stderr.contains("at most 4 MiB"),
+        "{refused:?}"
+    );
+}
+
+#[test]
 fn an_expired_certificate_is_told_of_at_the_start_by_the_check_and_by_sluicectl() {
     let authority = Authority::new("operators").unwrap();
     let expired = authority.sign_expired("localhost").unwrap();

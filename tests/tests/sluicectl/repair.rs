@@ -150,7 +150,10 @@ fn repair(broker: &Broker, sluicectl: &Sluicectl, arguments: &mut Vec<&str>) {
     arguments.push("--dry-run");
     let would = sluicectl.json(arguments).unwrap();
     assert!(!broker.shard_dir().join("lock").exists());
-    assert_eq!(would["repaired"], json!(false));
+    assert_eq!(
+        (&would["repaired"], &would["more_messages_at_most"]),
+        (&json!(false), &json!(1))
+    );
     assert!(would["commands_given_up"].as_u64() > Some(0), "{would}");
     assert_eq!(would["groups_again"], json!(["readers"]));
 
@@ -223,6 +226,16 @@ fn verify_prints_the_command_too_and_what_is_not_damaged_is_not_given_up() {
         said.code == 4 && said.stderr.contains("no frame of the log is damaged"),
         "{said:?}"
     );
+    let sound = sluicectl
+        .ok(&["log", "repair", &folder, "--make-meta", "--yes"])
+        .unwrap();
+    assert!(
+        sound.contains("there is nothing to repair, and nothing was changed"),
+        "{sound}"
+    );
+    let said = sluicectl.run(&["log", "repair", &folder]).unwrap();
+    let look = format!("`sluicectl log verify {folder}`");
+    assert!(said.code == 2 && said.stderr.contains(&look), "{said:?}");
     flip(&broker, VICTIM);
     let said = sluicectl.run(&["log", "verify", &folder, "-o", "json"]).unwrap();
     assert_eq!(said.code, 1);

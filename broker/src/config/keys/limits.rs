@@ -44,7 +44,7 @@ pub static MAX_BODY_SIZE: Key = Key {
     form: Form::Bytes(1 << 10, limits::BODY_BYTES_MAX as u64),
     default: Some("4MiB"),
     heading: LIMITS,
-    help: "The largest body of a message that is taken; less where segments are small",
+    help: "The largest body of a message that is taken; an eighth of --segment-size where that is less",
     ..KEY
 };
 

@@ -4,6 +4,7 @@ use crate::fuzz::bounds::{bounded, measured, worded};
 use crate::fuzz::case::Case;
 use crate::fuzz::run::{Checked, Verdict};
 use crate::fuzz::{damage, draw};
+use crate::service::body_max::BodyMax;
 use crate::service::properties::tests::stored;
 use crate::service::{properties, reserved, validate};
 use anyhow::{Context as _, ensure};
@@ -92,7 +93,7 @@ fn check(bytes: &[u8], decode: Decode) -> Checked {
     let Ok(message) = v2::Message::decode(bytes) else {
         return Ok(Verdict::Refused);
     };
-    if let Err(invalid) = validate::message(&message, limits::BODY_BYTES_MAX) {
+    if let Err(invalid) = validate::message(&message, BodyMax::GREATEST) {
         return worded(&invalid).map(|()| Verdict::Refused);
     }
     let system = message

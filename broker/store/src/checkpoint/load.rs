@@ -115,7 +115,7 @@ impl Checkpoints {
         pick: Pick,
         replays: &dyn Fn(PhysicalOffset, PhysicalOffset) -> Result<(), CheckpointError>,
     ) -> Result<(Self, Loaded), CheckpointError> {
-        let mut checkpoints = Self::none(io, dir)?;
+        let mut checkpoints = Self::none(io, dir);
         let Chosen {
             root,
             parts,
@@ -139,13 +139,17 @@ impl Checkpoints {
 
     /// As [`Checkpoints::create`], but changes nothing before [`Checkpoints::settle`], without which nothing may be written.
     pub(crate) fn look_at_nothing(io: Arc<dyn LogIo>, dir: &Path) -> Result<Self, CheckpointError> {
-        let mut checkpoints = Self::none(io, dir)?;
+        let mut checkpoints = Self::none(io, dir);
         checkpoints.beyond.passed_over = checkpoints.positions()?;
         Ok(checkpoints)
     }
 
-    /// Puts aside and removes what is not gone on from, durably. A second call only makes names durable.
+    /// Puts aside and removes what is not gone on from, durably, and makes the folder where there is none. A second call only makes
+    /// names durable.
     pub(crate) fn settle(&mut self) -> Result<(), CheckpointError> {
+        self.io
+            .create_dir(&self.dir)
+            .map_err(|source| CheckpointError::io("create", &self.dir, source))?;
         let Beyond { damaged, passed_over } = std::mem::take(&mut self.beyond);
         if passed_over.is_empty() && damaged.is_empty() && self.roots.is_empty() {
             return self.sweep();

@@ -221,10 +221,8 @@ impl Checkpoints {
         Ok(checkpoints)
     }
 
-    fn none(io: Arc<dyn LogIo>, dir: &Path) -> Result<Self, CheckpointError> {
-        io.create_dir(dir)
-            .map_err(|source| CheckpointError::io("create", dir, source))?;
-        Ok(Self {
+    fn none(io: Arc<dyn LogIo>, dir: &Path) -> Self {
+        Self {
             io,
             dir: dir.to_path_buf(),
             live: BTreeMap::new(),
@@ -233,7 +231,7 @@ impl Checkpoints {
             found_damage: false,
             beyond: load::Beyond::default(),
             lost_base: None,
-        })
+        }
     }
 
     /// The checkpoints that are kept, by rising position: the first is the base, the last the newest.

@@ -38,8 +38,6 @@ pub(super) fn look(
     first_run: Option<u64>,
     run_items: u32,
 ) -> Result<IndexStore, IndexError> {
-    io.create_dir(dir)
-        .map_err(|source| IndexError::io("create", dir, source))?;
     let files = Files::new(io, dir);
     let mut beyond = Beyond {
         gone: files.leftovers()?,
@@ -79,8 +77,6 @@ pub(super) fn look_at_nothing(
     position: &IndexPosition,
     run_items: u32,
 ) -> Result<IndexStore, IndexError> {
-    io.create_dir(dir)
-        .map_err(|source| IndexError::io("create", dir, source))?;
     let files = Files::new(io, dir);
     let (runs, sorted) = files.all()?;
     let mut gone = files.leftovers()?;
@@ -138,6 +134,8 @@ impl IndexStore {
             return Ok(());
         }
         let files = &self.inner.files;
+        let made = files.io.create_dir(&files.dir);
+        made.map_err(|source| IndexError::io("create", &files.dir, source))?;
         for (path, error) in &beyond.damaged {
             files.put_aside(path, error)?;
         }

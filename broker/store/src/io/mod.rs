@@ -24,6 +24,9 @@ use std::sync::Arc;
 /// A file handle, shared between threads: all access is by offset.
 pub type FileHandle = Arc<dyn LogFile>;
 
+/// The file in a locked folder that carries the lock. It stays; only the lock on it comes and goes.
+pub(crate) const LOCK_FILE: &str = "lock";
+
 /// What keeps a data directory to one process; released on drop.
 pub trait DirLock: Send + Sync {}
 

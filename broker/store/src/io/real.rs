@@ -1,6 +1,6 @@
 //! The real files: positioned reads and writes, `fdatasync`, `syncfs`, and a lock file.
 
-use super::{DirLock, FileHandle, LogFile, LogIo, MapHandle, holder};
+use super::{DirLock, FileHandle, LOCK_FILE, LogFile, LogIo, MapHandle, holder};
 use crate::mmap::FileMap;
 use parking_lot::Mutex;
 use rustix::fs::{Advice, FlockOperation};
@@ -13,8 +13,6 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// The file in a locked folder that carries the lock. It stays; only the lock on it comes and goes.
-const LOCK_FILE: &str = "lock";
 /// Buffers that one `pwritev` takes (Linux's `IOV_MAX`); what is beyond is a short write.
 const BUFFERS_MAX: usize = 1024;
 

@@ -55,12 +55,24 @@ pub(super) fn open_meta(
         store.adopt(wanted);
     }
     let found = &store.meta().identity;
-    for (what, found, wanted) in [
-        ("cluster", &found.cluster, &wanted.cluster),
-        ("broker", &found.shard, &wanted.shard),
+    for (what, found, wanted, way_on) in [
+        (
+            "cluster",
+            &found.cluster,
+            &wanted.cluster,
+            "start with --cluster-name",
+        ),
+        (
+            "broker",
+            &found.shard,
+            &wanted.shard,
+            "give the folder that name again, and start with --broker-name",
+        ),
     ] {
         if found != wanted {
-            let reason = format!("the data directory belongs to the {what} {found}, not {wanted}");
+            let reason = format!(
+                "the data directory belongs to the {what} {found}, not {wanted}: {way_on} {found}, or with another data directory (--data-dir)"
+            );
             return Err(LogError::Mismatch {
                 path: options.dir.join("meta.a"),
                 reason,
@@ -78,7 +90,7 @@ pub(super) fn open_meta(
         });
     }
     if found.segment_bytes != wanted.segment_bytes {
-        if empty && store.meta().purged.is_none() {
+        if empty && !present::was_used(store.meta()) {
             // Nothing was written yet: a crash came before the first segment.
             let meta = Meta {
                 identity: wanted.clone(),
@@ -189,6 +201,8 @@ fn read_pages(io: &dyn LogIo, meta: &Meta, files: Vec<PathBuf>) -> Result<Pages,
 
 /// The first segment of a new log.
 fn begin(io: &dyn LogIo, log_dir: &Path, meta: &Meta, unborn: Option<PathBuf>) -> Result<Opened, LogError> {
+    io.create_dir(log_dir)
+        .map_err(LogError::io("create the folder", log_dir))?;
     if let Some(path) = unborn {
         remove_segment(io, log_dir, &path)?;
     }

@@ -22,12 +22,12 @@ use super::ring::Ring;
 use super::segment::{DurableSlot, Segment};
 use super::shared::{Bell, Positions, Shared};
 use super::writer::LogWriter;
-use crate::io::{DirLock, LogIo};
+use crate::io::{DirLock, LOCK_FILE, LogIo};
 use parking_lot::{Mutex, RwLock};
 use sluice_core::ids::{LogIndex, PhysicalOffset, Term};
 use std::collections::VecDeque;
 use std::io::ErrorKind;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -81,30 +81,11 @@ impl Opening {
         reaches: PhysicalOffset,
     ) -> Result<Self, LogError> {
         let log_dir = options.dir.join("log");
-        io.create_dir(&log_dir)
-            .map_err(LogError::io("create the folder", &log_dir))?;
-        let lock = match io.lock(&options.dir) {
-            Ok(lock) => lock,
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                return Err(LogError::Locked {
-                    dir: options.dir.clone(),
-                    by: error.get_ref().map_or_else(
-                        || "which the system does not name".to_owned(),
-                        ToString::to_string,
-                    ),
-                });
-            }
-            Err(source) => {
-                return Err(LogError::Io {
-                    doing: "lock",
-                    path: options.dir.clone(),
-                    source,
-                });
-            }
-        };
-        // Makes the names durable that are about to be relied on; and from here on the folder is open for syncs.
-        io.sync_dir(&log_dir)
-            .map_err(Fatal::new("sync the folder", &log_dir))?;
+        // For the lock alone: a start that is refused makes no folder in it.
+        io.create_dir(&options.dir)
+            .map_err(LogError::io("create the folder", &options.dir))?;
+        let lock = lock(&*io, &options.dir)?;
+        sync_names(&*io, &log_dir)?;
         let (files, prepared) = segment_files(io.as_ref(), &log_dir)?;
         let meta = open_meta(&io, &options, files.is_empty())?;
         let identity = &meta.meta().identity;
@@ -269,6 +250,32 @@ impl Opening {
         active.sync()?;
         self.durable = slot;
         Ok(cut)
+    }
+}
+
+/// Keeps other processes out of the folder.
+fn lock(io: &dyn LogIo, dir: &Path) -> Result<Box<dyn DirLock>, LogError> {
+    io.lock(dir).map_err(|source| {
+        if source.kind() != ErrorKind::WouldBlock {
+            return LogError::io("lock", &dir.join(LOCK_FILE))(source);
+        }
+        let by = source.get_ref().map(ToString::to_string);
+        LogError::Locked {
+            dir: dir.to_owned(),
+            by: by.unwrap_or_else(|| "which the system does not name".to_owned()),
+        }
+    })
+}
+
+/// Makes the names durable that are about to be relied on, if the folder is there; from here on it is open for syncs.
+fn sync_names(io: &dyn LogIo, log_dir: &Path) -> Result<(), LogError> {
+    match io.sync_dir(log_dir) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        // It was not opened, and so nothing is known to be lost.
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+            Err(LogError::io("open the folder", log_dir)(error))
+        }
+        synced => Ok(synced.map_err(Fatal::new("sync the folder", log_dir))?),
     }
 }
 

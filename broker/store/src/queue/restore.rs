@@ -63,8 +63,6 @@ impl QueueStore {
         spans: &[QueueSpan],
         lacking: Lacking,
     ) -> Result<Self, QueueError> {
-        io.create_dir(dir)
-            .map_err(|source| QueueError::io("create", dir, source))?;
         let files = Files::new(io, dir);
         let needed = needed(spans);
         let mut beyond = Beyond {
@@ -111,10 +109,13 @@ impl QueueStore {
         })
     }
 
-    /// Takes away what files hold beyond what they were restored to. A second call does nothing.
+    /// Takes away what files hold beyond what they were restored to, and makes the folder where there is none. A second call does
+    /// nothing.
     pub(crate) fn settle(&self) -> Result<(), QueueError> {
         let Beyond { has_note, cut, gone } = std::mem::take(&mut *self.inner.beyond.lock());
         let files = &self.inner.files;
+        let made = files.io.create_dir(&files.dir);
+        made.map_err(|source| QueueError::io("create", &files.dir, source))?;
         if has_note {
             let note = files.rebuild_note();
             let removed = files.io.remove(&note);

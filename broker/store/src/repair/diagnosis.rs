@@ -122,7 +122,7 @@ pub fn describe(
         }
         (Lost::Command { index, .. }, to) => {
             let to = to.unwrap_or(from);
-            let held = match to.0.saturating_sub(from.0) >= MESSAGE_BYTES_MIN {
+            let held = match may_be_a_message(damage) {
                 true => "one message at most, or else what a client, a group or an administrator did",
                 false => {
                     "it is too short for a message, and was what a client, a group or an administrator did"
@@ -153,6 +153,12 @@ pub fn describe(
             at.index
         ),
     })
+}
+
+/// Whether a command that is lost is long enough for a message.
+pub(super) fn may_be_a_message(damage: &LogDamage) -> bool {
+    let to = damage.to.unwrap_or(damage.from);
+    to.0.saturating_sub(damage.from.0) >= MESSAGE_BYTES_MIN
 }
 
 /// So many frames from an index on; 0 if nobody knows how many.

@@ -52,8 +52,10 @@ pub struct Loss {
     pub frames: u64,
     /// Messages that are lost.
     pub messages: Vec<LostMessages>,
-    /// Whether these are all.
+    /// Whether these are all, but for what may have been one.
     pub messages_are_all: bool,
+    /// Commands that are lost alone and may have been a message each.
+    pub may_be_messages: u64,
     /// Deliveries, acknowledgements and the like behind the loss that are given up, and since when.
     pub void_commands: u64,
     /// State's time at the loss, where commands are given up.
@@ -75,6 +77,7 @@ impl Default for Loss {
             frames: 0,
             messages: Vec::new(),
             messages_are_all: true,
+            may_be_messages: 0,
             void_commands: 0,
             since: None,
             groups_again: Vec::new(),

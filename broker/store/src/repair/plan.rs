@@ -1,6 +1,7 @@
 //! What a repair will do, and whether it may.
 
 use super::covered;
+use super::diagnosis::may_be_a_message;
 use super::loss::{self, Loss, Place};
 use super::make::{self, Segments};
 use super::range::{self, MAKE_META, Range, needed};
@@ -382,6 +383,8 @@ impl Planner<'_> {
                     loss.add_command(command);
                 })?;
                 loss.messages_are_all &= all;
+            } else if matches!(damage.lost, Lost::Command { .. }) {
+                loss.may_be_messages += u64::from(may_be_a_message(damage));
             } else if !matches!(damage.lost, Lost::Page { .. }) {
                 loss.messages_are_all = false;
             }

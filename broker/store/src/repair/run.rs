@@ -31,6 +31,12 @@ impl Plan {
         if let Some(state) = &self.new_state {
             return self.replace_state(io, state);
         }
+        if !self.changes.is_empty() {
+            // It may be gone as a whole, and no refused start makes it.
+            let log_dir = self.dir.join("log");
+            io.create_dir(&log_dir)
+                .map_err(LogError::io("create the folder", &log_dir))?;
+        }
         let mut prepared: Vec<Prepared> = Vec::new();
         for change in &self.changes {
             prepared.extend(change.prepare(io.as_ref(), &self.dir)?);

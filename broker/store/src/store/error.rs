@@ -33,6 +33,14 @@ pub enum StoreError {
         /// What can be done, with the command.
         way_on: String,
     },
+    /// The system does not let this process use a file of the store, or a folder.
+    #[error("{error}: {way_on}")]
+    Denied {
+        /// What was refused.
+        error: Box<StoreError>,
+        /// To whom it belongs, and what to do.
+        way_on: String,
+    },
     /// The queue files.
     #[error(transparent)]
     Queue(#[from] QueueError),

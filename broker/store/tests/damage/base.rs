@@ -176,6 +176,22 @@ pub fn every_file(io: &FaultyIo) -> Vec<PathBuf> {
     found
 }
 
+/// All folders.
+pub fn every_folder(io: &FaultyIo) -> Vec<PathBuf> {
+    let mut found = vec![PathBuf::from(DIR)];
+    let mut looked_at = 0;
+    while let Some(folder) = found.get(looked_at).cloned() {
+        let paths = io
+            .list(&folder)
+            .unwrap()
+            .into_iter()
+            .map(|name| folder.join(name));
+        found.extend(paths.filter(|path| io.open_read(path).is_err()));
+        looked_at += 1;
+    }
+    found
+}
+
 fn collect(io: &FaultyIo, folder: &Path, found: &mut Vec<PathBuf>) {
     for name in io.list(folder).unwrap() {
         let path = folder.join(&name);

@@ -10,7 +10,9 @@ mod later;
 mod picture;
 mod told;
 
-pub use base::{DIR, KINDS, every_file, files, killed_store, open_copy, untrimmed_store, whole_store};
+pub use base::{
+    DIR, KINDS, every_file, every_folder, files, killed_store, open_copy, untrimmed_store, whole_store,
+};
 pub use checkpoints::whole_roots;
 pub use classify::{Class, Sound, classify, try_harms};
 pub use harm::{Harm, pick, read};

@@ -29,6 +29,18 @@ pub fn cut(io: &FaultyIo, path: &Path, len: u64) {
     file.sync_data().unwrap();
 }
 
+/// All that is in a folder of the store, and the folder.
+pub fn remove_folder(io: &FaultyIo, folder: &Path) {
+    for name in io.list(folder).unwrap() {
+        let path = folder.join(name);
+        match io.open_read(&path) {
+            Ok(_) => remove(io, &path),
+            Err(_) => remove_folder(io, &path),
+        }
+    }
+    io.remove_dir(folder).unwrap();
+}
+
 pub fn remove_meta(io: &FaultyIo) {
     for name in ["meta.a", "meta.b"] {
         remove(io, &path(name));
@@ -46,17 +58,7 @@ pub fn plan_of(io: &FaultyIo, ranges: &[Range], new_meta: bool) -> Result<Plan, 
 
 /// What a refused start prints: the ranges, and whether meta is to be made again.
 pub fn printed(io: &FaultyIo) -> (Vec<Range>, bool) {
-    let before = listing(io);
-    let said = refusal(io);
-    let after = listing(io);
-    let differs = before.iter().filter(|file| !after.contains(file));
-    let differs: Vec<_> = differs
-        .chain(after.iter().filter(|file| !before.contains(file)))
-        .collect();
-    assert!(
-        differs.is_empty(),
-        "a refused start has changed {differs:?}: {said}"
-    );
+    let said = unchanged(io, refusal);
     let (_, command) = said
         .rsplit_once("sluicectl log repair /data/broker-a")
         .unwrap_or_else(|| panic!("there is no command in: {said}"));
@@ -69,7 +71,23 @@ pub fn printed(io: &FaultyIo) -> (Vec<Range>, bool) {
     (ranges, words.contains(&"--make-meta"))
 }
 
-/// Every file, and how long it is.
+/// What `start` answers, which makes, changes and removes neither a file nor a folder.
+pub fn unchanged(io: &FaultyIo, start: impl FnOnce(&FaultyIo) -> String) -> String {
+    let before = listing(io);
+    let said = start(io);
+    let after = listing(io);
+    let differs = before.iter().filter(|file| !after.contains(file));
+    let differs: Vec<_> = differs
+        .chain(after.iter().filter(|file| !before.contains(file)))
+        .collect();
+    assert!(
+        differs.is_empty(),
+        "a refused start has changed {differs:?}: {said}"
+    );
+    said
+}
+
+/// Every file, and how long it is; and every folder.
 fn listing(io: &FaultyIo) -> Vec<(PathBuf, u64)> {
     let mut found = Vec::new();
     let mut folders = vec![PathBuf::from(DIR)];
@@ -78,7 +96,10 @@ fn listing(io: &FaultyIo) -> Vec<(PathBuf, u64)> {
             let path = folder.join(name);
             match io.open_read(&path) {
                 Ok(file) => found.push((path, file.len().unwrap())),
-                Err(_) => folders.push(path),
+                Err(_) => {
+                    found.push((path.clone(), u64::MAX));
+                    folders.push(path);
+                }
             }
         }
     }

@@ -13,6 +13,9 @@ use std::sync::Arc;
 
 /// Shows what is lost, and does it where that is agreed to.
 pub(super) fn run(args: &RepairLog, folder: &Path, printer: &Printer) -> Result<(), Failure> {
+    if args.accept_loss.is_empty() && !args.make_meta && !args.accept_lost_state {
+        return Err(nothing_asked(folder));
+    }
     let io: Arc<dyn LogIo> = Arc::new(RealIo::new());
     let _lock = lock(args, folder).map_err(|error| match error.kind() {
         ErrorKind::WouldBlock => Failure::new(Kind::Refused, "a broker runs over it")
@@ -29,6 +32,9 @@ pub(super) fn run(args: &RepairLog, folder: &Path, printer: &Printer) -> Result<
     };
     let plan = plan(&io, folder, &accepted).map_err(failed)?;
     let mut report = Repair::new(folder, &plan);
+    if plan.is_done && args.accept_loss.is_empty() {
+        report.was_sound();
+    }
     if plan.is_done || args.dry_run {
         return printer.show(&report);
     }
@@ -48,6 +54,16 @@ pub(super) fn run(args: &RepairLog, folder: &Path, printer: &Printer) -> Result<
     })?;
     report.is_done(folder, &done);
     printer.show(&report)
+}
+
+/// What is needed depends on what is damaged, which a look says.
+fn nothing_asked(folder: &Path) -> Failure {
+    Failure::usage("it is not said what is to be repaired")
+        .about(folder.display().to_string())
+        .hint(format!(
+            "`sluicectl log verify {}` says what is damaged, and prints the command that repairs it",
+            folder.display()
+        ))
 }
 
 /// Keeps brokers away. A look needs no right to write: where no broker ever ran, as in a copy, there may be nothing to hold.

@@ -2,6 +2,7 @@
 
 use super::told;
 use crate::receipt::Receipts;
+use crate::service::body_max::BodyMax;
 use crate::service::metadata::Caller;
 use crate::service::quirks::node::Node;
 use crate::service::{
@@ -95,7 +96,7 @@ pub fn send(request: &SendMessageRequest) -> anyhow::Result<()> {
     ))?;
     for message in &request.messages {
         names(message.topic.as_ref(), None)?;
-        if told(validate::message(message, limits::BODY_BYTES_MAX))?.is_none() {
+        if told(validate::message(message, BodyMax::GREATEST))?.is_none() {
             continue;
         }
         let system = message

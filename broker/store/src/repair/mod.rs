@@ -11,6 +11,7 @@
 mod anew;
 mod covered;
 mod diagnosis;
+mod end;
 mod loss;
 mod make;
 mod moved;

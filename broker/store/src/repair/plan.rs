@@ -4,7 +4,7 @@ use super::covered;
 use super::diagnosis::may_be_a_message;
 use super::loss::{self, Loss, Place};
 use super::make::{self, Segments};
-use super::range::{self, MAKE_META, Range, needed};
+use super::range::{self, Range};
 use super::state::{self, NewState};
 use super::trial::Trial;
 use super::{RepairError, describe};
@@ -309,27 +309,6 @@ impl Planner<'_> {
             return Err(RepairError::refused(what, restore()));
         }
         Ok(trial)
-    }
-
-    pub(super) fn give_up_the_end(&self, from: PhysicalOffset) -> String {
-        let frame = self
-            .damage
-            .iter()
-            .find(|damage| damage.from >= from)
-            .map(|damage| match damage.lost {
-                Lost::Command { frame, .. } => frame,
-                _ => damage.from,
-            });
-        self.end_at(frame.unwrap_or(from))
-    }
-
-    fn end_at(&self, from: PhysicalOffset) -> String {
-        let end = Range { from, to: None };
-        let mut ranges = needed(&self.damage);
-        ranges.retain(|range| range.to.is_some_and(|to| to <= end.from));
-        ranges.push(end);
-        let meta = if self.accepted.new_meta { MAKE_META } else { "" };
-        format!("{}{meta} --wider", range::command(self.dir, &ranges))
     }
 
     /// The newest whole checkpoint up to `limit`, or the empty state where the log begins at its first frame.

@@ -8,9 +8,8 @@ mod workload;
 
 use repairs::*;
 use sluice_core::command::{CreateGroup, Subscribe};
-use sluice_core::ids::{GroupId, QueueId, TopicId, TopicQueue};
+use sluice_core::ids::{GroupId, PhysicalOffset, QueueId, TopicId, TopicQueue};
 use sluice_store::io::FaultyIo;
-use sluice_store::log::PAGE_BYTES;
 use sluice_store::repair::{Range, RepairError};
 use std::path::Path;
 use workload::{Dice, Driver};
@@ -62,6 +61,34 @@ fn a_topic_or_group_that_was_made_in_what_is_lost_is_noticed_before_anything_goe
     );
 }
 
+const QUEUE: TopicQueue = TopicQueue {
+    topic: TopicId(0),
+    queue: QueueId(0),
+};
+
+/// Has the first group that was made here read, and kills the store behind more messages.
+fn used_and_killed(io: &FaultyIo, driver: &mut Driver) -> FaultyIo {
+    let (group, topic) = (GroupId(2), QUEUE.topic);
+    let subscribe = Subscribe { group, topic }.encode(driver.now());
+    driver.ask([subscribe].into_iter().collect()).unwrap();
+    (0..20).for_each(|_| assert!(driver.send_one(QUEUE, 300).is_some()));
+    let killed = io.crash_keeping_all();
+    driver.opened.store.close().unwrap();
+    killed
+}
+
+/// Flips a bit so many bytes behind the frame that begins there.
+fn flip_behind(io: &FaultyIo, frame: PhysicalOffset, bytes: u64) {
+    let bases: Vec<_> = look(io)
+        .log
+        .segments
+        .iter()
+        .map(|segment| segment.base.0)
+        .collect();
+    let (path, at) = place(&bases, frame.0);
+    flip(io, &path, at + bytes, 1);
+}
+
 /// A killed store with two groups, made one after another behind the newest checkpoint, of which only the first has read.
 fn two_groups() -> (FaultyIo, Vec<Range>) {
     let io = FaultyIo::new(seed());
@@ -76,26 +103,8 @@ fn two_groups() -> (FaultyIo, Vec<Range>) {
         let group = CreateGroup::on_first_use(name).encode(driver.now());
         driver.ask([group].into_iter().collect()).unwrap();
     }
-    let at = TopicQueue {
-        topic: TopicId(0),
-        queue: QueueId(0),
-    };
-    let (group, topic) = (GroupId(2), at.topic);
-    let subscribe = Subscribe { group, topic }.encode(driver.now());
-    driver.ask([subscribe].into_iter().collect()).unwrap();
-    (0..20).for_each(|_| assert!(driver.send_one(at, 300).is_some()));
-    let killed = io.crash_keeping_all();
-    driver.opened.store.close().unwrap();
-    let found = look(&killed);
-    let segment = found
-        .log
-        .segments
-        .iter()
-        .rev()
-        .find(|segment| segment.base <= made[0]);
-    let segment = segment.unwrap();
-    let place = PAGE_BYTES + made[0].0 - segment.base.0 + 40;
-    flip(&killed, &segment.file, place + 20, 1);
+    let killed = used_and_killed(&io, &mut driver);
+    flip_behind(&killed, made[0], 60);
     let wanted = wanted(&killed);
     assert!(
         wanted[0].from >= made[0] && wanted[0].to.unwrap() <= made[1],
@@ -132,34 +141,12 @@ fn a_message_that_is_lost_before_a_group_was_made_and_used_costs_no_more() {
     driver.make().unwrap();
     driver.opened.store.close().unwrap();
     driver.opened = start(&io).unwrap();
-    let at = TopicQueue {
-        topic: TopicId(0),
-        queue: QueueId(0),
-    };
     let written = driver.opened.store.log().positions().written();
-    (0..5).for_each(|_| assert!(driver.send_one(at, 300).is_some()));
+    (0..5).for_each(|_| assert!(driver.send_one(QUEUE, 300).is_some()));
     let group = CreateGroup::on_first_use("idle").encode(driver.now());
     driver.ask([group].into_iter().collect()).unwrap();
-    let (group, topic) = (GroupId(2), at.topic);
-    let subscribe = Subscribe { group, topic }.encode(driver.now());
-    driver.ask([subscribe].into_iter().collect()).unwrap();
-    (0..20).for_each(|_| assert!(driver.send_one(at, 300).is_some()));
-    let killed = io.crash_keeping_all();
-    driver.opened.store.close().unwrap();
-    let found = look(&killed);
-    let segment = found
-        .log
-        .segments
-        .iter()
-        .rev()
-        .find(|segment| segment.base <= written);
-    let segment = segment.unwrap();
-    flip(
-        &killed,
-        &segment.file,
-        PAGE_BYTES + written.0 - segment.base.0 + 100,
-        1,
-    );
+    let killed = used_and_killed(&io, &mut driver);
+    flip_behind(&killed, written, 100);
     assert!(refusal(&killed).contains("one message at most"));
     repair(&killed, &wanted(&killed));
     start(&killed).unwrap().store.close().unwrap();

@@ -50,7 +50,7 @@ fn limited(limit: &MemoryLimit) -> Broker {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_broker_with_the_memory_it_needs_bounds_itself_under_any_load() {
+async fn a_broker_with_the_memory_it_needs_bounds_itself_whatever_is_offered() {
     let limit = MemoryLimit::of(NEED).unwrap();
     let mut broker = limited(&limit);
     let times = if is_long() { 15 } else { 1 };

@@ -22,7 +22,9 @@ pub fn measure(setup: &Setup) -> Result<Table> {
     let mut table = Table::new(format!("{COUNT} topics and {COUNT} groups"))
         .with_goal("all are made: s", Goal::AtMost(60.0))
         .with_goal("steady: percent of a core", Goal::AtMost(5.0))
-        .with_goal("steady: memory, MiB", Goal::AtMost(100.0));
+        .with_goal("steady: memory, MiB", Goal::AtMost(100.0))
+        .with_goal("all scaled: percent of a core", Goal::AtMost(5.0))
+        .with_goal("all scaled: memory, MiB", Goal::AtMost(100.0));
     for _ in 0..setup.runs {
         let mut command = of_workspace(&[SUITE.to_owned()]);
         command

@@ -62,3 +62,19 @@ pub(super) fn outgoing<'m>(body: &'m str, message_group: Option<&'m str>) -> Out
         born_host: "127.0.0.1:9".parse().unwrap(),
     }
 }
+
+/// What is ready for the group `g` of the topic `t`, with deliveries that are renewed.
+pub(super) async fn receive(engine: &Arc<Engine>) -> Result<Vec<Received>, EngineError> {
+    let ask = Receive {
+        group: engine.group("g").await?,
+        topic: engine.topic("t").await?,
+        client: Arc::from("client"),
+        filter: Arc::new(TagFilter::default()),
+        max: 32,
+        invisible_ms: sluice_core::limits::AUTO_RENEW_MS_MAX,
+        auto_renew: true,
+        attempt_id: 0,
+        deadline: Instant::now(),
+    };
+    Ok(engine.receive(ask).await?.collect())
+}

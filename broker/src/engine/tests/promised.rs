@@ -1,6 +1,6 @@
 //! A start with a file for `--init` over a disk that takes nothing more.
 
-use super::files::{one_queue, open, outgoing};
+use super::files::{one_queue, open, outgoing, receive};
 use super::*;
 use crate::init::Init;
 use crate::run::prepare::prepare;
@@ -10,21 +10,6 @@ use sluice_store::io::Fault;
 
 const INIT: &str = "topics:\n  - {name: t, queues: 1}\n  - {name: orders, queues: 8, types: fifo}\n  - {name: notes}\n\
                     groups:\n  - {name: billing, fifo: true, maxAttempts: 5}\n  - {name: mails, maxAttempts: 7}\n";
-
-async fn receive(engine: &Arc<Engine>) -> Result<Vec<Received>, EngineError> {
-    let ask = Receive {
-        group: engine.group("g").await?,
-        topic: engine.topic("t").await?,
-        client: Arc::from("client"),
-        filter: Arc::new(TagFilter::default()),
-        max: 32,
-        invisible_ms: sluice_core::limits::AUTO_RENEW_MS_MAX,
-        auto_renew: true,
-        attempt_id: 0,
-        deadline: Instant::now(),
-    };
-    Ok(engine.receive(ask).await?.collect())
-}
 
 /// Proposes what apply refuses, or finds nothing to do for, until the log has no room for anything.
 async fn fill(engine: &Engine) {

@@ -21,18 +21,7 @@ async fn deliver(engine: &Arc<Engine>, clock: &Hand, count: usize) -> Vec<Receiv
 }
 
 async fn receive(engine: &Arc<Engine>) -> Vec<Received> {
-    let request = Receive {
-        group: engine.group("g").await.unwrap(),
-        topic: engine.topic("t").await.unwrap(),
-        client: Arc::from("client"),
-        filter: Arc::new(TagFilter::default()),
-        max: 32,
-        invisible_ms: sluice_core::limits::AUTO_RENEW_MS_MAX,
-        auto_renew: true,
-        attempt_id: 0,
-        deadline: Instant::now(),
-    };
-    engine.receive(request).await.unwrap().collect()
+    files::receive(engine).await.unwrap()
 }
 
 async fn acknowledge(engine: &Engine, message: &Received) -> bool {

@@ -9,6 +9,7 @@ mod figures;
 mod fix;
 mod fuzz;
 mod kube;
+mod panics;
 mod process;
 mod room;
 mod run;

@@ -6,8 +6,16 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
+use crate::panics::Panics;
 use crate::tally::Tally;
 use crate::{silence, workspace};
+
+/// What libtest binaries said, and how their command ended.
+pub struct Tested {
+    pub tally: Tally,
+    pub panics: Panics,
+    pub ended: Result<()>,
+}
 
 /// `cargo <arguments>` in the workspace's root.
 pub fn cargo(arguments: &[&str]) -> Command {
@@ -40,15 +48,17 @@ pub fn check(command: &mut Command) -> Result<()> {
     succeeded(command, status)
 }
 
-/// Runs a command that runs libtest binaries, passes its output through and adds up what their summary lines
-/// say. The second value tells whether the command itself succeeded; one that is silent for `longest` is killed.
-pub fn run_tests(command: &mut Command, longest: Duration) -> Result<(Tally, Result<()>)> {
+/// Runs a command that runs libtest binaries, passes its output through, adds up what their summary lines say and keeps why
+/// tests failed. One that is silent for `longest` is killed.
+pub fn run_tests(command: &mut Command, longest: Duration) -> Result<Tested> {
     println!("$ {}", shown(command));
-    let mut child = command
-        .stdout(Stdio::piped())
-        .spawn()
-        .with_context(|| format!("cannot start `{}`", shown(command)))?;
-    let output = child.stdout.take().context("the child's output is not piped")?;
+    let (output, to) = std::io::pipe().context("cannot make a pipe")?;
+    // One pipe for both, so that what is printed keeps its order.
+    command.stdout(to.try_clone()?).stderr(to);
+    let started = command.spawn();
+    // The command holds the pipe open for as long as it lives.
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = started.with_context(|| format!("cannot start `{}`", shown(command)))?;
     let mut counted = Counted::default();
     let heard = silence::pass_on(output, longest, |piece| {
         counted.add(piece);
@@ -64,18 +74,19 @@ pub fn run_tests(command: &mut Command, longest: Duration) -> Result<(Tally, Res
             "`{}` hangs, and was killed at \"{last}\"",
             shown(command)
         ));
-        return Ok((counted.tally, Err(error)));
+        return Ok(counted.tested(Err(error)));
     }
     let status = child
         .wait()
         .with_context(|| format!("cannot wait for `{}`", shown(command)))?;
-    Ok((counted.tally, succeeded(command, status)))
+    Ok(counted.tested(succeeded(command, status)))
 }
 
-/// Summary lines added up from output that comes in pieces.
+/// Summary lines added up, and panics kept, from output that comes in pieces.
 #[derive(Default)]
 struct Counted {
     tally: Tally,
+    panics: Panics,
     /// What came of the last line; kept whole until another one begins.
     line: Vec<u8>,
 }
@@ -88,9 +99,16 @@ impl Counted {
             }
             self.line.push(byte);
             if byte == b'\n' {
-                self.tally.add_line(&String::from_utf8_lossy(&self.line));
+                let line = String::from_utf8_lossy(&self.line);
+                self.tally.add_line(&line);
+                self.panics.add_line(&line);
             }
         }
+    }
+
+    fn tested(self, ended: Result<()>) -> Tested {
+        let Self { tally, panics, .. } = self;
+        Tested { tally, panics, ended }
     }
 }
 
@@ -137,10 +155,23 @@ mod tests {
     fn a_command_that_hangs_is_killed_and_named_with_its_last_words() {
         let mut command = Command::new("sh");
         command.args(["-c", "printf 'test that waits ... '; sleep 1000"]);
-        let (_, ended) = run_tests(&mut command, Duration::from_secs(1)).unwrap();
-        let error = format!("{:#}", ended.unwrap_err());
+        let tested = run_tests(&mut command, Duration::from_secs(1)).unwrap();
+        let error = format!("{:#}", tested.ended.unwrap_err());
         assert!(error.contains("sleep 1000` hangs"), "{error}");
         assert!(error.contains("\"test that waits ... \""), "{error}");
+    }
+
+    #[test]
+    fn why_a_test_failed_is_kept_whichever_way_it_was_printed() {
+        let panic = "thread 't' panicked at it.rs:1:1:\\nit broke, by 3\\n\\n";
+        for to in ["", " >&2"] {
+            let mut command = Command::new("sh");
+            command.args(["-c", &format!("printf \"{panic}\"{to}; exit 101")]);
+            let tested = run_tests(&mut command, Duration::from_secs(60)).unwrap();
+            assert!(tested.ended.is_err());
+            let said: Vec<_> = tested.panics.lines().collect();
+            assert_eq!(said, ["thread 't' panicked at it.rs:1:1:", "it broke, by 3"]);
+        }
     }
 
     #[test]

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
-use crate::process;
+use crate::panics::{Panics, cut};
+use crate::process::{self, Tested};
 use crate::tally::Tally;
 
 /// Tests print a line whenever one of them ends, and a fresh build beforehand is what takes longest.
@@ -31,7 +32,11 @@ struct Step {
     took: Duration,
     error: Option<anyhow::Error>,
     tests: Option<Tally>,
+    panics: Panics,
 }
+
+/// What a step came to: how it went, its tests, and why they failed.
+type Taken = (Result<()>, Option<Tally>, Panics);
 
 impl Run {
     /// A run without steps; its clock starts.
@@ -50,22 +55,22 @@ impl Run {
 
     /// Takes a step without tests in it. Tells whether it succeeded.
     pub fn step(&mut self, name: &str, work: impl FnOnce() -> Result<()>) -> bool {
-        self.take(name, || (work(), None))
+        self.take(name, || (work(), None, Panics::default()))
     }
 
     /// Takes a step that runs libtest binaries. Tells whether it succeeded.
     pub fn tests(&mut self, name: &str, expected: Expected, mut command: Command) -> bool {
         let longest = self.longest_silence;
         self.take(name, || match process::run_tests(&mut command, longest) {
-            Ok((tally, ended)) => judge(expected, tally, ended),
-            Err(error) => judge(expected, Tally::default(), Err(error)),
+            Ok(Tested { tally, panics, ended }) => judge(expected, tally, panics, ended),
+            Err(error) => judge(expected, Tally::default(), Panics::default(), Err(error)),
         })
     }
 
-    fn take(&mut self, name: &str, work: impl FnOnce() -> (Result<()>, Option<Tally>)) -> bool {
+    fn take(&mut self, name: &str, work: impl FnOnce() -> Taken) -> bool {
         println!("\n==> {name}");
         let started = Instant::now();
-        let (result, tests) = work();
+        let (result, tests, panics) = work();
         let took = started.elapsed();
         let error = result.err();
         match &error {
@@ -77,11 +82,12 @@ impl Run {
             took,
             error,
             tests,
+            panics,
         });
         self.steps.last().is_some_and(|step| step.error.is_none())
     }
 
-    /// Prints the table of steps, what failed, and, where tests were run, the count as the last line.
+    /// Prints the table of steps, what failed and why, and, where tests were run, the count as the last line.
     pub fn finish(self) -> ExitCode {
         println!("\n==> summary");
         for step in &self.steps {
@@ -96,12 +102,14 @@ impl Run {
         let failed: Vec<_> = self
             .steps
             .iter()
-            .filter_map(|step| Some((&step.name, step.error.as_ref()?)))
+            .filter_map(|step| Some((step, step.error.as_ref()?)))
             .collect();
         if !failed.is_empty() {
             println!("\n{} of {} steps failed:", failed.len(), self.steps.len());
-            for (name, error) in &failed {
-                println!("- {name}: {error:#}");
+            for (step, error) in &failed {
+                // A command may name dozens of tests, which the step's own output has.
+                println!("- {}: {}", step.name, cut(&format!("{error:#}"), 300));
+                step.panics.lines().for_each(|line| println!("    {line}"));
             }
         }
         if let Some(tally) = self.tally() {
@@ -129,7 +137,7 @@ impl Run {
 /// What a step with tests comes to. Tests that do not run prove nothing, so ignored ones fail their step, and
 /// so does finding none where some are expected; a command that failed without naming a failed test (it did
 /// not compile, it was killed) counts as one failure.
-fn judge(expected: Expected, mut tally: Tally, ended: Result<()>) -> (Result<()>, Option<Tally>) {
+fn judge(expected: Expected, mut tally: Tally, panics: Panics, ended: Result<()>) -> Taken {
     let result = ended.and_then(|()| match tally {
         Tally { failed: 1.., .. } => bail!("{} tests failed", tally.failed),
         Tally { ignored: 1.., .. } => bail!("{} tests are ignored; every test is to run", tally.ignored),
@@ -139,7 +147,7 @@ fn judge(expected: Expected, mut tally: Tally, ended: Result<()>) -> (Result<()>
     if result.is_err() && tally.failed == 0 {
         tally.failed = 1;
     }
-    (result, Some(tally))
+    (result, Some(tally), panics)
 }
 
 /// `4.2 s`, or `3 min 4 s` for what takes longer than a minute.
@@ -166,6 +174,15 @@ mod tests {
         }
     }
 
+    fn all_passed(passed: u64) -> Taken {
+        judge(
+            Expected::AtLeastOne,
+            counted(passed, 0, 0),
+            Panics::default(),
+            Ok(()),
+        )
+    }
+
     #[test]
     fn a_failed_step_does_not_stop_the_run_but_fails_it() {
         let mut run = Run::start();
@@ -178,8 +195,8 @@ mod tests {
     fn counts_of_all_steps_are_added_up() {
         let mut run = Run::start();
         assert!(run.step("format", || Ok(())));
-        assert!(run.take("unit", || judge(Expected::AtLeastOne, counted(5, 0, 0), Ok(()))));
-        assert!(run.take("system", || judge(Expected::AtLeastOne, counted(2, 0, 0), Ok(()))));
+        assert!(run.take("unit", || all_passed(5)));
+        assert!(run.take("system", || all_passed(2)));
         assert_eq!(run.tally(), Some(counted(7, 0, 0)));
         assert_eq!(run.finish(), ExitCode::SUCCESS);
     }
@@ -257,7 +274,7 @@ mod tests {
             } else {
                 Err(anyhow!("`cargo test` ended with 101"))
             };
-            let (result, tests) = judge(expected, tally, ended);
+            let (result, tests, _) = judge(expected, tally, Panics::default(), ended);
             assert_eq!((result.is_ok(), tests), (passes, Some(counts)), "{what}");
         }
     }

@@ -7,7 +7,7 @@
 //! left is a page that leaves memory again, and is damaged on the disk, between that and the look:
 //! - other processes are kept away by the lock on the data directory ([`LogIo::lock`](crate::io::LogIo::lock));
 //! - within the process, only sealed segments and complete queue files are mapped. A segment is written again only when the
-//!   log has given it up, nobody has it, and no slice of its map lives. A queue file is only where retention
+//!   log has given it up, nobody has it, and no slice of a map of it lives, of one that gave way to others either. A queue file is only where retention
 //!   puts zeros into it, under a lock that keeps readers away, after its map was let go. A file goes away by its name only: the pages stay until the map does.
 #![allow(
     unsafe_code,

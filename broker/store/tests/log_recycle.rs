@@ -3,7 +3,10 @@
 
 mod log_bench;
 
+use bytes::Bytes;
 use log_bench::{Answer, Bench, identity, message, options};
+use sluice_core::command::Command;
+use sluice_core::entry::QueueEntry;
 use sluice_store::io::{LogIo, RealIo};
 use sluice_store::log::{Frame, Identity, LogId, LogOptions};
 use std::path::{Path, PathBuf};
@@ -106,17 +109,12 @@ fn a_segment_of_which_somebody_has_a_record_is_removed_and_the_record_stays_as_i
     let dir = folder.path();
     let mut bench = open(dir);
     fill(&mut bench, 3);
-    let frames = bench.all();
-    let first = frames
-        .iter()
-        .find(|frame| frame.header().count == 1 && frame.bytes().len() > 20_000);
-    let (_, at, command) = first.unwrap().commands().next().unwrap();
-    let read = bench.parts.log.reader().read_command(at, command.len() as u32);
-    let record = read.unwrap();
+    let record = read(&bench, &large_behind(&bench, 0));
+    let before = record.to_vec();
     purge_first(&mut bench, dir);
     assert!(!has(dir, "recycled.seg"), "{:?}", files(dir));
     bench.prefill().unwrap();
-    assert_eq!(record, command);
+    assert!(record == before);
     drop(record);
     // Nobody looks at the next one.
     purge_first(&mut bench, dir);
@@ -125,6 +123,69 @@ fn a_segment_of_which_somebody_has_a_record_is_removed_and_the_record_stays_as_i
         "{:?}",
         files(dir)
     );
+}
+
+/// The first frame of a large message behind `offset`.
+fn large_behind(bench: &Bench, offset: u64) -> Frame {
+    let frames = bench.all();
+    let mut large = frames
+        .into_iter()
+        .filter(|frame| frame.header().count == 1 && frame.bytes().len() > 20_000);
+    large.find(|frame| frame.start().0 > offset).unwrap()
+}
+
+/// Its record, read from the log's files.
+fn read(bench: &Bench, frame: &Frame) -> Bytes {
+    let (_, at, command) = frame.commands().next().unwrap();
+    let reader = bench.parts.log.reader();
+    assert!(!reader.is_hot(at), "a record in memory maps nothing");
+    let read = reader.read_command(at, command.len() as u32).unwrap();
+    assert_eq!(read, command);
+    read
+}
+
+/// Looks at the record past its segment's map, as is done where it is damaged.
+fn look_afresh(bench: &Bench, frame: &Frame) {
+    let (_, physical, command) = frame.commands().next().unwrap();
+    let Ok((put_ms, Command::Append(append))) = Command::decode(&command) else {
+        panic!("a message");
+    };
+    let entry = QueueEntry {
+        physical,
+        size: command.len() as u32,
+        put_ms,
+        tag_hash: append.tag_hash,
+        group_hash: append.group_hash,
+        flags: append.flags,
+        ..QueueEntry::default()
+    };
+    let reader = bench.parts.log.reader();
+    assert_eq!(reader.read_message_afresh(&entry).unwrap(), command);
+}
+
+#[test]
+fn a_record_that_somebody_has_stays_as_it_was_though_its_map_gave_way_to_others() {
+    for is_second_look in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path();
+        let mut bench = open(dir);
+        fill(&mut bench, 5);
+        let first = large_behind(&bench, 0);
+        let record = read(&bench, &first);
+        let before = record.to_vec();
+        if is_second_look {
+            look_afresh(&bench, &large_behind(&bench, first.start().0));
+        } else {
+            for segment in 1..=2 {
+                read(&bench, &large_behind(&bench, segment * SEGMENT));
+            }
+        }
+        purge_first(&mut bench, dir);
+        bench.prefill().unwrap();
+        // What takes the file's place is written.
+        fill(&mut bench, 2);
+        assert!(record == before, "second look: {is_second_look}");
+    }
 }
 
 #[test]
@@ -190,13 +251,7 @@ fn read_first(bench: &Bench, dir: &Path) {
         .into_iter()
         .find(|frame| frame.start() == start)
         .unwrap();
-    let (_, at, command) = frame.commands().next().unwrap();
-    assert!(
-        !bench.parts.log.reader().is_hot(at),
-        "a record in memory maps nothing"
-    );
-    let read = bench.parts.log.reader().read_command(at, command.len() as u32);
-    assert_eq!(read.unwrap(), command);
+    read(bench, &frame);
     assert_eq!(maps(dir).len(), 1, "{:?}", maps(dir));
 }
 

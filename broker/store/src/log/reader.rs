@@ -115,16 +115,13 @@ impl LogReader {
 
     /// A sealed segment as memory: mapped once, and unmapped when others have been used since.
     fn map(&self, segment: &Segment, sealed: PhysicalOffset) -> Result<MapHandle, ReadError> {
-        let mut map = segment.map.lock();
-        if let Some(mapped) = map.as_ref() {
-            return Ok(Arc::clone(mapped));
-        }
         let len = segment.file_offset(sealed) as usize;
-        let mapped = segment.file.map(len).map_err(io_error(segment, 0))?;
-        *map = Some(Arc::clone(&mapped));
-        drop(map);
-        self.note_mapped(segment.base());
-        Ok(mapped)
+        let map = segment.maps.get_or(|| segment.file.map(len));
+        let (map, is_new) = map.map_err(io_error(segment, 0))?;
+        if is_new {
+            self.note_mapped(segment.base());
+        }
+        Ok(map)
     }
 
     /// Notes a new mapping and gives up the oldest one beyond the bound; slices of it live on by themselves.
@@ -138,7 +135,7 @@ impl LogReader {
         let oldest = mapped.pop_front();
         drop(mapped);
         if let Some(segment) = oldest.and_then(|oldest| self.shared.segment_of(oldest)) {
-            segment.map.lock().take();
+            segment.maps.let_go();
         }
     }
 

@@ -1,9 +1,9 @@
 //! Segments that retention has given up become the next ones: their blocks are the disk's already, so that zeros over them cost
 //! no more than that, and no other process can take the space.
 //!
-//! 1. Nobody reads it, and no slice of its map lives: the log thread gives the file another name, durably. From then on a
-//!    start does not take it for a segment, and removes it. The map itself, of which nobody can ask for slices any more, is let
-//!    go by who had the segment given up.
+//! 1. Nobody reads it, and no slice of a map of it lives: the log thread gives the file another name, durably. From then on a
+//!    start does not take it for a segment, and removes it. The maps themselves, of which nobody can ask for slices any more, are
+//!    let go by who had the segment given up.
 //! 2. The helper writes zeros over all of it, in pieces, about as fast as the log grows; then it is the spare segment.
 //!
 //! Frames that stood in it never reappear: it is a segment again only when it holds nothing but zeros.
@@ -37,7 +37,7 @@ pub(super) fn take(shared: &Shared, gone: Arc<Segment>) -> Result<bool, LogError
     let Ok(mut gone) = Arc::try_unwrap(gone) else {
         return Ok(false);
     };
-    if gone.map.get_mut().take().is_some_and(|map| map.is_looked_at()) {
+    if gone.maps.are_looked_at() {
         return Ok(false);
     }
     let len = gone.file.len().map_err(LogError::io("measure", &gone.path))?;

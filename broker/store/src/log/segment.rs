@@ -11,6 +11,7 @@
 //! its frames is written: a last segment without a valid page 0, of which meta does not know, has no frames.
 
 mod create;
+mod maps;
 mod page;
 
 pub(super) use create::{Spare, create, take_back};
@@ -19,7 +20,8 @@ pub(super) use page::{DurableSlot, decode_page, encode_page, stray_byte};
 
 use super::error::Fatal;
 use super::sparse::SparseIndex;
-use crate::io::{FileHandle, MapHandle, write_all_at};
+use crate::io::{FileHandle, write_all_at};
+use maps::Maps;
 use parking_lot::Mutex;
 use sluice_core::ids::PhysicalOffset;
 use std::path::{Path, PathBuf};
@@ -59,8 +61,8 @@ pub(super) struct Segment {
     /// Up to here the file is zero-filled or written. Whoever moves it holds `zeroing`.
     zeroed: AtomicU64,
     zeroing: Mutex<()>,
-    /// The sealed file as memory, while it is mapped.
-    pub(super) map: Mutex<Option<MapHandle>>,
+    /// The sealed file as memory.
+    pub(super) maps: Maps,
     /// Index to offset; grows while the segment is active.
     pub(super) sparse: Mutex<SparseIndex>,
 }
@@ -81,7 +83,7 @@ impl Segment {
             sealed_end: AtomicU64::new(ACTIVE),
             zeroed: AtomicU64::new(zeroed.0.max(header.base.0)),
             zeroing: Mutex::new(()),
-            map: Mutex::new(None),
+            maps: Maps::default(),
             sparse: Mutex::new(SparseIndex::new(header.base, header.base_index)),
         }
     }
@@ -113,7 +115,7 @@ impl Segment {
 
     /// Makes a sealed segment the active one again, after a truncation into it.
     pub(super) fn reopen(&self) {
-        self.map.lock().take();
+        self.maps.let_go();
         self.sealed_end.store(ACTIVE, Ordering::Release);
     }
 

@@ -165,17 +165,17 @@ pub(super) struct Shared {
     pub(super) poison: Mutex<Option<Fatal>>,
 }
 
-/// A segment's file and its map. With the last handle of a file without a name the system frees what that has on the disk and in
-/// its cache, which takes a good part of a second; with the map it takes apart the tables of all pages that were looked at.
+/// A segment's file and its maps. With the last handle of a file without a name the system frees what that has on the disk and in
+/// its cache, which takes a good part of a second; with a map it takes apart the tables of all pages that were looked at.
 pub(super) struct GivenUp {
-    _map: Option<MapHandle>,
+    _maps: Vec<MapHandle>,
     _file: FileHandle,
 }
 
 impl GivenUp {
     pub(super) fn of(segment: &Segment) -> Self {
         Self {
-            _map: segment.map.lock().clone(),
+            _maps: segment.maps.all(),
             _file: segment.file.clone(),
         }
     }

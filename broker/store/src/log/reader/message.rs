@@ -27,7 +27,7 @@ impl LogReader {
         let segment = self.shared.segment_of(physical);
         let segment = segment.ok_or_else(|| self.gone(physical))?;
         // A page that is mapped stays in the cache.
-        segment.map.lock().take();
+        segment.maps.let_go();
         let at = segment.file_offset(physical);
         // Where it does not work the second look is one at the cache.
         let _ = segment.file.drop_cache(at, u64::from(size).max(1));

@@ -16,8 +16,7 @@ const RUN_TIME: Duration = Duration::from_secs(35);
 const START_TIME: Duration = Duration::from_secs(15);
 const SIGKILL: i32 = 9;
 
-/// Kills a run at a point; the killed broker, unless the run was over before. Which group a call belongs to hangs on the
-/// disk's speed, so that the last calls of one run may not come in another.
+/// Kills a run at a point; the killed broker, unless the run was over before.
 fn killed_at(base: &Base, script: &Script, point: &Point) -> Option<Broker> {
     let mut broker = base.start(Setup::new()).unwrap();
     let thread = points::numbers(&broker, &[&point.thread]);
@@ -52,24 +51,19 @@ fn a_broker_killed_at_any_call_that_changes_a_file_has_everything_acknowledged_w
     let counts = points::of_a_run(&base, seed);
     println!("a run makes {counts:?}");
     let mut sample = Sample::of(points::all(&counts), RUN_TIME, &mut chance);
-    let (mut killed, mut over) = (BTreeMap::<_, u32>::new(), 0);
+    let (mut killed, mut sooner) = (BTreeMap::<_, u32>::new(), 0);
     for point in &mut sample {
-        let script = Script::new(chance.number());
-        let what = format!("SLUICE_SEED={seed}, killed at {point:?}");
-        match killed_at(&base, &script, &point) {
-            None => over += 1,
-            Some(mut broker) => {
-                recovers(&mut broker, &script, &base, &what);
-                *killed.entry((point.thread, point.call)).or_default() += 1;
-            }
-        }
+        let (at, (script, mut broker)) = points::reach(&point, |point| {
+            let script = Script::new(chance.number());
+            killed_at(&base, &script, point).map(|broker| (script, broker))
+        });
+        let what = format!("SLUICE_SEED={seed}, killed at {at:?}");
+        recovers(&mut broker, &script, &base, &what);
+        sooner += u32::from(at != point);
+        *killed.entry((at.thread, at.call)).or_default() += 1;
     }
-    let kills: u32 = killed.values().sum();
-    println!(
-        "{kills} kills of {} points, {over} came too late: {killed:?}",
-        sample.total()
-    );
-    assert!(kills > 4 * over, "{over} points were not reached");
+    let (kills, of) = (killed.values().sum::<u32>(), sample.total());
+    println!("{kills} kills of {of} points, {sooner} of them sooner than chosen: {killed:?}");
 }
 
 #[test]
@@ -77,30 +71,33 @@ fn a_broker_killed_at_any_call_of_its_start_or_stop_has_everything_acknowledged_
     let seed = seed::from_environment().unwrap();
     let mut chance = Chance::new(seed);
     let base = block_on(Base::make()).unwrap();
-    let (mut script, mut broker) = left_by_a_kill(&base, &mut chance);
+    let (script, mut broker) = left_by_a_kill(&base, &mut chance);
     let counts = points::of_a_start(&mut broker);
     println!("a start makes {counts:?}");
     let mut sample = Sample::of(points::all(&counts), START_TIME, &mut chance);
-    let (mut kills, mut over) = (0, 0);
-    for point in &mut sample {
-        (script, broker) = left_by_a_kill(&base, &mut chance);
-        let calls = broker.data_dir().with_extension("calls");
-        let words = from_the_start(Some(&point.injected(Injected::Kill)), &calls);
-        broker.spawn_under(words).unwrap();
-        let ended = broker.ready_or_ended().unwrap();
-        let status = ended.unwrap_or_else(|| broker.stop().unwrap());
-        if status.success() {
-            over += 1;
-        } else {
-            assert_eq!(status.signal(), Some(SIGKILL), "{point:?}: {status}");
-            kills += 1;
-        }
-        let what = format!("SLUICE_SEED={seed}, killed while starting or stopping at {point:?}");
-        recovers(&mut broker, &script, &base, &what);
-    }
     drop((script, broker));
-    println!("{kills} kills of {} points, {over} came too late", sample.total());
-    assert!(kills > 4 * over, "{over} points were not reached");
+    let (mut kills, mut sooner) = (0, 0);
+    for point in &mut sample {
+        let (at, (script, mut broker)) = points::reach(&point, |point| {
+            let (script, mut broker) = left_by_a_kill(&base, &mut chance);
+            let calls = broker.data_dir().with_extension("calls");
+            let words = from_the_start(Some(&point.injected(Injected::Kill)), &calls);
+            broker.spawn_under(words).unwrap();
+            let ended = broker.ready_or_ended().unwrap();
+            let status = ended.unwrap_or_else(|| broker.stop().unwrap());
+            if status.success() {
+                return None;
+            }
+            assert_eq!(status.signal(), Some(SIGKILL), "{point:?}: {status}");
+            Some((script, broker))
+        });
+        let what = format!("SLUICE_SEED={seed}, killed while starting or stopping at {at:?}");
+        recovers(&mut broker, &script, &base, &what);
+        kills += 1;
+        sooner += u32::from(at != point);
+    }
+    let of = sample.total();
+    println!("{kills} kills of {of} points, {sooner} of them sooner than chosen");
 }
 
 /// A run that is killed somewhere in its middle, with a torn group, perhaps, and a part of what retention gives up gone.

@@ -33,6 +33,22 @@ impl Point {
     }
 }
 
+/// How often a point is tried.
+const TRIES: u32 = 4;
+
+/// Does something at a point, or, where the run ends without it (`None`), at a call of its kind that comes sooner: how many
+/// there are hangs on the disk's speed, and on who is woken first. Returns where it was done, and what came of it.
+pub fn reach<T>(point: &Point, mut at: impl FnMut(&Point) -> Option<T>) -> (Point, T) {
+    let mut tried = point.clone();
+    for _ in 0..TRIES {
+        if let Some(came) = at(&tried) {
+            return (tried, came);
+        }
+        tried.nth = tried.nth.div_ceil(2);
+    }
+    panic!("no run comes to {point:?}, or to a call of its kind before it");
+}
+
 /// A thread has its name once it runs, which on a busy machine may come after the broker is ready.
 const NAMED_WITHIN: Duration = Duration::from_secs(10);
 

@@ -155,7 +155,10 @@ impl Segment {
             first_index: segment.first_index.0,
             frames: segment.frames,
             commands: segment.commands.values().sum(),
-            messages: segment.commands.get(&(Kind::Append as u8)).copied().unwrap_or(0),
+            messages: [Kind::Append, Kind::Carry]
+                .iter()
+                .filter_map(|kind| segment.commands.get(&(*kind as u8)))
+                .sum(),
             first_term: segment.terms.map(|(first, _)| first.0),
             last_term: segment.terms.map(|(_, last)| last.0),
             first_at: segment.times.map(|(first, _)| units::rfc3339(first)),

@@ -183,7 +183,12 @@ pub(super) fn count_messages(
         return Ok((0, false));
     };
     let all = surviving_commands(io, &log::file_of(dir, *base), *base, (from, to), &mut |command| {
-        messages += u64::from(command.get(COMMAND_HEADER_BYTES) == Some(&(Kind::Append as u8)));
+        let kind = command.get(COMMAND_HEADER_BYTES);
+        messages += u64::from(
+            [Kind::Append, Kind::Carry]
+                .iter()
+                .any(|one| kind == Some(&(*one as u8))),
+        );
     })?;
     Ok((messages, all))
 }

@@ -5,13 +5,13 @@ use super::range::Range;
 use super::trial::Trial;
 use crate::applier::spans;
 use crate::io::LogIo;
-use crate::log::{LogDamage, Lost};
 use crate::queue::each_entry;
+use crate::survey::Survey;
 use sluice_core::command::Command;
 use sluice_core::ids::{PhysicalOffset, QueueOffset, TimeMs, TopicQueue};
 use sluice_core::record::Record;
 use sluice_core::state::State;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -128,39 +128,74 @@ impl Loss {
         }
     }
 
-    /// Counts a command that stands in what is lost and is whole.
-    pub(super) fn add_command(&mut self, command: &[u8]) {
-        if let Ok((_, Command::Append(append))) = Command::decode(command)
-            && let Ok(record) = Record::parse(append.record)
-        {
-            self.add(record.topic, 1);
+    /// Counts a command that stands in what is lost and is whole. What was carried is lost with it only if the log has the place no
+    /// more from which it was carried: that is before `first`.
+    pub(super) fn add_command(&mut self, command: &[u8], first: PhysicalOffset) {
+        let (record, messages) = match Command::decode(command) {
+            Ok((_, Command::Append(append))) => (append.record, 1),
+            Ok((_, Command::Carry(carry))) if carry.old < first => (carry.record, carry.places.len()),
+            _ => return,
+        };
+        if let Ok(record) = Record::parse(record) {
+            self.add(record.topic, messages as u64);
         }
     }
 }
 
-/// Adds the messages whose entries point into what is lost: all of them, where queue files are whole.
-pub(super) fn add_entries(
+/// Messages by where they stand in queues.
+pub(super) type Found = BTreeMap<TopicQueue, BTreeSet<QueueOffset>>;
+
+/// The messages that stand in these parts of the log: all of them, where queue files are whole. One that retention has carried
+/// stands where it was carried to.
+pub(super) fn standing_in(
     io: &Arc<dyn LogIo>,
     dir: &Path,
     state: &State,
-    damage: &[LogDamage],
-    loss: &mut Loss,
-) -> Result<(), RepairError> {
-    let is_loss = |damage: &&LogDamage| !matches!(damage.lost, Lost::Page { .. });
-    let ranges: Vec<(PhysicalOffset, PhysicalOffset)> = damage
-        .iter()
-        .filter(is_loss)
-        .filter_map(|damage| damage.to.map(|to| (damage.from, to)))
-        .collect();
-    let mut found: BTreeMap<TopicQueue, Vec<QueueOffset>> = BTreeMap::new();
+    ranges: &[(PhysicalOffset, PhysicalOffset)],
+) -> Result<Found, RepairError> {
+    let tables = state.tables();
+    let mut found = Found::new();
+    for (from, to) in ranges {
+        for (at, offset) in tables.carried_standing(*from, *to, usize::MAX) {
+            found.entry(at).or_default().insert(offset);
+        }
+    }
     each_entry(io, &dir.join("queue"), &spans(state), &mut |at, offset, entry| {
-        if ranges
-            .iter()
-            .any(|(from, to)| (*from..*to).contains(&entry.physical))
-        {
-            found.entry(at).or_default().push(offset);
+        let is_within =
+            |(from, to): &(PhysicalOffset, PhysicalOffset)| (*from..*to).contains(&entry.physical);
+        if ranges.iter().any(is_within) && tables.carried(at, offset).is_none() {
+            found.entry(at).or_default().insert(offset);
         }
     })?;
+    Ok(found)
+}
+
+/// What was carried behind the log's new end from places that the log has no more.
+pub(super) fn carried_in_the_cut(
+    io: &Arc<dyn LogIo>,
+    dir: &Path,
+    survey: &Survey,
+    trial: &Trial,
+) -> Result<Found, RepairError> {
+    let (tables, first) = (trial.state().tables(), survey.log.first.physical);
+    let start = tables.bounds().start;
+    let mut found = Found::new();
+    // Where it is known that segments are missing, what they held is told apart.
+    if start < first && survey.log.began.is_none() {
+        found = standing_in(io, dir, trial.state(), &[(start, first)])?;
+    }
+    // Retention takes queue files as well, so that their entries may be gone.
+    for (at, offset) in &trial.cut_carried {
+        let stands = tables.carried(*at, *offset);
+        if stands.is_none_or(|entry| entry.physical < first) {
+            found.entry(*at).or_default().insert(*offset);
+        }
+    }
+    Ok(found)
+}
+
+/// Adds messages of which it is known where they stand in queues.
+pub(super) fn add_found(state: &State, found: Found, loss: &mut Loss) {
     let tables = state.tables();
     for (at, offsets) in found {
         let topic = tables.topic_by_id(at.topic);
@@ -178,7 +213,11 @@ pub(super) fn add_entries(
             });
         let names = groups.filter_map(|(group, _)| tables.group_by_id(group));
         loss.messages.push(LostMessages {
-            topic: topic.map(|topic| topic.spec.name.clone()).unwrap_or_default(),
+            // One that was made in what is given up has no name.
+            topic: topic.map_or_else(
+                || format!("topic with the id {}", at.topic),
+                |topic| topic.spec.name.clone(),
+            ),
             queue: Some(at.queue.0),
             messages: offsets.len() as u64,
             offsets: offsets
@@ -188,5 +227,4 @@ pub(super) fn add_entries(
             groups: names.map(|group| group.spec.name.clone()).collect(),
         });
     }
-    Ok(())
 }

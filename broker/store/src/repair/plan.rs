@@ -173,12 +173,20 @@ impl Planner<'_> {
             let trial = self.try_fold(unsure_from)?;
             loss.add_trial(&trial, self.end.is_some());
             loss.places.extend(self.unsure(&trial, &unsure)?);
+            if self.end.is_some() {
+                let found = loss::carried_in_the_cut(self.io, self.dir, self.found, &trial)?;
+                loss::add_found(trial.state(), found, &mut loss);
+            }
         }
         if let Some(newest) = newest
             && let Some(state) = self.load(newest)?
         {
-            let sure: Vec<LogDamage> = self.gone_before().into_iter().chain(sure).collect();
-            loss::add_entries(self.io, self.dir, &state, &sure, &mut loss)?;
+            let sure: Vec<_> = (self.gone_before().into_iter().chain(sure))
+                .filter(|damage| is_loss(&damage))
+                .filter_map(|damage| Some((damage.from, damage.to?)))
+                .collect();
+            let found = loss::standing_in(self.io, self.dir, &state, &sure)?;
+            loss::add_found(&state, found, &mut loss);
             loss.messages_are_all &= sure.is_empty() || !self.queues_are_damaged();
         } else if self.found.log.began.is_some() {
             loss.messages_are_all = false;
@@ -275,7 +283,7 @@ impl Planner<'_> {
         let limit = [unsure_from, self.end].into_iter().flatten().min();
         let limit = limit.unwrap_or(self.found.log.end.physical);
         let (start, state) = self.state_before(limit)?;
-        let mut trial = Trial::new(start, state, unsure_from, self.end);
+        let mut trial = Trial::new(start, state, unsure_from, self.end, self.found.log.first.physical);
         let known = Checked::of(self.io, self.dir)?;
         let ask = known.ask(self.given_up);
         let log = log::survey(
@@ -359,7 +367,7 @@ impl Planner<'_> {
                 let path = log::file_of(self.dir, base);
                 let range = (damage.from, to);
                 let all = log::surviving_commands(self.io.as_ref(), &path, base, range, &mut |command| {
-                    loss.add_command(command);
+                    loss.add_command(command, self.found.log.first.physical);
                 })?;
                 loss.messages_are_all &= all;
             } else if matches!(damage.lost, Lost::Command { .. }) {

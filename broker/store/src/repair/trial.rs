@@ -15,7 +15,9 @@ pub(super) use named::Named;
 
 use crate::log::{Frame, LogPosition, Seen};
 use sluice_core::command::{Append, COMMAND_HEADER_BYTES, Command, LOST, check, holds_behind_a_loss};
-use sluice_core::ids::{GroupId, GroupQueueId, LogIndex, PhysicalOffset, TimeMs, TopicId};
+use sluice_core::ids::{
+    GroupId, GroupQueueId, LogIndex, PhysicalOffset, QueueOffset, TimeMs, TopicId, TopicQueue,
+};
 use sluice_core::record::Record;
 use sluice_core::state::{Applied, CommandAt, Refused, State, dead_letter_topic};
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,6 +30,8 @@ pub(super) struct Trial {
     unsure_from: Option<PhysicalOffset>,
     /// Where the log is going to end.
     end: Option<PhysicalOffset>,
+    /// Where its first segment begins.
+    first: PhysicalOffset,
     ids_before: Option<(TopicId, GroupId)>,
     /// Why it cannot be done.
     pub(super) problem: Option<String>,
@@ -50,6 +54,8 @@ pub(super) struct Trial {
     pub(super) changes: Changes,
     /// Messages that can be read and stand where the log is not going to be any more, by topic.
     pub(super) cut: BTreeMap<String, u64>,
+    /// Messages that were carried there, from before the log's first segment.
+    pub(super) cut_carried: Vec<(TopicQueue, QueueOffset)>,
     /// Frames there.
     pub(super) cut_frames: u64,
 }
@@ -60,12 +66,14 @@ impl Trial {
         state: State,
         unsure_from: Option<PhysicalOffset>,
         end: Option<PhysicalOffset>,
+        first: PhysicalOffset,
     ) -> Self {
         Self {
             start,
             state,
             unsure_from,
             end,
+            first,
             ids_before: None,
             problem: None,
             lost_before: None,
@@ -78,6 +86,7 @@ impl Trial {
             named_groups: Named::default(),
             changes: Changes::default(),
             cut: BTreeMap::new(),
+            cut_carried: Vec::new(),
             cut_frames: 0,
         }
     }
@@ -122,8 +131,13 @@ impl Trial {
             let Ok((_, command)) = Command::decode(&bytes) else {
                 continue;
             };
-            if let Command::Append(append) = &command {
-                *self.cut.entry(topic_of(append)).or_default() += 1;
+            match &command {
+                Command::Append(append) => *self.cut.entry(topic_of(append)).or_default() += 1,
+                Command::Carry(carry) if carry.old < self.first => {
+                    let places = carry.places.iter().map(|place| (place.at, place.offset));
+                    self.cut_carried.extend(places);
+                }
+                _ => {}
             }
             if let Some(id) = named(&command) {
                 self.void += 1;

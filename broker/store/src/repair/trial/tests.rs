@@ -50,7 +50,13 @@ fn message(id: u32, name: &str) -> EncodedCommand {
 /// Whether what follows the loss of `lost`, of so many topics, still means what it did.
 fn is_safe(before: &[EncodedCommand], behind: &[EncodedCommand]) -> bool {
     let lost_at = PhysicalOffset(10_000);
-    let mut trial = Trial::new(LogPosition::default(), State::new(), Some(lost_at), None);
+    let mut trial = Trial::new(
+        LogPosition::default(),
+        State::new(),
+        Some(lost_at),
+        None,
+        PhysicalOffset(0),
+    );
     for (n, command) in (0..).zip(before) {
         trial.see(Seen::Frame(&frame(n, n * 1000, command), false));
     }

@@ -185,11 +185,17 @@ impl EngineError {
         }
     }
 
-    /// Whether nothing was done because the system gives the log no room, or no files: it may later.
-    pub fn is_for_want_of_room(&self) -> bool {
+    /// Whether nothing was done because the system gives the log no room, or no files, or because too much waits for the log, as
+    /// when there is room again: another try may do it.
+    pub fn may_pass(&self) -> bool {
         matches!(
             self,
-            Self::NoSpace | Self::NearlyFull | Self::NotPermitted | Self::NoDescriptors
+            Self::NoSpace
+                | Self::NearlyFull
+                | Self::NotPermitted
+                | Self::NoDescriptors
+                | Self::Busy
+                | Self::Late(_)
         )
     }
 

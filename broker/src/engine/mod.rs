@@ -28,6 +28,7 @@ mod send;
 mod settle;
 mod subscribe;
 mod telling;
+mod unanswered;
 mod waiters;
 
 pub use administer::{GroupPut, TopicPut};
@@ -38,10 +39,10 @@ pub use floors::{QueueOffsets, QueueReset, Reset, ResetTo};
 pub use observer::Wakes;
 pub use pull::{Pull, Pulled};
 pub use receive::{Passed, Receive, Received, Taken};
-pub(crate) use release::ANSWERED_WITHIN;
 pub use send::Outgoing;
 pub use settle::Settled;
 pub(crate) use telling::follow as tell_of_unread;
+pub(crate) use unanswered::ANSWERED_WITHIN;
 
 use crate::budget::Budget;
 use crate::config::Live;
@@ -63,6 +64,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::{broadcast, oneshot, watch};
+use unanswered::TakingBack;
 
 /// What the engine needs to know beside its store.
 #[derive(Clone)]
@@ -95,6 +97,7 @@ pub struct Engine {
     telling: telling::Telling,
     refusals: Refusals,
     promised: Promised,
+    taking_back: TakingBack,
     retention: RetentionStats,
     scrub: ScrubStats,
     stopping: watch::Sender<bool>,
@@ -121,6 +124,7 @@ impl Engine {
             telling: telling::Telling::default(),
             refusals: Refusals::default(),
             promised: Promised::default(),
+            taking_back: TakingBack::default(),
             retention: RetentionStats::default(),
             scrub: ScrubStats::default(),
             stopping,

@@ -42,7 +42,7 @@ impl Init {
 /// Whether it is there. For want of room it is not, which is no error.
 fn is_made(made: Result<bool, InitError>, why: &mut Option<EngineError>) -> Result<bool, InitError> {
     match made {
-        Err(InitError::Make { source, .. }) if source.is_for_want_of_room() => {
+        Err(InitError::Make { source, .. }) if source.may_pass() => {
             why.get_or_insert(source);
             Ok(false)
         }

@@ -4,7 +4,6 @@
 use crate::engine::{Engine, EngineError};
 use crate::init::{Init, Left};
 use anyhow::Context as _;
-use sluice_core::ids::TimeMs;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,8 +11,8 @@ const AGAIN_AFTER: Duration = Duration::from_secs(10);
 
 /// What there was no room for.
 pub(crate) struct Undone {
-    /// What was delivered just before this is hidden for as long as ever.
-    since: Option<TimeMs>,
+    /// Something that was delivered just before the broker went down is hidden for as long as ever.
+    unanswered: bool,
     left: Option<Left>,
 }
 
@@ -29,11 +28,10 @@ pub(crate) async fn prepare(engine: &Engine, init: Init) -> anyhow::Result<Undon
 }
 
 async fn propose_first(engine: &Engine, init: Init) -> anyhow::Result<Undone> {
-    // The broker went down at this time, which what is proposed next ends.
-    let down_at = engine.tables().now();
-    let bounded = bound_unanswered(engine, down_at).await;
-    let bounded = bounded.context("cannot take back what was delivered just before the broker went down")?;
-    if let Err(error) = &bounded {
+    let taken_back = allowing_for_room(engine.take_back().await);
+    let taken_back =
+        taken_back.context("cannot take back what was delivered just before the broker went down")?;
+    if let Err(error) = &taken_back {
         tracing::error!(%error, "what was delivered just before the broker went down, and reached nobody, stays hidden until there is room");
     }
     let left = init.apply(engine).await.context("--init cannot be followed")?;
@@ -42,14 +40,14 @@ async fn propose_first(engine: &Engine, init: Init) -> anyhow::Result<Undone> {
     }
     engine.subscribe_all().await;
     Ok(Undone {
-        since: bounded.is_err().then_some(down_at),
+        unanswered: taken_back.is_err(),
         left,
     })
 }
 
-/// The inner error is that there is no room.
-async fn bound_unanswered(engine: &Engine, down_at: TimeMs) -> Result<Result<(), EngineError>, EngineError> {
-    match engine.bound_unanswered_since(down_at).await {
+/// Tells how much was taken back. The inner error is one that may pass, as that there is no room.
+fn allowing_for_room(taken_back: Result<u32, EngineError>) -> Result<Result<(), EngineError>, EngineError> {
+    match taken_back {
         Ok(0) => Ok(Ok(())),
         Ok(messages) => {
             tracing::info!(
@@ -58,7 +56,7 @@ async fn bound_unanswered(engine: &Engine, down_at: TimeMs) -> Result<Result<(),
             );
             Ok(Ok(()))
         }
-        Err(error) if error.is_for_want_of_room() => Ok(Err(error)),
+        Err(error) if error.may_pass() => Ok(Err(error)),
         Err(error) => Err(error),
     }
 }
@@ -66,29 +64,35 @@ async fn bound_unanswered(engine: &Engine, down_at: TimeMs) -> Result<Result<(),
 impl Undone {
     /// Whether nothing is left to do.
     pub(crate) fn is_nothing(&self) -> bool {
-        self.since.is_none() && self.left.is_none()
+        !self.unanswered && self.left.is_none()
     }
 
-    /// Tries again until there is room, or something else is in the way.
+    /// Tries again until all is done, or something else is in the way of what is not.
     pub(crate) async fn follow(mut self, engine: Arc<Engine>) {
         while !self.is_nothing() {
             tokio::time::sleep(AGAIN_AFTER).await;
             if let Err(error) = self.again(&engine).await {
-                tracing::error!("what there was no room for at the start is left to the next one: {error:#}");
-                return;
+                tracing::error!(
+                    "a part of what there was no room for at the start is left to the next one: {error:#}"
+                );
             }
         }
     }
 
-    /// One more try.
+    /// One more try. After an error, what it is about is given up, and the rest is not.
     pub(crate) async fn again(&mut self, engine: &Engine) -> anyhow::Result<()> {
-        if let Some(since) = self.since
-            && bound_unanswered(engine, since).await?.is_ok()
-        {
-            self.since = None;
+        if std::mem::take(&mut self.unanswered) {
+            let taken_back = allowing_for_room(engine.take_back_rest().await);
+            self.unanswered = taken_back
+                .context("cannot take back what was delivered just before the broker went down")?
+                .is_err();
         }
         if let Some(left) = self.left.take() {
-            self.left = left.init.apply(engine).await?;
+            self.left = left
+                .init
+                .apply(engine)
+                .await
+                .context("--init cannot be followed")?;
             if self.left.is_none() {
                 engine.subscribe_all().await;
                 tracing::info!("there is room again: all that the file for --init has is there");

@@ -5,7 +5,7 @@
 mod asked;
 mod log_bench;
 
-use asked::{Asked, check_after_crash, open};
+use asked::{Asked, check_after_crash, messages, open};
 use log_bench::{Answer, SEGMENT, message, outcome};
 use sluice_core::log::{NotProposed, Outcome};
 use sluice_store::io::{Fault, FaultyIo};
@@ -181,5 +181,60 @@ fn a_segment_that_found_no_space_leaves_nothing_in_the_way_of_the_next_one() {
     let all = bench.all();
     for io in [io.crash_losing_all(), io.crash_keeping_all(), io.crash(2)] {
         assert!(open(&io).unwrap().replayed == all);
+    }
+}
+
+#[test]
+fn a_start_needs_no_room_however_many_came_before_it_and_the_log_goes_on_behind_it() {
+    // Where the active segment has room for no frame, where it is at its end, and where some starts have a frame yet.
+    for (after, is_at_end) in [(0, false), (0, true), (41, false), (100, true)] {
+        let what = format!("{after} bytes, at the segment's end: {is_at_end}");
+        let mut io = FaultyIo::new(1);
+        let mut bench = open(&io).unwrap();
+        let written = bench.propose(vec![message(0, 3000)]);
+        bench.run();
+        assert!(matches!(outcome(&written), Some(Outcome::Applied(_))));
+        if is_at_end {
+            bench.prefill().unwrap();
+            while bench.parts.writer.tail().physical.0 < SEGMENT - 8192 {
+                drop(bench.propose(vec![message(1, 3000)]));
+                bench.run();
+            }
+        }
+        let (mut all, mut terms) = (Vec::new(), vec![bench.parts.writer.term()]);
+        for start in 0..8 {
+            io = io.crash_keeping_all();
+            io.plant(Fault::NoSpace { after });
+            bench = open(&io).unwrap_or_else(|error| panic!("{what}, start {start}: {error}"));
+            assert!(bench.replayed.starts_with(&all), "{what}, start {start}");
+            terms.push(bench.parts.writer.term());
+            let fits = |answer: Option<Outcome>| match answer {
+                Some(Outcome::Applied(_)) => true,
+                Some(Outcome::NotProposed(NotProposed::NoSpace)) => false,
+                other => panic!("{what}, start {start}: {other:?}"),
+            };
+            let takes_one = |bench: &mut log_bench::Bench| {
+                let other = bench.propose(vec![sluice_core::command::encode_level(1, 1)]);
+                bench.run();
+                fits(outcome(&other))
+            };
+            while takes_one(&mut bench) {}
+            all = bench.all();
+        }
+        assert!(terms.is_sorted_by(|one, next| one < next), "{what}: {terms:?}");
+        io.lift_no_space();
+        let again = bench.propose(vec![message(2, 3000)]);
+        bench.run();
+        assert!(matches!(outcome(&again), Some(Outcome::Applied(_))), "{what}");
+        let last = bench.all().pop().unwrap();
+        assert_eq!(last.header().term, *terms.last().unwrap(), "{what}");
+        for crashed in [io.crash_losing_all(), io.crash_keeping_all(), io.crash(2)] {
+            let replayed = open(&crashed).unwrap().replayed;
+            assert!(
+                replayed.starts_with(&all) && replayed.last() == Some(&last),
+                "{what}"
+            );
+            assert_eq!(messages(&replayed).last(), Some(&2), "{what}");
+        }
     }
 }

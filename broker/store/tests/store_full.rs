@@ -5,8 +5,10 @@
 mod workload;
 
 use sluice_core::ids::PhysicalOffset;
+use sluice_store::StoreError;
 use sluice_store::checkpoint::{Checkpoints, PartKey, Pick};
 use sluice_store::io::{Fault, FaultyIo, LogIo};
+use sluice_store::log::{Committed, Identity, LogOptions, Opening, ShardUuid};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -44,8 +46,12 @@ fn no_descriptors(folder: &str) -> Fault {
 }
 
 fn open(io: &FaultyIo) -> Opened {
+    open_of(io).unwrap()
+}
+
+fn open_of(io: &FaultyIo) -> Result<Opened, StoreError> {
     let io = Arc::new(io.clone());
-    open_with(io, Path::new(DIR), CHECKPOINT_BYTES, SEGMENT_BYTES, 1_000).unwrap()
+    open_with(io, Path::new(DIR), CHECKPOINT_BYTES, SEGMENT_BYTES, 1_000)
 }
 
 /// A store that has begun, on a disk that then has become full. Another hour closes the index's run, so that there is
@@ -205,4 +211,38 @@ fn files_that_cannot_be_opened_are_opened_later_and_nothing_is_lost() {
         driver.opened.store.close().unwrap();
         equals_a_replay(&io, &driver, folder);
     }
+}
+
+#[test]
+fn a_log_of_an_older_version_is_raised_when_there_is_room_and_the_refusal_before_says_how_much_and_where() {
+    let io = FaultyIo::new(4);
+    let shared: Arc<dyn LogIo> = Arc::new(io.clone());
+    let identity = Identity {
+        cluster: "test".into(),
+        shard: "broker-a".into(),
+        node: 1,
+        uuid: ShardUuid([7; 16]),
+        segment_bytes: SEGMENT_BYTES,
+    };
+    // Of the first level are logs that have begun and have no command yet.
+    let opening = Opening::begin(shared, LogOptions::new(DIR.into(), identity)).unwrap();
+    let first = opening.first();
+    let opened = opening.replay(first, |_| Ok(())).unwrap();
+    let tail = opened.tail();
+    let mut parts = opened.start(tail.index, |_: Committed| {});
+    parts.writer.lead(1).unwrap();
+    drop(parts);
+    let folder = Path::new(DIR).join("log");
+    for _ in 0..3 {
+        let folder = folder.clone();
+        io.plant(Fault::NoSpaceBelow { folder, after: 0 });
+        let refused = open_of(&io).err().unwrap().to_string();
+        assert!(
+            refused.starts_with(&format!("this version raises the log in {DIR} to level 1")),
+            "{refused}"
+        );
+        assert!(refused.ends_with("free 1 MiB on the disk of that folder, and start again"));
+        io.lift_no_space();
+    }
+    open_of(&io).unwrap().store.close().unwrap();
 }

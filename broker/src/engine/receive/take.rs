@@ -131,6 +131,7 @@ impl Chosen {
         engine: &Arc<Engine>,
         request: &Receive,
     ) -> Result<(Vec<Received>, Passed), EngineError> {
+        engine.take_back_first(self.ids()).await?;
         let results = engine.propose(self.commands(request)).await?;
         let resumed = self.is_resumed();
         let got = self.conclude(results);
@@ -168,6 +169,12 @@ impl Chosen {
                 Err(error)
             }
         }
+    }
+
+    fn ids(&self) -> impl Iterator<Item = GroupQueueId> {
+        let resumed = self.resumed.iter().map(|(queue, ..)| *queue);
+        let queues = resumed.chain(self.plans.iter().map(|(queue, _)| *queue));
+        queues.map(|queue| self.id(queue))
     }
 
     fn id(&self, queue: QueueId) -> GroupQueueId {

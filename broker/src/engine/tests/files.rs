@@ -65,8 +65,13 @@ pub(super) fn outgoing<'m>(body: &'m str, message_group: Option<&'m str>) -> Out
 
 /// What is ready for the group `g` of the topic `t`, with deliveries that are renewed.
 pub(super) async fn receive(engine: &Arc<Engine>) -> Result<Vec<Received>, EngineError> {
+    receive_of(engine, "g").await
+}
+
+/// The same for a group by choice.
+pub(super) async fn receive_of(engine: &Arc<Engine>, group: &str) -> Result<Vec<Received>, EngineError> {
     let ask = Receive {
-        group: engine.group("g").await?,
+        group: engine.group(group).await?,
         topic: engine.topic("t").await?,
         client: Arc::from("client"),
         filter: Arc::new(TagFilter::default()),

@@ -45,7 +45,7 @@ async fn what_was_delivered_just_before_a_kill_comes_again_unless_it_is_settled(
     let io = io.crash_keeping_all();
     let after = open(&io, &clock, |_| {});
     assert_eq!(
-        after.bound_unanswered().await.unwrap(),
+        after.take_back().await.unwrap(),
         10,
         "the last ten seconds but for one"
     );
@@ -107,11 +107,11 @@ async fn a_second_start_grants_no_second_wait() {
     let (io, clock) = (FaultyIo::new(1), Arc::new(Hand::new(1_000_000)));
     let held = deliver(&open(&io, &clock, |_| {}), &clock, 1).await;
     let io = io.crash_keeping_all();
-    assert_eq!(open(&io, &clock, |_| {}).bound_unanswered().await.unwrap(), 1);
+    assert_eq!(open(&io, &clock, |_| {}).take_back().await.unwrap(), 1);
     clock.fetch_add(59_000, Ordering::SeqCst);
     let io = io.crash_keeping_all();
     let third = open(&io, &clock, |_| {});
-    assert_eq!(third.bound_unanswered().await.unwrap(), 0);
+    assert_eq!(third.take_back().await.unwrap(), 0);
     clock.fetch_add(1_000, Ordering::SeqCst);
     assert_eq!(bodies(&receive(&third).await), bodies(&held));
 }

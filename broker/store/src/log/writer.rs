@@ -98,7 +98,8 @@ impl LogWriter {
     }
 
     /// Begins a term as the only voter: raises it in meta, and appends `Membership` to a new log and then `Blank`. They
-    /// are durable, and with the sink, when this returns. On a log that raft drives, raft does this.
+    /// are durable, and with the sink, when this returns. On a log that raft drives, raft does this. A log that has frames goes
+    /// without a `Blank` where there is no room for it: a broker on a full disk must start, or it cannot be drained.
     pub fn lead(&mut self, time: TimeMs) -> Result<Term, LogError> {
         let term = Term(self.meta.meta().term.max(self.tail.term).0 + 1);
         let mut meta = self.meta.meta().clone();
@@ -119,7 +120,14 @@ impl LogWriter {
             let command = Bytes::copy_from_slice(membership.as_bytes());
             self.append_own(term, FrameKind::Membership, vec![command])?;
         }
-        self.append_own(term, FrameKind::Blank, Vec::new())?;
+        match self.append_own(term, FrameKind::Blank, Vec::new()) {
+            // The only voter commits what it writes: the term holds by meta, and the first frame that finds room carries it.
+            Err(error) if error.is_no_space() => {
+                error.blame(&self.shared.inbox.space().blame);
+                tracing::warn!(%error, %term, "the log begins this term without a frame, and takes what there is room for");
+            }
+            begun => begun?,
+        }
         Ok(term)
     }
 

@@ -5,7 +5,9 @@ use crate::checkpoint::CheckpointError;
 use crate::index::IndexError;
 use crate::log::LogError;
 use crate::queue::QueueError;
+use sluice_core::log::NotProposed;
 use sluice_core::state::RestoreError;
+use std::path::PathBuf;
 use thiserror::Error;
 
 /// Why a store could not be opened or closed.
@@ -63,6 +65,18 @@ pub enum StoreError {
     /// A thread could not be started, or has panicked.
     #[error("the thread '{0}' could not be run")]
     Thread(&'static str),
+    /// The log is from an older version, and what raises its level found no room.
+    #[error(
+        "this version raises the log in {} to level {level}, and there is no room for the command that does: {why}: free 1 MiB on the disk of that folder, and start again", dir.display()
+    )]
+    NoRoomToRaise {
+        /// The store's folder.
+        dir: PathBuf,
+        /// The level.
+        level: u32,
+        /// What is scarce.
+        why: NotProposed,
+    },
     /// The log took no command.
     #[error("the log does not take commands: {0}")]
     NotTaken(String),

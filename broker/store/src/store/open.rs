@@ -12,9 +12,10 @@ use crate::restored::{self, Restored, Unsettled};
 use parking_lot::Mutex;
 use sluice_core::command::encode_level;
 use sluice_core::ids::TimeMs;
-use sluice_core::log::{Outcome, ReplicatedLog};
+use sluice_core::log::{NotProposed, Outcome, ReplicatedLog};
 use sluice_core::state::LEVEL;
 use smallvec::smallvec;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -87,7 +88,7 @@ pub(super) fn open(
             running: Mutex::new(Some(running)),
         }),
     };
-    raise_level(store.log(), level, now, &halted)?;
+    raise_level(store.log(), &store.inner.dir, level, now, &halted)?;
     Ok(store)
 }
 
@@ -157,7 +158,13 @@ fn halting(failed: Failed, halted: &Arc<AtomicBool>) -> Failed {
 }
 
 /// Switches on, level by level, what this build knows and the log does not use yet.
-fn raise_level(log: &LocalLog, present: u32, now: TimeMs, halted: &AtomicBool) -> Result<(), StoreError> {
+fn raise_level(
+    log: &LocalLog,
+    dir: &Path,
+    present: u32,
+    now: TimeMs,
+    halted: &AtomicBool,
+) -> Result<(), StoreError> {
     for level in present + 1..=LEVEL {
         let (answer, answered) = mpsc::sync_channel(1);
         let done = Box::new(move |outcome| drop(answer.send(outcome)));
@@ -172,6 +179,12 @@ fn raise_level(log: &LocalLog, present: u32, now: TimeMs, halted: &AtomicBool) -
             Outcome::Applied(results) if results.iter().all(Result::is_ok) => {
                 // Not `level`: a line of JSON has one already.
                 tracing::info!(to = level, "the log's level was raised");
+            }
+            Outcome::NotProposed(
+                why @ (NotProposed::NoSpace | NotProposed::NotPermitted | NotProposed::NoDescriptors),
+            ) => {
+                let dir = dir.to_owned();
+                return Err(StoreError::NoRoomToRaise { dir, level, why });
             }
             other => return Err(StoreError::NotTaken(format!("{other:?}"))),
         }

@@ -136,7 +136,7 @@ fn tell(engine: &Engine, finding: &Finding) {
             "{}",
             match lost.in_memory {
                 true =>
-                    "a message is lost with it on the disk, and memory still has it: get it, and send it again, before the broker restarts (sluicectl message get)",
+                    "a message is lost with it on the disk, and memory still has it, as it has the log's last 32 MiB: get it, and send it again, before as much more is written or the broker restarts (sluicectl message get)",
                 false => "a message is lost with it: consumer groups that come to it go on without it",
             }
         );

@@ -122,9 +122,9 @@ impl Metrics {
         clock::write(&mut page, engine);
         storage::write(&mut page, engine);
         kept.members.write(&mut page, &sources.clients);
-        kept.topics.write(&mut page, tables);
-        let with_queues = sources.live.values().queue_metrics;
-        kept.backlogs.write(&mut page, engine, with_queues);
+        let values = sources.live.values();
+        kept.topics.write(&mut page, tables, values.retention);
+        kept.backlogs.write(&mut page, engine, values.queue_metrics);
         self.traffic.write(&mut page, tables);
         let mut text = page.finish();
         TextEncoder::new().encode_utf8(&self.registry.gather(), &mut text)?;

@@ -7,6 +7,10 @@ use sluice_core::command::{
 };
 use sluice_core::ids::{LogIndex, PhysicalOffset};
 use sluice_core::state::{CommandAt, LEVEL, State};
+use std::time::Duration;
+
+/// How long the broker keeps messages.
+const KEPT: Duration = Duration::from_secs(72 * 3_600);
 
 fn apply(state: &mut State, command: &EncodedCommand) {
     let at = CommandAt {
@@ -49,7 +53,7 @@ fn series_go_with_their_topic_and_their_group() {
     traffic.out_of(&topic, &group).count(2000);
     let mut tell = || {
         let mut page = Page::new(&common, 0);
-        topics.write(&mut page, &tables);
+        topics.write(&mut page, &tables, KEPT);
         traffic.write(&mut page, &tables);
         page.finish()
     };
@@ -101,8 +105,42 @@ fn nobody_writes_to_the_queues_of_a_closed_topic_and_all_can_be_read() {
     };
     apply(&mut state, &closed.encode(2));
     let mut page = Page::new(&common, 0);
-    topics.write(&mut page, &tables);
+    topics.write(&mut page, &tables, KEPT);
     let text = page.finish();
     assert!(text.contains("{topic=\"orders\",perm=\"read\"} 8\n"), "{text}");
     assert!(text.contains("{topic=\"orders\",perm=\"write\"} 0\n"), "{text}");
+}
+
+#[test]
+fn a_topic_tells_how_long_it_keeps_messages_where_that_is_longer_than_the_broker_does() {
+    let common = Common::new(&[]);
+    let mut topics = Topics::new(common.clone());
+    let mut state = state();
+    let tables = Arc::clone(state.tables());
+    for (own, kept, expected) in [
+        (0, KEPT, None),
+        (24, KEPT, None),
+        (72, KEPT, None),
+        (
+            73,
+            KEPT,
+            Some("sluice_topic_retention_seconds{topic=\"orders\"} 262800"),
+        ),
+        (73, 2 * KEPT, None),
+    ] {
+        let put = PutTopic {
+            spec: TopicSpec {
+                retention_hours: own,
+                ..tables.topic("orders").unwrap().spec.clone()
+            },
+            keep_queues: true,
+            terms: Terms::default(),
+        };
+        apply(&mut state, &put.encode(2));
+        let mut page = Page::new(&common, 0);
+        topics.write(&mut page, &tables, kept);
+        let text = page.finish();
+        let found = lines(&text, "sluice_topic_retention_seconds{");
+        assert_eq!(found, Vec::from_iter(expected), "{own} hours, of {kept:?}");
+    }
 }

@@ -4,6 +4,8 @@ use super::page::{Common, Family, Labels, Page};
 use sluice_core::ids::{GroupId, QueueId, TopicId};
 use sluice_core::state::{Tables, Topic, dead_letter_topic};
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
 
 const DEAD_LETTERS: &[&str] = &["consumer_group", "topic", "is_system"];
 const QUEUES: &[&str] = &["topic", "perm"];
@@ -20,12 +22,18 @@ static QUEUE_NUMBER: Family = Family::gauge(
     QUEUES,
     "Queues of a topic that messages are read from, or written to",
 );
+static RETENTION: Family = Family::gauge(
+    "sluice_topic_retention_seconds",
+    &["topic"],
+    "How long messages of a topic are kept that keeps them longer than the broker does",
+);
 static DEAD: Family = Family::counter(
     "rocketmq_send_to_dlq_messages_total",
     DEAD_LETTERS,
     "Messages that went to a group's dead-letter topic",
 );
 
+const SECONDS_PER_HOUR: u64 = 3_600;
 /// RocketMQ's bits for reading and writing.
 const READ_AND_WRITE: u64 = 6;
 
@@ -46,8 +54,8 @@ impl Topics {
         }
     }
 
-    /// Writes the series of all topics and groups, and forgets those that are gone.
-    pub(super) fn write(&mut self, page: &mut Page<'_>, tables: &Tables) {
+    /// Writes the series of all topics and groups, and forgets those that are gone. `kept` is how long the broker keeps messages.
+    pub(super) fn write(&mut self, page: &mut Page<'_>, tables: &Tables, kept: Duration) {
         let (topics, groups) = (tables.all_topics(), tables.all_groups());
         page.single(&TOPICS, topics.len() as u64);
         page.single(&GROUPS, groups.len() as u64);
@@ -67,6 +75,7 @@ impl Topics {
             let written = if topic.spec.closed { 0 } else { topic.spec.queues };
             page.line(&QUEUE_NUMBER, write, u64::from(written));
         }
+        write_retention(page, &topics, kept);
         self.groups.retain(|id, _| tables.group_by_id(*id).is_some());
         page.begin(&DEAD);
         for group in &groups {
@@ -78,6 +87,18 @@ impl Topics {
                 .entry(group.id)
                 .or_insert_with(|| common.and(DEAD_LETTERS, &[name, &topic, "true"]));
             page.line(&DEAD, labels, dead);
+        }
+    }
+}
+
+/// Only of topics that keep messages longer: on most brokers there are few or none.
+fn write_retention(page: &mut Page<'_>, topics: &[Arc<Topic>], kept: Duration) {
+    page.begin(&RETENTION);
+    for topic in topics {
+        let own = Duration::from_secs(u64::from(topic.spec.retention_hours) * SECONDS_PER_HOUR);
+        if own > kept {
+            let labels = page.labels(&RETENTION, &[&topic.spec.name]);
+            page.line(&RETENTION, &labels, own.as_secs());
         }
     }
 }

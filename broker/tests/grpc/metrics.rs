@@ -109,9 +109,9 @@ fn value(text: &str, name: &str, with: &str) -> Option<f64> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_metric_is_on_its_page_with_its_type_and_labels_and_none_is_there_that_does_not_exist() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::with("topics: [{name: kept, retentionHours: 240}]\n", &[]).await;
     switch_queues(&fixture, "true");
-    // Only where there is a bound is there one to be shown.
+    // Only where there is a bound is there one to be shown, as only of a topic that is kept longer.
     set(&fixture, "retentionBytes", "1GiB");
     fixture.send_ok(message("t", "body")).await;
     fixture.receive(|_| {}).await;

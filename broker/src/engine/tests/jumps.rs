@@ -9,6 +9,7 @@ use super::files::{one_queue, open_by, outgoing};
 use super::*;
 use crate::config::LiveValues;
 use sluice_core::limits::AUTO_RENEW_MS_MAX;
+use sluice_store::retention::Ran;
 use std::sync::atomic::AtomicI64;
 
 const HOUR_MS: u64 = 3_600_000;
@@ -83,6 +84,17 @@ async fn ask(engine: &Arc<Engine>, invisible_ms: u64, auto_renew: bool, wait: Du
         deadline: Instant::now() + wait,
     };
     engine.receive(ask).await.unwrap().collect()
+}
+
+/// Lets time pass in steps of a minute, after each of which the clock is read: more does not count for catching up.
+fn pass_read(engine: &Engine, clocks: &Clocks, ms: u64) {
+    let mut left = ms;
+    while left > 0 {
+        let step = left.min(60_000);
+        clocks.pass(step);
+        engine.now();
+        left -= step;
+    }
 }
 
 /// What is ready now.
@@ -173,11 +185,12 @@ async fn a_clock_set_forward_shows_nothing_before_its_time_and_hides_nothing_bey
         let engine = start(&io, &clocks);
         let hidden_for = hides.hide(&engine).await;
         clocks.set(HOUR_MS as i64);
-        // A minute at most counts between two readings, and here nobody reads the clock while time passes.
-        let caught_up = hidden_for.min(60_000) / 2_000;
-        clocks.pass(hidden_for - caught_up - 1);
+        // All that passes counts for catching up: of 2 h the last 3.6 s do not pass.
+        let earliest = hidden_for - hidden_for / 2_000;
+        pass_read(&engine, &clocks, earliest - 1);
         assert_eq!(ready(&engine).await, 0, "{hides:?}: early");
-        clocks.pass(caught_up + 1);
+        // What is caught up of the time that does not pass, and the rounding of each reading.
+        clocks.pass(1 + hidden_for / 2_000 / 2_000 + 2);
         assert_eq!(ready(&engine).await, 1, "{hides:?}: stuck");
         // Put right again, it goes on.
         clocks.set(-(HOUR_MS as i64));
@@ -237,49 +250,68 @@ async fn a_waiting_receive_gets_what_is_visible_again_in_its_time_whichever_way_
     }
 }
 
+/// A log of several segments that can begin later.
+async fn fill(engine: &Arc<Engine>) {
+    let body = "x".repeat(30_000);
+    let topic = engine.create_topic(one_queue("t")).await.unwrap();
+    let one_more = async || {
+        let sent = engine.send(&topic, QueueId(0), outgoing(&body, None)).await;
+        sent.unwrap();
+    };
+    engine.store().set_checkpoint_policy(CheckpointPolicy {
+        bytes: 1,
+        every: Duration::from_secs(3600),
+    });
+    let before = engine.store().log().segments();
+    while engine.store().log().segments() < before + 3 {
+        one_more().await;
+    }
+    let begun = std::time::Instant::now();
+    while engine.store().trim_points().is_empty() {
+        assert!(begun.elapsed() < SOON, "no checkpoint at which the log can begin");
+        one_more().await;
+    }
+}
+
+/// What retention does where messages are kept for two hours.
+async fn look(engine: &Arc<Engine>) -> Ran {
+    let values = LiveValues {
+        retention: Duration::from_millis(2 * HOUR_MS),
+        ..engine.live().values().as_ref().clone()
+    };
+    let engine = Arc::clone(engine);
+    let looked = tokio::task::spawn_blocking(move || crate::retention::look(&engine, &values));
+    looked.await.unwrap().unwrap()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn retention_by_time_takes_nothing_before_its_time_from_a_clock_that_was_set() {
     for by in [HOUR_MS as i64, -(HOUR_MS as i64)] {
         let (io, clocks) = (FaultyIo::new(1), Clocks::still());
         let engine = start(&io, &clocks);
-        let body = "x".repeat(30_000);
-        let topic = engine.create_topic(one_queue("t")).await.unwrap();
-        let fill = async || {
-            let before = engine.store().log().segments();
-            while engine.store().log().segments() < before + 3 {
-                engine
-                    .send(&topic, QueueId(0), outgoing(&body, None))
-                    .await
-                    .unwrap();
-            }
-        };
-        engine.store().set_checkpoint_policy(CheckpointPolicy {
-            bytes: 1,
-            every: Duration::from_secs(3600),
-        });
-        fill().await;
-        let begun = std::time::Instant::now();
-        while engine.store().trim_points().is_empty() {
-            assert!(begun.elapsed() < SOON, "no checkpoint at which the log can begin");
-            engine
-                .send(&topic, QueueId(0), outgoing(&body, None))
-                .await
-                .unwrap();
-        }
-        let values = LiveValues {
-            retention: Duration::from_millis(2 * HOUR_MS),
-            ..engine.live().values().as_ref().clone()
-        };
+        fill(&engine).await;
         clocks.set(by);
-        let look = async || {
-            let (engine, values) = (Arc::clone(&engine), values.clone());
-            let looked = tokio::task::spawn_blocking(move || crate::retention::look(&engine, &values));
-            looked.await.unwrap().unwrap().start
-        };
-        // What it catches up of a minute at most.
-        clocks.pass(2 * HOUR_MS - 60);
-        assert_eq!(look().await, None, "set by {by}: early");
-        clocks.pass(60);
-        assert!(look().await.is_some(), "set by {by}: stuck");
+        let earliest = if by > 0 { 2 * HOUR_MS - 3_600 } else { 2 * HOUR_MS };
+        pass_read(&engine, &clocks, earliest - 1);
+        assert_eq!(look(&engine).await.start, None, "set by {by}: early");
+        clocks.pass(5);
+        assert!(look(&engine).await.start.is_some(), "set by {by}: stuck");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_start_with_a_clock_that_was_set_forward_has_retention_take_what_is_too_old_by_it() {
+    for (hours, goes) in [(1, false), (2, true)] {
+        let (io, clocks) = (FaultyIo::new(1), Clocks::still());
+        let engine = start(&io, &clocks);
+        fill(&engine).await;
+        assert!(ready(&engine).await > 0, "a group reads the topic");
+        clocks.set(hours * HOUR_MS as i64);
+        assert_eq!(look(&engine).await.start, None, "the broker still runs");
+        engine.store().close().unwrap();
+        let engine = start(&io.crash_keeping_all(), &clocks);
+        let ran = look(&engine).await;
+        assert_eq!(ran.start.is_some(), goes, "{hours} hours");
+        assert_eq!(ran.expired > 0, goes, "{hours} hours: unread messages count");
     }
 }

@@ -16,7 +16,7 @@ pub struct LostMessage {
     pub at: TopicQueue,
     /// Its offset there.
     pub offset: QueueOffset,
-    /// Whether memory still has it, for a while and until a restart at most.
+    /// Whether memory still has it: until as much more of the log is written as the ring has, and until a restart at most.
     pub in_memory: bool,
 }
 
@@ -61,16 +61,16 @@ pub(super) fn unreadable(
         found.extend(entry.map(|entry| (at, offset, entry)));
     }
     let lost = |(at, offset, entry)| {
-        let read = store.read_message(&Place { at, offset, entry }, now);
-        let in_memory = read.is_ok();
-        let is_lost = match read {
+        let read = || store.read_message(&Place { at, offset, entry }, now);
+        let is_lost = match read() {
             Ok(_) => is_lost_on_disk(store.reader(), &entry),
             Err(error) => error.is_lost(),
         };
-        is_lost.then_some(LostMessage {
+        is_lost.then(|| LostMessage {
             at,
             offset,
-            in_memory,
+            // Once more: the look at the disk takes it out of the system's cache.
+            in_memory: read().is_ok(),
         })
     };
     found.into_iter().filter_map(lost).collect()

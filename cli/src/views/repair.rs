@@ -11,7 +11,7 @@ use std::path::Path;
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub struct Repair {
     folder: String,
-    /// Whether the log is repaired now.
+    /// Whether the log is repaired now; of a sound one it is not.
     repaired: bool,
     /// Whether it was before.
     was_repaired: bool,
@@ -112,6 +112,7 @@ impl Repair {
 
     /// Takes note that nothing was damaged, of which nobody can tell whether it ever was.
     pub fn was_sound(&mut self) {
+        self.repaired = false;
         self.was_repaired = false;
         self.was_sound = true;
     }
@@ -348,6 +349,11 @@ mod tests {
         assert!(
             text.contains("nothing was changed") && !text.contains("repaired before"),
             "{text}"
+        );
+        let json = serde_json::to_value(&sound).unwrap();
+        assert_eq!(
+            (&json["repaired"], &json["was_repaired"], &json["was_sound"]),
+            (&false.into(), &false.into(), &true.into())
         );
     }
 

@@ -5,12 +5,14 @@
 //! Topics and groups get their ids one after another. So each message must still go to the topic whose name its record has,
 //! and no command may name an id that nothing has: else a topic or a group was made in what is lost. A topic or a group that was made behind
 //! the loss, and is named by its id alone, may be another one ([`Named`]). And what administrators changed under terms that only the loss
-//! fulfilled is refused now ([`Changes`]).
+//! fulfilled is refused now ([`Changes`]). What groups did is given up, and done again but for moves back ([`Moves`]).
 
 mod changes;
+mod moves;
 mod named;
 
 pub(super) use changes::Changes;
+pub(super) use moves::Moves;
 pub(super) use named::Named;
 
 use crate::log::{Frame, LogPosition, Seen};
@@ -39,9 +41,10 @@ pub(super) struct Trial {
     bounds_before: Option<PhysicalOffset>,
     /// State's time at the first loss.
     pub(super) since: Option<TimeMs>,
-    /// Commands that are given up, and the groups that they are about.
+    /// Commands that are given up, and the groups that get messages again by that.
     pub(super) void: u64,
     pub(super) groups: BTreeSet<GroupId>,
+    pub(super) moves: Moves,
     /// Those that were made behind the first loss, and are named by what follows: it was about others if one was made or deleted in what
     /// is lost.
     pub(super) named_topics: Named<TopicId>,
@@ -74,6 +77,7 @@ impl Trial {
             since: None,
             void: 0,
             groups: BTreeSet::new(),
+            moves: Moves::default(),
             named_topics: Named::default(),
             named_groups: Named::default(),
             changes: Changes::default(),
@@ -127,8 +131,19 @@ impl Trial {
             }
             if let Some(id) = named(&command) {
                 self.void += 1;
-                self.groups.insert(id.group);
+                self.note_group(&command, id.group);
             }
+        }
+    }
+
+    /// Takes note of the group of a command that is given up.
+    fn note_group(&mut self, command: &Command<'_>, group: GroupId) {
+        let gets_none = match command {
+            Command::SetFloor(moves) => self.moves.take_in(moves, self.state.tables()),
+            _ => false,
+        };
+        if !gets_none {
+            self.groups.insert(group);
         }
     }
 
@@ -178,7 +193,7 @@ impl Trial {
             if topic >= next_topic || group >= next_group {
                 return self.made_there(at.physical);
             }
-            self.groups.insert(group);
+            self.note_group(&command, group);
         }
         self.note_names(&command, (topics, groups));
         if !holds_behind_a_loss(kind) {

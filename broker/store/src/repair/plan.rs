@@ -172,6 +172,9 @@ impl Planner<'_> {
         if folds {
             let trial = self.try_fold(unsure_from)?;
             loss.add_trial(&trial, self.end.is_some());
+            if void_from.is_some() {
+                loss.warnings.push(trial.lowered.in_words(trial.state().tables()));
+            }
             loss.places.extend(self.unsure(&trial, &unsure)?);
         }
         if let Some(newest) = newest
@@ -185,9 +188,6 @@ impl Planner<'_> {
         }
         self.add_surviving(&unsure, &mut loss)?;
         self.warn(&mut loss);
-        if let Some(from) = void_from.and(unsure_from) {
-            loss.warnings.push(self.moved_behind(from)?);
-        }
         let gone_from = [unsure_from, self.end].into_iter().flatten().min();
         let index_gone = gone_from.map_or(Ok(Vec::new()), |from| self.index_gone(from))?;
         let segments = Segments::of(self.found);

@@ -10,7 +10,7 @@ mod workload;
 use repairs::*;
 use sluice_core::ids::PhysicalOffset;
 use sluice_store::io::{FaultyIo, LogIo};
-use sluice_store::repair::{Range, RepairError};
+use sluice_store::repair::{Accepted, Range, RepairError, plan};
 use std::collections::BTreeSet;
 use std::path::Path;
 use workload::{Dice, Driver};
@@ -284,6 +284,41 @@ fn what_is_not_damaged_is_not_given_up() {
     let wide = [range(n - 2, n + 3)];
     planned(&io, &wide, true).unwrap().run(&shared(&io)).unwrap();
     goes_on(&used, &io, &wide, None, used.newest);
+}
+
+#[test]
+fn an_empty_range_is_taken_for_a_former_repair_only_where_a_segment_begins() {
+    let used = used(seed());
+    let bases = used.bases();
+    let empty = |at: u64| Range {
+        from: PhysicalOffset(at),
+        to: Some(PhysicalOffset(at)),
+    };
+    let n = used.frames.len() / 2;
+    let elsewhere = empty(used.frames[n + 2].start().0 + 5);
+    for new_meta in [false, true] {
+        let accepted = Accepted {
+            ranges: &[elsewhere],
+            new_meta,
+            ..Accepted::default()
+        };
+        let said = plan(&shared(&used.copy()), Path::new(DIR), &accepted).unwrap_err();
+        assert!(
+            said.to_string().starts_with("no frame of the log is damaged"),
+            "{said}"
+        );
+    }
+    assert!(planned(&used.copy(), &[empty(bases[1])], false).unwrap().is_done);
+    let io = used.copy();
+    let (path, at) = place(&bases, used.frames[n].start().0);
+    flip(&io, &path, at + 4, 0);
+    let lost = wanted(&io)[0];
+    let said = planned(&io, &[lost, elsewhere], false).unwrap_err().to_string();
+    assert!(
+        said.contains(&format!("{elsewhere} is not what is damaged")),
+        "{said}"
+    );
+    planned(&io, &[lost, empty(bases[1])], false).unwrap();
 }
 
 #[test]

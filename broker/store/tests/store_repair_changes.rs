@@ -9,134 +9,18 @@ mod workload;
 
 use repairs::*;
 use sluice_core::command::{
-    CreateGroup, CreateTopic, DeadLetter, DeleteTopic, Deliver, EncodedCommand, Fence, GroupSpec, PutGroup,
-    PutTopic, Subscribe, Take, Terms, TopicSpec, Types,
+    CreateGroup, DeleteTopic, EncodedCommand, Fence, GroupSpec, PutGroup, PutTopic, Subscribe, Terms,
+    TopicSpec, Types,
 };
-use sluice_core::ids::{GroupId, GroupQueueId, QueueId, QueueOffset, TopicId, TopicQueue};
-use sluice_core::state::{Applied, Done, Refused, Tables};
+use sluice_core::ids::{GroupId, QueueId, TopicId, TopicQueue};
+use sluice_core::state::{Refused, Tables};
 use sluice_store::io::FaultyIo;
 use sluice_store::repair::Plan;
-use workload::Driver;
-
-/// What a broker does behind its newest checkpoint.
-struct Behind {
-    io: FaultyIo,
-    driver: Driver,
-    /// Where what is going to be lost begins, and what stands behind it.
-    at: u64,
-}
 
 const NO_TERMS: Terms = Terms {
     expected_generation: None,
     epoch: 0,
 };
-/// A queue of the workload's first topic.
-const SENT_TO: TopicQueue = TopicQueue {
-    topic: TopicId(0),
-    queue: QueueId(0),
-};
-
-impl Behind {
-    fn begin() -> Self {
-        let io = FaultyIo::new(seed());
-        let mut driver = Driver::new(start(&io).unwrap(), seed()).without_administrators();
-        driver.make().unwrap();
-        driver.opened.store.close().unwrap();
-        let driver = Driver::new(start(&io).unwrap(), seed()).without_administrators();
-        let at = driver.opened.store.log().positions().written().0;
-        Self { io, driver, at }
-    }
-
-    fn ask(&self, command: EncodedCommand) -> Applied {
-        let answers = self.driver.ask([command].into_iter().collect()).unwrap();
-        answers.into_iter().next().unwrap()
-    }
-
-    fn done(&self, command: EncodedCommand) {
-        let answer = self.ask(command);
-        assert!(answer.is_ok(), "{answer:?}");
-    }
-
-    /// The next command is lost.
-    fn loses_the_next(&mut self) {
-        self.at = self.driver.opened.store.log().positions().written().0;
-    }
-
-    fn send(&mut self) {
-        assert!(self.driver.send_one(SENT_TO, 10).is_some());
-    }
-
-    fn make(&self, name: &str) -> TopicId {
-        let topic = CreateTopic {
-            name: name.to_owned(),
-            queues: 1,
-            types: Types::ALL,
-        };
-        self.done(topic.encode(3_000));
-        self.id(name)
-    }
-
-    fn id(&self, name: &str) -> TopicId {
-        self.driver.opened.store.tables().topic(name).unwrap().id
-    }
-
-    /// The first message of a queue becomes a dead letter of the first group.
-    fn bury(&self) {
-        let id = GroupQueueId {
-            group: GroupId(0),
-            at: SENT_TO,
-        };
-        let deliver = Deliver {
-            id,
-            client: "client".to_owned(),
-            attempt_id: 1,
-            auto_renew: false,
-            resume: false,
-            standing: Default::default(),
-            invisible_ms: 10_000,
-            taken: vec![Take {
-                offset: QueueOffset(0),
-                group_hash: 0,
-            }],
-            skipped: Vec::new(),
-        };
-        let Ok(Done::Delivered(delivered)) = self.ask(deliver.encode(3_000)) else {
-            panic!("nothing is delivered");
-        };
-        let mut entries = Vec::new();
-        let queues = self.driver.opened.store.queues();
-        queues.read(SENT_TO, QueueOffset(0), 1, &mut entries).unwrap();
-        let dead = DeadLetter {
-            id,
-            offset: QueueOffset(0),
-            delivery: Some(delivered.delivery),
-            entry: entries[0],
-        };
-        self.done(dead.encode(3_000));
-    }
-
-    /// The killed broker's files, with a bit flipped so far behind the first of what is lost.
-    fn damaged(self, behind: u64) -> FaultyIo {
-        let killed = self.io.crash_keeping_all();
-        self.driver.opened.store.close().unwrap();
-        let bases: Vec<u64> = look(&killed).log.segments.iter().map(|s| s.base.0).collect();
-        let (path, place) = place(&bases, self.at);
-        flip(&killed, &path, place + behind, 1);
-        assert!(refusal(&killed).contains("--accept-loss"));
-        killed
-    }
-
-    /// With the first frame lost.
-    fn without_the_frame(self) -> FaultyIo {
-        self.damaged(4)
-    }
-
-    /// With the body of the first message lost.
-    fn without_the_message(self) -> FaultyIo {
-        self.damaged(150)
-    }
-}
-
 fn told(plan: &Plan) -> Vec<String> {
     let places = plan.loss.places.iter().filter(|place| place.range.is_none());
     places.map(|place| place.what.clone()).collect()

@@ -28,8 +28,8 @@ up is said by the refused start and by `sluicectl log verify DIR`, with the whol
 shown what is lost; it is done when that is agreed to, or with --yes. With --dry-run it is shown alone. What is replaced is saved in files *.bak beside it.
 
 Before the newest checkpoint only the messages in the range are lost. Behind it, deliveries and acknowledgements that follow are
-given up too, for the offsets that they name depend on what is lost: groups get those messages again. FROM..END ends the log at FROM,
-and gives up all that follows: the last resort.
+given up too, for the offsets that they name depend on what is lost: groups get those messages again. That a
+group was moved back is lost, and told: move it once more. FROM..END ends the log at FROM, and gives up all that follows: the last resort.
 
 Where both meta files are lost --make-meta makes them again. Where no checkpoint can be read that state needs, --accept-lost-state
 goes on without the parts that cannot: it lists what groups get again, what is put together, and what is lost. Copy the folder first.

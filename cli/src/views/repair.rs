@@ -11,7 +11,7 @@ use std::path::Path;
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub struct Repair {
     folder: String,
-    /// Whether the log is repaired now.
+    /// Whether the log is repaired now; of a sound one it is not.
     repaired: bool,
     /// Whether it was before.
     was_repaired: bool,
@@ -112,6 +112,7 @@ impl Repair {
 
     /// Takes note that nothing was damaged, of which nobody can tell whether it ever was.
     pub fn was_sound(&mut self) {
+        self.repaired = false;
         self.was_repaired = false;
         self.was_sound = true;
     }
@@ -217,12 +218,15 @@ impl Show for Repair {
         }
         if self.commands_given_up > 0 {
             parts.push(format!(
-                "{} deliveries and acknowledgements since {} are given up: {} get messages again",
+                "{} deliveries, acknowledgements and the like since {} are given up{}",
                 count(self.commands_given_up),
                 self.given_up_since.clone().unwrap_or_default(),
-                match self.groups_again.is_empty() {
-                    true => "their groups".to_owned(),
-                    false => self.groups_again.join(", "),
+                match (self.groups_again.as_slice(), &self.ends_at) {
+                    // They moved groups back, were about groups that are gone, or retention's.
+                    ([], None) => ": no groups get messages again".to_owned(),
+                    // Of groups that were made behind the end nobody has the names any more.
+                    ([], Some(_)) => String::new(),
+                    (groups, _) => format!(": {} get messages again", groups.join(", ")),
                 }
             ));
         }
@@ -303,11 +307,20 @@ mod tests {
         assert!(!text.contains("come again to all groups"), "{text}");
         for part in [
             "nobody can tell how many more are lost",
-            "12 deliveries and acknowledgements since 2026-11-27T00:00:00Z are given up: readers, writers get messages again",
+            "12 deliveries, acknowledgements and the like since 2026-11-27T00:00:00Z are given up: readers, writers get messages again",
             "start the broker. What was replaced is saved in log/0.bak",
         ] {
             assert!(text.contains(part), "{text}");
         }
+        let only_moved_back = Repair {
+            groups_again: vec![],
+            ..behind
+        };
+        let text = only_moved_back.text(false);
+        assert!(
+            text.contains("are given up: no groups get messages again"),
+            "{text}"
+        );
     }
 
     #[test]
@@ -348,6 +361,11 @@ mod tests {
         assert!(
             text.contains("nothing was changed") && !text.contains("repaired before"),
             "{text}"
+        );
+        let json = serde_json::to_value(&sound).unwrap();
+        assert_eq!(
+            (&json["repaired"], &json["was_repaired"], &json["was_sound"]),
+            (&false.into(), &false.into(), &true.into())
         );
     }
 

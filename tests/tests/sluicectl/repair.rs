@@ -233,6 +233,17 @@ fn verify_prints_the_command_too_and_what_is_not_damaged_is_not_given_up() {
         sound.contains("there is nothing to repair, and nothing was changed"),
         "{sound}"
     );
+    let sound = sluicectl.json(&["log", "repair", &folder, "--make-meta", "--yes"]);
+    let sound = sound.unwrap();
+    assert_eq!(
+        (&sound["repaired"], &sound["was_sound"]),
+        (&json!(false), &json!(true))
+    );
+    let said = repair("5..5");
+    assert!(
+        said.code == 4 && said.stderr.contains("no frame of the log is damaged"),
+        "{said:?}"
+    );
     let said = sluicectl.run(&["log", "repair", &folder]).unwrap();
     let look = format!("`sluicectl log verify {folder}`");
     assert!(said.code == 2 && said.stderr.contains(&look), "{said:?}");

@@ -108,10 +108,17 @@ fn cover(ranges: &[Range], from: PhysicalOffset, to: PhysicalOffset) -> bool {
 /// Whether a repair has left just this, in a log in which nothing is damaged any more.
 fn was_repaired(found: &Survey, ranges: &[Range], end: Option<PhysicalOffset>) -> bool {
     let log = &found.log;
-    let was_repaired = |range: &Range| range.to == Some(range.from) || stands_for(found, range);
+    let was_repaired = |range: &Range| is_page(found, range) || stands_for(found, range);
     let has_ended = end.is_none_or(|end| end == log.end.physical);
     let asks = !ranges.is_empty() || end.is_some();
     asks && has_ended && ranges.iter().all(was_repaired)
+}
+
+/// Whether a range is that of a segment's first page. Nothing else that is empty is ever lost; and a page that was made again looks like one
+/// that never was damaged.
+fn is_page(found: &Survey, range: &Range) -> bool {
+    let mut segments = found.log.segments.iter();
+    range.to == Some(range.from) && segments.any(|segment| segment.base == range.from)
 }
 
 /// Whether what repairs have left stands for all of a range: of one that was longer than a segment there are several.
@@ -134,7 +141,7 @@ fn is_damaged(found: &Survey, range: &Range, wider: bool) -> bool {
         let ends = damage.to.zip(range.to).is_some_and(|(damaged, to)| to <= damaged);
         ends && range.from >= damage.from && damage.from < range.to.unwrap_or_default()
     });
-    if is_part || range.to == Some(range.from) {
+    if is_part || is_page(found, range) {
         return true;
     }
     let begins_there = || log.repaired.iter().any(|done| done.from == range.from);

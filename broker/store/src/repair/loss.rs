@@ -108,6 +108,7 @@ impl Loss {
         self.since = trial.since.or(self.ends_at);
         let groups = trial.groups.iter().filter_map(|group| tables.group_by_id(*group));
         self.groups_again = groups.map(|group| group.spec.name.clone()).collect();
+        self.warnings.extend(trial.moves.in_words(tables));
         self.frames += trial.cut_frames;
         for (topic, messages) in &trial.cut {
             self.add(topic, *messages);

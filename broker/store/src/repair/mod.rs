@@ -14,7 +14,6 @@ mod diagnosis;
 mod end;
 mod loss;
 mod make;
-mod moved;
 mod plan;
 mod queue;
 mod range;

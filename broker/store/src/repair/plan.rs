@@ -172,6 +172,9 @@ impl Planner<'_> {
         if folds {
             let trial = self.try_fold(unsure_from)?;
             loss.add_trial(&trial, self.end.is_some());
+            if void_from.is_some() {
+                loss.warnings.push(trial.lowered.in_words(trial.state().tables()));
+            }
             loss.places.extend(self.unsure(&trial, &unsure)?);
             if self.end.is_some() {
                 let found = loss::carried_in_the_cut(self.io, self.dir, self.found, &trial)?;
@@ -193,9 +196,6 @@ impl Planner<'_> {
         }
         self.add_surviving(&unsure, &mut loss)?;
         self.warn(&mut loss);
-        if let Some(from) = void_from.and(unsure_from) {
-            loss.warnings.push(self.moved_behind(from)?);
-        }
         let gone_from = [unsure_from, self.end].into_iter().flatten().min();
         let index_gone = gone_from.map_or(Ok(Vec::new()), |from| self.index_gone(from))?;
         let segments = Segments::of(self.found);

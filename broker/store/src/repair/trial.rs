@@ -5,12 +5,17 @@
 //! Topics and groups get their ids one after another. So each message must still go to the topic whose name its record has,
 //! and no command may name an id that nothing has: else a topic or a group was made in what is lost. A topic or a group that was made behind
 //! the loss, and is named by its id alone, may be another one ([`Named`]). And what administrators changed under terms that only the loss
-//! fulfilled is refused now ([`Changes`]).
+//! fulfilled is refused now ([`Changes`]). What groups did is given up, and done again but for moves back ([`Moves`]). Messages get lower offsets
+//! ([`Lowered`]).
 
 mod changes;
+mod lowered;
+mod moves;
 mod named;
 
 pub(super) use changes::Changes;
+pub(super) use lowered::Lowered;
+pub(super) use moves::Moves;
 pub(super) use named::Named;
 
 use crate::log::{Frame, LogPosition, Seen};
@@ -43,9 +48,12 @@ pub(super) struct Trial {
     bounds_before: Option<PhysicalOffset>,
     /// State's time at the first loss.
     pub(super) since: Option<TimeMs>,
-    /// Commands that are given up, and the groups that they are about.
+    /// Commands that are given up, and the groups that get messages again by that.
     pub(super) void: u64,
     pub(super) groups: BTreeSet<GroupId>,
+    pub(super) moves: Moves,
+    /// Where messages behind the first loss go.
+    pub(super) lowered: Lowered,
     /// Those that were made behind the first loss, and are named by what follows: it was about others if one was made or deleted in what
     /// is lost.
     pub(super) named_topics: Named<TopicId>,
@@ -82,6 +90,8 @@ impl Trial {
             since: None,
             void: 0,
             groups: BTreeSet::new(),
+            moves: Moves::default(),
+            lowered: Lowered::default(),
             named_topics: Named::default(),
             named_groups: Named::default(),
             changes: Changes::default(),
@@ -141,8 +151,19 @@ impl Trial {
             }
             if let Some(id) = named(&command) {
                 self.void += 1;
-                self.groups.insert(id.group);
+                self.note_group(&command, id.group);
             }
+        }
+    }
+
+    /// Takes note of the group of a command that is given up.
+    fn note_group(&mut self, command: &Command<'_>, group: GroupId) {
+        let gets_none = match command {
+            Command::SetFloor(moves) => self.moves.take_in(moves, self.state.tables()),
+            _ => false,
+        };
+        if !gets_none {
+            self.groups.insert(group);
         }
     }
 
@@ -179,10 +200,7 @@ impl Trial {
             let _ = self.state.apply(at, bytes, &mut ());
             return;
         }
-        let (topics, groups) = *self.ids_before.get_or_insert_with(|| self.state.next_ids());
-        self.since.get_or_insert_with(|| self.state.now());
-        self.bounds_before
-            .get_or_insert_with(|| self.state.tables().bounds().start);
+        let (topics, groups) = self.ids_before.unwrap_or_else(|| self.begin_unsure());
         let Ok((_, command)) = Command::decode(bytes) else {
             return;
         };
@@ -192,7 +210,7 @@ impl Trial {
             if topic >= next_topic || group >= next_group {
                 return self.made_there(at.physical);
             }
-            self.groups.insert(group);
+            self.note_group(&command, group);
         }
         self.note_names(&command, (topics, groups));
         if !holds_behind_a_loss(kind) {
@@ -211,7 +229,10 @@ impl Trial {
                 let topic = self.state.tables().topic_by_id(append.at.topic);
                 let fits = topic.is_some_and(|topic| topic.spec.name == topic_of(&append));
                 match answer.is_ok() && fits {
-                    true => self.named_topics.told(append.at.topic),
+                    true => {
+                        self.named_topics.told(append.at.topic);
+                        self.lowered.take_in(append.at);
+                    }
                     false => self.made_there(at.physical),
                 }
             }
@@ -219,6 +240,14 @@ impl Trial {
             (_, Err(Refused::NoGroup(group))) if group >= next_group => self.made_there(at.physical),
             _ => {}
         }
+    }
+
+    /// Takes note of what state is at the first loss.
+    fn begin_unsure(&mut self) -> (TopicId, GroupId) {
+        self.since = Some(self.state.now());
+        self.bounds_before = Some(self.state.tables().bounds().start);
+        self.lowered = Lowered::at_the_loss(self.state.tables());
+        *self.ids_before.insert(self.state.next_ids())
     }
 
     /// Takes note of what is named by its id alone, and of what may have given an id to a topic or a group that the fold does not make, or the

@@ -1,9 +1,12 @@
 //! A used store, what stands where in it, ways to damage it, and what must be left after a repair.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+mod behind;
 mod harm;
 mod used;
 
+#[allow(unused_imports, reason = "each test file uses a part of it")]
+pub use behind::{Behind, READER, SENT_TO};
 #[allow(unused_imports, reason = "each test file uses a part of it")]
 pub use harm::{damage_frame, flip, place, segment_path};
 #[allow(unused_imports, reason = "each test file uses a part of it")]

@@ -4,6 +4,9 @@
 //! that stands in the log and is named later did take that message, and what became of it since stands in the log too. Of a delivery from before the
 //! log's beginning, or across a place that cannot be read, nothing tells; such letters are not sure.
 
+mod not_sure;
+
+use not_sure::NotSure;
 use sluice_core::command::{
     Change, Command, DeadLetter, Deliver, Release, SetFloor, Settle, Target, Trim, Unanswered,
 };
@@ -13,9 +16,6 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// Deliveries between two looks at which of them are over.
 const KEPT_UNLOOKED: usize = 1 << 16;
-
-/// Dead letters that are not sure and may turn out to be.
-const UNSURE_MAX: usize = 1 << 20;
 /// No command is longer on its way to the log, in milliseconds.
 const UNDER_WAY_MS: u64 = 60_000;
 
@@ -40,14 +40,6 @@ pub(super) enum Verdict {
     Unsure,
 }
 
-/// A dead letter of which nothing tells yet.
-#[derive(Debug)]
-struct NotSure {
-    at: PhysicalOffset,
-    /// It names a delivery from before all that can be read.
-    is_from_before: bool,
-}
-
 /// The fold.
 #[derive(Debug, Default)]
 pub(super) struct Letters {
@@ -62,9 +54,8 @@ pub(super) struct Letters {
     taken: HashMap<GroupQueueId, RangeSet>,
     /// Messages that are done since.
     done: HashMap<GroupQueueId, RangeSet>,
-    /// Dead letters that are not sure yet, by message.
-    unsure: HashMap<(GroupQueueId, QueueOffset), Vec<NotSure>>,
-    unsure_len: usize,
+    /// Dead letters that are not sure yet, and may turn out to be refused.
+    unsure: NotSure,
     /// Those of which something that followed shows that they were refused.
     refused: HashSet<PhysicalOffset>,
     /// What retention said last.
@@ -94,14 +85,11 @@ impl Letters {
     pub(super) fn hold(&mut self, id: GroupQueueId, hold: &HoldSpan, checkpoint: PhysicalOffset) {
         // Moved back, it has messages to do that were dead letters.
         let moved = self.moved.get(&id).map_or(PhysicalOffset(0), |(at, _)| *at);
-        let refused = &mut self.refused;
-        let of_queue = self.unsure.iter().filter(|((of, _), _)| *of == id);
-        for ((_, offset), letters) in of_queue {
-            if offset.0 >= hold.floor && !hold.settled.contains(offset.0) {
-                let places = letters.iter().map(|letter| letter.at);
-                refused.extend(places.filter(|at| *at < checkpoint && *at > moved));
-            }
-        }
+        let is_undone = |offset: QueueOffset| offset.0 >= hold.floor && !hold.settled.contains(offset.0);
+        let letters = self.unsure.of(id).filter(|(offset, _)| is_undone(*offset));
+        let places = letters.map(|(_, at)| at);
+        self.refused
+            .extend(places.filter(|at| *at < checkpoint && *at > moved));
     }
 
     /// A client names a delivery that stands in the log: it took the message, and what was not sure before was refused.
@@ -110,10 +98,7 @@ impl Letters {
             return;
         }
         self.taken.entry(id).or_default().insert(offset.0, offset.0 + 1);
-        if let Some(letters) = self.unsure.get_mut(&(id, offset)) {
-            let over = letters.extract_if(.., |letter| letter.is_from_before);
-            self.refused.extend(over.map(|letter| letter.at));
-        }
+        self.refused.extend(self.unsure.take_from_before(id, offset));
     }
 
     fn has(of: &HashMap<GroupQueueId, RangeSet>, id: GroupQueueId, offset: QueueOffset) -> bool {
@@ -149,6 +134,19 @@ impl Letters {
 
     fn at(&mut self, id: GroupQueueId, offset: QueueOffset) -> &mut Vec<Claim> {
         self.claims.entry(id).or_default().entry(offset).or_default()
+    }
+
+    fn claims_of(&self, id: GroupQueueId, offset: QueueOffset) -> impl Iterator<Item = &Claim> {
+        let of_queue = self.claims.get(&id);
+        let claims = of_queue.and_then(|of_queue| of_queue.get(&offset));
+        claims.into_iter().flatten()
+    }
+
+    /// Nobody holds a message any more. Its place goes too: moves and releases walk over all of their queue.
+    fn end_all(&mut self, id: GroupQueueId, offset: QueueOffset) {
+        let of_queue = self.claims.get_mut(&id);
+        let over = of_queue.and_then(|of_queue| of_queue.remove(&offset));
+        self.kept -= over.map_or(0, |claims| claims.len());
     }
 
     fn deliver(&mut self, id: DeliveryId, now: TimeMs, deliver: &Deliver) {
@@ -194,25 +192,22 @@ impl Letters {
         for item in &settle.items {
             self.names(settle.id, item.offset, item.delivery);
             let is_before = self.is_before(item.delivery) && !Self::has(&self.taken, settle.id, item.offset);
-            let has_gap = self.has_gap;
-            let claims = self.at(settle.id, item.offset);
-            let before = claims.len();
-            let mut held = claims
-                .iter()
-                .filter(|claim| claim.delivery == item.delivery && claim.visible_at > now);
-            let held = held.next().map(|claim| (claim.client.clone(), claim.is_sure));
+            let holds = |claim: &&Claim| claim.delivery == item.delivery && claim.visible_at > now;
+            let held = self.claims_of(settle.id, item.offset).find(holds);
+            let held = held.map(|claim| (claim.client.clone(), claim.is_sure));
             let is_done = held.is_some() && settle.change == Change::Done;
             let (client, is_sure) = match held {
                 Some((client, is_sure)) => {
-                    claims.clear();
+                    self.end_all(settle.id, item.offset);
                     (client, is_sure)
                 }
                 // Of one that nothing tells of its successor shows that it was there, if that is named.
-                None if is_before || has_gap => (String::new(), true),
+                None if is_before || self.has_gap => (String::new(), true),
                 None => continue,
             };
             if let Change::VisibleIn(ms) | Change::HandBack(ms) = settle.change {
-                claims.push(Claim {
+                self.kept += 1;
+                self.at(settle.id, item.offset).push(Claim {
                     delivery: id,
                     visible_at: now.saturating_add(ms),
                     client,
@@ -221,8 +216,6 @@ impl Letters {
                     is_sure,
                 });
             }
-            let after = claims.len();
-            self.kept = self.kept + after - before;
             if is_done {
                 self.finish(settle.id, item.offset);
             }
@@ -272,11 +265,11 @@ impl Letters {
         // What was done may come again, and become a dead letter again.
         self.done.remove(&moves.id);
         // What was not sure before stays so.
-        self.unsure.retain(|(id, _), _| *id != moves.id);
+        self.unsure.forget(moves.id);
         let Some(of_queue) = self.claims.get_mut(&moves.id) else {
             return;
         };
-        for (offset, claims) in of_queue {
+        of_queue.retain(|offset, claims| {
             let is_over = match moves.target {
                 // Its writer may have been fenced off.
                 _ if moves.epoch != 0 => false,
@@ -286,10 +279,10 @@ impl Letters {
             };
             if is_over {
                 self.kept -= claims.len();
-                claims.clear();
             }
             claims.iter_mut().for_each(|claim| claim.is_sure = false);
-        }
+            !is_over
+        });
     }
 
     fn trim(&mut self, at: PhysicalOffset, trim: &Trim) {
@@ -335,18 +328,13 @@ impl Letters {
         match verdict {
             Verdict::Accepted => {
                 self.finish(dead.id, dead.offset);
-                let claims = self.at(dead.id, dead.offset);
-                let over = claims.len();
-                claims.clear();
-                self.kept -= over;
+                self.end_all(dead.id, dead.offset);
             }
-            Verdict::Unsure if self.unsure_len < UNSURE_MAX => {
-                self.unsure_len += 1;
+            Verdict::Unsure => {
                 let is_from_before = dead.delivery.is_some_and(|delivery| self.is_before(delivery));
-                let letters = self.unsure.entry((dead.id, dead.offset)).or_default();
-                letters.push(NotSure { at, is_from_before });
+                self.unsure.add(dead.id, dead.offset, at, is_from_before);
             }
-            Verdict::Refused | Verdict::Unsure => {}
+            Verdict::Refused => {}
         }
         if let Some(delivery) = dead.delivery {
             self.names(dead.id, dead.offset, delivery);
@@ -355,8 +343,7 @@ impl Letters {
     }
 
     fn given_up(&self, delivery: DeliveryId, now: TimeMs, dead: &DeadLetter) -> Verdict {
-        let of_queue = self.claims.get(&dead.id);
-        let mut claims = of_queue.and_then(|of| of.get(&dead.offset)).into_iter().flatten();
+        let mut claims = self.claims_of(dead.id, dead.offset);
         match claims.find(|claim| claim.delivery == delivery) {
             Some(claim) if claim.visible_at <= now => Verdict::Refused,
             Some(claim) if claim.is_sure => Verdict::Accepted,
@@ -374,8 +361,7 @@ impl Letters {
         if Self::has(&self.done, dead.id, dead.offset) {
             return Verdict::Refused;
         }
-        let of_queue = self.claims.get(&dead.id);
-        let mut claims = of_queue.and_then(|of| of.get(&dead.offset)).into_iter().flatten();
+        let mut claims = self.claims_of(dead.id, dead.offset);
         let may_be_held = claims.any(|claim| claim.visible_at > now);
         let moved = self.moved.get(&dead.id);
         let is_moved = moved.is_some_and(|(_, moved)| now.saturating_sub(*moved) <= UNDER_WAY_MS);

@@ -54,6 +54,11 @@ impl Log {
         self.command(now, &Command::Deliver(deliver))
     }
 
+    fn move_to(&mut self, now: TimeMs, id: GroupQueueId, target: Target) {
+        let moves = SetFloor { id, target, epoch: 0 };
+        self.command(now, &Command::SetFloor(moves));
+    }
+
     fn settle(&mut self, now: TimeMs, delivery: DeliveryId, change: Change) -> DeliveryId {
         let items = vec![SettleItem {
             offset: OFFSET,
@@ -159,4 +164,38 @@ fn across_a_place_that_cannot_be_read_nothing_is_sure() {
         Verdict::Refused,
         "it is over in any case"
     );
+}
+
+#[test]
+fn of_a_message_that_nobody_holds_any_more_no_claim_is_kept() {
+    let mut log = Log::new();
+    let done = log.deliver(0);
+    log.settle(10, done, Change::Done);
+    let dead = log.deliver(20);
+    assert_eq!(log.bury(30, dead, 200).0, Verdict::Accepted);
+    log.settle(40, DeliveryId(7), Change::Done);
+    log.deliver(50);
+    log.move_to(60, ID, Target::Latest);
+    let kept = log.letters.claims.values().map(BTreeMap::len);
+    assert_eq!((kept.sum::<usize>(), log.letters.kept), (0, 0));
+}
+
+#[test]
+fn a_move_makes_room_for_letters_that_are_not_sure_and_touches_those_of_its_queue_alone() {
+    let other = GroupQueueId {
+        group: GroupId(1),
+        ..ID
+    };
+    let before = DeliveryId(7);
+    let mut log = Log::new();
+    log.letters.unsure = NotSure::with_room_for(1);
+    log.command(0, &Command::Level(3));
+    let (_, forgotten) = log.bury(10, before, 200);
+    log.move_to(20, ID, Target::Latest);
+    let (_, kept) = log.bury(30, before, 200);
+    log.move_to(40, other, Target::Latest);
+    let later = log.deliver(50);
+    log.settle(60, later, Change::Done);
+    assert!(!log.letters.was_refused(forgotten), "the group was moved since");
+    assert!(log.letters.was_refused(kept), "it was delivered again");
 }

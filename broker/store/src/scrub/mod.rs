@@ -10,7 +10,7 @@
 
 mod names;
 
-use crate::checkpoint::CheckpointScrub;
+use crate::checkpoint::{CheckpointScrub, Expected};
 use crate::index::IndexScrub;
 use crate::io::LogIo;
 use crate::log::BadStretch;
@@ -92,16 +92,18 @@ pub struct Scrub {
     store: Store,
     io: Arc<dyn LogIo>,
     checkpoints: PathBuf,
+    expected: Expected,
     left: VecDeque<Target>,
     started: bool,
 }
 
 impl Scrub {
-    pub(crate) fn new(store: &Store, io: &Arc<dyn LogIo>, checkpoints: PathBuf) -> Self {
+    pub(crate) fn new(store: &Store, io: &Arc<dyn LogIo>, checkpoints: PathBuf, expected: Expected) -> Self {
         Self {
             store: store.clone(),
             io: Arc::clone(io),
             checkpoints,
+            expected,
             left: VecDeque::new(),
             started: false,
         }
@@ -136,7 +138,7 @@ impl Scrub {
             .collect();
         self.left
             .push_back(Target::Index(Box::new(self.store.index().scrub())));
-        match CheckpointScrub::new(&self.io, &self.checkpoints) {
+        match CheckpointScrub::new(&self.io, &self.checkpoints, &self.expected) {
             Ok(scrub) => self.left.push_back(Target::Checkpoints(Box::new(scrub))),
             Err(error) => step.tell(Kind::Checkpoint, error.to_string()),
         }

@@ -7,11 +7,13 @@
 
 mod workload;
 
-use sluice_core::ids::{QueueId, TopicId, TopicQueue};
+use sluice_core::command::Place;
+use sluice_core::ids::{QueueId, QueueOffset, TopicId, TopicQueue};
 use sluice_store::CheckpointPolicy;
 use sluice_store::io::{FaultyIo, LogIo};
 use sluice_store::retention::Settings;
 use sluice_store::scrub::{Finding, Kind};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -204,4 +206,81 @@ fn a_checkpoint_counts_on_nothing_that_was_taken_away_also_where_no_scrub_has_lo
         starts(&io.crash_keeping_all(), &driver, what);
         store.close().unwrap();
     }
+}
+
+#[test]
+fn the_messages_of_a_segment_that_is_taken_away_are_named_while_they_are_served() {
+    let io = FaultyIo::new(seed());
+    let opened = open(shared(&io), Path::new(DIR), CHECKPOINT_BYTES).unwrap();
+    let mut driver = Driver::new(opened, seed());
+    driver.make().unwrap();
+    driver
+        .send_until(3000, |driver| driver.opened.store.log().segments() >= 4)
+        .unwrap();
+    let store = driver.opened.store.clone();
+    let segments = files(&io, "log", ".seg");
+    let base = |path: &PathBuf| -> u64 { path.file_stem().unwrap().to_str().unwrap().parse().unwrap() };
+    let within = base(&segments[1])..base(&segments[2]);
+    io.remove(&segments[1]).unwrap();
+
+    let mut expected = BTreeSet::new();
+    for (at, offset) in driver.memory.acknowledged.keys() {
+        let mut entry = Vec::new();
+        store.queues().read(*at, *offset, 1, &mut entry).unwrap();
+        if entry.iter().any(|entry| within.contains(&entry.physical.0)) {
+            expected.insert((*at, offset.0));
+        }
+    }
+    let mut found = round(&driver);
+    assert_eq!(found.len(), 1, "{found:?}");
+    let finding = found.remove(0);
+    let path = segments[1].to_str().unwrap();
+    assert!(
+        finding.kind == Kind::Log && finding.what.contains(path),
+        "{finding:?}"
+    );
+    let named: BTreeSet<_> = finding
+        .served
+        .iter()
+        .flat_map(|served| (served.first.0..=served.last.0).map(|offset| (served.at, offset)))
+        .collect();
+    assert!(named.len() > 10, "{named:?}");
+    assert_eq!(named, expected);
+    for (at, offset) in named {
+        let (offset, mut entries) = (QueueOffset(offset), Vec::new());
+        store.queues().read(at, offset, 1, &mut entries).unwrap();
+        let entry = entries[0];
+        assert!(
+            store.read_message(&Place { at, offset, entry }, 0).is_ok(),
+            "{offset} of {at:?} is served"
+        );
+    }
+    store.close().unwrap();
+}
+
+#[test]
+fn index_files_that_are_taken_away_are_found_and_the_next_start_makes_them_again() {
+    let io = FaultyIo::new(seed());
+    let mut driver = trimmed(&io);
+    // One is sorted once its segment is full.
+    driver
+        .send_until(1000, |driver| driver.opened.store.log().segments() >= 3)
+        .unwrap();
+    settle(&mut driver);
+    let is_sorted = || !files(&io, "index", ".idx").is_empty();
+    wait("a sorted file", &is_sorted);
+    assert!(round(&driver).is_empty(), "nothing is wrong yet");
+    let taken = [files(&io, "index", ".idx"), files(&io, "index", ".run")].concat();
+    for path in &taken {
+        io.remove(path).unwrap();
+    }
+    let found = round(&driver);
+    for path in &taken {
+        let path = path.to_str().unwrap();
+        let is_named = |finding: &Finding| finding.kind == Kind::Index && finding.what.contains(path);
+        assert!(found.iter().any(is_named), "{path}: {found:?}");
+    }
+    driver.opened.store.close().unwrap();
+    assert!(!driver.has_failed());
+    starts(&io.crash_losing_all(), &driver, "the index");
 }

@@ -1,7 +1,7 @@
 //! The scrub at the rate of the configuration: a piece, a pause, and a round a day at most.
 
 use crate::engine::Engine;
-use sluice_store::scrub::{Finding, Kind, Scrub, Step};
+use sluice_store::scrub::{Finding, Kind, Scrub, Served, Step};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -120,13 +120,15 @@ async fn step_of(mut scrub: Scrub, engine: &Arc<Engine>) -> Option<(Scrub, Step)
 
 /// Says what is damaged, and which messages are lost with it.
 fn tell(engine: &Engine, finding: &Finding) {
-    let messages = finding.messages.len();
+    let served: u64 = finding.served.iter().map(Served::messages).sum();
+    let messages = finding.messages.len() as u64 + served;
     tracing::error!(
         file = finding.kind.name(),
         messages,
         what = finding.what,
         "damage was found by reading everything again"
     );
+    tell_served(engine, &finding.served);
     for lost in finding.messages.iter().take(NAMED_MAX) {
         let topic = engine.tables().topic_by_id(lost.at.topic);
         tracing::error!(
@@ -143,6 +145,20 @@ fn tell(engine: &Engine, finding: &Finding) {
     }
 }
 
+/// Says which messages stand in a file that is gone. All of them, for nothing else has them once the broker has stopped.
+fn tell_served(engine: &Engine, served: &[Served]) {
+    for served in served {
+        let topic = engine.tables().topic_by_id(served.at.topic);
+        tracing::error!(
+            topic = topic.as_ref().map(|topic| &*topic.spec.name),
+            queue = served.at.queue.0,
+            first = served.first.0,
+            last = served.last.0,
+            "the broker still has these messages, from the first offset to the last, until it stops: get them, and send them again, before it restarts (sluicectl message get)"
+        );
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -153,6 +169,7 @@ mod tests {
             kind,
             what: String::new(),
             messages: Vec::new(),
+            served: Vec::new(),
         };
         let stats = ScrubStats::default();
         stats.add(&Step {

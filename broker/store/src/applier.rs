@@ -285,8 +285,13 @@ impl Applier {
 
     /// A checkpoint of everything applied so far, `physical` being where the next frame starts.
     pub fn snapshot(&mut self, physical: PhysicalOffset) -> CheckpointRequest {
+        let is_whole = self.trigger.takes_all();
+        self.snapshot_of(physical, is_whole)
+    }
+
+    fn snapshot_of(&mut self, physical: PhysicalOffset, is_whole: bool) -> CheckpointRequest {
         let mut state = self.state.snapshot();
-        if self.trigger.takes_all() {
+        if is_whole {
             state.changed = self.state.all_views();
         }
         CheckpointRequest {
@@ -295,6 +300,7 @@ impl Applier {
             state,
             index: self.derived.index.position(),
             bounds: self.state.tables().bounds(),
+            is_whole,
         }
     }
 
@@ -303,15 +309,15 @@ impl Applier {
         self.trigger.connect(requests);
     }
 
-    /// Ends the applier, and with it the way to the checkpoint thread; answers the snapshots that are still to be written,
-    /// in order: one that waits for the writer, and the last one if anything was applied since.
-    pub fn finish(mut self) -> Vec<CheckpointRequest> {
-        let waiting = self.trigger.take_waiting();
-        let last = self
-            .trigger
-            .is_behind()
-            .then(|| self.snapshot(self.trigger.applied_to()));
-        waiting.into_iter().chain(last).collect()
+    /// Ends the way to the checkpoint thread; answers the snapshot that waits for the writer.
+    pub fn disconnect(&mut self) -> Option<CheckpointRequest> {
+        self.trigger.disconnect()
+    }
+
+    /// The last snapshot, if anything was applied since the one before, or if all of state is to be written.
+    pub fn finish(mut self, is_whole: bool) -> Option<CheckpointRequest> {
+        let at = self.trigger.applied_to();
+        (is_whole || self.trigger.is_behind()).then(|| self.snapshot_of(at, is_whole))
     }
 }
 

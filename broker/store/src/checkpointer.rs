@@ -11,7 +11,7 @@ mod trim;
 pub use trigger::{CheckpointPolicy, CheckpointRequest, Requests, Trigger};
 pub use trim::{TrimPoint, TrimPoints};
 
-use crate::checkpoint::{CheckpointError, Checkpoints, PartKey};
+use crate::checkpoint::{CheckpointError, Checkpoints, PartKey, WriteStats};
 use crate::index::{IndexError, IndexPosition, IndexStore};
 use crate::log::{LocalLog, LogPosition};
 use crate::queue::QueueStore;
@@ -62,6 +62,7 @@ impl Checkpointer {
     ) -> Self {
         // What was damaged at the start may be in older ones too, from which the log could begin.
         let anew = Arc::new(AtomicBool::new(checkpoints.found_damage()));
+        checkpoints.expect_all();
         let points = TrimPoints::of(&checkpoints, Arc::clone(&anew));
         let reserve = Reserve::of(checkpoints.files().0, log.folder(), log.segment_capacity());
         let checkpointer = Self {
@@ -113,11 +114,30 @@ impl Checkpointer {
                 self.stats.found_disk_full();
                 Ok(())
             }
+            Err(error @ CheckpointError::Gone { .. }) => {
+                tracing::error!(%error, "a file of the newest checkpoint is gone, while the broker runs");
+                self.stats.found_gone(1);
+                self.anew.store(true, Ordering::Release);
+                Ok(())
+            }
             written => {
                 self.broken = written.is_err();
                 written
             }
         }
+    }
+
+    /// Whether the last checkpoint before a stop is to have all of state: something was found damaged, or the newest one, from which the
+    /// next start goes on, is not there as a whole.
+    pub fn must_be_whole(&self) -> bool {
+        let stands = self.checkpoints.newest_stands();
+        if !stands && !self.broken {
+            tracing::error!(
+                "a file of the newest checkpoint is gone; another one is written whole, from memory"
+            );
+            self.stats.found_gone(1);
+        }
+        self.anew.load(Ordering::Acquire) || !stands
     }
 
     /// On a full disk one that frees space has the reserve for it, and nobody else meanwhile.
@@ -154,6 +174,7 @@ impl Checkpointer {
             ref state,
             index,
             bounds,
+            is_whole,
         } = *request;
         self.queues.flush_tails(&self.tails())?;
         self.index.flush(&index)?;
@@ -166,18 +187,11 @@ impl Checkpointer {
             state: &state.header,
             index,
         };
-        let parts = self
-            .held_over
-            .iter()
-            .map(|(key, view)| (part_key(*key), view.as_ref().map(encode)));
         // Before older ones are thinned out.
         self.checkpoints.pin(bounds.links_from);
-        let reader = self.log.reader();
-        let starts_segment = |offset| reader.starts_segment(offset);
-        let stats = self
-            .checkpoints
-            .write(position, &header.encode(), &starts_segment, parts)?;
+        let stats = self.write_parts(position, &header.encode(), is_whole)?;
         self.held_over.clear();
+        self.stats.found_gone(stats.gone as u64);
         if !stats.damaged.is_empty() {
             self.anew.store(true, Ordering::Release);
         }
@@ -194,6 +208,26 @@ impl Checkpointer {
         self.trim(bounds)?;
         self.publish_points(false);
         Ok(())
+    }
+
+    /// Writes what is held over. A whole one takes the newest one's place where nothing has come since.
+    fn write_parts(
+        &mut self,
+        position: LogPosition,
+        header: &[u8],
+        is_whole: bool,
+    ) -> Result<WriteStats, CheckpointError> {
+        let parts = self
+            .held_over
+            .iter()
+            .map(|(key, view)| (part_key(*key), view.as_ref().map(encode)));
+        let newest = self.checkpoints.kept().last();
+        if is_whole && newest.is_some_and(|newest| newest.physical == position.physical) {
+            return self.checkpoints.replace(position, header, parts);
+        }
+        let reader = self.log.reader();
+        let starts_segment = |offset| reader.starts_segment(offset);
+        self.checkpoints.write(position, header, &starts_segment, parts)
     }
 
     /// The ends of the queues whose topics changed.

@@ -123,6 +123,7 @@ pub struct CheckpointStats {
     /// Microseconds of checkpoints that were written.
     pub micros: Histogram,
     full_disks: AtomicU64,
+    gone: AtomicU64,
     newest: Mutex<Newest>,
 }
 
@@ -143,6 +144,7 @@ impl CheckpointStats {
         Self {
             micros: Histogram::new(MICROS),
             full_disks: AtomicU64::new(0),
+            gone: AtomicU64::new(0),
             newest: Mutex::new(Newest {
                 position,
                 since: Instant::now(),
@@ -161,6 +163,11 @@ impl CheckpointStats {
         self.full_disks.load(Ordering::Relaxed)
     }
 
+    /// How often the writer has found that files of a checkpoint were gone which it had written.
+    pub fn gone(&self) -> u64 {
+        self.gone.load(Ordering::Relaxed)
+    }
+
     /// The newest one.
     pub fn newest(&self) -> Newest {
         *self.newest.lock()
@@ -174,6 +181,10 @@ impl CheckpointStats {
             since,
             bytes,
         };
+    }
+
+    pub(crate) fn found_gone(&self, files: u64) {
+        self.gone.fetch_add(files, Ordering::Relaxed);
     }
 
     pub(crate) fn found_disk_full(&self) {

@@ -176,7 +176,8 @@ impl Store {
 
     /// Reads everything again, in rounds.
     pub fn scrub(&self) -> Scrub {
-        Scrub::new(self, &self.inner.io, self.inner.dir.join("checkpoint"))
+        let expected = self.inner.trim_points.expected();
+        Scrub::new(self, &self.inner.io, self.inner.dir.join("checkpoint"), expected)
     }
 
     /// Takes no more proposals, finishes those it has, writes a last checkpoint and lets the folder go. On a full disk the

@@ -133,7 +133,8 @@ fn of_two_starts_that_come_while_the_writer_is_at_work_the_later_has_the_changes
     };
     stage.busy.store(true, Ordering::SeqCst);
     stage.apply(first, fourth);
-    let last = stage.applier.finish();
+    let waiting = stage.applier.disconnect();
+    let last: Vec<_> = waiting.into_iter().chain(stage.applier.finish(false)).collect();
     let places: Vec<_> = last.iter().map(|request| request.physical).collect();
     assert_eq!(places, [third, fourth], "a stop writes what waits, then the rest");
     let topics = last[0]

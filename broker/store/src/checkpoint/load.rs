@@ -315,7 +315,7 @@ impl Checkpoints {
         let packs: BTreeSet<u64> = self
             .roots
             .iter()
-            .flat_map(|root| root.packs.iter().copied())
+            .flat_map(|root| root.packs.keys().copied())
             .collect();
         let names = self.list()?;
         let newest_damaged = names
@@ -341,7 +341,8 @@ impl Checkpoints {
 pub(super) fn known_root(root: &Root) -> KnownRoot {
     KnownRoot {
         position: root.position,
-        packs: root.packs(),
+        bytes: root.encoded_len() as u64,
+        packs: root.reaches(),
         header: root.header.clone(),
     }
 }

@@ -14,6 +14,8 @@
 //! when no root names it; one that is mostly dead is emptied, little by little, into the packs of later checkpoints.
 
 mod again;
+mod expected;
+mod gone;
 mod keep;
 mod load;
 mod pack;
@@ -26,13 +28,14 @@ use crate::io::{LogIo, is_no_space};
 use crate::log::LogPosition;
 use root::BlobRef;
 use sluice_core::ids::PhysicalOffset;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use thiserror::Error;
 
 pub(crate) use again::{Readable, keep_aside, readable, write_again};
+pub(crate) use expected::Expected;
 pub use load::{Loaded, Pick};
 pub(crate) use scrub::CheckpointScrub;
 pub use survey::CheckpointSurvey;
@@ -125,6 +128,15 @@ pub enum CheckpointError {
         /// What is in between.
         why: String,
     },
+    /// What older checkpoints have written, and the new one would share, was taken away while the store runs.
+    #[error(
+        "{path} is gone or too short, and the next checkpoint would count on it: somebody has removed or cut it, and the next one is written from memory, whole",
+        path = path.display()
+    )]
+    Gone {
+        /// The pack.
+        path: PathBuf,
+    },
     /// A part is larger than a checkpoint takes.
     #[error("part {key:?} has {bytes} bytes, and {max} are the most")]
     TooLarge {
@@ -181,6 +193,7 @@ impl CheckpointError {
             | Self::Damaged { .. }
             | Self::None { .. }
             | Self::Needed { .. }
+            | Self::Gone { .. }
             | Self::TooLarge { .. }
             | Self::Backwards { .. } => false,
         }
@@ -190,7 +203,10 @@ impl CheckpointError {
 #[derive(Debug)]
 struct KnownRoot {
     position: LogPosition,
-    packs: BTreeSet<u64>,
+    /// The root's own length.
+    bytes: u64,
+    /// The packs, and up to where each is counted on.
+    packs: BTreeMap<u64, u64>,
     header: Vec<u8>,
 }
 
@@ -210,6 +226,7 @@ pub struct Checkpoints {
     beyond: load::Beyond,
     /// The log begins here, and the checkpoint there is lost: what is left of it stays.
     lost_base: Option<u64>,
+    expected: Expected,
 }
 
 impl Checkpoints {
@@ -231,6 +248,7 @@ impl Checkpoints {
             found_damage: false,
             beyond: load::Beyond::default(),
             lost_base: None,
+            expected: Expected::default(),
         }
     }
 
@@ -273,6 +291,7 @@ impl Checkpoints {
     /// Removes those below `start`, where the log begins now: nothing can be replayed onto them.
     pub fn remove_below(&mut self, start: PhysicalOffset) -> Result<(), CheckpointError> {
         let is_gone = |root: &KnownRoot| root.position.physical < start;
+        self.expect(|root| !is_gone(root));
         let gone = self.roots.iter().filter(|root| is_gone(root));
         for position in gone.map(|root| root.position.physical.0) {
             self.remove(&self.path(position, ROOT_SUFFIX))?;

@@ -49,9 +49,23 @@ impl Root {
         self.parts.values().map(|blob| blob.pack).collect()
     }
 
+    /// Its packs, and up to where it counts on each.
+    pub(super) fn reaches(&self) -> BTreeMap<u64, u64> {
+        let mut reaches = BTreeMap::new();
+        for blob in self.parts.values() {
+            let reach: &mut u64 = reaches.entry(blob.pack).or_default();
+            *reach = blob.end().max(*reach);
+        }
+        reaches
+    }
+
+    /// Bytes of [`Root::encode`].
+    pub(super) fn encoded_len(&self) -> usize {
+        FIXED_BYTES + self.header.len() + self.parts.len() * PART_BYTES + CRC_BYTES
+    }
+
     pub(super) fn encode(&self) -> Vec<u8> {
-        let bytes = FIXED_BYTES + self.header.len() + self.parts.len() * PART_BYTES + CRC_BYTES;
-        let mut out = Vec::with_capacity(bytes);
+        let mut out = Vec::with_capacity(self.encoded_len());
         out.extend_from_slice(MAGIC);
         out.extend_from_slice(&VERSION.to_le_bytes());
         out.extend_from_slice(&[0; 4]);

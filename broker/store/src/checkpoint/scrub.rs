@@ -2,7 +2,7 @@
 
 use super::pack::PackReader;
 use super::root::{BYTES_MAX, BlobRef, Root};
-use super::{CheckpointError, PACK_SUFFIX, ROOT_SUFFIX, position_in};
+use super::{CheckpointError, Expected, PACK_SUFFIX, ROOT_SUFFIX, position_in};
 use crate::io::{LogIo, read_exact_aside};
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
@@ -13,21 +13,27 @@ use std::sync::Arc;
 pub(crate) struct CheckpointScrub {
     io: Arc<dyn LogIo>,
     folder: PathBuf,
-    roots: Vec<u64>,
+    expected: Expected,
+    roots: BTreeSet<u64>,
     /// What roots name and is not read yet: by pack, place, length and checksum.
     parts: BTreeSet<(u64, u64, u32, u32)>,
     pack: Option<(u64, PackReader)>,
 }
 
 impl CheckpointScrub {
-    pub(crate) fn new(io: &Arc<dyn LogIo>, folder: &Path) -> Result<Self, CheckpointError> {
+    pub(crate) fn new(
+        io: &Arc<dyn LogIo>,
+        folder: &Path,
+        expected: &Expected,
+    ) -> Result<Self, CheckpointError> {
         let names = io.list(folder);
         let names = names.map_err(|source| CheckpointError::io("list", folder, source))?;
         let roots = names.iter().filter_map(|name| position_in(name, ROOT_SUFFIX));
         Ok(Self {
             io: Arc::clone(io),
             folder: folder.to_owned(),
-            roots: roots.collect(),
+            expected: expected.clone(),
+            roots: roots.chain(expected.roots()).collect(),
             parts: BTreeSet::new(),
             pack: None,
         })
@@ -35,14 +41,18 @@ impl CheckpointScrub {
 
     /// Reads a root, or parts of about so many bytes; answers the bytes read. `None` at the end. Blocks on the disk.
     pub(crate) fn step(&mut self, bytes: u64) -> Option<Result<u64, CheckpointError>> {
-        let read = match self.roots.pop() {
+        let read = match self.roots.pop_last() {
             Some(root) => self.root(root),
             None if self.parts.is_empty() => return None,
             None => self.parts(bytes),
         };
         match read {
-            // Another checkpoint has come since, and this one, or its pack, has gone.
-            Err(CheckpointError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => Some(Ok(0)),
+            // Another checkpoint has come since, and this one, or its pack, has gone: unless it should be there still.
+            Err(CheckpointError::Io { path, source, .. })
+                if source.kind() == ErrorKind::NotFound && !self.expected.has(&path) =>
+            {
+                Some(Ok(0))
+            }
             read => Some(read),
         }
     }

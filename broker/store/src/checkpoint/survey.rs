@@ -164,6 +164,7 @@ pub(super) fn looking(io: &Arc<dyn LogIo>, folder: &Path) -> Checkpoints {
         found_damage: false,
         beyond: super::load::Beyond::default(),
         lost_base: None,
+        expected: super::Expected::default(),
     }
 }
 

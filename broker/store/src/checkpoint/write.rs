@@ -30,6 +30,8 @@ pub struct WriteStats {
     pub moved: usize,
     /// Packs that the checkpoint is spread over.
     pub packs: usize,
+    /// Older checkpoints of which a file was gone: they are kept no more.
+    pub gone: usize,
     /// Stored parts that turned out damaged: give them as changed next time.
     pub damaged: Vec<PartKey>,
     /// How long it took, the sync included.
@@ -41,7 +43,8 @@ impl Checkpoints {
     /// Queue tails and index must be flushed up to there before; the one sync here makes them durable too.
     /// `starts_segment` is asked of every root, for that a segment starts where one stands may come out later.
     ///
-    /// At the newest checkpoint's position there is nothing to do. After an error nothing has changed, and the
+    /// At the newest checkpoint's position there is nothing to do. Where a pack that the new one would share is gone that is
+    /// [`CheckpointError::Gone`]: the next one must be given all parts. After an error nothing has changed, and the
     /// same parts must be given to the next one; but after a failed sync the process must end.
     pub fn write(
         &mut self,
@@ -67,8 +70,18 @@ impl Checkpoints {
             header: header.to_vec(),
             parts: self.live.clone(),
         };
+        if !self.roots.is_empty() && self.list()?.is_empty() {
+            // Somebody has taken it away as a whole.
+            self.io
+                .create_dir(&self.dir)
+                .map_err(|source| CheckpointError::io("create", &self.dir, source))?;
+        }
         let written = self.write_files(&mut root, starts_segment, parts);
-        if written.is_err() {
+        // After a failed sync the process ends, and the new one may have its name.
+        if written
+            .as_ref()
+            .is_err_and(|error| !matches!(error, CheckpointError::Sync { .. }))
+        {
             // A full disk gets its space back at once. What fails here goes with the next attempt or start.
             let _ = self.io.remove(&self.path(position.physical.0, PACK_SUFFIX));
             let _ = self.io.remove(&self.path(position.physical.0, TEMPORARY_SUFFIX));
@@ -105,6 +118,10 @@ impl Checkpoints {
             });
         }
         stats.bytes = pack.finish()?;
+        let known = known_root(root);
+        if let Some(path) = self.lacking_pack(&known) {
+            return Err(CheckpointError::Gone { path });
+        }
         stats.bytes += self.write_root(root)?;
         if self.roots.is_empty() {
             // There is none to come back to yet: without a name the base would be lost, and the log could not be used.
@@ -112,9 +129,10 @@ impl Checkpoints {
                 .sync_dir(&self.dir)
                 .map_err(CheckpointError::sync(&self.dir))?;
         }
-        let known = known_root(root);
         stats.packs = known.packs.len();
         self.roots.push(known);
+        stats.gone = self.forget_lacking()?;
+        self.expect_all();
         if let Err(error) = self.remove_old(starts_segment) {
             tracing::warn!(%error, "old checkpoints stay for now");
         }
@@ -156,6 +174,7 @@ impl Checkpoints {
             .sync_dir(&self.dir)
             .map_err(CheckpointError::sync(&self.dir))?;
         self.roots.insert(0, known_root(&root));
+        self.expect_all();
         Ok(())
     }
 
@@ -166,6 +185,7 @@ impl Checkpoints {
             .map(|LogPosition { physical, .. }| (physical.0, starts_segment(physical)))
             .collect();
         let stay = kept(&roots, self.pinned);
+        self.expect(|root| stay.contains(&root.position.physical.0));
         let gone = roots
             .iter()
             .map(|(position, _)| *position)

@@ -37,12 +37,15 @@ pub struct CheckpointRequest {
     pub index: IndexPosition,
     /// What the log holds, as state has it.
     pub bounds: LogBounds,
+    /// Whether it has all of state, whatever has changed.
+    pub is_whole: bool,
 }
 
 impl CheckpointRequest {
     /// Takes over what has changed in an older one, which will not be written.
     fn absorb(&mut self, older: Self) {
         debug_assert!(older.physical <= self.physical);
+        self.is_whole |= older.is_whole;
         let gone: BTreeSet<ShardKey> = self.state.removed.iter().copied().collect();
         // What is removed is written before what has changed, and of two versions the later one stays.
         let mut changed = older.state.changed;
@@ -213,8 +216,9 @@ impl Trigger {
         }
     }
 
-    /// What still waits when the applier ends.
-    pub(crate) fn take_waiting(&mut self) -> Option<CheckpointRequest> {
+    /// Ends the way to the writer; answers what still waits for it.
+    pub(crate) fn disconnect(&mut self) -> Option<CheckpointRequest> {
+        self.requests = None;
         self.waiting.take()
     }
 }

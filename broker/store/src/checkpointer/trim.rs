@@ -7,12 +7,13 @@
 
 use super::{Checkpointer, Header};
 use crate::applier::SEGMENTS_INDEX_APART;
-use crate::checkpoint::{self, CheckpointError, Checkpoints, PartKey};
+use crate::checkpoint::{self, CheckpointError, Checkpoints, Expected, PartKey};
 use crate::io::LogIo;
 use crate::log::{LogError, LogId, LogPosition};
 use parking_lot::Mutex;
 use sluice_core::ids::{LogIndex, PhysicalOffset, QueueOffset, TimeMs, TopicId, TopicQueue};
 use sluice_core::state::{LogBounds, ShardKey, State};
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -37,6 +38,7 @@ pub struct TrimPoints {
     folder: PathBuf,
     points: Mutex<Vec<TrimPoint>>,
     anew: Arc<AtomicBool>,
+    expected: Expected,
 }
 
 impl TrimPoints {
@@ -47,6 +49,7 @@ impl TrimPoints {
             folder,
             points: Mutex::default(),
             anew,
+            expected: checkpoints.expected(),
         })
     }
 
@@ -59,7 +62,14 @@ impl TrimPoints {
         if loaded.as_ref().is_err_and(CheckpointError::is_not_found) {
             self.points.lock().retain(|known| known.at != point);
         }
-        if matches!(loaded, Err(CheckpointError::Damaged { .. })) {
+        let is_damage = match &loaded {
+            Err(CheckpointError::Damaged { .. }) => true,
+            Err(CheckpointError::Io { path, source, .. }) => {
+                source.kind() == ErrorKind::NotFound && self.expected.has(path)
+            }
+            _ => false,
+        };
+        if is_damage {
             self.has_damage();
         }
         let loaded = loaded?;
@@ -75,6 +85,11 @@ impl TrimPoints {
     /// A checkpoint was found damaged: the next one shares nothing with it.
     pub fn has_damage(&self) {
         self.anew.store(true, Ordering::Release);
+    }
+
+    /// Which files of checkpoints must be there.
+    pub(crate) fn expected(&self) -> Expected {
+        self.expected.clone()
     }
 
     /// As they are now, in rising order. Each may be thinned out by the next checkpoint, unless links are closed up to it.

@@ -190,7 +190,7 @@ impl IndexStore {
 
     fn put_merge_off(&self, file: &Arc<SortedFile>, error: IndexError) -> Result<Option<Merge>, IndexError> {
         match self.put_aside_if_damaged(file, error) {
-            IndexError::Damaged { .. } => Ok(None),
+            IndexError::Damaged { .. } | IndexError::Gone { .. } => Ok(None),
             error => Err(error),
         }
     }

@@ -52,6 +52,12 @@ pub enum IndexError {
         /// Where, in bytes.
         offset: u64,
     },
+    /// A file is not there any more that was not removed by the index.
+    #[error("{path} is gone: somebody has removed it, and a restart makes it again from the log", path = path.display())]
+    Gone {
+        /// The file.
+        path: PathBuf,
+    },
 }
 
 impl IndexError {

@@ -139,10 +139,12 @@ impl IndexStore {
         Ok(out)
     }
 
-    /// Takes a damaged file out of use: look-ups that do not need it go on, and the next start makes it again.
+    /// Takes a file out of use that is damaged, or that somebody has removed: look-ups that do not need it go on, and the next start makes it again.
     pub(super) fn put_aside_if_damaged(&self, file: &Arc<SortedFile>, error: IndexError) -> IndexError {
-        let IndexError::Damaged { offset, .. } = error else {
-            return error;
+        let (offset, is_gone) = match &error {
+            IndexError::Damaged { offset, .. } => (*offset, false),
+            IndexError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => (0, true),
+            _ => return error,
         };
         {
             let mut live = self.inner.live.lock();
@@ -152,11 +154,15 @@ impl IndexStore {
                 .cloned()
                 .partition(|other| Arc::ptr_eq(other, file));
             if these.is_empty() {
-                // Somebody else has come to it too.
+                // Somebody else has come to it too; or merging, or retention, has taken it away since.
                 return error;
             }
             live.damaged.extend(these.into_iter().map(|file| (file, offset)));
             live.sorted = Arc::new(others);
+        }
+        if is_gone {
+            let path = file.path.clone();
+            return IndexError::Gone { path };
         }
         if let Err(error) = self.inner.files.put_aside(&file.path, &error) {
             tracing::warn!(%error, "a damaged index file stays where it is");

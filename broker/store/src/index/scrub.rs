@@ -1,9 +1,10 @@
-//! Reading sorted files again, whether or not anybody looks for something in them.
+//! Reading sorted files again, whether or not anybody looks for something in them, and whether the files of runs are there.
 
 use super::files::SortedFile;
 use super::sorted::{BLOCK_BYTES, Blocks};
 use super::{IndexError, IndexStore};
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// The sorted files at one moment, and which block of them is next.
@@ -11,6 +12,8 @@ pub(crate) struct IndexScrub {
     index: IndexStore,
     files: Vec<Arc<SortedFile>>,
     block: u32,
+    /// Files of runs that were gone when it began.
+    gone: Vec<PathBuf>,
 }
 
 impl IndexStore {
@@ -20,7 +23,23 @@ impl IndexStore {
             files: self.inner.live.lock().sorted.to_vec(),
             index: self.clone(),
             block: 1,
+            gone: self.gone_runs(),
         }
+    }
+
+    /// The files of runs that somebody has removed. What they held is in memory: the next flush writes it again.
+    fn gone_runs(&self) -> Vec<PathBuf> {
+        let (mut flushed, files) = (self.inner.flushed.lock(), &self.inner.files);
+        let mut gone = Vec::new();
+        for (run, items) in flushed.items.iter_mut().filter(|(_, items)| **items > 0) {
+            let path = files.run_path(*run);
+            let opened = files.io.open_read(&path);
+            if opened.is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+                *items = 0;
+                gone.push(path);
+            }
+        }
+        gone
     }
 }
 
@@ -28,6 +47,9 @@ impl IndexScrub {
     /// Reads up to `blocks` blocks of the next file; answers the bytes. `None` at the end. A damaged file is put aside, as when
     /// somebody looks for something in it. Blocks on the disk.
     pub(crate) fn step(&mut self, blocks: u32) -> Option<Result<u64, IndexError>> {
+        if let Some(path) = self.gone.pop() {
+            return Some(Err(IndexError::Gone { path }));
+        }
         let file = Arc::clone(self.files.last()?);
         let end = self.block.saturating_add(blocks).min(file.header.blocks);
         let read = self.read(&file, end);
@@ -38,9 +60,11 @@ impl IndexScrub {
             self.block = 1;
         }
         match read {
-            // Merging, or retention, has taken it away since.
-            Err(IndexError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Some(Ok(0)),
-            Err(error) => Some(Err(self.index.put_aside_if_damaged(&file, error))),
+            Err(error) => match self.index.put_aside_if_damaged(&file, error) {
+                // Merging, or retention, has taken it away since.
+                IndexError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => Some(Ok(0)),
+                error => Some(Err(error)),
+            },
             Ok(()) => Some(Ok(bytes)),
         }
     }

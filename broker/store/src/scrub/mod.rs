@@ -10,7 +10,7 @@
 
 mod names;
 
-use crate::checkpoint::CheckpointScrub;
+use crate::checkpoint::{CheckpointScrub, Expected};
 use crate::index::IndexScrub;
 use crate::io::LogIo;
 use crate::log::BadStretch;
@@ -20,7 +20,7 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-pub use names::LostMessage;
+pub use names::{LostMessage, Served};
 
 /// Bytes that a step reads, about.
 const STEP_BYTES: u64 = 1 << 20;
@@ -28,6 +28,8 @@ const STEP_BYTES: u64 = 1 << 20;
 const ENTRIES: u64 = 4096;
 /// Blocks of an index file that a step reads.
 const BLOCKS: u32 = 64;
+/// What is so of a segment that is gone.
+const SERVED: &str = "The broker has it open and serves its messages until it stops, and no start succeeds without it: get them before, and send them again";
 
 /// Kinds of files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -66,6 +68,8 @@ pub struct Finding {
     pub what: String,
     /// The messages that cannot be read for it, as far as queues say where they are, and not too many.
     pub messages: Vec<LostMessage>,
+    /// The messages that stand in a file which is gone, and are served until the store is closed, as far as queues say where they are.
+    pub served: Vec<Served>,
 }
 
 /// What a step did.
@@ -92,16 +96,18 @@ pub struct Scrub {
     store: Store,
     io: Arc<dyn LogIo>,
     checkpoints: PathBuf,
+    expected: Expected,
     left: VecDeque<Target>,
     started: bool,
 }
 
 impl Scrub {
-    pub(crate) fn new(store: &Store, io: &Arc<dyn LogIo>, checkpoints: PathBuf) -> Self {
+    pub(crate) fn new(store: &Store, io: &Arc<dyn LogIo>, checkpoints: PathBuf, expected: Expected) -> Self {
         Self {
             store: store.clone(),
             io: Arc::clone(io),
             checkpoints,
+            expected,
             left: VecDeque::new(),
             started: false,
         }
@@ -136,7 +142,7 @@ impl Scrub {
             .collect();
         self.left
             .push_back(Target::Index(Box::new(self.store.index().scrub())));
-        match CheckpointScrub::new(&self.io, &self.checkpoints) {
+        match CheckpointScrub::new(&self.io, &self.checkpoints, &self.expected) {
             Ok(scrub) => self.left.push_back(Target::Checkpoints(Box::new(scrub))),
             Err(error) => step.tell(Kind::Checkpoint, error.to_string()),
         }
@@ -160,11 +166,23 @@ impl Scrub {
                 from,
                 to,
                 reason,
+                is_gone,
             } = bad;
-            step.findings.push(Finding {
-                kind: Kind::Log,
-                what: format!("{} is damaged at file offset {offset}: {reason}", file.display()),
-                messages: names::unreadable(&self.store, from, to, now),
+            let file = file.display();
+            step.findings.push(if is_gone {
+                Finding {
+                    kind: Kind::Log,
+                    what: format!("{file} is gone: {reason}. {SERVED}"),
+                    messages: Vec::new(),
+                    served: names::within(&self.store, from, to),
+                }
+            } else {
+                Finding {
+                    kind: Kind::Log,
+                    what: format!("{file} is damaged at file offset {offset}: {reason}"),
+                    messages: names::unreadable(&self.store, from, to, now),
+                    served: Vec::new(),
+                }
             });
         }
         if let Some(next) = scrubbed.next {
@@ -212,6 +230,7 @@ impl Step {
             kind,
             what,
             messages: Vec::new(),
+            served: Vec::new(),
         });
     }
 }

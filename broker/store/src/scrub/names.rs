@@ -3,11 +3,13 @@
 use crate::damage::is_lost_on_disk;
 use crate::store::Store;
 use sluice_core::command::Place;
-use sluice_core::entry::QueueEntry;
+use sluice_core::entry::{LINKED, QueueEntry};
 use sluice_core::ids::{PhysicalOffset, QueueId, QueueOffset, TimeMs, TopicQueue};
 
 /// Messages of one damaged part that are looked at; beyond that some are not named.
 const MESSAGES_MAX: usize = 4096;
+/// Entries that are read at a time.
+const ENTRIES: usize = 4096;
 
 /// A message that the disk has lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,15 +22,66 @@ pub struct LostMessage {
     pub in_memory: bool,
 }
 
-/// The messages that begin in this part of the log and are lost. Not those that stand in a queue only by a link, such as dead
-/// letters: there entries are in another order. Queues that cannot be read name none.
-pub(super) fn unreadable(
-    store: &Store,
-    from: PhysicalOffset,
-    to: PhysicalOffset,
-    now: TimeMs,
-) -> Vec<LostMessage> {
-    let mut found = Vec::new();
+/// Messages of a queue, one behind the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Served {
+    /// The queue.
+    pub at: TopicQueue,
+    /// The first one.
+    pub first: QueueOffset,
+    /// The last one.
+    pub last: QueueOffset,
+}
+
+impl Served {
+    /// How many they are.
+    pub fn messages(&self) -> u64 {
+        self.last.0 - self.first.0 + 1
+    }
+}
+
+/// The messages that begin in this part of the log, whether or not they can be read: as [`unreadable`], however many.
+pub(super) fn within(store: &Store, from: PhysicalOffset, to: PhysicalOffset) -> Vec<Served> {
+    let mut served: Vec<Served> = Vec::new();
+    let mut add = |at, offset: u64| match served.last_mut() {
+        Some(last) if last.at == at && last.last.0 + 1 == offset => last.last = QueueOffset(offset),
+        _ => served.push(Served {
+            at,
+            first: QueueOffset(offset),
+            last: QueueOffset(offset),
+        }),
+    };
+    let mut entries = Vec::with_capacity(ENTRIES);
+    for (at, low, end) in queues_from(store, from) {
+        let mut offset = low;
+        'queue: while offset < end {
+            entries.clear();
+            let read = store
+                .queues()
+                .read(at, QueueOffset(offset), ENTRIES, &mut entries);
+            if read.is_err() || entries.is_empty() {
+                break;
+            }
+            for entry in &entries {
+                if entry.physical >= to && entry.flags & LINKED == 0 {
+                    break 'queue;
+                }
+                if entry.physical >= from && entry.physical < to {
+                    add(at, offset);
+                }
+                offset += 1;
+            }
+        }
+    }
+    for (at, offset) in store.tables().carried_standing(from, to, MESSAGES_MAX) {
+        add(at, offset.0);
+    }
+    served
+}
+
+/// All queues: the first entry that stands there in the log or behind, and the queue's end.
+fn queues_from(store: &Store, from: PhysicalOffset) -> Vec<(TopicQueue, u64, u64)> {
+    let mut queues = Vec::new();
     for topic in store.tables().all_topics() {
         for queue in (0..topic.spec.queues).map(QueueId) {
             let at = TopicQueue {
@@ -45,15 +98,30 @@ pub(super) fn unreadable(
                     _ => low = middle + 1,
                 }
             }
-            let entries = (low..end).map_while(|offset| Some((offset, own_entry(store, at, offset)?)));
-            let inside = entries.take_while(|(_, entry)| entry.physical < to);
-            let room = MESSAGES_MAX - found.len();
-            found.extend(
-                inside
-                    .take(room)
-                    .map(|(offset, entry)| (at, QueueOffset(offset), entry)),
-            );
+            queues.push((at, low, end));
         }
+    }
+    queues
+}
+
+/// The messages that begin in this part of the log and are lost. Not those that stand in a queue only by a link, such as dead
+/// letters: there entries are in another order. Queues that cannot be read name none.
+pub(super) fn unreadable(
+    store: &Store,
+    from: PhysicalOffset,
+    to: PhysicalOffset,
+    now: TimeMs,
+) -> Vec<LostMessage> {
+    let mut found = Vec::new();
+    for (at, low, end) in queues_from(store, from) {
+        let entries = (low..end).map_while(|offset| Some((offset, own_entry(store, at, offset)?)));
+        let inside = entries.take_while(|(_, entry)| entry.physical < to);
+        let room = MESSAGES_MAX - found.len();
+        found.extend(
+            inside
+                .take(room)
+                .map(|(offset, entry)| (at, QueueOffset(offset), entry)),
+        );
     }
     let room = MESSAGES_MAX - found.len();
     for (at, offset) in store.tables().carried_standing(from, to, room) {

@@ -54,12 +54,16 @@ impl Running {
             _lock,
         } = self;
         log.stop();
-        let applier = applier.join().map_err(|_| StoreError::Thread("apply"))?;
-        let last = applier.finish();
+        let mut applier = applier.join().map_err(|_| StoreError::Thread("apply"))?;
+        let waiting = applier.disconnect();
         let mut checkpointer = checkpointer
             .join()
             .map_err(|_| StoreError::Thread("checkpoint"))?;
-        for request in last {
+        if let Some(request) = waiting {
+            checkpointer.write(request)?;
+        }
+        let is_whole = checkpointer.must_be_whole();
+        if let Some(request) = applier.finish(is_whole) {
             checkpointer.write(request)?;
         }
         Ok(checkpointer.finish_index()?)

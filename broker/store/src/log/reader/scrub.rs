@@ -28,6 +28,8 @@ pub struct BadStretch {
     pub to: PhysicalOffset,
     /// What is wrong.
     pub reason: String,
+    /// Whether only the file's name is gone: who has it open reads it as before.
+    pub is_gone: bool,
 }
 
 /// How far a part of a segment was read.
@@ -66,6 +68,12 @@ impl LogReader {
                 if error.kind() == io::ErrorKind::NotFound && self.shared.segment_of(from).is_none() =>
             {
                 return Ok(None);
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Ok(Some(Scrubbed {
+                    bad: vec![gone(&segment, end)],
+                    ..Scrubbed::default()
+                }));
             }
             file => file?,
         };
@@ -110,6 +118,7 @@ impl LogReader {
                 from: at,
                 to,
                 reason,
+                is_gone: false,
             });
             scanning = scanner(to);
         }
@@ -137,5 +146,18 @@ fn bad_page(segment: &Segment, file: &dyn LogFile) -> Option<BadStretch> {
         from: base,
         to: base,
         reason,
+        is_gone: false,
     })
+}
+
+/// A whole segment whose file somebody has taken away.
+fn gone(segment: &Segment, end: PhysicalOffset) -> BadStretch {
+    BadStretch {
+        file: segment.path.clone(),
+        offset: 0,
+        from: segment.base(),
+        to: end,
+        reason: "somebody has removed it, or given it another name".to_owned(),
+        is_gone: true,
+    }
 }

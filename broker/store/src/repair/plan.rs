@@ -181,19 +181,7 @@ impl Planner<'_> {
                 loss::add_found(trial.state(), found, &mut loss);
             }
         }
-        if let Some(newest) = newest
-            && let Some(state) = self.load(newest)?
-        {
-            let sure: Vec<_> = (self.gone_before().into_iter().chain(sure))
-                .filter(|damage| is_loss(&damage))
-                .filter_map(|damage| Some((damage.from, damage.to?)))
-                .collect();
-            let found = loss::standing_in(self.io, self.dir, &state, &sure)?;
-            loss::add_found(&state, found, &mut loss);
-            loss.messages_are_all &= sure.is_empty() || !self.queues_are_damaged();
-        } else if self.found.log.began.is_some() {
-            loss.messages_are_all = false;
-        }
+        self.add_standing(newest, sure, &mut loss)?;
         self.add_surviving(&unsure, &mut loss)?;
         self.warn(&mut loss);
         let gone_from = [unsure_from, self.end].into_iter().flatten().min();
@@ -224,6 +212,28 @@ impl Planner<'_> {
             unreadable,
             ..Plan::nothing(self.dir)
         })
+    }
+
+    /// What the newest checkpoint says to stand in what is lost before it.
+    fn add_standing(
+        &self,
+        newest: Option<LogPosition>,
+        sure: Vec<LogDamage>,
+        loss: &mut Loss,
+    ) -> Result<(), RepairError> {
+        let state = newest.map_or(Ok(None), |newest| self.load(newest))?;
+        let Some(state) = state else {
+            loss.messages_are_all &= self.found.log.began.is_none();
+            return Ok(());
+        };
+        let sure: Vec<_> = (self.gone_before().into_iter().chain(sure))
+            .filter(|damage| !matches!(damage.lost, Lost::Page { .. }))
+            .filter_map(|damage| Some((damage.from, damage.to?)))
+            .collect();
+        let found = loss::standing_in(self.io, self.dir, &state, &sure)?;
+        loss::add_found(&state, found, loss);
+        loss.messages_are_all &= sure.is_empty() || !self.queues_are_damaged();
+        Ok(())
     }
 
     /// The newest checkpoint that is left, from which the next start goes on. What queue files lack is found again there as far as

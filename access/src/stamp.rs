@@ -36,6 +36,8 @@ pub async fn look_again<T: Send + 'static>(mut files: T, what: &'static str, loo
         time.tick().await;
         match tokio::task::spawn_blocking(move || look(files)).await {
             Ok(same) => files = same,
+            // The process ends, for another reason.
+            Err(error) if error.is_cancelled() => return,
             Err(error) => {
                 tracing::error!(%error, "{what} are no longer read again");
                 return;

@@ -73,3 +73,42 @@ fn a_folder_is_locked_once_and_free_again_after() {
     drop(lock);
     RealIo::new().lock(folder.path()).unwrap();
 }
+
+#[test]
+fn a_folder_that_took_the_place_of_a_locked_one_gets_no_file_of_who_locked_that() {
+    let above = tempfile::tempdir().unwrap();
+    let (dir, aside) = (above.path().join("data"), above.path().join("aside"));
+    std::fs::create_dir(&dir).unwrap();
+    let (io, other) = (RealIo::new(), RealIo::new());
+    let _lock = io.lock(&dir).unwrap();
+    io.create(&dir.join("before")).unwrap();
+    std::fs::remove_file(dir.join("lock")).unwrap();
+    io.create(&dir.join("without a lock, in the same folder")).unwrap();
+
+    std::fs::rename(&dir, &aside).unwrap();
+    let error = |made: std::io::Result<()>| made.unwrap_err();
+    let gone = error(io.create_dir(&dir.join("new")));
+    assert_eq!(gone.kind(), ErrorKind::NotFound, "{gone}");
+    assert!(!dir.exists(), "it is not made again");
+    io.remove(&dir.join("before")).unwrap();
+
+    std::fs::create_dir(&dir).unwrap();
+    let _lock = other.lock(&dir).unwrap();
+    let (from, to) = (dir.join("theirs"), dir.join("ours"));
+    other.create(&from).unwrap();
+    for refused in [
+        io.create(&to).map(drop),
+        io.rename(&from, &to),
+        io.remove(&from),
+        io.create_dir(&to),
+    ] {
+        let said = error(refused).to_string();
+        assert!(said.contains("another folder than the one that this process has locked"), "{said}");
+    }
+    assert_eq!(io.list(&dir).unwrap(), [PathBuf::from("lock"), PathBuf::from("theirs")]);
+
+    // Back in its place it is what it was.
+    std::fs::rename(&dir, above.path().join("theirs")).unwrap();
+    std::fs::rename(&aside, &dir).unwrap();
+    io.create(&to).unwrap();
+}

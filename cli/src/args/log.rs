@@ -34,8 +34,8 @@ group was moved back is lost, and told: move it once more. FROM..END ends the lo
 Where both meta files are lost --make-meta makes them again. Where no checkpoint can be read that state needs, --accept-lost-state
 goes on without the parts that cannot: it lists what groups get again, what is put together, and what is lost. Copy the folder first.
 
-It is refused (exit code 4) while a broker runs over the folder, if nothing is damaged, if the ranges leave out something
-that is damaged, or cover what is not.
+It is refused (exit code 4) while a broker runs over the folder, and if the ranges leave out something that is damaged;
+without --wider also if they cover what is not, as they do where nothing is damaged.
 
 Examples:
   sluicectl log repair sluice-data --accept-loss 4096..5120 --dry-run

@@ -166,13 +166,13 @@ async fn receive(args: &ReceiveMessages, session: &Session) -> Outcome {
     if args.follow {
         return follow::follow(args, &mut client, session).await;
     }
-    let received = receive_up_to(args, &mut client).await?;
+    let (received, failure) = receive_up_to(args, &mut client).await?;
     let report = report(args, &received);
     tell_of_unread(args, &received, session);
-    if args.ack {
+    if args.ack || failure.is_some() {
         let shown = session.printer().show(&report);
         settle(args, &received.messages, shown, &mut client).await?;
-        return Ok(None);
+        return failure.map_or(Ok(None), Err);
     }
     if !received.messages.is_empty() {
         session.printer().note(&format!(
@@ -264,7 +264,11 @@ async fn settle(
 
 /// Waits for the first message as long as was asked for, however short the broker's longest wait is; then takes what is
 /// there. Lost messages are no end, however many stand one behind the other: each answer brings the group past some.
-async fn receive_up_to(args: &ReceiveMessages, client: &mut Client) -> Result<Received, Failure> {
+/// A failure that ends it comes beside what was received before.
+async fn receive_up_to(
+    args: &ReceiveMessages,
+    client: &mut Client,
+) -> Result<(Received, Option<Failure>), Failure> {
     let until = Instant::now() + args.wait;
     let mut received = Received::default();
     loop {
@@ -272,7 +276,7 @@ async fn receive_up_to(args: &ReceiveMessages, client: &mut Client) -> Result<Re
             .max
             .saturating_sub(u32::try_from(received.messages.len()).unwrap_or(u32::MAX));
         if left == 0 {
-            return Ok(received);
+            return Ok((received, None));
         }
         let wait_left = until.saturating_duration_since(Instant::now());
         let receive = Receive {
@@ -301,11 +305,11 @@ async fn receive_up_to(args: &ReceiveMessages, client: &mut Client) -> Result<Re
                 received.unreadable += more.unreadable;
                 received.messages.extend(more.messages);
                 if ended && !waits {
-                    return Ok(received);
+                    return Ok((received, None));
                 }
             }
             // What came is hidden from others already: it is better shown than lost sight of.
-            Err(_) if !received.messages.is_empty() => return Ok(received),
+            Err(failure) if !received.messages.is_empty() => return Ok((received, Some(failure))),
             Err(failure) => return Err(failure),
         }
     }

@@ -105,12 +105,22 @@ impl Disk {
     fn fullness(&self) -> String {
         let holds = match self.level.as_str() {
             "" => return String::new(),
+            "none" if !self.has_marks() => "no mark is set",
             "none" => "below all marks",
             "early" => "what all groups have read is given up before its time",
             "forced" => "the oldest messages are given up, unread ones too",
             _ => "sends are refused",
         };
         format!("{:.1} %: {holds}", self.used_percent)
+    }
+
+    fn has_marks(&self) -> bool {
+        let marks = [
+            self.early_retention_percent,
+            self.forced_retention_percent,
+            self.refuse_sends_percent,
+        ];
+        marks.iter().any(|mark| *mark > 0)
     }
 
     /// Whether sends are refused, and why.

@@ -8,6 +8,7 @@
 
 mod faulty;
 mod holder;
+mod locked;
 mod real;
 pub(crate) mod recent;
 

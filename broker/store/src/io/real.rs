@@ -1,5 +1,6 @@
 //! The real files: positioned reads and writes, `fdatasync`, `syncfs`, and a lock file.
 
+use super::locked::Locked;
 use super::{DirLock, FileHandle, LOCK_FILE, LogFile, LogIo, MapHandle, holder};
 use crate::mmap::FileMap;
 use parking_lot::Mutex;
@@ -25,6 +26,7 @@ pub struct RealIo {
     /// The folders whose names are synced, kept open: a process that has run out of descriptors must not take that for
     /// a failed sync. They are few: those of the log, the checkpoints and the index, and what they stand in.
     folders: Arc<Mutex<HashMap<PathBuf, Arc<File>>>>,
+    locked: Arc<Locked>,
 }
 
 impl RealIo {
@@ -78,6 +80,7 @@ impl RealIo {
 
 impl LogIo for RealIo {
     fn create(&self, path: &Path) -> io::Result<FileHandle> {
+        self.locked.check(path)?;
         let file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -96,14 +99,17 @@ impl LogIo for RealIo {
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.locked.check(to)?;
         fs::rename(from, to)
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
+        none_is_fine(self.locked.check(path))?;
         none_is_fine(fs::remove_file(path))
     }
 
     fn create_dir(&self, path: &Path) -> io::Result<()> {
+        self.locked.check(path)?;
         fs::create_dir_all(path)
     }
 
@@ -146,6 +152,7 @@ impl LogIo for RealIo {
             .open(&lock)?;
         rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)
             .map_err(|error| holder::held(error.into(), &lock))?;
+        self.locked.note(path, &file)?;
         self.file_system(path)?; // From here on no write-back error of the file system goes unseen.
         Ok(Box::new(RealLock { _file: file }))
     }

@@ -83,7 +83,8 @@ fn a_folder_that_took_the_place_of_a_locked_one_gets_no_file_of_who_locked_that(
     let _lock = io.lock(&dir).unwrap();
     io.create(&dir.join("before")).unwrap();
     std::fs::remove_file(dir.join("lock")).unwrap();
-    io.create(&dir.join("without a lock, in the same folder")).unwrap();
+    io.create(&dir.join("without a lock, in the same folder"))
+        .unwrap();
 
     std::fs::rename(&dir, &aside).unwrap();
     let error = |made: std::io::Result<()>| made.unwrap_err();
@@ -103,9 +104,15 @@ fn a_folder_that_took_the_place_of_a_locked_one_gets_no_file_of_who_locked_that(
         io.create_dir(&to),
     ] {
         let said = error(refused).to_string();
-        assert!(said.contains("another folder than the one that this process has locked"), "{said}");
+        assert!(
+            said.contains("another folder than the one that this process has locked"),
+            "{said}"
+        );
     }
-    assert_eq!(io.list(&dir).unwrap(), [PathBuf::from("lock"), PathBuf::from("theirs")]);
+    assert_eq!(
+        io.list(&dir).unwrap(),
+        [PathBuf::from("lock"), PathBuf::from("theirs")]
+    );
 
     // Back in its place it is what it was.
     std::fs::rename(&dir, above.path().join("theirs")).unwrap();

@@ -8,7 +8,7 @@ use sluice_tests::process::{Broker, Setup};
 use sluice_tests::wait;
 
 /// Long enough for a busy machine; nothing waits as long when all is well.
-pub const SOON: Duration = Duration::from_secs(30);
+pub const SOON: Duration = Duration::from_secs(60);
 
 pub struct Stage {
     // Dropped first: its clients would only complain about a broker that is gone.

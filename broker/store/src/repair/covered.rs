@@ -115,10 +115,11 @@ fn was_repaired(found: &Survey, ranges: &[Range], end: Option<PhysicalOffset>) -
 }
 
 /// Whether a range is that of a segment's first page. Nothing else that is empty is ever lost; and a page that was made again looks like one
-/// that never was damaged.
+/// that never was damaged. Of a repair that was stopped the segment may be gone, and then what is damaged begins there.
 fn is_page(found: &Survey, range: &Range) -> bool {
-    let mut segments = found.log.segments.iter();
-    range.to == Some(range.from) && segments.any(|segment| segment.base == range.from)
+    let bases = found.log.segments.iter().map(|segment| segment.base);
+    let mut begins = bases.chain(found.log.damage.iter().map(|damage| damage.from));
+    range.to == Some(range.from) && begins.any(|begin| begin == range.from)
 }
 
 /// Whether what repairs have left stands for all of a range: of one that was longer than a segment there are several.

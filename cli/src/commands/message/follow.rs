@@ -41,7 +41,7 @@ pub(super) async fn follow(args: &ReceiveMessages, client: &mut Client, session:
 }
 
 async fn once(args: &ReceiveMessages, client: &mut Client, session: &Session) -> Result<(), Failure> {
-    let received = receive_up_to(args, client).await?;
+    let (received, failure) = receive_up_to(args, client).await?;
     tell_of_unread(args, &received, session);
     if received.messages.is_empty() {
         return Ok(());
@@ -55,7 +55,8 @@ async fn once(args: &ReceiveMessages, client: &mut Client, session: &Session) ->
             ..failure
         },
         false => failure,
-    })
+    })?;
+    failure.map_or(Ok(()), Err)
 }
 
 fn passes(failure: &Failure) -> bool {

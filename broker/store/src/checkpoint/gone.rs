@@ -10,6 +10,7 @@ use super::{
     TEMPORARY_SUFFIX, WriteStats,
 };
 use crate::log::LogPosition;
+use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -59,12 +60,14 @@ impl Checkpoints {
         // Until then what is left of them is all that there is for sure.
         self.sync_names()?;
         let base = self.roots.first().map(|root| root.position.physical.0);
-        for (position, file) in &lacking {
-            let file = file.display();
+        // Several may count on one pack.
+        let mut told = BTreeSet::new();
+        for (position, path) in &lacking {
+            let file = path.display();
             if Some(*position) == base && self.lost_base.is_none() && *position > 0 {
                 self.lost_base = base;
                 tracing::error!(%file, start = position, "a file of the checkpoint at the log's start is gone, while the broker runs: until retention moves the log's start, queue files and index cannot be made again, so copy the folder now, and delete nothing of it");
-            } else {
+            } else if told.insert(path) {
                 tracing::error!(%file, "a file of an older checkpoint is gone, while the broker runs; newer ones do without it");
             }
         }

@@ -63,7 +63,7 @@ impl Fixture {
     pub(super) async fn send_until(&self, is_so: impl Fn(&Store) -> bool) {
         let begun = std::time::Instant::now();
         while !is_so(self.engine.store()) {
-            assert!(begun.elapsed() < Duration::from_secs(60), "it never is so");
+            assert!(begun.elapsed() < Duration::from_secs(180), "it never is so");
             self.send("one more", None).await;
         }
     }

@@ -6,11 +6,18 @@ use super::tree::{File, Tree};
 
 /// What is not finished has an issue; the source does not promise it alone.
 pub fn no_unfinished_work(tree: &Tree) -> Vec<Violation> {
-    tree.files
-        .iter()
-        .filter(|file| is_code(file))
-        .flat_map(|file| notes(file).chain(macros(file)))
-        .collect()
+    let code = tree.files.iter().filter(|file| is_code(file));
+    let in_code = code.flat_map(|file| notes(file).chain(macros(file)));
+    in_code.chain(tree.files.iter().flat_map(open_merges)).collect()
+}
+
+/// What git leaves in a file whose two versions it cannot merge; pages and code alike.
+fn open_merges(file: &File) -> impl Iterator<Item = Violation> + '_ {
+    let marks = ["<", ">"].map(|sign| sign.repeat(7) + " ");
+    file.text.lines().zip(1..).filter_map(move |(line, number)| {
+        let is_open = marks.iter().any(|mark| line.starts_with(mark));
+        is_open.then(|| Violation::new(&file.path, number, "make one text of the two versions".to_owned()))
+    })
 }
 
 /// Pages may speak of the marks (this project's own rules do), and protocol definitions are taken over as
@@ -104,6 +111,16 @@ mod tests {
                 ["a.java:2", "a.java:3", "b.sh:2", "b.sh:3"]
             );
         }
+    }
+
+    #[test]
+    fn a_merge_that_was_left_open_is_caught_in_pages_too() {
+        let [ours, theirs] = ["<", ">"].map(|sign| sign.repeat(7));
+        let page = format!("# Page\n{ours} HEAD\nthis\n=======\nthat\n{theirs} other\n{theirs}> quoted\n");
+        assert_eq!(
+            places(no_unfinished_work, &[("a.md", &page)]),
+            ["a.md:2", "a.md:6"]
+        );
     }
 
     #[test]

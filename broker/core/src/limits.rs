@@ -70,7 +70,9 @@ pub const EXPRESSION_BYTES_MAX: usize = 1024;
 pub const HOLDER_BYTES_MAX: usize = 255;
 /// Hours that a topic's messages are kept at most where it says so.
 pub const RETENTION_HOURS_MAX: u32 = 876_000;
-/// Queues that one `Trim` moves.
+/// Bytes of a topic's messages that are kept at most where it says so.
+pub const RETENTION_BYTES_MAX: u64 = 1 << 50;
+/// Queues that one `Trim` or `Expire` moves, and in an `Expire` the carried messages that go.
 pub const TRIM_QUEUES_MAX: usize = 4096;
 /// Places in queues that one `Carry` moves.
 pub const CARRY_PLACES_MAX: usize = 256;

@@ -122,6 +122,7 @@ mod tests {
             types,
             closed: false,
             retention_hours: 0,
+            retention_bytes: 0,
         };
         assert_eq!(of_topics(&topic(4, Types::ALL), &topic(4, Types::ALL)), None);
         assert_eq!(

@@ -122,6 +122,7 @@ impl TopicEntry {
             types,
             closed: self.closed,
             retention_hours,
+            retention_bytes: 0,
         })
     }
 }

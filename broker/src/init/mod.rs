@@ -125,6 +125,7 @@ mod tests {
                     types: Types::FIFO,
                     closed: false,
                     retention_hours: 0,
+                    retention_bytes: 0,
                 },
                 TopicSpec {
                     name: "mails".into(),
@@ -132,6 +133,7 @@ mod tests {
                     types: Types::ALL,
                     closed: false,
                     retention_hours: 0,
+                    retention_bytes: 0,
                 },
                 TopicSpec {
                     name: "t".into(),
@@ -139,6 +141,7 @@ mod tests {
                     types: Types::NORMAL,
                     closed: true,
                     retention_hours: 0,
+                    retention_bytes: 0,
                 },
             ]
         );

@@ -131,6 +131,7 @@ fn a_topic_tells_how_long_it_keeps_messages_where_that_is_longer_than_the_broker
         let put = PutTopic {
             spec: TopicSpec {
                 retention_hours: own,
+                retention_bytes: 0,
                 ..tables.topic("orders").unwrap().spec.clone()
             },
             keep_queues: true,

@@ -59,6 +59,7 @@ fn put(name: &str, retention_hours: u32, terms: Terms) -> EncodedCommand {
         types: Types::ALL,
         closed: false,
         retention_hours,
+        retention_bytes: 0,
     };
     PutTopic {
         spec,

@@ -37,6 +37,8 @@ impl Terms {
 const CLOSED: u8 = 1;
 const KEEP_QUEUES: u8 = 2;
 const RETENTION: u8 = 4;
+/// How many bytes of its messages are kept follows behind that.
+const RETENTION_BYTES: u8 = 8;
 
 /// Gives a topic this specification; makes it if it is absent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,14 +59,18 @@ impl PutTopic {
             put_varint(out, u64::from(self.spec.queues));
             out.push(self.spec.types.to_byte());
             let flag = |set, flag| if set { flag } else { 0 };
-            let hours = self.spec.retention_hours;
+            let (hours, bytes) = (self.spec.retention_hours, self.spec.retention_bytes);
             out.push(
                 flag(self.spec.closed, CLOSED)
                     | flag(self.keep_queues, KEEP_QUEUES)
-                    | flag(hours > 0, RETENTION),
+                    | flag(hours > 0, RETENTION)
+                    | flag(bytes > 0, RETENTION_BYTES),
             );
             if hours > 0 {
                 put_varint(out, u64::from(hours));
+            }
+            if bytes > 0 {
+                put_varint(out, bytes);
             }
             self.terms.put(out);
         })
@@ -75,12 +81,16 @@ impl PutTopic {
         let queues = reader.varint32()?;
         let types = Types::from_byte(reader.u8()?)?;
         let flags = reader.u8()?;
-        if flags & !(CLOSED | KEEP_QUEUES | RETENTION) != 0 {
+        if flags & !(CLOSED | KEEP_QUEUES | RETENTION | RETENTION_BYTES) != 0 {
             return Err(Malformed::Range("topic flags"));
         }
         let retention_hours = match flags & RETENTION {
             0 => 0,
             _ => reader.varint32()?,
+        };
+        let retention_bytes = match flags & RETENTION_BYTES {
+            0 => 0,
+            _ => reader.varint()?,
         };
         Ok(Self {
             spec: TopicSpec {
@@ -89,6 +99,7 @@ impl PutTopic {
                 types,
                 closed: flags & CLOSED != 0,
                 retention_hours,
+                retention_bytes,
             },
             keep_queues: flags & KEEP_QUEUES != 0,
             terms: Terms::read(reader)?,

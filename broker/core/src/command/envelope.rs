@@ -54,12 +54,14 @@ pub enum Kind {
     Trim = 24,
     /// See [`super::Command::Carry`].
     Carry = 25,
+    /// See [`super::Command::Expire`].
+    Expire = 26,
 }
 
 impl Kind {
     /// The kind of this byte.
     pub fn from_byte(byte: u8) -> Result<Self, Malformed> {
-        const ALL: [Kind; 21] = [
+        const ALL: [Kind; 22] = [
             Kind::Level,
             Kind::Membership,
             Kind::CreateTopic,
@@ -81,6 +83,7 @@ impl Kind {
             Kind::SetFloor,
             Kind::Trim,
             Kind::Carry,
+            Kind::Expire,
         ];
         ALL.into_iter()
             .find(|kind| *kind as u8 == byte)
@@ -97,7 +100,7 @@ impl Kind {
             | Self::SubscribeAt
             | Self::SetFloor
             | Self::Fence => 2,
-            Self::Trim | Self::Carry => 3,
+            Self::Trim | Self::Carry | Self::Expire => 3,
             _ => 0,
         }
     }

@@ -37,7 +37,8 @@ pub fn holds_behind_a_loss(kind: u8) -> bool {
             | Kind::Unanswered
             | Kind::SetFloor
             | Kind::Trim
-            | Kind::Carry,
+            | Kind::Carry
+            | Kind::Expire,
         ) => false,
         // Nobody knows it, and it changes nothing.
         Err(_) => true,

@@ -19,7 +19,7 @@
 //! | 8 | PutGroup | 23 | SetFloor |
 //! | 9 | DeleteGroup | 24 | Trim |
 //! | 10 | SubscribeAt | 25 | Carry |
-//! | 11 | Fence | | |
+//! | 11 | Fence | 26 | Expire |
 //!
 //! 254 and 255 are no commands: they stand where a repair has taken one away ([`LOST`], [`VOID`]).
 //!
@@ -30,6 +30,7 @@ mod administer;
 mod append;
 mod delivery;
 mod envelope;
+mod expire;
 mod floor;
 mod lost;
 mod meta;
@@ -41,6 +42,7 @@ pub use administer::{DeleteGroup, DeleteTopic, Fence, PutGroup, PutTopic, Terms}
 pub use append::{APPEND_RECORD_AT, Append, MessageKind, NewMessage};
 pub use delivery::{Change, DeadLetter, Deliver, Release, Settle, SettleItem, Span, Standing, Take};
 pub use envelope::{COMMAND_HEADER_BYTES, CommandError, EncodedCommand, Kind, check, split};
+pub use expire::Expire;
 pub use floor::{SetFloor, SubscribeAt, Target};
 pub use lost::{LOST, VOID, holds_behind_a_loss, make_void, put_lost};
 pub use meta::{Backoff, CreateGroup, CreateTopic, Membership, StartFrom, Subscribe, Types, Voter};
@@ -94,6 +96,8 @@ pub enum Command<'a> {
     Trim(Trim),
     /// Appends a record again that still waits where the log is going to lose it.
     Carry(Carry<'a>),
+    /// Topics give up their oldest messages before the log does.
+    Expire(Expire),
 }
 
 impl<'a> Command<'a> {
@@ -137,6 +141,7 @@ impl<'a> Command<'a> {
             Kind::SetFloor => Self::SetFloor(SetFloor::read(&mut reader)?),
             Kind::Fence => Self::Fence(Fence::read(&mut reader)?),
             Kind::Trim => Self::Trim(Trim::read(&mut reader)?),
+            Kind::Expire => Self::Expire(Expire::read(&mut reader)?),
         };
         reader.finish()?;
         Ok((time, command))

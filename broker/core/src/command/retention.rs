@@ -51,9 +51,7 @@ impl Trim {
             put_varint(out, self.links_from.0);
             put_varint(out, self.minimums.len() as u64);
             for Minimum { at, first } in &self.minimums {
-                put_varint(out, u64::from(at.topic.0));
-                put_varint(out, u64::from(at.queue.0));
-                put_varint(out, first.0);
+                put_place(out, *at, *first);
             }
         })
     }
@@ -65,11 +63,7 @@ impl Trim {
             return Err(Malformed::Range("trimmed queues"));
         }
         let minimum = |reader: &mut Reader<'_>| {
-            let at = TopicQueue {
-                topic: TopicId(reader.varint32()?),
-                queue: QueueId(reader.varint32()?),
-            };
-            let first = QueueOffset(reader.varint()?);
+            let (at, first) = read_place(reader)?;
             Ok(Minimum { at, first })
         };
         Ok(Self {
@@ -78,6 +72,20 @@ impl Trim {
             minimums: (0..count).map(|_| minimum(reader)).collect::<Result<_, _>>()?,
         })
     }
+}
+
+pub(super) fn put_place(out: &mut Vec<u8>, at: TopicQueue, offset: QueueOffset) {
+    put_varint(out, u64::from(at.topic.0));
+    put_varint(out, u64::from(at.queue.0));
+    put_varint(out, offset.0);
+}
+
+pub(super) fn read_place(reader: &mut Reader<'_>) -> Result<(TopicQueue, QueueOffset), Malformed> {
+    let at = TopicQueue {
+        topic: TopicId(reader.varint32()?),
+        queue: QueueId(reader.varint32()?),
+    };
+    Ok((at, QueueOffset(reader.varint()?)))
 }
 
 /// A place in a queue where a message stands, with its entry: apply reads no files, and a replay that begins behind the old

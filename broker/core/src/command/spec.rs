@@ -15,9 +15,11 @@ pub struct TopicSpec {
     pub types: Types,
     /// Nothing can be sent to it, while consumers go on (B6).
     pub closed: bool,
-    /// Its messages are kept for at least so many hours (F8), at most [`limits::RETENTION_HOURS_MAX`]; 0 is as long as the broker
-    /// keeps any. Since level 3.
+    /// Its messages are kept for so many hours (F8), at most [`limits::RETENTION_HOURS_MAX`]; 0 is as long as the broker keeps
+    /// any. Since level 3.
     pub retention_hours: u32,
+    /// No more bytes of its messages are kept (F8), at most [`limits::RETENTION_BYTES_MAX`]; 0 is any number. Since level 3.
+    pub retention_bytes: u64,
 }
 
 impl From<CreateTopic> for TopicSpec {
@@ -28,6 +30,7 @@ impl From<CreateTopic> for TopicSpec {
             types: made.types,
             closed: false,
             retention_hours: 0,
+            retention_bytes: 0,
         }
     }
 }

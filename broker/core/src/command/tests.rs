@@ -144,6 +144,7 @@ fn every_command_of_level_2_comes_back() {
             types: Types::FIFO,
             closed: true,
             retention_hours: 0,
+            retention_bytes: 0,
         },
         keep_queues: true,
         terms,

@@ -77,6 +77,8 @@ pub enum Done {
     Moved(Box<FloorMove>),
     /// The writer has this epoch.
     Fenced(u64),
+    /// Topics have given up what they should, and groups had not done this many of it.
+    Expired(u64),
     /// The log begins where it should, and groups had not done this many of the messages that are gone.
     Trimmed(u64),
     /// The message stands at this many places as this record.

@@ -45,7 +45,9 @@ impl State {
         }
         let (time, command) = Command::decode(bytes)?;
         match &command {
-            Command::PutTopic(put) if self.level < 3 && put.spec.retention_hours > 0 => {
+            Command::PutTopic(put)
+                if self.level < 3 && (put.spec.retention_hours > 0 || put.spec.retention_bytes > 0) =>
+            {
                 Err(Malformed::Range("topic flags").into())
             }
             _ => Ok((time, command)),
@@ -90,6 +92,7 @@ impl State {
             Command::Fence(fence) => self.fence(fence),
             Command::Trim(trim) => self.trim(at, &trim, effects),
             Command::Carry(carry) => self.carry(at, size, &carry, effects),
+            Command::Expire(expire) => self.expire(&expire, effects),
         }
     }
 

@@ -20,6 +20,8 @@ const EXTRAS: u8 = 0x80;
 const CLOSED: u8 = 1;
 /// In the same byte: how long its messages are kept follows.
 const RETENTION: u8 = 2;
+/// In the same byte: how many bytes of its messages are kept follows.
+const RETENTION_BYTES: u8 = 4;
 /// In the first byte of a group's hold on a queue: the group is FIFO.
 const FIFO: u8 = 1;
 /// In the same byte: how often the group was moved back follows.
@@ -44,8 +46,8 @@ impl ShardView {
 impl Topic {
     /// A topic that could be one of level 1 has the bytes that it had there.
     fn encode(&self, tails: &[u64], firsts: &[u64], out: &mut Vec<u8>) {
-        let hours = self.spec.retention_hours;
-        let extras = self.generation > 1 || self.spec.closed || hours > 0;
+        let (hours, bytes) = (self.spec.retention_hours, self.spec.retention_bytes);
+        let extras = self.generation > 1 || self.spec.closed || hours > 0 || bytes > 0;
         let trimmed = firsts.iter().any(|first| *first > 0);
         let flag = |set, flag| if set { flag } else { 0 };
         put_bytes(out, self.spec.name.as_bytes());
@@ -57,9 +59,16 @@ impl Topic {
         }
         if extras {
             put_varint(out, self.generation);
-            out.push(flag(self.spec.closed, CLOSED) | flag(hours > 0, RETENTION));
+            out.push(
+                flag(self.spec.closed, CLOSED)
+                    | flag(hours > 0, RETENTION)
+                    | flag(bytes > 0, RETENTION_BYTES),
+            );
             if hours > 0 {
                 put_varint(out, u64::from(hours));
+            }
+            if bytes > 0 {
+                put_varint(out, bytes);
             }
         }
     }
@@ -85,6 +94,10 @@ impl Topic {
             0 => 0,
             _ => reader.varint32()?,
         };
+        let retention_bytes = match flags & RETENTION_BYTES {
+            0 => 0,
+            _ => reader.varint()?,
+        };
         reader.clone().finish()?;
         let spec = TopicSpec {
             name,
@@ -92,6 +105,7 @@ impl Topic {
             types: Types::from_byte(types & !(EXTRAS | TRIMMED))?,
             closed: flags & CLOSED != 0,
             retention_hours,
+            retention_bytes,
         };
         Ok(Self {
             tails,

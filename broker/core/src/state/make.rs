@@ -148,6 +148,7 @@ impl State {
             types: Types::ALL,
             closed: false,
             retention_hours: 0,
+            retention_bytes: 0,
         };
         topic_in_bounds(&spec, limits::SYSTEM_TOPIC_NAME_MAX)?;
         // Beyond the limit too, or a message that nobody can handle would be delivered for ever.
@@ -162,7 +163,7 @@ pub(super) fn topic_in_bounds(spec: &TopicSpec, name_max: usize) -> Result<(), R
     if spec.queues == 0 || spec.queues > limits::QUEUES_MAX {
         return Err(Refused::OutOfBounds("the topic's number of queues"));
     }
-    if spec.retention_hours > limits::RETENTION_HOURS_MAX {
+    if spec.retention_hours > limits::RETENTION_HOURS_MAX || spec.retention_bytes > limits::RETENTION_BYTES_MAX {
         return Err(Refused::OutOfBounds("the topic's retention"));
     }
     Ok(())

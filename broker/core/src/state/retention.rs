@@ -6,7 +6,7 @@ use super::range_set::RangeSet;
 use super::snapshot::ShardKey;
 use super::tables::{LogBounds, Topic};
 use super::{CommandAt, Effects, State};
-use crate::command::{Carry, Place, Trim};
+use crate::command::{Carry, Expire, Minimum, Place, Trim};
 use crate::entry::{CARRIED, QueueEntry};
 use crate::ids::{GroupQueueId, QueueId, QueueOffset, TopicId, TopicQueue};
 use crate::limits;
@@ -40,10 +40,28 @@ impl State {
                 links_from: bounds.links_from,
             });
         }
-        let cuts = self.cuts(command)?;
+        let dropped = {
+            let carried = self.tables.carried.read();
+            carried.standing(Default::default(), start).collect()
+        };
+        let cuts = self.cuts(&command.minimums, dropped)?;
         *self.tables.bounds.write() = LogBounds { start, links_from };
-        let expired = self.pass_groups_by(&cuts, effects);
-        for (at, cut) in &cuts {
+        Ok(Done::Trimmed(self.begin_behind(&cuts, effects)))
+    }
+
+    pub(super) fn expire(&mut self, command: &Expire, effects: &mut impl Effects) -> Applied {
+        let mut dropped = command.dropped.clone();
+        dropped.sort_unstable();
+        dropped.dedup();
+        dropped.retain(|(at, offset)| self.tables.carried(*at, *offset).is_some());
+        let cuts = self.cuts(&command.minimums, dropped)?;
+        Ok(Done::Expired(self.begin_behind(&cuts, effects)))
+    }
+
+    /// Queues begin behind what is gone; answers how many messages groups had not done.
+    fn begin_behind(&mut self, cuts: &BTreeMap<TopicQueue, Cut>, effects: &mut impl Effects) -> u64 {
+        let expired = self.pass_groups_by(cuts, effects);
+        for (at, cut) in cuts {
             for offset in &cut.dropped {
                 self.drop_carried(*at, *offset);
                 effects.dropped(*at, *offset);
@@ -58,14 +76,18 @@ impl State {
                 effects.trimmed(*at, cut.first);
             }
         }
-        Ok(Done::Trimmed(expired))
+        expired
     }
 
     /// What becomes of each queue that the command names, or that loses carried messages.
-    fn cuts(&self, command: &Trim) -> Result<BTreeMap<TopicQueue, Cut>, Refused> {
+    fn cuts(
+        &self,
+        minimums: &[Minimum],
+        dropped: Vec<(TopicQueue, QueueOffset)>,
+    ) -> Result<BTreeMap<TopicQueue, Cut>, Refused> {
         let carried = self.tables.carried.read();
         let mut cuts = BTreeMap::new();
-        for minimum in &command.minimums {
+        for minimum in minimums {
             // A topic may have been deleted since the proposer looked.
             let Some(cut) = self.cut(minimum.at) else { continue };
             let cut: &mut Cut = cuts.entry(minimum.at).or_insert(cut);
@@ -74,7 +96,7 @@ impl State {
             }
             cut.first = cut.first.max(minimum.first);
         }
-        for (at, offset) in carried.standing(Default::default(), command.start) {
+        for (at, offset) in dropped {
             let Some(cut) = self.cut(at) else { continue };
             cuts.entry(at).or_insert(cut).dropped.push(offset);
         }

@@ -188,6 +188,7 @@ impl Work {
                 types: Types::ALL,
                 closed: false,
                 retention_hours: 0,
+                retention_bytes: 0,
             },
         };
         if spec.queues > limits::QUEUES_MAX {

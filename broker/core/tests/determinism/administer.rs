@@ -53,6 +53,10 @@ impl Writer {
                 0..3 => 0,
                 _ => self.random.below(3) as u32,
             },
+            retention_bytes: match self.state.level() {
+                0..3 => 0,
+                _ => self.random.below(3),
+            },
         };
         PutTopic {
             spec,

@@ -22,6 +22,7 @@ fn put_topic(name: &str, queues: u32, change: impl FnOnce(&mut PutTopic)) -> Enc
             types: Types::ALL,
             closed: false,
             retention_hours: 0,
+            retention_bytes: 0,
         },
         keep_queues: false,
         terms: Terms::default(),

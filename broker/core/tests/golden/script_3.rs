@@ -99,6 +99,7 @@ fn put_kept() -> EncodedCommand {
         types: Types::ALL,
         closed: true,
         retention_hours: 1000,
+        retention_bytes: 0,
     };
     let put = PutTopic {
         spec,

@@ -57,6 +57,7 @@ pub fn put(name: &str, spec: &admin::TopicSpec, terms: Terms) -> Result<PutTopic
             types: taken(name, &spec.types)?,
             closed: spec.closed,
             retention_hours: spec.retention_hours,
+            retention_bytes: 0,
         },
         keep_queues,
         terms,

@@ -13,6 +13,7 @@ pub(super) fn topic_put(name: &str, queues: u32) -> PutTopic {
             types: Types::ALL,
             closed: false,
             retention_hours: 0,
+            retention_bytes: 0,
         },
         keep_queues: false,
         terms: Terms::default(),

@@ -45,6 +45,7 @@ impl Fixture {
             types: Types::ALL,
             closed: false,
             retention_hours: 365 * 24,
+            retention_bytes: 0,
         };
         let put = PutTopic {
             spec,

@@ -96,6 +96,7 @@ fn grow(driver: &Driver) {
             types: Types::ALL,
             closed: false,
             retention_hours: 0,
+            retention_bytes: 0,
         },
         keep_queues: false,
         terms: Terms::default(),

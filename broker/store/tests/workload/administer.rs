@@ -67,6 +67,7 @@ impl Driver {
             types: Types::ALL,
             closed: self.dice.roll(6) == 0,
             retention_hours: 0,
+            retention_bytes: 0,
         };
         PutTopic {
             spec,
@@ -83,6 +84,7 @@ impl Driver {
             types: Types::ALL,
             closed: false,
             retention_hours: 0,
+            retention_bytes: 0,
         };
         PutTopic {
             spec,

@@ -74,6 +74,7 @@ fn a_topic_comes_back_with_the_hours_that_it_is_kept() {
             types: Types::FIFO,
             closed: true,
             retention_hours,
+            retention_bytes: 0,
         },
         keep_queues: true,
         terms: Terms::default(),

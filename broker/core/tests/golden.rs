@@ -182,7 +182,7 @@ fn the_scripts_hold_every_kind_and_all_but_the_malformed_prove_themselves() {
     let all = [
         (script::frames(), vec![1, 2, 3, 4, 5, 16, 17, 18, 19, 20, 21, 22]),
         (script_2::frames(), vec![1, 6, 7, 8, 9, 10, 11, 17, 23]),
-        (script_3::frames(), vec![1, 16, 17, 20, 24, 25]),
+        (script_3::frames(), vec![1, 6, 16, 17, 20, 24, 25, 26]),
     ];
     for (frames, expected) in all {
         let mut kinds = std::collections::BTreeSet::new();

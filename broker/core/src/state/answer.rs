@@ -263,6 +263,7 @@ impl Done {
                 .fold(mix(15, floor.voided), |digest, offset| mix(digest, offset.0)),
             Self::Fenced(epoch) => mix(16, *epoch),
             Self::Trimmed(expired) => mix(17, *expired),
+            Self::Expired(expired) => mix(19, *expired),
             Self::Carried(places) => mix(18, *places),
         }
     }

@@ -7,7 +7,7 @@ use super::tables::Topic;
 use super::{CommandAt, Effects, LEVEL, State};
 use crate::codec::Malformed;
 use crate::command::{Append, Change, Command, DeadLetter, Deliver, Release, Settle, Unanswered};
-use crate::entry::{LINKED, QueueEntry};
+use crate::entry::{CARRIED, LINKED, QueueEntry};
 use crate::ids::{DeliveryId, GroupQueueId, QueueOffset, TimeMs, TopicQueue};
 use crate::limits;
 use std::sync::Arc;
@@ -267,7 +267,8 @@ impl State {
             put_ms: self.now,
             waiting_since_ms: self.now,
             attempt: 0,
-            flags: command.entry.flags | LINKED,
+            // The link itself was not carried, whatever it leads to.
+            flags: command.entry.flags & !CARRIED | LINKED,
             ..command.entry
         };
         let at = TopicQueue {

@@ -24,6 +24,7 @@ use super::range_set::RangeSet;
 use crate::command::Standing;
 use crate::ids::{DeliveryId, QueueOffset, TimeMs};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::Arc;
 use visibility::ByVisibility;
 
@@ -134,6 +135,12 @@ impl GroupQueue {
         self.pending
             .iter()
             .map(|(offset, pending)| (QueueOffset(*offset), pending))
+    }
+
+    /// The pending messages of a part of the queue, in order.
+    pub fn pending_in(&self, offsets: Range<u64>) -> impl Iterator<Item = (QueueOffset, &Pending)> {
+        let pending = self.pending.range(offsets);
+        pending.map(|(offset, pending)| (QueueOffset(*offset), pending))
     }
 
     /// How many messages are pending.

@@ -163,7 +163,9 @@ pub(super) fn topic_in_bounds(spec: &TopicSpec, name_max: usize) -> Result<(), R
     if spec.queues == 0 || spec.queues > limits::QUEUES_MAX {
         return Err(Refused::OutOfBounds("the topic's number of queues"));
     }
-    if spec.retention_hours > limits::RETENTION_HOURS_MAX || spec.retention_bytes > limits::RETENTION_BYTES_MAX {
+    if spec.retention_hours > limits::RETENTION_HOURS_MAX
+        || spec.retention_bytes > limits::RETENTION_BYTES_MAX
+    {
         return Err(Refused::OutOfBounds("the topic's retention"));
     }
     Ok(())

@@ -14,6 +14,7 @@ mod dead_letter;
 mod deleting;
 mod delivery;
 mod digest;
+mod expire;
 mod fifo;
 mod floor;
 mod groups;

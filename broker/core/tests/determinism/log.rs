@@ -71,6 +71,9 @@ pub fn generate(seed: u64, commands: usize) -> Vec<Frame> {
         if writer.state.level() == 3 && writer.random.below(60) == 0 {
             writer.retain();
         }
+        if writer.state.level() == 3 && writer.random.below(60) == 0 {
+            writer.expire();
+        }
         let size = if writer.random.below(8) == 0 {
             60
         } else {

@@ -1,7 +1,7 @@
 //! The log begins later, and some of what leaves is written again.
 
 use super::Writer;
-use sluice_core::command::{EncodedCommand, Minimum, NewCarry, Place, Trim};
+use sluice_core::command::{EncodedCommand, Expire, Minimum, NewCarry, Place, Trim};
 use sluice_core::ids::{PhysicalOffset, QueueOffset};
 
 /// Messages that are carried at a time.
@@ -38,6 +38,27 @@ impl Writer {
             self.trim(wrong, wrong, Vec::new());
         }
         self.trim(start, start, minimums);
+    }
+
+    /// A part of each of some queues goes, with whatever is carried of it, or not.
+    pub fn expire(&mut self) {
+        let mut expire = Expire::default();
+        for (at, entries) in self
+            .queues
+            .0
+            .iter()
+            .filter(|(at, _)| at.queue.0.is_multiple_of(2))
+        {
+            let end = entries.len() as u64;
+            let first = self.random.below(end / 2 + 2);
+            expire.minimums.push(Minimum {
+                at: *at,
+                first: QueueOffset(first),
+            });
+            let dropped = (0..4).map(|_| (*at, QueueOffset(self.random.below(first + 1))));
+            expire.dropped.extend(dropped);
+        }
+        self.frame(vec![expire.encode(self.clock)]);
     }
 
     /// Some of the places whose records leave.

@@ -4,8 +4,8 @@
 use super::common::{START, message};
 use super::script::{Frame, at, named, of};
 use sluice_core::command::{
-    CreateGroup, CreateTopic, DeadLetter, Deliver, EncodedCommand, Minimum, NewCarry, Place, PutTopic,
-    Standing, Subscribe, Take, Terms, TopicSpec, Trim, Types, encode_level,
+    CreateGroup, CreateTopic, DeadLetter, Deliver, EncodedCommand, Expire, Minimum, NewCarry, Place,
+    PutTopic, Standing, Subscribe, Take, Terms, TopicSpec, Trim, Types, encode_level,
 };
 use sluice_core::entry::{CARRIED, QueueEntry};
 use sluice_core::ids::{DeliveryId, GroupId, LogIndex, PhysicalOffset, QueueOffset, TimeMs, TopicId};
@@ -93,13 +93,17 @@ fn dead_letter(offset: u64, delivery: DeliveryId, entry: QueueEntry) -> EncodedC
 }
 
 fn put_kept() -> EncodedCommand {
+    put_own("kept", 1000, 0)
+}
+
+fn put_own(name: &str, retention_hours: u32, retention_bytes: u64) -> EncodedCommand {
     let spec = TopicSpec {
-        name: "kept".to_owned(),
+        name: name.to_owned(),
         queues: 1,
         types: Types::ALL,
         closed: true,
-        retention_hours: 1000,
-        retention_bytes: 0,
+        retention_hours,
+        retention_bytes,
     };
     let put = PutTopic {
         spec,
@@ -204,5 +208,16 @@ pub fn frames() -> Vec<Frame> {
         START + 120,
     );
     script.trim("trim-carried", next, next, 7);
+
+    script.add("append", message(at(0), START + 130, None, None, 30));
+    let expire = Expire {
+        minimums: vec![Minimum {
+            at: at(0),
+            first: QueueOffset(8),
+        }],
+        dropped: vec![(at(0), QueueOffset(1))],
+    };
+    script.add("expire", expire.encode(START + 140));
+    script.add("put-bounded", put_own("bounded", 2, 5 << 20));
     script.frames
 }

@@ -66,20 +66,43 @@ fn every_command_of_level_3_comes_back_and_a_record_is_found_in_each_kind() {
 }
 
 #[test]
-fn a_topic_comes_back_with_the_hours_that_it_is_kept() {
-    let topic = |retention_hours| PutTopic {
+fn what_topics_give_up_comes_back() {
+    let at = id().at;
+    let expire = |minimums: u64, dropped: u64| Expire {
+        minimums: (0..minimums)
+            .map(|first| Minimum {
+                at,
+                first: QueueOffset(u64::MAX - first),
+            })
+            .collect(),
+        dropped: (0..dropped)
+            .map(|offset| (at, QueueOffset(u64::MAX - offset)))
+            .collect(),
+    };
+    let most = limits::TRIM_QUEUES_MAX as u64;
+    for (minimums, dropped) in [(0, 0), (3, 0), (0, 3), (most - 1, 1), (0, most)] {
+        let bytes = expire(minimums, dropped).encode(NOW);
+        assert!(bytes.len() < 96 << 10, "fits the smallest segments");
+        comes_back(&bytes, Command::Expire(expire(minimums, dropped)));
+    }
+}
+
+#[test]
+fn a_topic_comes_back_with_the_hours_and_the_bytes_that_it_is_kept() {
+    let topic = |retention_hours, retention_bytes| PutTopic {
         spec: TopicSpec {
             name: "orders".into(),
             queues: 8,
             types: Types::FIFO,
             closed: true,
             retention_hours,
-            retention_bytes: 0,
+            retention_bytes,
         },
         keep_queues: true,
         terms: Terms::default(),
     };
-    for hours in [0, 1, u32::MAX] {
-        comes_back(&topic(hours).encode(NOW), Command::PutTopic(topic(hours)));
+    for (hours, bytes) in [(0, 0), (1, 0), (u32::MAX, u64::MAX), (0, 1)] {
+        let topic = topic(hours, bytes);
+        comes_back(&topic.encode(NOW), Command::PutTopic(topic));
     }
 }

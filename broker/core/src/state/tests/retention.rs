@@ -6,35 +6,35 @@ use crate::command::{
 };
 
 impl Bench {
-    fn at_level_3(fifo: bool) -> Self {
+    pub(super) fn at_level_3(fifo: bool) -> Self {
         let mut bench = Self::at_level_2(fifo);
         bench.run(encode_level(START, 3)).unwrap();
         bench
     }
 
-    fn send_some(&mut self, count: usize) {
+    pub(super) fn send_some(&mut self, count: usize) {
         self.send_groups(&vec![""; count]);
     }
 
     /// Where the log ends: a place that it can begin at.
-    fn end(&self) -> PhysicalOffset {
+    pub(super) fn end(&self) -> PhysicalOffset {
         PhysicalOffset(self.physical)
     }
 
     /// The newest entry of a message.
-    fn entry(&self, at: TopicQueue, offset: u64) -> QueueEntry {
+    pub(super) fn entry(&self, at: TopicQueue, offset: u64) -> QueueEntry {
         let carried = self.state.tables().carried(at, QueueOffset(offset));
         let mut entries = self.seen.entries.iter();
         let found = entries.find(|(of, at_offset, _)| (*of, at_offset.0) == (at, offset));
         carried.unwrap_or_else(|| found.unwrap().2)
     }
 
-    fn place(&self, at: TopicQueue, offset: u64) -> Place {
+    pub(super) fn place(&self, at: TopicQueue, offset: u64) -> Place {
         let (entry, offset) = (self.entry(at, offset), QueueOffset(offset));
         Place { at, offset, entry }
     }
 
-    fn carry_places(&mut self, places: &[Place]) -> Applied {
+    pub(super) fn carry_places(&mut self, places: &[Place]) -> Applied {
         let carry = NewCarry {
             topic: self.id.at.topic,
             old: places[0].entry.physical,
@@ -44,7 +44,7 @@ impl Bench {
         self.run(carry.encode(self.clock))
     }
 
-    fn carry(&mut self, offset: u64) -> u64 {
+    pub(super) fn carry(&mut self, offset: u64) -> u64 {
         let place = self.place(self.id.at, offset);
         match self.carry_places(&[place]) {
             Ok(Done::Carried(places)) => places,
@@ -53,7 +53,7 @@ impl Bench {
     }
 
     /// No more links to what stands before `to`.
-    fn close(&mut self, to: PhysicalOffset) {
+    pub(super) fn close(&mut self, to: PhysicalOffset) {
         let start = self.state.tables().bounds().start;
         let trim = Trim {
             start,
@@ -63,7 +63,7 @@ impl Bench {
         assert_eq!(self.run(trim.encode(self.clock)), Ok(Done::Trimmed(0)));
     }
 
-    fn trim(&mut self, start: PhysicalOffset, first: u64) -> Applied {
+    pub(super) fn trim(&mut self, start: PhysicalOffset, first: u64) -> Applied {
         let minimum = Minimum {
             at: self.id.at,
             first: QueueOffset(first),
@@ -76,7 +76,7 @@ impl Bench {
         self.run(trim.encode(self.clock))
     }
 
-    fn ready(&self) -> Vec<(u64, u64)> {
+    pub(super) fn ready(&self) -> Vec<(u64, u64)> {
         let topic = self.state.tables().topic_by_id(self.id.at.topic).unwrap();
         let tail = topic.tail(self.id.at.queue).unwrap();
         self.queue().ready_ranges(tail, self.state.now())

@@ -190,6 +190,7 @@ impl Checkpointer {
         // Before older ones are thinned out.
         self.checkpoints.pin(bounds.links_from);
         let stats = self.write_parts(position, &header.encode(), is_whole)?;
+        self.queues.counted(&self.firsts());
         self.held_over.clear();
         self.stats.found_gone(stats.gone as u64);
         if !stats.damaged.is_empty() {
@@ -232,21 +233,30 @@ impl Checkpointer {
 
     /// The ends of the queues whose topics changed.
     fn tails(&self) -> Vec<(TopicQueue, QueueOffset)> {
-        let mut tails = Vec::new();
+        self.of_queues(|ends, _| ends)
+    }
+
+    /// Where the queues begin whose topics changed.
+    fn firsts(&self) -> Vec<(TopicQueue, QueueOffset)> {
+        self.of_queues(|_, firsts| firsts)
+    }
+
+    fn of_queues<'a>(
+        &'a self,
+        which: impl Fn(&'a [u64], &'a [u64]) -> &'a [u64],
+    ) -> Vec<(TopicQueue, QueueOffset)> {
+        let mut offsets = Vec::new();
         for view in self.held_over.values() {
-            if let Some(ShardView::Topic(topic, ends, _)) = view {
+            if let Some(ShardView::Topic(topic, ends, firsts)) = view {
                 let at = |queue| TopicQueue {
                     topic: topic.id,
                     queue: QueueId(queue as u32),
                 };
-                tails.extend(
-                    ends.iter()
-                        .enumerate()
-                        .map(|(queue, end)| (at(queue), QueueOffset(*end))),
-                );
+                let of_topic = which(ends, firsts).iter().enumerate();
+                offsets.extend(of_topic.map(|(queue, offset)| (at(queue), QueueOffset(*offset))));
             }
         }
-        tails
+        offsets
     }
 
     /// Does a bounded piece of sorting and merging the index; answers whether there is more. After a failed sync nothing

@@ -184,10 +184,7 @@ impl From<'_> {
         let state = State::restore(header.state, parts)?;
         let is_base = loaded.position.physical == first.physical;
         let queues = queues::look_at(self.io, self.dir, &state, is_base, self.lacking)?;
-        if first.physical < state.tables().bounds().start {
-            // A stop has come before the log's first segments went.
-            queues.trim_again();
-        }
+        queues.trim_again();
         let first_run = base::first_run(&checkpoints, first);
         let place = Place {
             io: self.io,

@@ -62,6 +62,12 @@ fn file(dir: &Path, first: u64) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
+/// The queue begins there, and a checkpoint has it so.
+fn begin(store: &QueueStore, first: u64) {
+    store.begin_at(AT, QueueOffset(first));
+    store.counted(&[(AT, QueueOffset(first))]);
+}
+
 #[test]
 fn what_is_trimmed_goes_file_by_file_and_zeros_take_its_place_in_the_last_one() {
     let dir = tempfile::tempdir().unwrap();
@@ -73,7 +79,7 @@ fn what_is_trimmed_goes_file_by_file_and_zeros_take_its_place_in_the_last_one() 
         [entry(first), entry(first + 1)],
         "by a map"
     );
-    store.begin_at(AT, QueueOffset(first));
+    begin(&store, first);
     assert!(read(&store, first - 1, 2).is_empty());
     store.trim_files().unwrap();
     assert_eq!(file(dir.path(), 0), None);
@@ -91,7 +97,7 @@ fn what_is_trimmed_goes_file_by_file_and_zeros_take_its_place_in_the_last_one() 
     assert_eq!(store.span(AT), span);
 
     // To the end: what comes next begins its file anew, as it does for who never saw the rest.
-    store.begin_at(AT, QueueOffset(END));
+    begin(&store, END);
     store.trim_files().unwrap();
     assert_eq!(file(dir.path(), 2 * FILE_ENTRIES), None);
     store.append(AT, QueueOffset(END), entry(END));
@@ -174,13 +180,19 @@ fn what_falls_below_the_minimum_while_files_are_trimmed_is_zeros_after_the_next_
         to: QueueOffset(2 * FILE_ENTRIES + 500),
     });
     let store = flushed_on(io.clone(), dir.path());
-    store.begin_at(AT, QueueOffset(2 * FILE_ENTRIES));
+    begin(&store, 2 * FILE_ENTRIES);
     assert!(io.store.set(store.clone()).is_ok());
     let last = || file(dir.path(), 2 * FILE_ENTRIES).unwrap();
     let whole = last();
     store.trim_files().unwrap();
     assert_eq!(store.span(AT).first, io.to, "it rose");
     store.trim_files().unwrap();
+    assert!(last() == whole, "no checkpoint has it rise");
+    assert!(!store.holds_too_much());
+    store.counted(&[(AT, io.to)]);
+    assert!(store.holds_too_much());
+    store.trim_files().unwrap();
+    assert!(!store.holds_too_much());
     let cleared = 500 * ENTRY_BYTES;
     assert!(last()[..cleared].iter().all(|byte| *byte == 0));
     assert!(last()[cleared..] == whole[cleared..]);
@@ -194,7 +206,7 @@ fn carried_entries_stay_below_the_minimum_and_go_before_the_queues_own() {
     for n in [5, 6, 9, first + 1] {
         store.carry(AT, QueueOffset(n), carried(n));
     }
-    store.begin_at(AT, QueueOffset(first));
+    begin(&store, first);
     store.trim_files().unwrap();
     assert_eq!(read(&store, 5, 10), [carried(5), carried(6)]);
     assert_eq!(read(&store, 9, 10), [carried(9)]);
@@ -235,7 +247,7 @@ fn who_reads_while_files_are_trimmed_gets_entries_or_nothing() {
             });
         }
         for first in (0..=END).step_by(1500) {
-            store.begin_at(AT, QueueOffset(first));
+            begin(&store, first);
             store.trim_files().unwrap();
         }
         stop.store(true, Ordering::Release);

@@ -9,8 +9,9 @@ mod damage;
 mod workload;
 
 use damage::{Harm, Left, Picture, files, open_copy, whole_store};
+use sluice_core::ids::TopicId;
 use sluice_store::io::FaultyIo;
-use sluice_store::retention::{RetentionError, Settings};
+use sluice_store::retention::{Own, RetentionError, Settings};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
@@ -87,6 +88,14 @@ fn live(driver: &mut Driver, harm: &Harm) -> Retained {
     let settings = Settings {
         keep_ms: Some(DAY_MS),
         keep_bytes: Some(KEPT_BYTES),
+        own: [(
+            TopicId(1),
+            Own {
+                keep_ms: None,
+                keep_bytes: Some(20_000),
+            },
+        )]
+        .into(),
         ..Settings::default()
     };
     let mut retained = Retained::default();

@@ -107,6 +107,13 @@ fn messages_in(io: &FaultyIo, from: PhysicalOffset, to: PhysicalOffset) -> u64 {
                 .queues()
                 .read(at, first, usize::MAX >> 1, &mut entries)
                 .unwrap();
+            // What was carried may stand below where the queue begins.
+            let carried = opened.store.tables().carried_of(at).into_iter();
+            entries.extend(
+                carried
+                    .filter(|(offset, _)| *offset < first)
+                    .map(|(_, entry)| entry),
+            );
             let is_there = |place: PhysicalOffset| (from..to).contains(&place);
             messages += entries.iter().filter(|entry| is_there(entry.physical)).count() as u64;
         }

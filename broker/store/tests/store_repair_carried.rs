@@ -13,7 +13,7 @@ use sluice_store::Store;
 use sluice_store::io::{FaultyIo, LogIo};
 use sluice_store::log::Frame;
 use sluice_store::repair::{Loss, Range};
-use sluice_store::retention::Settings;
+use sluice_store::retention::{Own, Settings};
 use workload::Driver;
 
 const DAY: u64 = 24 * 3_600_000;
@@ -59,7 +59,7 @@ fn carried(seed: u64) -> Carried {
     let settings = Settings {
         keep_ms: Some(DAY),
         keep_bytes: Some(0),
-        longer: [(KEPT.topic, 365 * DAY)].into(),
+        own: [(KEPT.topic, Own::time(365 * DAY))].into(),
         ..Settings::default()
     };
     let ran = driver.retain(&settings).unwrap();

@@ -5,7 +5,7 @@ mod derived;
 mod workload;
 
 use derived::{Content, files, living, newest_checkpoint, retained, same};
-use sluice_core::ids::{LogIndex, PhysicalOffset};
+use sluice_core::ids::{LogIndex, PhysicalOffset, QueueId, TopicQueue};
 use sluice_core::state::{ShardView, State};
 use sluice_store::NoObserver;
 use sluice_store::applier::Applier;
@@ -114,6 +114,17 @@ fn replica(
         .unwrap();
     index.flush(&index.position()).unwrap();
     while index.background_step().unwrap() {}
+    let topics = applier.state().tables().all_topics().into_iter();
+    let firsts = topics.flat_map(|topic| {
+        let queues = (0..topic.spec.queues).map(QueueId);
+        let at = |queue| TopicQueue {
+            topic: topic.id,
+            queue,
+        };
+        let first = |queue| (at(queue), topic.first(queue).unwrap());
+        queues.map(first).collect::<Vec<_>>()
+    });
+    queues.counted(&firsts.collect::<Vec<_>>());
     queues.trim_files().unwrap();
     index.trim(first_run).unwrap();
     let end = frames.last().unwrap().end();

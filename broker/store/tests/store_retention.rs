@@ -1,19 +1,16 @@
 //! Retention: the log gives up its first segments, what waits there stays, and what is derived is made again as it was.
 #![cfg(test)]
 
+mod holding;
 mod workload;
 
-use sluice_core::command::{APPEND_RECORD_AT, DeadLetter, Deliver, Place, Standing, Take, record_of};
-use sluice_core::entry::QueueEntry;
-use sluice_core::ids::{
-    DeliveryId, GroupId, GroupQueueId, PhysicalOffset, QueueId, QueueOffset, TopicId, TopicQueue,
-};
-use sluice_core::record::Record;
-use sluice_core::state::Done;
+use holding::{at, body, bury, deliver, entry, plain};
+use sluice_core::command::Place;
+use sluice_core::ids::{GroupId, PhysicalOffset, TopicId, TopicQueue};
 use sluice_store::Store;
 use sluice_store::io::{Fault, FaultyIo, LogIo, write_all_at};
 use sluice_store::log::PAGE_BYTES;
-use sluice_store::retention::{RetentionError, Settings};
+use sluice_store::retention::{Own, RetentionError, Settings};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use workload::{Driver, check, open};
@@ -21,87 +18,12 @@ use workload::{Driver, check, open};
 const DIR: &str = "/data/broker-a";
 const DAY: u64 = 24 * 3_600_000;
 
-fn at(topic: u32, queue: u32) -> TopicQueue {
-    TopicQueue {
-        topic: TopicId(topic),
-        queue: QueueId(queue),
-    }
-}
-
-fn plain(at: TopicQueue) -> GroupQueueId {
-    GroupQueueId {
-        group: GroupId(0),
-        at,
-    }
-}
-
-fn entry(store: &Store, at: TopicQueue, offset: QueueOffset) -> QueueEntry {
-    let mut entries = Vec::new();
-    store.queues().read(at, offset, 1, &mut entries).unwrap();
-    entries[0]
-}
-
-fn body(store: &Store, at: TopicQueue, offset: QueueOffset) -> Vec<u8> {
-    let entry = entry(store, at, offset);
-    let command = store.reader().read_command(entry.physical, entry.size).unwrap();
-    assert!(command.len() > APPEND_RECORD_AT);
-    Record::parse(record_of(&command).unwrap()).unwrap().body.to_vec()
-}
-
-fn deliver(driver: &Driver, id: GroupQueueId, offset: QueueOffset, invisible_ms: u64) -> Option<DeliveryId> {
-    let deliver = Deliver {
-        id,
-        client: "client".to_owned(),
-        attempt_id: 0,
-        auto_renew: false,
-        resume: false,
-        standing: Standing::default(),
-        invisible_ms,
-        taken: vec![Take {
-            offset,
-            group_hash: 0,
-        }],
-        skipped: Vec::new(),
-    };
-    let results = driver
-        .ask([deliver.encode(driver.now())].into_iter().collect())
-        .unwrap();
-    match &results[0] {
-        Ok(Done::Delivered(delivered)) => {
-            let got = delivered.taken.first();
-            got.map(|_| delivered.delivery)
-        }
-        other => panic!("a delivery, not {other:?}"),
-    }
-}
-
-fn bury(
-    driver: &Driver,
-    id: GroupQueueId,
-    offset: QueueOffset,
-    delivery: DeliveryId,
-) -> (TopicQueue, QueueOffset) {
-    let dead = DeadLetter {
-        id,
-        offset,
-        delivery: Some(delivery),
-        entry: entry(&driver.opened.store, id.at, offset),
-    };
-    let results = driver
-        .ask([dead.encode(driver.now())].into_iter().collect())
-        .unwrap();
-    match &results[0] {
-        Ok(Done::DeadLettered { topic, offset }) => (at(topic.0, 0), *offset),
-        other => panic!("a dead letter, not {other:?}"),
-    }
-}
-
 /// Topic 1 is kept for a year, others for a day, and the log as small as can be.
 fn settings() -> Settings {
     Settings {
         keep_ms: Some(DAY),
         keep_bytes: Some(0),
-        longer: [(TopicId(1), 365 * DAY)].into(),
+        own: [(TopicId(1), Own::time(365 * DAY))].into(),
         ..Settings::default()
     }
 }
@@ -232,7 +154,7 @@ fn retained(io: &FaultyIo, seed: u64, rounds: usize) -> Driver {
                 keep_ms: Some(DAY),
                 keep_bytes: Some(600_000),
                 // One that comes and goes.
-                longer: [(TopicId(2), 365 * DAY)].into(),
+                own: [(TopicId(2), Own::time(365 * DAY))].into(),
                 ..Settings::default()
             };
             driver.retain(&settings).unwrap();
@@ -323,7 +245,7 @@ fn a_place_to_begin_at_that_is_thinned_out_during_the_look_gives_way_to_the_one_
         io.remove(&Path::new(DIR).join(root)).unwrap();
     }
     let all = Settings {
-        longer: Default::default(),
+        own: Default::default(),
         ..settings()
     };
     let ran = driver.retain(&all).unwrap();
@@ -360,7 +282,7 @@ fn a_dead_letter_whose_record_is_lost_is_told_once_and_holds_nothing_back() {
     )
     .unwrap();
     let by_size = Settings {
-        longer: [].into(),
+        own: [].into(),
         ..settings()
     };
     let ran = driver.retain(&by_size).unwrap();

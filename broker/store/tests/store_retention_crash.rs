@@ -7,10 +7,10 @@ mod crashes;
 mod workload;
 
 use crashes::{Recoveries, or_long};
-use sluice_core::ids::{GroupQueueId, QueueId, QueueOffset, TopicQueue};
+use sluice_core::ids::{GroupQueueId, QueueId, QueueOffset, TopicId, TopicQueue};
 use sluice_store::Store;
 use sluice_store::io::{Fault, FaultyIo, LogIo};
-use sluice_store::retention::Settings;
+use sluice_store::retention::{Own, Settings};
 use sluice_store::survey::{Depth, survey};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -48,6 +48,14 @@ fn settings() -> Settings {
     Settings {
         keep_ms: Some(DAY_MS),
         keep_bytes: Some(300_000),
+        own: [(
+            TopicId(1),
+            Own {
+                keep_ms: None,
+                keep_bytes: Some(20_000),
+            },
+        )]
+        .into(),
         ..Settings::default()
     }
 }

@@ -9,7 +9,7 @@ use sluice_core::log::Batch;
 use sluice_core::record::NewRecord;
 use sluice_core::state::Done;
 use sluice_store::io::FaultyIo;
-use sluice_store::retention::{Ran, RetentionError, Settings, Waiting};
+use sluice_store::retention::{Own, Ran, RetentionError, Settings, Waiting};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -38,7 +38,7 @@ fn started(seed: u64) -> Driver {
 fn settings() -> Settings {
     Settings {
         keep_ms: Some(DAY),
-        longer: [(LONGER.topic, 30 * DAY)].into(),
+        own: [(LONGER.topic, Own::time(30 * DAY))].into(),
         ..Settings::default()
     }
 }
@@ -178,7 +178,7 @@ fn where_more_waits_than_may_stand_carried_the_log_goes_as_far_as_it_may_and_say
     let before = carried(&driver);
     let none = Settings {
         carried_max: Some(0),
-        longer: [(LONGER.topic, 365 * DAY)].into(),
+        own: [(LONGER.topic, Own::time(365 * DAY))].into(),
         ..settings()
     };
     let ran = driver.retain(&none).unwrap();

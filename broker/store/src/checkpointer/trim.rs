@@ -128,15 +128,20 @@ impl Checkpointer {
         *self.points.points.lock() = durable.collect();
     }
 
-    /// Lets go what is before `bounds`, as far as a checkpoint stands there. A checkpoint that counts with them is written.
+    /// Lets go what is before `bounds`, as far as a checkpoint stands there, and what queue files have of messages that topics gave up
+    /// themselves. A checkpoint that counts with them is written.
     pub(super) fn trim(&mut self, bounds: LogBounds) -> Result<(), CheckpointError> {
         let mut points = self.points().into_iter();
-        let Some((position, point, run)) = points.rfind(|(_, point, _)| point.at <= bounds.start) else {
+        let point = points.rfind(|(_, point, _)| point.at <= bounds.start);
+        if point.is_none() && !self.queues.holds_too_much() {
             return Ok(());
-        };
+        }
         // A crash must not bring an older checkpoint back, which counts on what goes now.
         self.checkpoints.sync_names()?;
         self.queues.trim_files()?;
+        let Some((position, point, run)) = point else {
+            return Ok(());
+        };
         self.checkpoints.sync_files()?;
         let upto = LogId {
             term: position.term,

@@ -35,6 +35,8 @@ pub(super) struct Tail {
     pub(super) used: u64,
     /// Entries that go before the queue's own, and may lie below `start`.
     pub(super) carried: BTreeMap<u64, QueueEntry>,
+    /// The minimum offset that the newest checkpoint has: what files have from there on must stay.
+    pub(super) counted: u64,
     /// Below it nothing is left in files but zeros; the files below may be gone.
     pub(super) cleared: u64,
     first: u64,
@@ -51,6 +53,7 @@ impl Tail {
             flushed: end,
             used: 0,
             carried: BTreeMap::new(),
+            counted: start,
             cleared: start,
             first: end,
             sealed: VecDeque::new(),

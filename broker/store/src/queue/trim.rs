@@ -2,12 +2,12 @@
 
 use super::files::FileKey;
 use super::{Queue, QueueError, QueueStore};
-use sluice_core::ids::TopicQueue;
+use sluice_core::ids::{QueueOffset, TopicQueue};
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// A queue as it is when its files are looked at: its minimum offset may rise meanwhile, which is for the next time. Nothing is
-/// flushed meanwhile.
+/// A queue as it is when its files are looked at: nothing is flushed meanwhile. It begins where the newest checkpoint has it begin: a
+/// start from that would miss what goes beyond, and make all files again.
 #[derive(Clone, Copy)]
 struct Trimmed {
     start: u64,
@@ -16,8 +16,26 @@ struct Trimmed {
 }
 
 impl QueueStore {
-    /// Takes away what files hold below the minimum offsets. A checkpoint that counts with these must be written before:
-    /// a start from an older one would miss what goes here, and make all files again.
+    /// A checkpoint is written, and has these queues begin there.
+    pub fn counted(&self, firsts: &[(TopicQueue, QueueOffset)]) {
+        for (at, first) in firsts {
+            if let Some(queue) = self.queue(*at) {
+                let mut tail = queue.tail.lock();
+                tail.counted = tail.counted.max(first.0);
+            }
+        }
+    }
+
+    /// Whether files hold anything below the minimum offsets that checkpoints have.
+    pub fn holds_too_much(&self) -> bool {
+        let queues = self.inner.queues.read();
+        queues.values().any(|queue| {
+            let tail = queue.tail.lock();
+            tail.cleared < tail.counted.min(tail.flushed)
+        })
+    }
+
+    /// Takes away what files hold below the minimum offsets that the newest checkpoint has, whose name must be durable.
     pub fn trim_files(&self) -> Result<(), QueueError> {
         let _flushing = self.inner.flushing.lock();
         let queues: HashMap<TopicQueue, (Arc<Queue>, Trimmed)> = {
@@ -25,11 +43,11 @@ impl QueueStore {
             let look = |queue: &Arc<Queue>| {
                 let tail = queue.tail.lock();
                 let trimmed = Trimmed {
-                    start: tail.start,
+                    start: tail.counted,
                     flushed: tail.flushed,
                     cleared: tail.cleared,
                 };
-                (tail.cleared < tail.start).then(|| (Arc::clone(queue), trimmed))
+                (tail.cleared < tail.counted).then(|| (Arc::clone(queue), trimmed))
             };
             let trimmed = queues.iter().filter_map(|(at, queue)| Some((*at, look(queue)?)));
             trimmed.collect()
@@ -59,10 +77,14 @@ impl QueueStore {
         if key.end() <= start || flushed <= start {
             return self.inner.files.remove(key);
         }
-        self.inner.files.clear(key, cleared.max(key.first), start)
+        // After a start nobody knows how far it came.
+        match self.inner.files.is_clear(key, start - 1)? {
+            true => Ok(()),
+            false => self.inner.files.clear(key, cleared.max(key.first), start),
+        }
     }
 
-    /// What is below the minimum offsets may not be taken away yet: a stop came before [`QueueStore::trim_files`].
+    /// What is below the minimum offsets may not be taken away yet: a stop may have come before [`QueueStore::trim_files`].
     pub fn trim_again(&self) {
         for queue in self.inner.queues.read().values() {
             queue.tail.lock().cleared = 0;

@@ -9,7 +9,7 @@ use super::queue::{Event, Evidence};
 use crate::checkpoint::Readable;
 use letters::{Letters, Verdict};
 use sluice_core::codec::Malformed;
-use sluice_core::command::{Append, Carry, Command, DeadLetter, MessageKind, TopicSpec, Trim};
+use sluice_core::command::{Append, Carry, Command, DeadLetter, MessageKind, Minimum, TopicSpec, Trim};
 use sluice_core::entry::{CARRIED, LINKED, QueueEntry};
 use sluice_core::ids::{
     DeliveryId, GroupId, GroupQueueId, PhysicalOffset, QueueOffset, TimeMs, TopicId, TopicQueue,
@@ -201,6 +201,10 @@ impl Topics {
             Command::Carry(carry) => self.carry(at, &carry),
             Command::DeadLetter(dead) => self.dead(id, at, &dead),
             Command::Trim(trim) => self.trim(at, &trim),
+            Command::Expire(expire) => expire
+                .minimums
+                .iter()
+                .for_each(|minimum| self.begins(at, minimum)),
             Command::CreateTopic(made) => {
                 self.made.entry(made.name.clone()).or_insert(at);
                 self.put(at, made.into());
@@ -298,7 +302,7 @@ impl Topics {
             put_ms: self.now,
             waiting_since_ms: self.now,
             attempt: 0,
-            flags: dead.entry.flags | LINKED,
+            flags: dead.entry.flags & !CARRIED | LINKED,
             ..dead.entry
         };
         let is_sure = verdict == Verdict::Accepted;
@@ -308,18 +312,27 @@ impl Topics {
     fn trim(&mut self, at: PhysicalOffset, trim: &Trim) {
         self.trimmed.insert(trim.links_from);
         for minimum in &trim.minimums {
-            let Some(topic) = self.topics.get_mut(&minimum.at.topic) else {
-                continue;
-            };
-            let (queue, first) = (minimum.at.queue.0, minimum.first.0);
-            topic.minimums.push((queue, trim.links_from, first));
-            if at < self.checkpoint.0 {
-                let evidence = topic.queues.entry(queue).or_default();
-                evidence.first_at_least = evidence.first_at_least.max(first);
-                evidence.at_least = evidence.at_least.max(first);
-            } else if let Some(evidence) = topic.queues.get_mut(&queue) {
-                evidence.first_later = evidence.first_later.max(first);
+            // It is where the queue ended there.
+            if let Some(topic) = self.topics.get_mut(&minimum.at.topic) {
+                let ended = (minimum.at.queue.0, trim.links_from, minimum.first.0);
+                topic.minimums.push(ended);
             }
+            self.begins(at, minimum);
+        }
+    }
+
+    /// A queue begins there or later.
+    fn begins(&mut self, at: PhysicalOffset, minimum: &Minimum) {
+        let Some(topic) = self.topics.get_mut(&minimum.at.topic) else {
+            return;
+        };
+        let (queue, first) = (minimum.at.queue.0, minimum.first.0);
+        if at < self.checkpoint.0 {
+            let evidence = topic.queues.entry(queue).or_default();
+            evidence.first_at_least = evidence.first_at_least.max(first);
+            evidence.at_least = evidence.at_least.max(first);
+        } else if let Some(evidence) = topic.queues.get_mut(&queue) {
+            evidence.first_later = evidence.first_later.max(first);
         }
     }
 }

@@ -5,7 +5,7 @@
 //! reader begins with what is there, which stays.
 
 use super::RetentionError;
-use super::decide::Settings;
+use super::settings::Settings;
 use super::waiting::is_dead_letters;
 use crate::checkpointer::TrimPoint;
 use crate::store::Store;

@@ -9,50 +9,9 @@
 //! - What still waits in what goes is written again. Where that is more than half of what goes, it is not worth it: then less
 //!   goes, or nothing, and somebody should be told.
 
+use super::settings::Settings;
 use crate::checkpointer::TrimPoint;
-use sluice_core::ids::{PhysicalOffset, TimeMs, TopicId};
-use sluice_core::limits;
-use std::collections::BTreeMap;
-
-/// What is asked for.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Settings {
-    /// How long messages are kept, in milliseconds; for ever if not given.
-    pub keep_ms: Option<u64>,
-    /// How many bytes the log may have; any number if not given.
-    pub keep_bytes: Option<u64>,
-    /// How many bytes the log may have before what no group still has to read goes early; any number if not given.
-    pub read_bytes: Option<u64>,
-    /// How many bytes the log may have before the oldest goes, read or not, for want of disk. Nothing goes where the log cannot
-    /// become so small.
-    pub forced_bytes: Option<u64>,
-    /// Topics whose messages are kept longer than others, and how long.
-    pub longer: BTreeMap<TopicId, u64>,
-    /// Places in queues at which messages may stand carried; as many as state takes if not given.
-    pub carried_max: Option<usize>,
-}
-
-impl Settings {
-    /// Places at which messages may stand carried. State counts a command's places before it looks which of them it has already,
-    /// so that those of one more must fit at any time.
-    pub(super) fn carried_max(&self) -> usize {
-        let most = limits::CARRIED_MAX - limits::CARRY_PLACES_MAX;
-        self.carried_max.map_or(most, |max| max.min(most))
-    }
-
-    /// Whether the time of a message that was put then has not come.
-    pub(super) fn keeps(&self, topic: TopicId, put_ms: TimeMs, now: TimeMs) -> bool {
-        let Some(keep_ms) = self.keep_ms else { return true };
-        let keep_ms = self.longer.get(&topic).copied().unwrap_or(0).max(keep_ms);
-        put_ms.saturating_add(keep_ms) > now
-    }
-
-    /// Whether messages of a topic are kept longer than others.
-    pub(super) fn is_longer(&self, topic: TopicId) -> bool {
-        let own = self.longer.get(&topic);
-        own.is_some_and(|own| self.keep_ms.is_some_and(|keep_ms| *own > keep_ms))
-    }
-}
+use sluice_core::ids::{PhysicalOffset, TimeMs};
 
 /// The log, as far as it matters here.
 #[derive(Clone, Debug)]
@@ -319,20 +278,6 @@ mod tests {
             let found = log().affordable(wanted, places).map(|point| point.at.0);
             assert_eq!(found, expected, "{waiting:?}");
         }
-    }
-
-    #[test]
-    fn a_topic_may_keep_its_messages_longer_but_never_shorter() {
-        let mut settings = settings(Some(2), None);
-        let [longer, shorter, other] = [1, 2, 3].map(TopicId);
-        settings.longer = [(longer, 5 * HOUR), (shorter, HOUR)].into();
-        let keeps = |topic| [1, 3, 4].map(|put| settings.keeps(topic, put * HOUR, 5 * HOUR));
-        assert_eq!(keeps(longer), [true, true, true]);
-        assert_eq!([shorter, other].map(keeps), [[false, false, true]; 2]);
-        assert_eq!(
-            [longer, shorter, other].map(|topic| settings.is_longer(topic)),
-            [true, false, false]
-        );
     }
 
     proptest! {

@@ -1,6 +1,7 @@
 //! Retention: decides how far the log goes, writes again what waits there, and has it begin later.
 //!
-//! In this order, each step a command that is applied before the next one is proposed:
+//! First topics that keep less than the log does give up their oldest messages ([`topics`]). Then, in this order, each step a command
+//! that is applied before the next one is proposed:
 //! 1. links are closed up to where the log is to begin, so that none is made any more to what leaves;
 //! 2. what waits there is looked for, and carried, a bounded piece at a time;
 //! 3. queues begin where they ended at that place, and the log there.
@@ -8,32 +9,33 @@
 //! The checkpoint that follows takes the files away. Whoever stops in between has lost nothing; the next run begins anew.
 //! A place that starts to wait after the look is not carried: it was to expire in any case, and is counted if it does.
 
+mod carrying;
 mod consumed;
 mod decide;
+mod expiring;
+mod settings;
+mod sizes;
+mod topics;
 mod waiting;
 
-pub use decide::{Log, Settings};
+pub use decide::Log;
+pub use settings::{Own, Settings};
+pub use sizes::Sizes;
 pub use waiting::{Record, Waiting};
 
 use crate::checkpointer::TrimPoint;
-use crate::damage::Unread;
 use crate::log::ReadError;
 use crate::store::{Store, StoreError};
-use sluice_core::codec::Malformed;
-use sluice_core::command::{Command, EncodedCommand, Minimum, NewCarry, Place, Trim};
-use sluice_core::ids::{PhysicalOffset, QueueOffset, TimeMs, TopicId, TopicQueue};
+use sluice_core::command::{EncodedCommand, Minimum, Trim};
+use sluice_core::ids::{PhysicalOffset, QueueOffset, TimeMs, TopicQueue};
 use sluice_core::limits;
 use sluice_core::log::{NotProposed, Outcome, Results};
 use sluice_core::state::{Done, Refused};
 use std::io;
 use thiserror::Error;
 
-/// Records carried in one proposal, and bytes of them, unless one alone is larger.
-const AT_A_TIME: (usize, usize) = (64, 256 * 1024);
 /// Looks of one run: at each, the checkpoint on which the log was to begin has just made room for others.
 const LOOKS_MAX: usize = 8;
-/// Places of lost records that the log of the process names of one run; the others are counted.
-const LOST_TOLD_MAX: u64 = 16;
 
 /// Why a run ended early. Nothing is lost: the next one begins anew.
 #[derive(Debug, Error)]
@@ -86,8 +88,26 @@ pub struct Ran {
     pub blocked: bool,
     /// Whether that is because it waits at more places in queues than may stand carried.
     pub too_many: bool,
+    /// Whether topics could not give up what they should: it is told.
+    pub failed: bool,
     /// Whether the disk would be above its mark even if the log gave up all it can, so that nothing unread went for that.
     pub in_vain: bool,
+}
+
+impl Ran {
+    /// What two steps did.
+    fn and(self, other: Self) -> Self {
+        Self {
+            start: self.start.or(other.start),
+            carried: (self.carried.0 + other.carried.0, self.carried.1 + other.carried.1),
+            expired: self.expired + other.expired,
+            lost: self.lost + other.lost,
+            blocked: self.blocked || other.blocked,
+            too_many: self.too_many || other.too_many,
+            failed: self.failed || other.failed,
+            in_vain: self.in_vain || other.in_vain,
+        }
+    }
 }
 
 /// One run over a store.
@@ -103,8 +123,20 @@ pub struct Run<'a, P> {
 }
 
 impl<P: Propose> Run<'_, P> {
-    /// Gives up what need not be kept. Blocks on the disk and on the log.
-    pub fn run(&self) -> Result<Ran, RetentionError> {
+    /// Gives up what need not be kept. Blocks on the disk and on the log. `sizes` is for the next run over this store.
+    pub fn run(&self, sizes: &mut Sizes) -> Result<Ran, RetentionError> {
+        let (by_topics, failed) = match self.expire(sizes) {
+            Ok(by_topics) => (by_topics, false),
+            Err(error) => {
+                tracing::warn!(%error, "topics keep more than they should, until the next look");
+                (Ran::default(), true)
+            }
+        };
+        let ran = self.run_log()?.and(by_topics);
+        Ok(Ran { failed, ..ran })
+    }
+
+    fn run_log(&self) -> Result<Ran, RetentionError> {
         let mut looks = 1;
         loop {
             match self.look() {
@@ -178,7 +210,7 @@ impl<P: Propose> Run<'_, P> {
             return Ok(false);
         };
         let ends = self.store.ends_at(point.at)?;
-        if !self.carry(&waiting, ran)? {
+        if !self.carry(waiting.records(), ran)? {
             return Ok(false);
         }
         let undecided = waiting.undecided(self.store.tables());
@@ -224,100 +256,6 @@ impl<P: Propose> Run<'_, P> {
             }
             // Where queues end is another there, and so what waits. Each is before the last one, so that this ends.
             wanted = point;
-        }
-    }
-
-    /// Writes again what waits; `false` if the disk gives nothing and it would take too much of the reserve. What was written
-    /// by then the next run finds behind the place.
-    fn carry(&self, waiting: &Waiting, ran: &mut Ran) -> Result<bool, RetentionError> {
-        let most = AT_A_TIME.1.min(self.store.log().command_bytes_max());
-        let (mut batch, mut bytes) = (Vec::new(), 0);
-        for (old, record) in waiting.records() {
-            let Some(carries) = self.carries(old, &record, ran.lost)? else {
-                ran.lost += record.places.len() as u64;
-                continue;
-            };
-            for carry in carries {
-                if batch.len() >= AT_A_TIME.0 || bytes + carry.len() > most && !batch.is_empty() {
-                    if !self.carry_some(std::mem::take(&mut batch), bytes, ran)? {
-                        return Ok(false);
-                    }
-                    bytes = 0;
-                }
-                bytes += carry.len();
-                batch.push(carry);
-            }
-            ran.carried.0 += 1;
-        }
-        self.carry_some(batch, bytes, ran)
-    }
-
-    /// What the disk has room for is asked before each part: others take of it meanwhile, and it may have been found full only since.
-    fn carry_some(
-        &self,
-        batch: Vec<EncodedCommand>,
-        bytes: usize,
-        ran: &mut Ran,
-    ) -> Result<bool, RetentionError> {
-        if bytes as u64 > self.store.log().carry_max() {
-            return Ok(false);
-        }
-        if !batch.is_empty() {
-            self.propose(batch)?;
-            ran.carried.1 += bytes as u64;
-        }
-        Ok(true)
-    }
-
-    /// The commands that write a record again: more than one only where the message stands at very many places. `None` if the
-    /// record is lost, which must not keep the log for ever; so many messages were lost in this run before.
-    fn carries(
-        &self,
-        old: PhysicalOffset,
-        record: &Record,
-        lost_before: u64,
-    ) -> Result<Option<Vec<EncodedCommand>>, RetentionError> {
-        let Some(place) = record.places.first() else {
-            return Ok(Some(Vec::new()));
-        };
-        let command = match self.store.read_message(place, self.now) {
-            Ok(command) => command,
-            Err(Unread::Lost(error)) => {
-                self.tell_of_lost(record, &error, lost_before);
-                return Ok(None);
-            }
-            Err(Unread::NotNow(error)) => return Err(RetentionError::Waits(error)),
-        };
-        // It is an `Append` or a `Carry`, or it would not belong to its entry.
-        let Ok((topic, bytes)) = record_in(&command) else {
-            return Ok(None);
-        };
-        let chunks = record.places.chunks(limits::CARRY_PLACES_MAX);
-        let carry = |places| {
-            NewCarry {
-                topic,
-                old,
-                record: bytes,
-                places,
-            }
-            .encode(self.now)
-        };
-        Ok(Some(chunks.map(carry).collect()))
-    }
-
-    fn tell_of_lost(&self, record: &Record, error: &ReadError, before: u64) {
-        let left = LOST_TOLD_MAX.saturating_sub(before);
-        let tables = self.store.tables();
-        for Place { at, offset, .. } in record.places.iter().take(left as usize) {
-            let topic = tables.topic_by_id(at.topic);
-            tracing::error!(
-                topic = topic.as_ref().map(|topic| &*topic.spec.name),
-                queue = at.queue.0,
-                offset = offset.0,
-                places = record.places.len(),
-                %error,
-                "a message that waits is lost: the log gives it up with what stands around it"
-            );
         }
     }
 
@@ -376,14 +314,5 @@ impl<P: Propose> Run<'_, P> {
             Outcome::NotProposed(why) => Err(RetentionError::NotTaken(why)),
             Outcome::NotLeader(_) | Outcome::Unknown => Err(RetentionError::Unknown),
         }
-    }
-}
-
-/// The record in a command, and the topic under which the index has it.
-fn record_in(command: &[u8]) -> Result<(TopicId, &[u8]), Malformed> {
-    match Command::decode(command)?.1 {
-        Command::Append(append) => Ok((append.at.topic, append.record)),
-        Command::Carry(carry) => Ok((carry.topic, carry.record)),
-        _ => Err(Malformed::Range("a record's command")),
     }
 }

@@ -3,7 +3,7 @@
 //! has come is as good as unread.
 
 use super::RetentionError;
-use super::decide::Settings;
+use super::settings::Settings;
 use crate::queue::QueueStore;
 use crate::store::Store;
 use sluice_core::command::Place;
@@ -58,12 +58,7 @@ impl Waiting {
         ends: &[(TopicQueue, QueueOffset)],
         now: TimeMs,
     ) -> Result<Self, RetentionError> {
-        let look = Look {
-            tables: store.tables(),
-            queues: store.queues(),
-            settings,
-            now,
-        };
+        let look = Look::new(store, settings, now);
         let mut waiting = Self {
             below,
             start: look.tables.bounds().start,
@@ -174,14 +169,24 @@ pub(super) fn is_dead_letters(topic: &Topic) -> bool {
     topic.spec.name.starts_with(&dead_letter_topic(""))
 }
 
-struct Look<'a> {
-    tables: &'a Tables,
+/// What is looked at, and by what is asked for.
+pub(super) struct Look<'a> {
+    pub(super) tables: &'a Tables,
+    pub(super) settings: &'a Settings,
+    pub(super) now: TimeMs,
     queues: &'a QueueStore,
-    settings: &'a Settings,
-    now: TimeMs,
 }
 
-impl Look<'_> {
+impl<'a> Look<'a> {
+    pub(super) fn new(store: &'a Store, settings: &'a Settings, now: TimeMs) -> Self {
+        Self {
+            tables: store.tables(),
+            settings,
+            now,
+            queues: store.queues(),
+        }
+    }
+
     /// Those that were carried before.
     fn carried(&self, waiting: &mut Waiting) {
         debug_assert!(waiting.start <= waiting.below);
@@ -204,12 +209,13 @@ impl Look<'_> {
             || self.tables.subscribers_of(at.topic).iter().any(|(_, held)| {
                 let shard = held.shards.get(at.queue.0 as usize);
                 let pending = shard.and_then(|shard| shard.read(|queue| queue.pending(offset).copied()));
-                pending.is_some_and(|pending| self.waits(&pending, at, entry))
+                pending.is_some_and(|pending| self.waits(pending.visible_at, at, entry))
             })
     }
 
-    fn waits(&self, pending: &Pending, at: TopicQueue, entry: &QueueEntry) -> bool {
-        pending.visible_at > self.now || self.settings.keeps(at.topic, entry.put_ms, self.now)
+    /// Whether a message that a group has pending, hidden until then, is not to go.
+    pub(super) fn waits(&self, visible_at: TimeMs, at: TopicQueue, entry: &QueueEntry) -> bool {
+        visible_at > self.now || self.settings.keeps(at.topic, entry.put_ms, self.now)
     }
 
     /// Those of a queue whose time has not come, up to `to`; from `end` on all, for the queue cannot begin behind them.
@@ -275,7 +281,7 @@ impl Look<'_> {
                     self.lacks(at, *offset)?;
                     continue;
                 };
-                if self.waits(pending, at, &entry) {
+                if self.waits(pending.visible_at, at, &entry) {
                     waiting.add(self.tables, at, *offset, entry);
                 }
             }
@@ -290,7 +296,7 @@ impl Look<'_> {
     }
 
     /// Nothing is read of what the queue has: an error, for whether it waits nobody knows; unless it has gone meanwhile.
-    fn lacks(&self, at: TopicQueue, offset: QueueOffset) -> Result<(), RetentionError> {
+    pub(super) fn lacks(&self, at: TopicQueue, offset: QueueOffset) -> Result<(), RetentionError> {
         let topic = self.tables.topic_by_id(at.topic);
         let first = topic.and_then(|topic| topic.first(at.queue));
         if first.is_none_or(|first| offset < first) {
@@ -305,7 +311,7 @@ impl Look<'_> {
     }
 
     /// The entries from `from` on, at most `most` of them.
-    fn read(
+    pub(super) fn read(
         &self,
         at: TopicQueue,
         from: QueueOffset,

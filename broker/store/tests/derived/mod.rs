@@ -9,7 +9,7 @@ use sluice_store::checkpointer::Header;
 use sluice_store::index::IndexPosition;
 use sluice_store::io::{LogIo, RealIo};
 use sluice_store::log::LogReader;
-use sluice_store::retention::Settings;
+use sluice_store::retention::{Own, Settings};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -86,6 +86,14 @@ pub fn newest_checkpoint(dir: &Path) -> Content {
     }
 }
 
+/// Less than topics of the workload come to.
+fn bound(keep_ms: Option<u64>) -> Own {
+    Own {
+        keep_ms,
+        keep_bytes: Some(40_000),
+    }
+}
+
 /// Rounds of a workload with retention now and then; in the end the log begins where it should. `whole` hears of the log
 /// before any of it goes.
 pub fn retained(io: &Arc<dyn LogIo>, dir: &Path, seed: u64, whole: impl FnMut(&LogReader)) -> Driver {
@@ -100,7 +108,12 @@ pub fn retained_by(mut driver: Driver, mut whole: impl FnMut(&LogReader)) -> Dri
     let settings = Settings {
         keep_ms: Some(DAY_MS),
         keep_bytes: Some(700_000),
-        longer: [(TopicId(2), 365 * DAY_MS)].into(),
+        own: [
+            (TopicId(1), bound(None)),
+            (TopicId(2), Own::time(365 * DAY_MS)),
+            (TopicId(3), bound(Some(365 * DAY_MS))),
+        ]
+        .into(),
         ..Settings::default()
     };
     for round in 0..900 {

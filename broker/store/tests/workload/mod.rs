@@ -19,6 +19,7 @@ use sluice_core::log::{Batch, Outcome, ReplicatedLog, Results};
 use sluice_core::state::Done;
 use sluice_store::io::LogIo;
 use sluice_store::log::{Identity, LogOptions, ShardUuid};
+use sluice_store::retention::Sizes;
 use sluice_store::{CheckpointPolicy, Failed, NoObserver, Store, StoreError, StoreOptions};
 use std::path::Path;
 use std::sync::Arc;
@@ -99,6 +100,7 @@ pub struct Driver {
     sequence: u64,
     now: u64,
     waiting: Vec<(Asked, Receiver<Outcome>)>,
+    sizes: Sizes,
 }
 
 impl Driver {
@@ -112,6 +114,7 @@ impl Driver {
             sequence: 0,
             now: 2_000,
             waiting: Vec::new(),
+            sizes: Sizes::default(),
         }
     }
 

@@ -40,7 +40,7 @@ impl Driver {
             settings,
             now,
         }
-        .run()
+        .run(&mut self.sizes)
     }
 
     /// Sends until `is_so`, which checkpoints bring about; `None` if the store failed.

@@ -8,7 +8,8 @@ mod not_sure;
 
 use not_sure::NotSure;
 use sluice_core::command::{
-    Change, Command, DeadLetter, Deliver, Release, SetFloor, Settle, Target, Trim, Unanswered,
+    Change, Command, DeadLetter, Deliver, Expire, Minimum, Release, SetFloor, Settle, Target, Trim,
+    Unanswered,
 };
 use sluice_core::ids::{DeliveryId, GroupQueueId, PhysicalOffset, QueueOffset, TimeMs, TopicQueue};
 use sluice_core::state::{HoldSpan, RangeSet};
@@ -122,6 +123,7 @@ impl Letters {
             Command::Unanswered(unanswered) => self.unanswered(now, unanswered),
             Command::SetFloor(moves) => self.set_floor(at, now, moves),
             Command::Trim(trim) => self.trim(at, trim),
+            Command::Expire(expire) => self.expire(expire),
             Command::Carry(carry) => {
                 for place in &carry.places {
                     let carried = self.carried.entry(place.at).or_default();
@@ -293,8 +295,21 @@ impl Letters {
             return;
         }
         self.bounds = Some((trim.start, trim.links_from));
-        // What is carried stays below. What is not is passed by, unless it was carried before all that can be read.
-        for minimum in &trim.minimums {
+        self.begin_at(&trim.minimums);
+    }
+
+    fn expire(&mut self, expire: &Expire) {
+        for (at, offset) in &expire.dropped {
+            let of_queue = self.claims.iter_mut().filter(|(id, _)| id.at == *at);
+            let claims = of_queue.flat_map(|(_, claims)| claims.get_mut(offset)).flatten();
+            claims.for_each(|claim| claim.is_sure = false);
+        }
+        self.begin_at(&expire.minimums);
+    }
+
+    /// What is carried stays below. What is not is passed by, unless it was carried before all that can be read.
+    fn begin_at(&mut self, minimums: &[Minimum]) {
+        for minimum in minimums {
             let carried = self.carried.get(&minimum.at);
             let of_queue = self.claims.iter_mut().filter(|(id, _)| id.at == minimum.at);
             for (offset, claims) in of_queue.flat_map(|(_, claims)| claims.range_mut(..minimum.first)) {

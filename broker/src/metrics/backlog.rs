@@ -50,6 +50,11 @@ static DEPTH: Family = Family::gauge(
     SHORT,
     "Bytes of log from the group's oldest ready message on: with more than the log may keep, it is taken unread",
 );
+static TOPIC_DEPTH: Family = Family::gauge(
+    "sluice_consumer_unread_topic_bytes",
+    SHORT,
+    "Bytes of a topic that keeps no more than a bound, from the group's oldest ready message on: with more than the bound, it is taken unread",
+);
 static QUEUE_LAG_MAX: Family = Family::gauge(
     "sluice_consumer_queue_lag_messages_max",
     SHORT,
@@ -128,6 +133,12 @@ impl Backlogs {
         write_topics(page, &known, now);
         // After the places: none of them is ahead of it.
         write_depths(page, &known, engine.store().log().positions().written());
+        page.begin(&TOPIC_DEPTH);
+        for id in &present {
+            if let Some((known, bytes)) = self.known.get(id).zip(engine.retention().unread(id.0, id.1)) {
+                page.line(&TOPIC_DEPTH, &known.short, bytes);
+            }
+        }
         if with_queues {
             write_queues(page, &known, now);
         }

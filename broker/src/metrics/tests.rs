@@ -112,26 +112,30 @@ fn nobody_writes_to_the_queues_of_a_closed_topic_and_all_can_be_read() {
 }
 
 #[test]
-fn a_topic_tells_how_long_it_keeps_messages_where_that_is_longer_than_the_broker_does() {
+fn a_topic_tells_how_long_and_how_many_messages_it_keeps_where_that_is_its_own() {
     let common = Common::new(&[]);
     let mut topics = Topics::new(common.clone());
     let mut state = state();
     let tables = Arc::clone(state.tables());
     for (own, kept, expected) in [
         (0, KEPT, None),
-        (24, KEPT, None),
+        (
+            24,
+            KEPT,
+            Some("sluice_topic_retention_seconds{topic=\"orders\"} 86400"),
+        ),
         (72, KEPT, None),
         (
             73,
             KEPT,
             Some("sluice_topic_retention_seconds{topic=\"orders\"} 262800"),
         ),
-        (73, 2 * KEPT, None),
+        (144, 2 * KEPT, None),
     ] {
         let put = PutTopic {
             spec: TopicSpec {
                 retention_hours: own,
-                retention_bytes: 0,
+                retention_bytes: u64::from(own) << 20,
                 ..tables.topic("orders").unwrap().spec.clone()
             },
             keep_queues: true,
@@ -143,5 +147,12 @@ fn a_topic_tells_how_long_it_keeps_messages_where_that_is_longer_than_the_broker
         let text = page.finish();
         let found = lines(&text, "sluice_topic_retention_seconds{");
         assert_eq!(found, Vec::from_iter(expected), "{own} hours, of {kept:?}");
+        let bound = format!(
+            "sluice_topic_retention_bytes{{topic=\"orders\"}} {}",
+            u64::from(own) << 20
+        );
+        let expected = Some(bound.as_str()).filter(|_| own > 0);
+        let found = lines(&text, "sluice_topic_retention_bytes{");
+        assert_eq!(found, Vec::from_iter(expected), "{own} MiB");
     }
 }

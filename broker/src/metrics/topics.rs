@@ -25,7 +25,12 @@ static QUEUE_NUMBER: Family = Family::gauge(
 static RETENTION: Family = Family::gauge(
     "sluice_topic_retention_seconds",
     &["topic"],
-    "How long messages of a topic are kept that keeps them longer than the broker does",
+    "How long messages of a topic are kept that keeps them longer or less long than the broker does",
+);
+static RETENTION_BYTES: Family = Family::gauge(
+    "sluice_topic_retention_bytes",
+    &["topic"],
+    "How many bytes of messages a topic keeps that has a bound of its own",
 );
 static DEAD: Family = Family::counter(
     "rocketmq_send_to_dlq_messages_total",
@@ -91,15 +96,20 @@ impl Topics {
     }
 }
 
-/// Only of topics that keep messages longer: on most brokers there are few or none.
+/// Only of topics that keep messages in their own way: on most brokers there are few or none.
 fn write_retention(page: &mut Page<'_>, topics: &[Arc<Topic>], kept: Duration) {
     page.begin(&RETENTION);
     for topic in topics {
         let own = Duration::from_secs(u64::from(topic.spec.retention_hours) * SECONDS_PER_HOUR);
-        if own > kept {
+        if !own.is_zero() && own != kept {
             let labels = page.labels(&RETENTION, &[&topic.spec.name]);
             page.line(&RETENTION, &labels, own.as_secs());
         }
+    }
+    page.begin(&RETENTION_BYTES);
+    for topic in topics.iter().filter(|topic| topic.spec.retention_bytes > 0) {
+        let labels = page.labels(&RETENTION_BYTES, &[&topic.spec.name]);
+        page.line(&RETENTION_BYTES, &labels, topic.spec.retention_bytes);
     }
 }
 

@@ -3,11 +3,14 @@
 use crate::config::LiveValues;
 use crate::disk::{Bounds, Share};
 use crate::engine::Engine;
+use parking_lot::Mutex;
 use sluice_core::command::EncodedCommand;
+use sluice_core::ids::{GroupId, TopicId};
 use sluice_core::log::{Outcome, ReplicatedLog};
 use sluice_core::state::Tables;
 use sluice_store::Store;
-use sluice_store::retention::{Propose, Ran, RetentionError, Run, Settings};
+use sluice_store::retention::{Own, Propose, Ran, RetentionError, Run, Settings, Sizes};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::sync_channel;
@@ -29,6 +32,9 @@ pub struct RetentionStats {
     records: AtomicU64,
     bytes: AtomicU64,
     lost: AtomicU64,
+    /// Of topics that have a bound: held by the look that is under way.
+    sizes: Mutex<Sizes>,
+    unread: Mutex<HashMap<(GroupId, TopicId), u64>>,
 }
 
 impl RetentionStats {
@@ -55,13 +61,19 @@ impl RetentionStats {
         self.lost.load(Ordering::Relaxed)
     }
 
+    /// Of topics that have a bound in bytes: how many of their bytes stand from a group's oldest ready message on. With more than
+    /// the bound it is taken unread.
+    pub fn unread(&self, group: GroupId, topic: TopicId) -> Option<u64> {
+        self.unread.lock().get(&(group, topic)).copied()
+    }
+
     fn fail(&self, error: &RetentionError) {
         tracing::warn!(%error, "retention goes on at the next look");
         self.failed.store(true, Ordering::Relaxed);
     }
 
     fn add(&self, ran: &Ran) {
-        self.failed.store(false, Ordering::Relaxed);
+        self.failed.store(ran.failed, Ordering::Relaxed);
         let was_blocked = self.blocked.swap(ran.blocked, Ordering::Relaxed);
         let were_too_many = self.too_many.swap(ran.too_many, Ordering::Relaxed);
         if ran.too_many && !were_too_many {
@@ -88,15 +100,20 @@ impl RetentionStats {
 /// What the values, the topics' own and the disk come to.
 pub fn settings(values: &LiveValues, tables: &Tables, bounds: Bounds) -> Settings {
     let topics = tables.all_topics();
-    let own = topics.iter().filter(|topic| topic.spec.retention_hours > 0);
+    let own = topics.iter().map(|topic| {
+        let (hours, bytes) = (topic.spec.retention_hours, topic.spec.retention_bytes);
+        let own = Own {
+            keep_ms: Some(u64::from(hours) * HOUR_MS).filter(|ms| *ms > 0),
+            keep_bytes: Some(bytes).filter(|bytes| *bytes > 0),
+        };
+        (topic.id, own)
+    });
     Settings {
         keep_ms: Some(values.retention.as_millis() as u64),
         keep_bytes: values.retention_bytes,
         read_bytes: bounds.read,
         forced_bytes: bounds.forced,
-        longer: own
-            .map(|topic| (topic.id, u64::from(topic.spec.retention_hours) * HOUR_MS))
-            .collect(),
+        own: own.filter(|(_, own)| *own != Own::default()).collect(),
         carried_max: None,
     }
 }
@@ -130,13 +147,37 @@ pub(crate) fn look(engine: &Engine, values: &LiveValues) -> Result<Ran, Retentio
     let (holding, usage) = engine.disk().seen();
     let bounds = Bounds::of(holding, usage, &values.marks, share(store));
     let (settings, log) = (settings(values, store.tables(), bounds), Log(store));
-    Run {
+    let run = Run {
         store,
         log,
         settings: &settings,
         now: engine.now(),
+    };
+    let mut sizes = engine.retention().sizes.lock();
+    let ran = run.run(&mut sizes)?;
+    look_at_unread(engine, &sizes);
+    Ok(ran)
+}
+
+/// What groups have yet to read of topics that have a bound. What cannot be read now is not known until the next look.
+fn look_at_unread(engine: &Engine, sizes: &Sizes) {
+    let (store, now) = (engine.store(), engine.now());
+    let mut unread = HashMap::new();
+    let topics = store.tables().all_topics();
+    for topic in topics.iter().filter(|topic| topic.spec.retention_bytes > 0) {
+        for (id, held) in store.tables().subscribers_of(topic.id) {
+            let Some(group) = store.tables().group_by_id(id) else {
+                continue;
+            };
+            let lags = engine.lag_by_queue(&group, topic, &held, now);
+            let oldest = lags.iter().filter_map(|lag| lag.ready_at).min();
+            let bytes = oldest.map_or(Ok(0), |oldest| sizes.standing_from(store, topic, oldest));
+            if let Ok(bytes) = bytes {
+                unread.insert((id, topic.id), bytes);
+            }
+        }
     }
-    .run()
+    *engine.retention().unread.lock() = unread;
 }
 
 /// Before clients are served: what the log does not have any more state does not either. Its error is the next look's too.
@@ -196,9 +237,10 @@ fn tell(ran: &Ran) {
             "messages that waited are lost, with damaged records: the log gives them up with what stands around them, and names the first of them above"
         );
     }
-    let Some(start) = ran.start else { return };
     let (records, bytes) = ran.carried;
-    tracing::info!(start = start.0, records, bytes, "the log is to begin later");
+    if let Some(start) = ran.start {
+        tracing::info!(start = start.0, records, bytes, "the log is to begin later");
+    }
     if ran.expired > 0 {
         tracing::warn!(
             messages = ran.expired,

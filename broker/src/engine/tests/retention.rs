@@ -39,13 +39,17 @@ impl Fixture {
 
     /// A topic whose messages are kept for a year.
     async fn kept_topic(&self) -> Arc<Topic> {
+        self.own_topic("kept", 365 * 24, 0).await
+    }
+
+    async fn own_topic(&self, name: &str, retention_hours: u32, retention_bytes: u64) -> Arc<Topic> {
         let spec = TopicSpec {
-            name: "kept".to_owned(),
+            name: name.to_owned(),
             queues: 1,
             types: Types::ALL,
             closed: false,
-            retention_hours: 365 * 24,
-            retention_bytes: 0,
+            retention_hours,
+            retention_bytes,
         };
         let put = PutTopic {
             spec,
@@ -53,7 +57,7 @@ impl Fixture {
             terms: Terms::default(),
         };
         self.engine.put_topic(put).await.unwrap();
-        self.engine.tables().topic("kept").unwrap()
+        self.engine.tables().topic(name).unwrap()
     }
 
     pub(super) fn log_start(&self) -> PhysicalOffset {
@@ -233,4 +237,45 @@ async fn a_dead_letter_that_must_wait_for_retention_is_not_tried_at_once_again()
     assert!(tried > 0, "it is dead");
     assert!(tried < WRITTEN_MAX, "{tried} bytes of the log for tries");
     assert!(at.engine.tables().topic(&dead_letter_topic("g")).is_none());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_topic_gives_up_what_is_over_its_own_time_and_size_and_tells_before_what_is_unread() {
+    let at = small().subscribed().await;
+    let (short, bounded) = (
+        at.own_topic("short", 1, 0).await,
+        at.own_topic("bounded", 0, 3 << 20).await,
+    );
+    let body = "x".repeat(BODY);
+    for topic in [&short, &bounded] {
+        at.engine.subscription(&at.group, topic).await.unwrap();
+    }
+    let send = async |topic: &Topic| {
+        let outgoing = files::outgoing(&body, None);
+        at.engine.send(topic, QueueId(0), outgoing).await.unwrap();
+    };
+    send(&short).await;
+    for _ in 0..180 {
+        send(&bounded).await;
+    }
+    let look = async || {
+        let (engine, values) = (Arc::clone(&at.engine), Arc::clone(&at.engine.live().values()));
+        let looked = tokio::task::spawn_blocking(move || crate::retention::look(&engine, &values));
+        looked.await.unwrap().unwrap()
+    };
+    let unread = || at.engine.retention().unread(at.group.id, bounded.id).unwrap();
+    assert_eq!(look().await.expired, 0);
+    assert!((2_880_000..3 << 20).contains(&unread()), "{}", unread());
+    assert_eq!(at.engine.retention().unread(at.group.id, short.id), None);
+
+    at.pass(3_600_001);
+    for _ in 0..20 {
+        send(&bounded).await;
+    }
+    let ran = look().await;
+    let left = bounded.tail(QueueId(0)).unwrap().0 - bounded.first(QueueId(0)).unwrap().0;
+    assert_eq!((short.first(QueueId(0)), ran.start), (Some(QueueOffset(1)), None));
+    assert!((190..200).contains(&left), "{left} of about 195 that fit");
+    assert_eq!(ran.expired, 1 + 200 - left);
+    assert!((2_880_000..=3 << 20).contains(&unread()), "{}", unread());
 }

@@ -14,6 +14,7 @@ mod output;
 mod run;
 mod session;
 pub mod settings;
+mod sizes;
 pub mod units;
 mod views;
 pub mod wire;

@@ -27,6 +27,7 @@ mod lease;
 mod logging;
 mod metrics;
 pub mod prometheus;
+mod quantity;
 mod run;
 pub mod scaling;
 mod settings;

@@ -70,6 +70,8 @@ pub const EXPRESSION_BYTES_MAX: usize = 1024;
 pub const HOLDER_BYTES_MAX: usize = 255;
 /// Hours that a topic's messages are kept at most where it says so.
 pub const RETENTION_HOURS_MAX: u32 = 876_000;
+/// Bytes of a topic's messages that anybody may ask to have kept at least, where there is a bound. State takes fewer.
+pub const RETENTION_BYTES_MIN: u64 = 1 << 20;
 /// Bytes of a topic's messages that are kept at most where it says so.
 pub const RETENTION_BYTES_MAX: u64 = 1 << 50;
 /// Queues that one `Trim` or `Expire` moves, and in an `Expire` the carried messages that go.
@@ -87,4 +89,5 @@ const _: () = assert!(QUEUES_MAX as usize <= SUBSCRIBED_QUEUES_MAX);
 const _: () = assert!(PROPERTIES_BYTES_MAX <= i16::MAX as usize);
 const _: () = assert!(RECEIVE_MAX <= u8::MAX as usize);
 const _: () = assert!(INVISIBLE_MS_MIN <= INVISIBLE_MS_DEFAULT && INVISIBLE_MS_DEFAULT <= INVISIBLE_MS_MAX);
+const _: () = assert!(RETENTION_BYTES_MIN <= RETENTION_BYTES_MAX);
 const _: () = assert!(USER_PROPERTIES_BYTES_MAX < PROPERTIES_BYTES_MAX);

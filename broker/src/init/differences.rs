@@ -17,6 +17,11 @@ pub(super) fn of_topics(present: &TopicSpec, asked: &TopicSpec) -> Option<String
             present.retention_hours.to_string(),
             asked.retention_hours.to_string(),
         ),
+        (
+            "retentionBytes",
+            units::write_size(present.retention_bytes),
+            units::write_size(asked.retention_bytes),
+        ),
     ])
 }
 
@@ -128,6 +133,15 @@ mod tests {
         assert_eq!(
             of_topics(&topic(2, Types::ALL), &topic(5, Types::FIFO)).unwrap(),
             "queues is 2, and 5 in the file; types is mixed, and fifo in the file"
+        );
+        let kept = |retention_hours, retention_bytes| TopicSpec {
+            retention_hours,
+            retention_bytes,
+            ..topic(4, Types::ALL)
+        };
+        assert_eq!(
+            of_topics(&kept(0, 10 << 30), &kept(24, 0)).unwrap(),
+            "retentionHours is 0, and 24 in the file; retentionBytes is 10GiB, and 0B in the file"
         );
         let present = GroupSpec::on_first_use("billing");
         let asked = GroupSpec {

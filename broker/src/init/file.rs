@@ -1,6 +1,6 @@
 //! The file's shape, and what its entries come to.
 
-use super::values::{BackoffEntry, Span, StartEntry, SubscriptionEntry, Whole, span_within};
+use super::values::{BackoffEntry, Size, Span, StartEntry, SubscriptionEntry, Whole, span_within};
 use crate::service::validate;
 use serde::Deserialize;
 use serde::de::value::SeqAccessDeserializer;
@@ -28,6 +28,8 @@ pub(super) struct TopicEntry {
     closed: bool,
     #[serde(rename = "retentionHours")]
     retention_hours: Option<Whole>,
+    #[serde(rename = "retentionBytes")]
+    retention_bytes: Option<Size>,
 }
 
 /// A consumer group of the file.
@@ -110,6 +112,15 @@ impl TopicEntry {
                 .within("retentionHours", limits::RETENTION_HOURS_MAX)
                 .map_err(|reason| format!("topic '{}': {reason}", self.name))?,
         };
+        let retention_bytes = match self.retention_bytes {
+            None => 0,
+            Some(size) => size
+                .within(
+                    "retentionBytes",
+                    limits::RETENTION_BYTES_MIN..=limits::RETENTION_BYTES_MAX,
+                )
+                .map_err(|reason| format!("topic '{}': {reason}", self.name))?,
+        };
         let names = match self.types {
             None => vec![TypeName::Mixed],
             Some(TypeNames(names)) => names,
@@ -122,7 +133,7 @@ impl TopicEntry {
             types,
             closed: self.closed,
             retention_hours,
-            retention_bytes: 0,
+            retention_bytes,
         })
     }
 }

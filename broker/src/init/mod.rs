@@ -111,7 +111,7 @@ mod tests {
     #[test]
     fn topics_and_groups_are_read_with_their_defaults() {
         let init = Init::parse(
-            "topics:\n  - {name: orders, queues: 8, types: fifo}\n  - {name: mails}\n  - {name: t, types: [normal], closed: true}\n\
+            "topics:\n  - {name: orders, queues: 8, types: fifo}\n  - {name: mails}\n  - {name: t, types: [normal], closed: true, retentionHours: 12, retentionBytes: 10GiB}\n\
              groups:\n  - {name: a, fifo: true, maxAttempts: 5, backoff: [1s, 500ms, 60]}\n  - {name: b}\n  \
              - {name: c, backoff: {initial: 5s, max: 2h}, startFrom: latest}\n",
         )
@@ -140,8 +140,8 @@ mod tests {
                     queues: 4,
                     types: Types::NORMAL,
                     closed: true,
-                    retention_hours: 0,
-                    retention_bytes: 0,
+                    retention_hours: 12,
+                    retention_bytes: 10 << 30,
                 },
             ]
         );
@@ -254,6 +254,17 @@ mod tests {
             ("queues: many", "\"many\", expected a whole number"),
             ("types: [fifo, delay]", "unknown value `delay`"),
             ("types: 5", "expected normal, fifo, mixed, or a list of them"),
+            ("retentionHours: 0", "retentionHours is 0, and may be 1 to 876000"),
+            (
+                "retentionBytes: 1000",
+                "retentionBytes is 1000B, and may be 1MiB to 1024TiB",
+            ),
+            (
+                "retentionBytes: 1025TiB",
+                "retentionBytes is 1025TiB, and may be 1MiB to 1024TiB",
+            ),
+            ("retentionBytes: 10 gallons", "'10 gallons' is no size"),
+            ("retentionBytes: [1]", "expected a size such as 10GiB"),
         ] {
             is_refused(&format!("topics: [{{name: a, {topic}}}]\n"), part);
         }

@@ -1,4 +1,4 @@
-//! Values of the file: whole numbers, durations, back-offs, starts, subscriptions. Each says what it should be in the
+//! Values of the file: whole numbers, sizes, durations, back-offs, starts, subscriptions. Each says what it should be in the
 //! file's own words.
 
 use crate::service::validate;
@@ -48,6 +48,51 @@ impl<'de> Deserialize<'de> for Whole {
 
             fn visit_u64<E: de::Error>(self, number: u64) -> Result<Whole, E> {
                 Ok(Whole(number))
+            }
+        }
+        deserializer.deserialize_any(Reading)
+    }
+}
+
+/// A size: text with a unit, or bytes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Size(u64);
+
+impl Size {
+    /// The bytes, if they are within these.
+    pub(super) fn within(self, key: &str, bounds: RangeInclusive<u64>) -> Result<u64, String> {
+        let Self(bytes) = self;
+        if bounds.contains(&bytes) {
+            return Ok(bytes);
+        }
+        let (least, most) = (bounds.start(), bounds.end());
+        let write = units::write_size;
+        Err(format!(
+            "{key} is {}, and may be {} to {}",
+            write(bytes),
+            write(*least),
+            write(*most)
+        ))
+    }
+}
+
+impl<'de> Deserialize<'de> for Size {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reading;
+
+        impl Visitor<'_> for Reading {
+            type Value = Size;
+
+            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str("a size such as 10GiB")
+            }
+
+            fn visit_u64<E: de::Error>(self, bytes: u64) -> Result<Size, E> {
+                Ok(Size(bytes))
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Size, E> {
+                units::size(text).map(Size).map_err(E::custom)
             }
         }
         deserializer.deserialize_any(Reading)

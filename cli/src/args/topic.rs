@@ -1,5 +1,6 @@
 //! `sluicectl topic …`
 
+use crate::sizes::parse_size;
 use crate::wire::TypeName;
 use clap::{Args, Subcommand};
 
@@ -7,14 +8,18 @@ const CREATE: &str = "\
 Examples:
   sluicectl topic create orders
   sluicectl topic create orders --queues 8 --type fifo
-  sluicectl topic create audit --type mixed";
+  sluicectl topic create audit --type mixed
+  sluicectl topic create traces --retention-hours 6 --retention-bytes 10GiB";
 
 const UPDATE: &str = "\
 The topic is read, changed and written back; when someone else has changed it in between, nothing is done (exit code 4).
+With fewer --retention-hours or --retention-bytes than before, messages that stand there go, read or not; a note says so.
 
 Examples:
   sluicectl topic update orders --queues 16
-  sluicectl topic update orders --type mixed";
+  sluicectl topic update orders --type mixed
+  sluicectl topic update traces --retention-hours 6
+  sluicectl topic update traces --retention-bytes 0";
 
 const DELETE: &str = "\
 Without --yes it is refused when messages would be lost (exit code 4): that is when some group has not done all of them, or
@@ -42,7 +47,7 @@ pub enum TopicCommand {
     /// Make a topic
     #[command(after_help = CREATE)]
     Create(CreateTopic),
-    /// Give a topic more queues or other types
+    /// Give a topic more queues, other types or another retention
     #[command(after_help = UPDATE)]
     Update(UpdateTopic),
     /// Delete a topic with its messages
@@ -86,9 +91,12 @@ pub struct CreateTopic {
     /// What it takes: normal, fifo (messages with a message group, in its order) or mixed (everything that the broker takes)
     #[arg(long = "type", value_name = "TYPE", default_value = "normal", value_parser = TopicTypes::parse)]
     pub types: TopicTypes,
-    /// Keep its messages for at least so many hours; 0 is as long as the broker keeps any
+    /// Keep its messages for so many hours, more or fewer than the broker keeps others; 0 is as long as the broker keeps any
     #[arg(long, value_name = "N")]
     pub retention_hours: Option<u32>,
+    /// Keep no more than so many bytes of its messages, such as 10GiB; the oldest go first, read or not. 0 is any number
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    pub retention_bytes: Option<u64>,
 }
 
 /// Options of `topic update`.
@@ -103,9 +111,12 @@ pub struct UpdateTopic {
     /// What it takes: normal, fifo or mixed
     #[arg(long = "type", value_name = "TYPE", value_parser = TopicTypes::parse)]
     pub types: Option<TopicTypes>,
-    /// Keep its messages for at least so many hours; 0 is as long as the broker keeps any
+    /// Keep its messages for so many hours, more or fewer than the broker keeps others; 0 is as long as the broker keeps any
     #[arg(long, value_name = "N")]
     pub retention_hours: Option<u32>,
+    /// Keep no more than so many bytes of its messages, such as 10GiB; the oldest go first, read or not. 0 is any number
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    pub retention_bytes: Option<u64>,
 }
 
 /// Options of `topic delete`.

@@ -5,6 +5,7 @@ use crate::args::{CreateTopic, DeleteTopic, ListTopics, TopicCommand, TopicTypes
 use crate::connect::{Admin, Asked};
 use crate::failure::Failure;
 use crate::session::Session;
+use crate::sizes::exact_size;
 use crate::views::topic::{ChangedTopic, DeletedTopic, Topic, Topics};
 use crate::views::topic_description::{TopicDescription, losses};
 use sluice_proto::admin::{
@@ -17,10 +18,11 @@ pub(super) async fn run(command: &TopicCommand, session: &Session) -> Outcome {
         && args.queues.is_none()
         && args.types.is_none()
         && args.retention_hours.is_none()
+        && args.retention_bytes.is_none()
     {
         return Err(Failure::usage("nothing is to be changed")
             .about(format!("topic '{}'", args.name))
-            .hint("give --queues, --type or --retention-hours"));
+            .hint("give --queues, --type, --retention-hours or --retention-bytes"));
     }
     let admin = session.admin().await?;
     match command {
@@ -42,6 +44,7 @@ async fn create(args: &CreateTopic, admin: &Admin) -> Outcome {
             types: numbers(&args.types),
             closed: false,
             retention_hours: args.retention_hours.unwrap_or(0),
+            retention_bytes: args.retention_bytes.unwrap_or(0),
         }),
         epoch: 0,
     };
@@ -60,7 +63,7 @@ async fn create(args: &CreateTopic, admin: &Admin) -> Outcome {
         topic: topic.into(),
         created: true,
         changed: true,
-        note: shorter(args.retention_hours, admin).await,
+        note: None,
     })
 }
 
@@ -69,8 +72,11 @@ fn numbers(types: &TopicTypes) -> Vec<i32> {
 }
 
 async fn update(args: &UpdateTopic, admin: &Admin) -> Outcome {
-    let note = shorter(args.retention_hours, admin).await;
-    change(&args.name, "updated", note, admin, |spec| {
+    let brokers = match args.retention_hours {
+        Some(hours) if hours > 0 => brokers_hours(admin).await,
+        _ => None,
+    };
+    let edit = |spec: &mut TopicSpec| {
         if let Some(queues) = args.queues {
             spec.queues = queues;
         }
@@ -80,31 +86,39 @@ async fn update(args: &UpdateTopic, admin: &Admin) -> Outcome {
         if let Some(hours) = args.retention_hours {
             spec.retention_hours = hours;
         }
-    })
-    .await
+        if let Some(bytes) = args.retention_bytes {
+            spec.retention_bytes = bytes;
+        }
+    };
+    let note = |before: &TopicSpec, after: &TopicSpec| going(before, after, brokers);
+    change(&args.name, "updated", admin, edit, note).await
 }
 
 async fn set_closed(name: &str, closed: bool, admin: &Admin) -> Outcome {
     let what = if closed { "closed" } else { "opened" };
-    change(name, what, None, admin, |spec| spec.closed = closed).await
+    change(name, what, admin, |spec| spec.closed = closed, |_, _| None).await
 }
 
-/// Reads the topic, changes it and writes it back, unless somebody else has changed it in between.
+/// Reads the topic, changes it and writes it back, unless somebody else has changed it in between. What there is to say of
+/// messages that stood there is noted where there are any.
 async fn change(
     name: &str,
     what: &str,
-    note: Option<String>,
     admin: &Admin,
     edit: impl FnOnce(&mut TopicSpec),
+    note: impl FnOnce(&TopicSpec, &TopicSpec) -> Option<String>,
 ) -> Outcome {
     let asked = Asked::topic(name);
     let request = DescribeTopicRequest {
         name: name.to_owned(),
     };
     let found = admin.answer(&asked, admin.topics().describe_topic(request).await)?;
+    let has_messages = found.messages > 0;
     let found = found.topic.unwrap_or_default();
-    let mut spec = found.spec.unwrap_or_default();
+    let before = found.spec.unwrap_or_default();
+    let mut spec = before.clone();
     edit(&mut spec);
+    let note = if has_messages { note(&before, &spec) } else { None };
     let request = UpdateTopicRequest {
         name: name.to_owned(),
         spec: Some(spec),
@@ -125,23 +139,41 @@ async fn change(
     })
 }
 
-/// Says that a topic's own hours change nothing where they are fewer than the broker's: they only lengthen. Nothing is said where
-/// the broker does not tell its own.
-async fn shorter(hours: Option<u32>, admin: &Admin) -> Option<String> {
-    let hours = hours.filter(|hours| *hours > 0)?;
-    let request = GetConfigRequest {
-        keys: vec![BROKERS_HOURS.to_owned()],
+/// Says which messages of a topic go that would have stayed longer. Nothing is said of hours where there were none before and the
+/// broker does not tell its own.
+fn going(before: &TopicSpec, after: &TopicSpec, brokers_hours: Option<u32>) -> Option<String> {
+    let hours_before = match before.retention_hours {
+        0 => brokers_hours.unwrap_or(0),
+        own => own,
     };
-    let answer = admin.broker().get_config(request).await.ok()?.into_inner();
-    let brokers: u32 = answer.entries.first()?.value.parse().ok()?;
-    (hours < brokers).then(|| {
+    let bytes_before = match before.retention_bytes {
+        0 => u64::MAX,
+        own => own,
+    };
+    let (hours, bytes) = (after.retention_hours, after.retention_bytes);
+    let older = (1..hours_before)
+        .contains(&hours)
+        .then(|| format!("messages older than {hours} hours"));
+    let over = (1..bytes_before)
+        .contains(&bytes)
+        .then(|| format!("the oldest messages beyond {}", exact_size(bytes)));
+    let what: Vec<String> = older.into_iter().chain(over).collect();
+    (!what.is_empty()).then(|| {
         format!(
-            "{hours} hours have no effect for now: the broker keeps all messages for {brokers} ({BROKERS_HOURS}), and a topic's own hours only lengthen that"
+            "{} go within ten seconds or so, read or not, but for those that are held or hidden",
+            what.join(", and ")
         )
     })
 }
 
-const BROKERS_HOURS: &str = "retentionHours";
+/// How long the broker keeps messages, if it tells.
+async fn brokers_hours(admin: &Admin) -> Option<u32> {
+    let request = GetConfigRequest {
+        keys: vec!["retentionHours".to_owned()],
+    };
+    let answer = admin.broker().get_config(request).await.ok()?.into_inner();
+    answer.entries.first()?.value.parse().ok()
+}
 
 async fn delete(args: &DeleteTopic, admin: &Admin) -> Outcome {
     let asked = Asked::topic(&args.name);
@@ -197,4 +229,61 @@ async fn describe(name: &str, admin: &Admin) -> Result<TopicDescription, Failure
     };
     let answer = admin.topics().describe_topic(request).await;
     Ok(admin.answer(&Asked::topic(name), answer)?.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_goes_that_would_have_stayed_is_said_and_nothing_else() {
+        let kept = |retention_hours, retention_bytes| TopicSpec {
+            retention_hours,
+            retention_bytes,
+            ..TopicSpec::default()
+        };
+        for (before, after, brokers, says) in [
+            (kept(0, 0), kept(240, 0), Some(72), None),
+            (kept(0, 0), kept(72, 0), Some(72), None),
+            (kept(0, 0), kept(24, 0), None, None),
+            (kept(24, 0), kept(48, 0), Some(72), None),
+            (kept(24, 1000), kept(0, 0), None, None),
+            (kept(0, 10 << 20), kept(0, 1 << 30), None, None),
+            (
+                kept(0, 0),
+                kept(24, 0),
+                Some(72),
+                Some("messages older than 24 hours go within ten seconds"),
+            ),
+            (
+                kept(48, 0),
+                kept(24, 0),
+                None,
+                Some("messages older than 24 hours go within ten seconds"),
+            ),
+            (
+                kept(0, 0),
+                kept(0, 10 << 30),
+                None,
+                Some("the oldest messages beyond 10GiB go within ten seconds"),
+            ),
+            (
+                kept(48, 1 << 30),
+                kept(24, 1 << 20),
+                None,
+                Some(
+                    "messages older than 24 hours, and the oldest messages beyond 1MiB go within ten seconds",
+                ),
+            ),
+        ] {
+            let note = going(&before, &after, brokers);
+            match says {
+                None => assert_eq!(note, None, "{before:?} {after:?}"),
+                Some(says) => assert!(
+                    note.as_ref().is_some_and(|note| note.starts_with(says)),
+                    "{note:?}"
+                ),
+            }
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! Topics.
 
 use crate::output::{Align, Show, Table};
+use crate::sizes::exact_size;
 use crate::units::count;
 use crate::wire::TypeName;
 use serde::Serialize;
@@ -17,9 +18,12 @@ pub struct Topic {
     pub types: Vec<TypeName>,
     /// Whether it takes nothing at the moment.
     pub closed: bool,
-    /// For how many hours its messages are kept at least, if it says so.
+    /// For how many hours its messages are kept, if it says so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retention_hours: Option<u32>,
+    /// How many bytes of its messages are kept at most, if it says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retention_bytes: Option<u64>,
     /// Which change of it this is.
     pub generation: u64,
     /// Its number.
@@ -45,6 +49,7 @@ impl From<admin::Topic> for Topic {
             types,
             closed: spec.closed,
             retention_hours: Some(spec.retention_hours).filter(|hours| *hours > 0),
+            retention_bytes: Some(spec.retention_bytes).filter(|bytes| *bytes > 0),
             generation: topic.generation,
             id: topic.id,
             system: topic.system,
@@ -58,12 +63,24 @@ impl Topic {
         names.join(",")
     }
 
-    /// How long its messages are kept.
+    /// How long its messages are kept, and how many.
     pub(super) fn kept(&self) -> String {
-        match self.retention_hours {
+        let hours = match self.retention_hours {
             None => "as long as the broker keeps any".to_owned(),
-            Some(hours) => format!("{hours} hours at least"),
+            Some(hours) => format!("{hours} hours"),
+        };
+        match self.retention_bytes {
+            None => hours,
+            Some(bytes) => format!("{hours}, {} at most", exact_size(bytes)),
         }
+    }
+
+    /// The same in a column: empty where it is all as the broker has it.
+    fn kept_short(&self) -> String {
+        let hours = self.retention_hours.map(|hours| format!("{hours}h"));
+        let bytes = self.retention_bytes.map(exact_size);
+        let both: Vec<String> = hours.into_iter().chain(bytes).collect();
+        both.join(",")
     }
 
     pub(super) fn state(&self) -> String {
@@ -100,10 +117,11 @@ impl Show for Topics {
                 topic.state(),
             ];
             if wide {
-                let hours = topic
-                    .retention_hours
-                    .map_or_else(String::new, |hours| format!("{hours}h"));
-                row.extend([hours, topic.id.to_string(), topic.generation.to_string()]);
+                row.extend([
+                    topic.kept_short(),
+                    topic.id.to_string(),
+                    topic.generation.to_string(),
+                ]);
             }
             table.row(row);
         }
@@ -195,7 +213,7 @@ mod tests {
                 queues: 8,
                 types: types.iter().map(|kind| (*kind).into()).collect(),
                 closed,
-                retention_hours: 0,
+                ..admin::TopicSpec::default()
             }),
             generation: 3,
             id: 7,
@@ -226,14 +244,37 @@ mod tests {
     }
 
     #[test]
-    fn a_wide_list_says_how_long_messages_are_kept() {
-        let mut topics = Topics(vec![topic("orders", &[], false), topic("audit", &[], false)]);
+    fn how_long_and_how_much_is_kept_is_shown_where_the_topic_says_it() {
+        let mut topics = Topics(
+            ["orders", "audit", "traces", "both"]
+                .map(|name| topic(name, &[], false))
+                .into(),
+        );
         topics.0[1].retention_hours = Some(240);
+        topics.0[2].retention_bytes = Some(10 << 30);
+        topics.0[3].retention_hours = Some(6);
+        topics.0[3].retention_bytes = Some(1500);
         assert_eq!(
             topics.text(true),
-            "NAME     QUEUES   TYPES         STATE   KEPT   ID   GENERATION\n\
-             orders        8   normal,fifo   open    -       7            3\n\
-             audit         8   normal,fifo   open    240h    7            3"
+            "NAME     QUEUES   TYPES         STATE   KEPT       ID   GENERATION\n\
+             orders        8   normal,fifo   open    -           7            3\n\
+             audit         8   normal,fifo   open    240h        7            3\n\
+             traces        8   normal,fifo   open    10GiB       7            3\n\
+             both          8   normal,fifo   open    6h,1500B    7            3"
         );
+        assert_eq!(
+            [0, 1, 2, 3].map(|at| topics.0[at].kept()),
+            [
+                "as long as the broker keeps any",
+                "240 hours",
+                "as long as the broker keeps any, 10GiB at most",
+                "6 hours, 1500B at most",
+            ]
+        );
+        let json: Value = serde_json::from_str(&topics.render(Format::Json, false)).unwrap();
+        let kept = |at: usize| (&json[at]["retention_hours"], &json[at]["retention_bytes"]);
+        assert_eq!(kept(0), (&Value::Null, &Value::Null));
+        assert_eq!(kept(2), (&Value::Null, &json!(10_737_418_240_u64)));
+        assert_eq!(kept(3), (&json!(6), &json!(1500)));
     }
 }

@@ -15,7 +15,6 @@ pub mod names;
 mod observe;
 mod observed;
 mod plan;
-mod quantity;
 mod rotation;
 mod status;
 mod storage;

@@ -3,7 +3,7 @@
 //! A StatefulSet's template of volumes cannot be changed. When it asks for less than the resource does, the claims are expanded
 //! first, and then the StatefulSet is deleted without its pods and made anew: the new one takes over pods and claims.
 
-use super::quantity;
+use crate::quantity;
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use sluice_operator_api::BrokerCluster;
 use sluice_operator_api::broker_cluster::{StorageStatus, VolumePolicy};

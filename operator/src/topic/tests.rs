@@ -8,12 +8,16 @@ use proptest::prelude::*;
 fn wanted() -> impl Strategy<Value = Wanted> {
     let types = proptest::sample::subsequence(vec![1, 2], 0..=2);
     let hours = proptest::option::of(0..3_u32);
-    (0..6_u32, types, any::<bool>(), hours).prop_map(|(queues, types, closed, retention_hours)| Wanted {
-        queues,
-        types,
-        closed,
-        retention_hours,
-    })
+    let bytes = proptest::option::of(0..3_u64);
+    (0..6_u32, types, any::<bool>(), hours, bytes).prop_map(
+        |(queues, types, closed, retention_hours, retention_bytes)| Wanted {
+            queues,
+            types,
+            closed,
+            retention_hours,
+            retention_bytes,
+        },
+    )
 }
 
 /// One round: what a reconciliation asks of the broker.
@@ -83,6 +87,7 @@ proptest! {
                 prop_assert!(found.queues >= wanted.queues.max(1));
                 prop_assert_eq!(found.closed, wanted.closed);
                 prop_assert!(wanted.retention_hours.is_none_or(|hours| found.retention_hours == Some(hours)));
+                prop_assert!(wanted.retention_bytes.is_none_or(|bytes| found.retention_bytes == Some(bytes)));
                 let writes = fake.writes();
                 round(&fake, &wanted, id).await;
                 prop_assert_eq!(fake.writes(), writes);

@@ -1,5 +1,6 @@
 //! What a Topic asks the broker for, and what to make of a topic that is there.
 
+use crate::quantity;
 use sluice_operator_api::TopicSpec as Resource;
 use sluice_operator_api::topic::{Access, MessageType};
 use sluice_proto::admin::{TopicSpec, TopicType};
@@ -13,6 +14,8 @@ pub struct Wanted {
     pub(super) closed: bool,
     /// `None` is any: whoever set it on the brokers keeps it.
     pub(super) retention_hours: Option<u32>,
+    /// The same.
+    pub(super) retention_bytes: Option<u64>,
 }
 
 impl From<TopicSpec> for Wanted {
@@ -22,6 +25,7 @@ impl From<TopicSpec> for Wanted {
             types: found.types,
             closed: found.closed,
             retention_hours: Some(found.retention_hours),
+            retention_bytes: Some(found.retention_bytes),
         }
     }
 }
@@ -34,6 +38,7 @@ impl From<Wanted> for TopicSpec {
             types: wanted.types,
             closed: wanted.closed,
             retention_hours: wanted.retention_hours.unwrap_or(0),
+            retention_bytes: wanted.retention_bytes.unwrap_or(0),
         }
     }
 }
@@ -47,6 +52,13 @@ pub fn wanted(resource: &Resource) -> Result<Wanted, String> {
         u32::try_from(hours)
             .map_err(|_| format!("spec.retentionHours is {hours}; give 0 to 876000, or leave it out"))
     });
+    let bytes = resource.retention_bytes.as_deref().map(|size| {
+        quantity::bytes(size)
+            .and_then(|bytes| u64::try_from(bytes).ok())
+            .ok_or_else(|| {
+                format!("spec.retentionBytes is {size}; give a size such as 10Gi, or 0 for any number, or leave it out")
+            })
+    });
     let types = match resource.message_type {
         MessageType::Normal => vec![TopicType::Normal],
         MessageType::Fifo => vec![TopicType::Fifo],
@@ -57,6 +69,7 @@ pub fn wanted(resource: &Resource) -> Result<Wanted, String> {
         types: types.into_iter().map(i32::from).collect(),
         closed: resource.producers == Access::Closed,
         retention_hours: hours.transpose()?,
+        retention_bytes: bytes.transpose()?,
     })
 }
 
@@ -65,11 +78,13 @@ pub fn difference(wanted: &Wanted, present: &Wanted) -> Option<Wanted> {
     let target = Wanted {
         queues: wanted.queues.max(present.queues),
         retention_hours: wanted.retention_hours.or(present.retention_hours),
+        retention_bytes: wanted.retention_bytes.or(present.retention_bytes),
         ..wanted.clone()
     };
     let same = target.queues == present.queues
         && target.closed == present.closed
         && target.retention_hours == present.retention_hours
+        && target.retention_bytes == present.retention_bytes
         && kinds(&target.types) == kinds(&present.types);
     (!same).then_some(target)
 }
@@ -95,12 +110,20 @@ mod tests {
             types: types.to_vec(),
             closed,
             retention_hours: None,
+            retention_bytes: None,
         }
     }
 
     fn kept(hours: u32) -> Wanted {
         Wanted {
             retention_hours: Some(hours),
+            ..spec(8, &[1], false)
+        }
+    }
+
+    fn bounded(bytes: u64) -> Wanted {
+        Wanted {
+            retention_bytes: Some(bytes),
             ..spec(8, &[1], false)
         }
     }
@@ -125,6 +148,14 @@ mod tests {
                 "{clusterRef: {name: main}, queues: 8, retentionHours: 0}",
                 kept(0),
             ),
+            (
+                "{clusterRef: {name: main}, queues: 8, retentionBytes: 1.5Gi}",
+                bounded(1_610_612_736),
+            ),
+            (
+                "{clusterRef: {name: main}, queues: 8, retentionBytes: '0'}",
+                bounded(0),
+            ),
         ] {
             let resource: Resource = serde_yaml::from_str(yaml).unwrap();
             assert_eq!(wanted(&resource).unwrap(), wanted_spec, "{yaml}");
@@ -137,6 +168,14 @@ mod tests {
                 .unwrap_err()
                 .contains("spec.retentionHours is -1")
         );
+        for size in ["much", "999999999999999Ei"] {
+            let yaml = format!("{{clusterRef: {{name: main}}, retentionBytes: {size}}}");
+            let refusal = wanted(&serde_yaml::from_str(&yaml).unwrap()).unwrap_err();
+            assert!(
+                refusal.contains(&format!("spec.retentionBytes is {size}")),
+                "{refusal}"
+            );
+        }
     }
 
     #[test]
@@ -173,10 +212,12 @@ mod tests {
         ] {
             let present = Wanted {
                 retention_hours: Some(24),
+                retention_bytes: Some(1 << 30),
                 ..present
             };
             let made = made.map(|made| Wanted {
                 retention_hours: Some(24),
+                retention_bytes: Some(1 << 30),
                 ..made
             });
             assert_eq!(difference(&wanted, &present), made, "{name}");
@@ -184,17 +225,26 @@ mod tests {
     }
 
     #[test]
-    fn hours_follow_the_resource_only_where_it_gives_them() {
+    fn hours_and_bytes_follow_the_resource_only_where_it_gives_them() {
+        let both = |hours, bytes| Wanted {
+            retention_hours: Some(hours),
+            ..bounded(bytes)
+        };
         for (wanted, present, made) in [
             (spec(8, &[1], false), kept(960), None),
             (kept(960), kept(960), None),
             (kept(48), kept(960), Some(kept(48))),
             (kept(0), kept(960), Some(kept(0))),
             (kept(960), kept(0), Some(kept(960))),
+            (spec(8, &[1], false), both(24, 1 << 30), None),
+            (bounded(1 << 30), both(24, 1 << 30), None),
+            (bounded(1 << 20), both(24, 1 << 30), Some(both(24, 1 << 20))),
+            (bounded(0), both(24, 1 << 30), Some(both(24, 0))),
+            (kept(48), both(24, 1 << 30), Some(both(48, 1 << 30))),
         ] {
             assert_eq!(difference(&wanted, &present), made, "{wanted:?}");
         }
         let unsaid = TopicSpec::from(spec(8, &[1], false));
-        assert_eq!(unsaid.retention_hours, 0);
+        assert_eq!((unsaid.retention_hours, unsaid.retention_bytes), (0, 0));
     }
 }

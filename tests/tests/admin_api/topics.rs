@@ -70,6 +70,7 @@ async fn a_topic_is_made_as_asked_and_only_once() {
         types: vec![TopicType::Fifo.into()],
         closed: false,
         retention_hours: 100,
+        retention_bytes: 1 << 30,
     };
     let made = create(&stage, "orders", asked.clone())
         .await
@@ -188,6 +189,11 @@ async fn what_no_topic_can_be_is_refused() {
         types: vec![number],
         ..Default::default()
     };
+    let keeping = |retention_hours, retention_bytes| TopicSpec {
+        retention_hours,
+        retention_bytes,
+        ..Default::default()
+    };
     for (name, spec, why, part) in [
         ("", spec(1), "TOPIC_NAME_INVALID", "missing"),
         ("a b", spec(1), "TOPIC_NAME_INVALID", "'a b'"),
@@ -196,6 +202,14 @@ async fn what_no_topic_can_be_is_refused() {
         ("orders", spec(4097), "SPEC_INVALID", "1 to 4096"),
         ("orders", of_type(0), "SPEC_INVALID", "type 0"),
         ("orders", of_type(9), "SPEC_INVALID", "type 9"),
+        ("orders", keeping(876_001, 0), "SPEC_INVALID", "at most 876000"),
+        ("orders", keeping(0, 1000), "SPEC_INVALID", "1MiB to 1024TiB"),
+        (
+            "orders",
+            keeping(0, (1 << 50) + 1),
+            "SPEC_INVALID",
+            "1MiB to 1024TiB",
+        ),
     ] {
         let made = create(&stage, name, spec.clone()).await;
         refused(made, Code::InvalidArgument, why, part);

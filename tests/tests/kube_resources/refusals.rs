@@ -154,6 +154,22 @@ async fn a_topic_that_cannot_be_is_refused() {
             json!({"retentionHours": 876_001}),
             "spec.retentionHours",
         ),
+        ("orders", json!({"retentionBytes": 1}), "spec.retentionBytes"),
+        (
+            "orders",
+            json!({"retentionBytes": "10GiB"}),
+            "retentionBytes is a number, perhaps with a fraction, and one of",
+        ),
+        (
+            "orders",
+            json!({"retentionBytes": "1000Ki"}),
+            "retentionBytes is 1Mi to 1Pi, or 0 for any number",
+        ),
+        (
+            "orders",
+            json!({"retentionBytes": "2Pi"}),
+            "retentionBytes is 1Mi to 1Pi, or 0 for any number",
+        ),
         (
             "orders",
             json!({"messageType": "Delay"}),

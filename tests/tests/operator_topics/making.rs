@@ -12,7 +12,7 @@ fn spec(queues: u32, closed: bool) -> TopicSpec {
         queues,
         types: vec![1],
         closed,
-        retention_hours: 0,
+        ..TopicSpec::default()
     }
 }
 
@@ -98,23 +98,34 @@ async fn a_topic_that_is_there_is_adopted_with_all_its_queues() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn messages_are_kept_as_long_as_the_resource_says_or_else_as_it_was() {
+async fn as_many_messages_are_kept_as_the_resource_says_and_as_long_or_else_as_it_was() {
     let stage = Stage::new().await;
-    let month = TopicSpec {
+    let kept = TopicSpec {
         retention_hours: 720,
+        retention_bytes: 10 << 30,
         ..spec(2, false)
     };
-    stage.set_topic("orders", month).await;
+    stage.set_topic("orders", kept).await;
     let _operator = stage.leader().await;
     stage.make_topic("orders", json!({"producers": "Closed"})).await;
     stage.until_topic("closed", "orders", |found| found.closed).await;
     let found = stage.topic("orders").await.unwrap().topic.unwrap();
-    assert_eq!(found.spec.unwrap().retention_hours, 720);
+    let found = found.spec.unwrap();
+    assert_eq!((found.retention_hours, found.retention_bytes), (720, 10 << 30));
     for hours in [48, 0] {
         let patch = json!({"spec": {"retentionHours": hours}});
         stage.patch::<Topic>("orders", patch).await;
         stage
             .until_topic("kept otherwise", "orders", |found| found.retention_hours == hours)
+            .await;
+    }
+    for (size, bytes) in [("1.5Gi", 1_610_612_736), ("0", 0)] {
+        let patch = json!({"spec": {"retentionBytes": size}});
+        stage.patch::<Topic>("orders", patch).await;
+        stage
+            .until_topic("as many kept", "orders", |found| {
+                found.retention_bytes == bytes && found.retention_hours == 0
+            })
             .await;
     }
 }

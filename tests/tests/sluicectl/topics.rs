@@ -112,32 +112,76 @@ fn a_table_has_a_line_a_topic() {
 }
 
 #[test]
-fn a_topics_own_hours_are_shown_and_those_that_change_nothing_are_told_so() {
+fn how_long_and_how_much_a_topic_keeps_is_shown_and_a_note_says_what_goes() {
     let (_broker, sluicectl) = stage();
-    sluicectl.ok(&["topic", "create", "audit"]).unwrap();
-    let update = |hours: &str| ["topic", "update", "audit", "--retention-hours", hours].map(str::to_owned);
-    let of = |hours: &str| {
+    let created = sluicectl
+        .json(&["topic", "create", "audit", "--retention-bytes", "10GiB"])
+        .unwrap();
+    assert_eq!(created["retention_bytes"], json!(10_737_418_240_u64));
+    let update = |option: &str, value: &str| {
         sluicectl
-            .ok(&update(hours).each_ref().map(String::as_str))
+            .ok(&["topic", "update", "audit", option, value])
             .unwrap()
     };
-    let (more, fewer) = (of("240"), of("24"));
-    assert!(!more.contains("note"), "{more}");
-    assert!(
-        fewer.contains("note: 24 hours have no effect for now: the broker keeps all messages for 72"),
-        "{fewer}"
-    );
-    let again = update("12");
-    let told = sluicectl.json(&again.each_ref().map(String::as_str)).unwrap();
-    assert!(told["note"].as_str().unwrap().starts_with("12 hours"), "{told}");
+    let empty = update("--retention-hours", "48");
+    assert!(!empty.contains("note"), "nothing is there to go: {empty}");
+    sluicectl
+        .ok(&["topic", "update", "audit", "--retention-hours", "0"])
+        .unwrap();
+    sluicectl.ok(&["message", "send", "audit", "m"]).unwrap();
+    for (option, value, note) in [
+        ("--retention-hours", "240", None),
+        (
+            "--retention-hours",
+            "24",
+            Some("note: messages older than 24 hours go"),
+        ),
+        ("--retention-bytes", "20 GiB", None),
+        (
+            "--retention-bytes",
+            "1MiB",
+            Some("note: the oldest messages beyond 1MiB go"),
+        ),
+        ("--retention-bytes", "1MiB", None),
+    ] {
+        let told = update(option, value);
+        assert_eq!(told.contains("note"), note.is_some(), "{told}");
+        assert!(told.contains(note.unwrap_or_default()), "{told}");
+    }
+    let told = sluicectl
+        .json(&["topic", "update", "audit", "--retention-hours", "12"])
+        .unwrap();
+    let note = told["note"].as_str().unwrap();
+    assert!(note.starts_with("messages older than 12 hours"), "{told}");
     let shown = sluicectl.ok(&["topic", "show", "audit"]).unwrap();
-    assert!(shown.contains("12 hours at least"), "{shown}");
+    assert!(shown.contains("12 hours, 1MiB at most"), "{shown}");
+    let shown = sluicectl.json(&["topic", "show", "audit"]).unwrap();
     assert_eq!(
-        sluicectl.json(&["topic", "show", "audit"]).unwrap()["retention_hours"],
-        json!(12)
+        (&shown["retention_hours"], &shown["retention_bytes"]),
+        (&json!(12), &json!(1_048_576))
     );
     let list = sluicectl.ok(&["topic", "list", "-o", "wide"]).unwrap();
-    assert!(list.contains(" 12h "), "{list}");
+    assert!(list.contains(" 12h,1MiB "), "{list}");
+    update("--retention-bytes", "0");
+    let shown = sluicectl.json(&["topic", "show", "audit"]).unwrap();
+    assert_eq!(shown["retention_bytes"], Value::Null);
+}
+
+#[test]
+fn a_size_that_no_topic_can_have_is_refused() {
+    let (_broker, sluicectl) = stage();
+    sluicectl.ok(&["topic", "create", "audit"]).unwrap();
+    fails(
+        &sluicectl,
+        &["topic", "update", "audit", "--retention-bytes", "1000"],
+        2,
+        "SPEC_INVALID",
+        &["'audit'", "1MiB to 1024TiB"],
+    );
+    let said = sluicectl
+        .run(&["topic", "update", "audit", "--retention-bytes", "much"])
+        .unwrap();
+    assert!(said.code == 2 && said.stderr.contains("is no size"), "{said:?}");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use crate::admin::status::Wrong;
 use crate::service::validate::is_group_topic;
+use crate::units::write_size;
 use sluice_core::command::{MessageKind, PutTopic, Terms, TopicSpec, Types};
 use sluice_core::limits;
 use sluice_core::state::Topic;
@@ -19,6 +20,7 @@ pub fn topic(topic: &Topic) -> admin::Topic {
         types: types(topic.spec.types),
         closed: topic.spec.closed,
         retention_hours: topic.spec.retention_hours,
+        retention_bytes: topic.spec.retention_bytes,
     };
     admin::Topic {
         name: topic.spec.name.clone(),
@@ -45,6 +47,15 @@ pub fn put(name: &str, spec: &admin::TopicSpec, terms: Terms) -> Result<PutTopic
             limits::RETENTION_HOURS_MAX
         )));
     }
+    let kept = limits::RETENTION_BYTES_MIN..=limits::RETENTION_BYTES_MAX;
+    if spec.retention_bytes > 0 && !kept.contains(&spec.retention_bytes) {
+        return Err(Wrong::Spec(format!(
+            "topic '{name}' cannot keep {} of messages at most: ask for {} to {}, or for 0, which is any number",
+            write_size(spec.retention_bytes),
+            write_size(*kept.start()),
+            write_size(*kept.end())
+        )));
+    }
     let keep_queues = spec.queues == 0;
     Ok(PutTopic {
         spec: TopicSpec {
@@ -57,7 +68,7 @@ pub fn put(name: &str, spec: &admin::TopicSpec, terms: Terms) -> Result<PutTopic
             types: taken(name, &spec.types)?,
             closed: spec.closed,
             retention_hours: spec.retention_hours,
-            retention_bytes: 0,
+            retention_bytes: spec.retention_bytes,
         },
         keep_queues,
         terms,
@@ -100,7 +111,7 @@ mod tests {
             queues,
             types: types.to_vec(),
             closed: true,
-            retention_hours: 0,
+            ..admin::TopicSpec::default()
         };
         put("orders", &spec, Terms::default())
     }
@@ -128,6 +139,39 @@ mod tests {
             (put.spec.queues, put.keep_queues, put.spec.closed),
             (9, false, true)
         );
+    }
+
+    fn kept(retention_hours: u32, retention_bytes: u64) -> Result<PutTopic, Wrong> {
+        let spec = admin::TopicSpec {
+            retention_hours,
+            retention_bytes,
+            ..admin::TopicSpec::default()
+        };
+        put("orders", &spec, Terms::default())
+    }
+
+    #[test]
+    fn how_long_and_how_much_is_kept_is_taken_within_bounds() {
+        for (hours, bytes) in [(0, 0), (1, 1 << 20), (876_000, 1 << 50)] {
+            let spec = kept(hours, bytes).unwrap().spec;
+            assert_eq!((spec.retention_hours, spec.retention_bytes), (hours, bytes));
+        }
+        for (hours, bytes, part) in [
+            (876_001, 0, "for 876001 hours: ask for at most 876000"),
+            (
+                0,
+                1,
+                "keep 1B of messages at most: ask for 1MiB to 1024TiB, or for 0",
+            ),
+            (0, (1 << 20) - 1, "1048575B"),
+            (0, (1 << 50) + 1, "1125899906842625B"),
+        ] {
+            let refusal = kept(hours, bytes).unwrap_err().to_string();
+            assert!(
+                refusal.contains(part) && refusal.contains("'orders'"),
+                "{refusal}"
+            );
+        }
     }
 
     #[test]

@@ -73,12 +73,24 @@ pub struct TopicSpec {
     /// on. It can be changed at any time.
     #[serde(default)]
     pub producers: Access,
-    /// For how many hours messages are kept at least, consumed or not, 0 to 876000; 0 is as long as the brokers keep all,
-    /// which is their `retentionHours` and the least in any case. Unless given it stays as it is on the brokers, where
-    /// `sluicectl` can set it. It can be changed at any time; what is gone does not come back.
+    /// For how many hours messages are kept, consumed or not, 0 to 876000, which may be fewer or more than the brokers'
+    /// `retentionHours`; 0 is as long as the brokers keep all. Unless given it stays as it is on the brokers, where `sluicectl`
+    /// can set it. It can be changed at any time; what is gone does not come back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 876_000))]
     pub retention_hours: Option<i32>,
+    /// How many bytes of messages are kept at most, such as `10Gi`, `1Mi` to `1Pi`: the oldest go first, consumed or not. `"0"` is
+    /// any number. Unless given it stays as it is on the brokers, where `sluicectl` can set it. It can be changed at any time;
+    /// what is gone does not come back.
+    // The rules look at what can be read as a size alone, so that each mistake is told once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 32))]
+    #[x_kube(
+        validation = Rule::new("self.matches('^[0-9]{1,15}([.][0-9]{1,9})?([KMGTPE]i|[kMGTPE])?$')")
+            .message("retentionBytes is a number, perhaps with a fraction, and one of Ki, Mi, Gi, Ti, Pi, Ei, k, M, G, T, P and E, such as 10Gi"),
+        validation = Rule::new("!self.matches('^[0-9]{1,15}([.][0-9]{1,9})?([KMGTPE]i|[kMGTPE])?$') || quantity(self).compareTo(quantity('0')) == 0 || quantity(self).compareTo(quantity('1Mi')) >= 0 && quantity(self).compareTo(quantity('1Pi')) <= 0")
+            .message("retentionBytes is 1Mi to 1Pi, or 0 for any number"))]
+    pub retention_bytes: Option<String>,
     /// What becomes of the topic when this resource is deleted. `Retain`, the default: it stays with its messages.
     /// `DeleteIfEmpty`: it is deleted once every group that reads it has done every message, and the resource waits for that.
     /// `Delete`: it is deleted with its messages. If the cluster is gone, the resource goes whatever this says.

@@ -19,13 +19,40 @@ fn a_spec_that_says_no_more_than_its_cluster_has_the_defaults() {
         producers,
         deletion_policy,
         retention_hours,
+        retention_bytes,
         ..
     } = topic.spec;
     assert_eq!(
         (message_type, queues, producers, deletion_policy),
         (MessageType::Normal, None, Access::Open, DeletionPolicy::Retain)
     );
-    assert_eq!(retention_hours, None);
+    assert_eq!((retention_hours, retention_bytes), (None, None));
+}
+
+#[test]
+fn a_bound_on_bytes_is_a_size_that_a_broker_takes() {
+    let unread = "spec.retentionBytes: retentionBytes is a number, perhaps with a fraction, and one of Ki, Mi, Gi, Ti, Pi, Ei, k, M, G, T, P and E, such as 10Gi";
+    let beyond = "spec.retentionBytes: retentionBytes is 1Mi to 1Pi, or 0 for any number";
+    for (size, refusal) in [
+        ("0", None),
+        ("1Mi", None),
+        ("1048576", None),
+        ("1.5Gi", None),
+        ("10G", None),
+        ("1Pi", None),
+        ("1", Some(beyond)),
+        ("0.5", Some(beyond)),
+        ("1M", Some(beyond)),
+        ("1.1Pi", Some(beyond)),
+        ("1Ei", Some(beyond)),
+        ("10GiB", Some(unread)),
+        ("-1Gi", Some(unread)),
+        ("100m", Some(unread)),
+        ("much", Some(unread)),
+    ] {
+        let topic = topic("orders", &format!(", retentionBytes: '{size}'"));
+        assert_eq!(refusals(&topic, None), Vec::from_iter(refusal), "{size}");
+    }
 }
 
 #[test]
@@ -64,7 +91,8 @@ fn a_name_that_no_topic_can_have_is_refused() {
 fn what_cannot_change_is_refused_and_what_can_is_not() {
     let name_given = "spec: topicName cannot be added or taken away: make another Topic";
     let fewer = "spec: queues may grow and not shrink: a topic keeps every queue that it has";
-    let cases: [(&str, &str, &[&str]); 11] = [
+    let cases: [(&str, &str, &[&str]); 12] = [
+        (", retentionBytes: 10Gi", ", retentionBytes: 1Gi", &[]),
         (", queues: 8", ", queues: 8", &[]),
         (", queues: 8", ", queues: 16", &[]),
         ("", ", queues: 16", &[]),

@@ -1,4 +1,4 @@
-//! Quantities of storage, as far as they have to be compared.
+//! Quantities of storage and of messages: their bytes, and how they compare.
 
 /// Suffixes with what they multiply by.
 const SUFFIXES: &[(&str, u128)] = &[

@@ -138,6 +138,20 @@ fn beginnings(script: &mut Script) {
     script.add("put-kept", put_kept());
 }
 
+/// A topic gives up what it has, with what is carried of it.
+fn given_up(script: &mut Script) {
+    script.add("append", message(at(0), START + 130, None, None, 30));
+    let expire = Expire {
+        minimums: vec![Minimum {
+            at: at(0),
+            first: QueueOffset(8),
+        }],
+        dropped: vec![(at(0), QueueOffset(1))],
+    };
+    script.add("expire", expire.encode(START + 140));
+    script.add("put-bounded", put_own("bounded", 2, 5 << 20));
+}
+
 pub fn frames() -> Vec<Frame> {
     let mut script = Script {
         frames: Vec::new(),
@@ -208,16 +222,6 @@ pub fn frames() -> Vec<Frame> {
         START + 120,
     );
     script.trim("trim-carried", next, next, 7);
-
-    script.add("append", message(at(0), START + 130, None, None, 30));
-    let expire = Expire {
-        minimums: vec![Minimum {
-            at: at(0),
-            first: QueueOffset(8),
-        }],
-        dropped: vec![(at(0), QueueOffset(1))],
-    };
-    script.add("expire", expire.encode(START + 140));
-    script.add("put-bounded", put_own("bounded", 2, 5 << 20));
+    given_up(&mut script);
     script.frames
 }

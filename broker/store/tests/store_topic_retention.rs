@@ -7,7 +7,7 @@ mod workload;
 use holding::{at, body, bury, deliver, entry, plain};
 use sluice_core::entry::CARRIED;
 use sluice_core::ids::{GroupId, QueueOffset, TopicId, TopicQueue};
-use sluice_store::io::FaultyIo;
+use sluice_store::io::{Fault, FaultyIo};
 use sluice_store::retention::{Own, Settings};
 use sluice_store::survey::{Depth, survey};
 use std::path::Path;
@@ -278,4 +278,28 @@ fn folders_of_topics_that_give_up_at_work_are_sound_and_start_from_any_of_their_
         check(&opened.store, &driver.memory);
         opened.store.close().unwrap();
     }
+}
+
+#[test]
+fn a_topic_whose_entries_cannot_be_read_keeps_no_other_from_giving_up_what_is_too_old() {
+    let (io, mut driver) = started(5);
+    for _ in 0..3 {
+        driver.send_one(at(0, 0), 500).unwrap();
+        driver.send_one(at(1, 0), 500).unwrap();
+    }
+    driver.opened.store.close().unwrap();
+    driver.opened = open(Arc::new(io.clone()), Path::new(DIR), 60_000).unwrap();
+    let path = Path::new(DIR).join("queue/0/0/00000000000000000000.cq");
+    io.plant(Fault::ReadError { path, range: 0..40 });
+    driver.pass_time(3 * HOUR);
+    let mut settings = settings(Own::time(HOUR));
+    settings.own.insert(TopicId(1), Own::time(HOUR));
+    let ran = driver.retain(&settings).unwrap();
+    assert!(ran.failed && ran.expired == 3 * GROUPS, "{ran:?}");
+    let firsts = [at(0, 0), at(1, 0)].map(|at| first(&driver, at).0);
+    assert_eq!(firsts, [0, 3]);
+    io.lift_read_errors();
+    let ran = driver.retain(&settings).unwrap();
+    assert!(!ran.failed && ran.expired == 3 * GROUPS, "{ran:?}");
+    driver.opened.store.close().unwrap();
 }

@@ -1,6 +1,6 @@
 //! Retention: decides how far the log goes, writes again what waits there, and has it begin later.
 //!
-//! First topics that keep less than the log does give up their oldest messages ([`topics`]). Then, in this order, each step a command
+//! First topics that keep less than the log does give up their oldest messages (`topics`). Then, in this order, each step a command
 //! that is applied before the next one is proposed:
 //! 1. links are closed up to where the log is to begin, so that none is made any more to what leaves;
 //! 2. what waits there is looked for, and carried, a bounded piece at a time;
@@ -125,15 +125,8 @@ pub struct Run<'a, P> {
 impl<P: Propose> Run<'_, P> {
     /// Gives up what need not be kept. Blocks on the disk and on the log. `sizes` is for the next run over this store.
     pub fn run(&self, sizes: &mut Sizes) -> Result<Ran, RetentionError> {
-        let (by_topics, failed) = match self.expire(sizes) {
-            Ok(by_topics) => (by_topics, false),
-            Err(error) => {
-                tracing::warn!(%error, "topics keep more than they should, until the next look");
-                (Ran::default(), true)
-            }
-        };
-        let ran = self.run_log()?.and(by_topics);
-        Ok(Ran { failed, ..ran })
+        let by_topics = self.expire(sizes);
+        Ok(self.run_log()?.and(by_topics))
     }
 
     fn run_log(&self) -> Result<Ran, RetentionError> {

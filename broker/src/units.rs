@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-const SIZES: [(&str, u64); 14] = [
+const SIZES: [(&str, u64); 17] = [
     ("", 1),
     ("B", 1),
     ("K", 1 << 10),
@@ -17,6 +17,9 @@ const SIZES: [(&str, u64); 14] = [
     ("T", 1 << 40),
     ("TiB", 1 << 40),
     ("TB", 1_000_000_000_000),
+    ("P", 1 << 50),
+    ("PiB", 1 << 50),
+    ("PB", 1_000_000_000_000_000),
 ];
 
 const TIMES_MS: [(&str, u64); 5] = [
@@ -31,7 +34,7 @@ const TIMES_MS: [(&str, u64); 5] = [
 pub fn size(text: &str) -> Result<u64, String> {
     read(text, &SIZES).map_err(|wrong| match wrong {
         Wrong::Form => format!(
-            "'{text}' is no size: write a whole number and B, KiB, MiB, GiB or TiB, or KB, MB, GB or TB for powers of 1000, such as 256KiB or 1GiB"
+            "'{text}' is no size: write a whole number and B, KiB, MiB, GiB, TiB or PiB, or KB, MB, GB, TB or PB for powers of 1000, such as 256KiB or 1GiB"
         ),
         Wrong::TooMuch => format!("'{text}' is more than can be counted: take less"),
     })
@@ -123,6 +126,7 @@ mod tests {
             (8 << 20, "8MiB"),
             (1536 << 20, "1536MiB"),
             (1 << 40, "1TiB"),
+            (1 << 50, "1PiB"),
         ] {
             assert_eq!(write_size(bytes), text);
             assert_eq!(size(text), Ok(bytes));

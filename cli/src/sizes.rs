@@ -1,6 +1,6 @@
 //! Sizes as people set them: `256KiB`, `10GiB`. A broker reads its configuration's so, and these are read alike.
 
-const UNITS: [(&str, u64); 14] = [
+const UNITS: [(&str, u64); 17] = [
     ("", 1),
     ("B", 1),
     ("K", 1 << 10),
@@ -15,6 +15,9 @@ const UNITS: [(&str, u64); 14] = [
     ("T", 1 << 40),
     ("TiB", 1 << 40),
     ("TB", 1_000_000_000_000),
+    ("P", 1 << 50),
+    ("PiB", 1 << 50),
+    ("PB", 1_000_000_000_000_000),
 ];
 
 /// Reads a size in bytes; a number alone is bytes.
@@ -29,7 +32,7 @@ pub fn parse_size(text: &str) -> Result<u64, String> {
     let known = UNITS.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit));
     let Some((_, factor)) = known.filter(|_| !number.is_empty()) else {
         return Err(format!(
-            "{text:?} is no size: write a whole number and B, KiB, MiB, GiB or TiB, or KB, MB, GB or TB for powers of 1000, such as 512MiB or 10GiB"
+            "{text:?} is no size: write a whole number and B, KiB, MiB, GiB, TiB or PiB, or KB, MB, GB, TB or PB for powers of 1000, such as 512MiB or 10GiB"
         ));
     };
     let bytes = number
@@ -83,7 +86,7 @@ mod tests {
             (8 << 20, "8MiB"),
             (1536 << 20, "1536MiB"),
             (10 << 30, "10GiB"),
-            (1 << 50, "1024TiB"),
+            (1 << 50, "1PiB"),
         ] {
             assert_eq!(exact_size(bytes), text);
             assert_eq!(parse_size(text), Ok(bytes));

@@ -15,7 +15,7 @@ Everything can be said by a flag, by a variable of the environment, or by a key 
 a variable, a variable the file, the file the defaults.";
 
 const EXAMPLES: &str = "\
-SIZE is a number of bytes, or a whole number with KiB, MiB, GiB or TiB (K, M, G, T) for powers of 1024, or with KB, MB, GB or TB
+SIZE is a number of bytes, or a whole number with KiB, MiB, GiB, TiB or PiB (K, M, G, T, P) for powers of 1024, or with KB, MB, GB, TB or PB
 for powers of 1000.
 
 Examples:

@@ -257,11 +257,11 @@ mod tests {
             ("retentionHours: 0", "retentionHours is 0, and may be 1 to 876000"),
             (
                 "retentionBytes: 1000",
-                "retentionBytes is 1000B, and may be 1MiB to 1024TiB",
+                "retentionBytes is 1000B, and may be 1MiB to 1PiB",
             ),
             (
                 "retentionBytes: 1025TiB",
-                "retentionBytes is 1025TiB, and may be 1MiB to 1024TiB",
+                "retentionBytes is 1025TiB, and may be 1MiB to 1PiB",
             ),
             ("retentionBytes: 10 gallons", "'10 gallons' is no size"),
             ("retentionBytes: [1]", "expected a size such as 10GiB"),

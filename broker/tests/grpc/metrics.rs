@@ -4,6 +4,7 @@ use crate::sessions;
 use crate::support::*;
 use sluice_proto::v2::Code;
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -109,17 +110,27 @@ fn value(text: &str, name: &str, with: &str) -> Option<f64> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_metric_is_on_its_page_with_its_type_and_labels_and_none_is_there_that_does_not_exist() {
-    let fixture = Fixture::with("topics: [{name: kept, retentionHours: 240}]\n", &[]).await;
+    let topics = "topics: [{name: kept, retentionHours: 240}, {name: t, retentionBytes: 1MiB}]\n";
+    let fixture = Fixture::with(topics, &[]).await;
     switch_queues(&fixture, "true");
-    // Only where there is a bound is there one to be shown, as only of a topic that is kept longer.
-    set(&fixture, "retentionBytes", "1GiB");
     fixture.send_ok(message("t", "body")).await;
     fixture.receive(|_| {}).await;
     let mut producer = sessions::open(&fixture, "producer").await;
     producer.announce(sessions::producer()).await.unwrap();
     let mut consumer = sessions::open(&fixture, "consumer").await;
     consumer.announce(sessions::consumer("g")).await.unwrap();
-    let text = scrape(&fixture).await;
+    // Only where there is a bound is there one to be shown, as only of topics that have their own. Retention looks when it is changed.
+    set(&fixture, "retentionBytes", "1GiB");
+    let begun = Instant::now();
+    let mut text = scrape(&fixture).await;
+    while value(&text, "sluice_consumer_unread_topic_bytes", "").is_none() {
+        assert!(
+            begun.elapsed() < Duration::from_secs(60),
+            "retention does not look"
+        );
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        text = scrape(&fixture).await;
+    }
     let (exposed, documented) = (exposed(&text), documented());
     let differs = |name: &&String| exposed.get(*name) != documented.get(*name);
     let wrong = exposed.keys().chain(documented.keys()).filter(differs);

@@ -203,12 +203,12 @@ async fn what_no_topic_can_be_is_refused() {
         ("orders", of_type(0), "SPEC_INVALID", "type 0"),
         ("orders", of_type(9), "SPEC_INVALID", "type 9"),
         ("orders", keeping(876_001, 0), "SPEC_INVALID", "at most 876000"),
-        ("orders", keeping(0, 1000), "SPEC_INVALID", "1MiB to 1024TiB"),
+        ("orders", keeping(0, 1000), "SPEC_INVALID", "1MiB to 1PiB"),
         (
             "orders",
             keeping(0, (1 << 50) + 1),
             "SPEC_INVALID",
-            "1MiB to 1024TiB",
+            "1MiB to 1PiB",
         ),
     ] {
         let made = create(&stage, name, spec.clone()).await;

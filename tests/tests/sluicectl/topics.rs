@@ -176,7 +176,7 @@ fn a_size_that_no_topic_can_have_is_refused() {
         &["topic", "update", "audit", "--retention-bytes", "1000"],
         2,
         "SPEC_INVALID",
-        &["'audit'", "1MiB to 1024TiB"],
+        &["'audit'", "1MiB to 1PiB"],
     );
     let said = sluicectl
         .run(&["topic", "update", "audit", "--retention-bytes", "much"])

@@ -161,7 +161,7 @@ mod tests {
             (
                 0,
                 1,
-                "keep 1B of messages at most: ask for 1MiB to 1024TiB, or for 0",
+                "keep 1B of messages at most: ask for 1MiB to 1PiB, or for 0",
             ),
             (0, (1 << 20) - 1, "1048575B"),
             (0, (1 << 50) + 1, "1125899906842625B"),

@@ -115,15 +115,13 @@ impl Files {
         Ok(())
     }
 
-    /// Whether there are zeros in the place of an entry that the file has.
-    pub(super) fn is_clear(&self, key: FileKey, offset: u64) -> Result<bool, QueueError> {
-        let path = self.path(key);
-        let failed = |source| QueueError::io("read", &path, source);
-        let file = self.io.open_read(&path).map_err(failed)?;
+    /// Whether there are zeros in the place of an entry. What cannot be read, or is cut off, is none: whoever asks writes them.
+    pub(super) fn is_clear(&self, key: FileKey, offset: u64) -> bool {
         let mut entry = [0; ENTRY_BYTES];
         let at = (offset - key.first) * ENTRY_BYTES as u64;
-        crate::io::read_exact_at(file.as_ref(), &mut entry, at).map_err(failed)?;
-        Ok(entry == [0; ENTRY_BYTES])
+        let file = self.io.open_read(&self.path(key));
+        let read = file.and_then(|file| crate::io::read_exact_at(file.as_ref(), &mut entry, at));
+        read.is_ok() && entry == [0; ENTRY_BYTES]
     }
 
     pub(super) fn topic_folder(&self, topic: TopicId) -> PathBuf {

@@ -78,7 +78,7 @@ impl QueueStore {
             return self.inner.files.remove(key);
         }
         // After a start nobody knows how far it came.
-        match self.inner.files.is_clear(key, start - 1)? {
+        match self.inner.files.is_clear(key, start - 1) {
             true => Ok(()),
             false => self.inner.files.clear(key, cleared.max(key.first), start),
         }

@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 #[x_kube(validation = Rule::new("has(self.className) == has(oldSelf.className)")
     .message("storage.className cannot be changed: make another cluster"))]
 pub struct Storage {
-    /// How large the volume is, such as `100Gi`, and at least `64Mi`. Nothing is removed from the log yet, so that it needs room
-    /// for all that is ever sent. It may grow and not shrink: volumes are expanded in place where their storage class allows it, and the
-    /// condition StorageResizing tells how that goes.
+    /// How large the volume is, such as `100Gi`, and at least `64Mi`. Messages stay for
+    /// `retentionHours`, 72 unless `config` says otherwise, so that it needs room for what is sent in that time. It may grow and not shrink:
+    /// volumes are expanded in place where their storage class allows it, and the condition StorageResizing tells how that goes.
     // A broker fills 24 MiB of its log with zeros ahead of what is sent, and keeps a reserve of 16 MiB: less than the least has
     // no room for a message. The rules look at what can be read as a size alone, so that each mistake is told once.
     #[schemars(length(min = 1, max = 32))]

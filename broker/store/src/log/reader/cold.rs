@@ -3,7 +3,7 @@
 use super::{LogReader, damaged};
 use crate::log::error::ReadError;
 use crate::log::frame::{FILL, Frame};
-use sluice_core::command::{self, COMMAND_HEADER_BYTES};
+use sluice_core::command::{self, COMMAND_HEADER_BYTES, CommandError};
 use sluice_core::ids::LogIndex;
 
 /// Why what a repair has replaced cannot be read.
@@ -14,7 +14,13 @@ pub(super) fn is_lost(bytes: &[u8]) -> bool {
     let replaced = [command::LOST, command::VOID];
     let kind = bytes.get(COMMAND_HEADER_BYTES);
     let is_fill = !bytes.is_empty() && bytes.iter().all(|byte| *byte == FILL);
-    is_fill || (kind.is_some_and(|kind| replaced.contains(kind)) && command::check(bytes).is_ok())
+    let is_whole = match command::check(bytes) {
+        Ok(()) => true,
+        // It stands in the place of more than the command that was there.
+        Err(CommandError::Length { len, room }) => len as usize > room,
+        Err(CommandError::Checksum { .. }) => false,
+    };
+    is_fill || (kind.is_some_and(|kind| replaced.contains(kind)) && is_whole)
 }
 
 impl LogReader {

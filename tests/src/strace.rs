@@ -164,14 +164,6 @@ impl Strace {
         Traced::read(&self.folder.path().join("calls"))
     }
 
-    /// How many calls were not made so far, or later: strace writes a call's line when it ends.
-    ///
-    /// # Errors
-    /// When what it has written cannot be read.
-    pub fn injected(&self) -> Result<usize> {
-        Ok(Traced::read(&self.folder.path().join("calls"))?.injected)
-    }
-
     fn end(&mut self) -> Result<()> {
         if self.child.try_wait()?.is_none() {
             // It may end by itself just now, with the last of its threads.

@@ -63,7 +63,7 @@ fn run_with(base: &Base, point: &Point, error: &'static str, seed: u64) -> Optio
     let mut broker = base.start(Setup::new()).unwrap();
     let thread = points::numbers(&broker, &[&point.thread]);
     let strace = Strace::inject(&thread, &point.injected(Injected::Error(error))).unwrap();
-    points::run_up_to(&strace, &script, &mut broker);
+    block_on(script.run(&broker.endpoint())).unwrap();
     if broker.runs().unwrap() {
         // It may end just now, by the fault.
         let taken = block_on(takes_sends(&broker.endpoint()));

@@ -16,12 +16,12 @@ const RUN_TIME: Duration = Duration::from_secs(35);
 const START_TIME: Duration = Duration::from_secs(15);
 const SIGKILL: i32 = 9;
 
-/// Kills a broker at a point; the killed broker, unless it was stopped before.
+/// Kills a run at a point; the killed broker, unless the run was over before.
 fn killed_at(base: &Base, script: &Script, point: &Point) -> Option<Broker> {
     let mut broker = base.start(Setup::new()).unwrap();
     let thread = points::numbers(&broker, &[&point.thread]);
     let strace = Strace::inject(&thread, &point.injected(Injected::Kill)).unwrap();
-    points::run_up_to(&strace, script, &mut broker);
+    block_on(script.run(&broker.endpoint())).unwrap();
     if broker.runs().unwrap() {
         broker.signal_term().unwrap();
     }

@@ -49,20 +49,6 @@ pub fn reach<T>(point: &Point, mut at: impl FnMut(&Point) -> Option<T>) -> (Poin
     panic!("no run comes to {point:?}, or to a call of its kind before it");
 }
 
-/// How often a script is run for a call that does not come: a run of it writes few checkpoints, and runs of the index are merged in
-/// some alone.
-const RUNS: u32 = 6;
-
-/// Runs the script until what is injected has come, or the broker is gone.
-pub fn run_up_to(strace: &Strace, script: &Script, broker: &mut Broker) {
-    for _ in 0..RUNS {
-        block_on(script.run(&broker.endpoint())).unwrap();
-        if !broker.runs().unwrap() || strace.injected().unwrap() > 0 {
-            return;
-        }
-    }
-}
-
 /// A thread has its name once it runs, which on a busy machine may come after the broker is ready.
 const NAMED_WITHIN: Duration = Duration::from_secs(10);
 

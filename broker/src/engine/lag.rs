@@ -30,7 +30,7 @@ pub struct Lag {
     pub since: Option<TimeMs>,
     /// Since when the oldest message that is ready waits.
     pub ready_since: Option<TimeMs>,
-    /// Where in the log it stands.
+    /// Where in the log the first one that is ready stands: of those that retention has written again, and of the others.
     pub ready_at: Option<PhysicalOffset>,
     /// Messages of `ready` that the tag expression has not been asked about yet. They count as if it took all of them, and
     /// the times as if it took the first: where there are any, the numbers are upper bounds.
@@ -95,6 +95,8 @@ struct Look {
 struct Known {
     oldest: Option<(QueueOffset, Waits)>,
     oldest_ready: Option<(QueueOffset, Waits)>,
+    /// Of those that were not carried from below where the queue begins.
+    oldest_own: Option<(QueueOffset, Waits)>,
     matching: Matching,
 }
 
@@ -175,6 +177,7 @@ impl Engine {
                         topic: topic.id,
                         queue: QueueId(queue),
                     },
+                    first: topic.first(QueueId(queue)).unwrap_or_default(),
                     tail: topic.tail(QueueId(queue)).unwrap_or_default(),
                     log_start,
                 };
@@ -206,6 +209,8 @@ impl Engine {
 struct Queue<'a> {
     queues: &'a QueueStore,
     at: TopicQueue,
+    /// Below it stands only what was carried.
+    first: QueueOffset,
     tail: QueueOffset,
     log_start: PhysicalOffset,
 }
@@ -227,7 +232,7 @@ impl Queue<'_> {
             in_flight: lag.in_flight,
             since: oldest.map(|waits| waits.since),
             ready_since: ready.map(|waits| waits.since),
-            ready_at: ready.map(|waits| waits.at),
+            ready_at: self.first_in_the_log(shard, &mut known.oldest_own, ready, now),
             uncounted: 0,
         }
     }
@@ -259,9 +264,24 @@ impl Queue<'_> {
             in_flight: lag.in_flight,
             since: held_since.into_iter().chain(ready_since).min(),
             ready_since,
-            ready_at: ready.first.map(|waits| waits.at),
+            ready_at: self.first_in_the_log(shard, &mut known.oldest_own, ready.first, now),
             uncounted: ready.uncounted,
         }
+    }
+
+    /// Where the first one stands that is ready. What was carried is older than the queue's own, and stands behind much of it: then
+    /// the first of these counts too, whatever the tag expression says of it.
+    fn first_in_the_log(
+        &self,
+        shard: &Shard,
+        known: &mut Option<(QueueOffset, Waits)>,
+        ready: Option<Waits>,
+        now: TimeMs,
+    ) -> Option<PhysicalOffset> {
+        let ready = ready?;
+        let own = shard.read(|held| held.first_ready_from(self.first, self.tail, now));
+        let own = own.and_then(|offset| self.waits(offset, known));
+        own.map(|own| own.at).into_iter().chain([ready.at]).min()
     }
 
     /// Since when the message at `offset` waits, and where.
@@ -269,6 +289,7 @@ impl Queue<'_> {
         // One that retention has written again stands somewhere else.
         if let Some((read, waits)) = known
             && *read == offset
+            && offset >= self.first
             && waits.at >= self.log_start
         {
             return Some(*waits);

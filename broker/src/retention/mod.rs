@@ -154,9 +154,9 @@ pub(crate) fn look(engine: &Engine, values: &LiveValues) -> Result<Ran, Retentio
         now: engine.now(),
     };
     let mut sizes = engine.retention().sizes.lock();
-    let ran = run.run(&mut sizes)?;
+    let ran = run.run(&mut sizes);
     look_at_unread(engine, &sizes);
-    Ok(ran)
+    ran
 }
 
 /// What groups have yet to read of topics that have a bound. What cannot be read now is not known until the next look.

@@ -303,3 +303,37 @@ fn a_topic_whose_entries_cannot_be_read_keeps_no_other_from_giving_up_what_is_to
     assert!(!ran.failed && ran.expired == 3 * GROUPS, "{ran:?}");
     driver.opened.store.close().unwrap();
 }
+
+#[test]
+fn where_no_more_may_be_carried_a_topic_keeps_more_than_its_bound_rather_than_give_up_what_is_younger() {
+    let (_, mut driver) = started(6);
+    let old: Vec<_> = (0..10).map(|_| driver.send_one(at(0, 0), 800).unwrap()).collect();
+    for offset in &old {
+        deliver(&driver, plain(at(0, 0)), *offset, HOUR).unwrap();
+    }
+    driver.pass_time(1);
+    for _ in 0..10 {
+        driver.send_one(at(0, 1), 800).unwrap();
+    }
+    let mut settings = settings(bytes(kept(&driver, 0) / 2));
+    settings.carried_max = Some(6);
+    let ran = driver.retain(&settings).unwrap();
+    assert_eq!(
+        (ran.expired, ran.carried.0, ran.too_many),
+        (0, 3, false),
+        "{ran:?}"
+    );
+    assert_eq!(
+        [at(0, 0), at(0, 1)].map(|at| first(&driver, at).0),
+        [3, 0],
+        "half of what may be carried"
+    );
+    let ran = driver.retain(&settings).unwrap();
+    assert_eq!(
+        (ran.expired, ran.carried.0, ran.too_many),
+        (0, 0, true),
+        "told: {ran:?}"
+    );
+    assert_eq!([at(0, 0), at(0, 1)].map(|at| first(&driver, at).0), [3, 0]);
+    driver.opened.store.close().unwrap();
+}

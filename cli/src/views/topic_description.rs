@@ -31,6 +31,8 @@ pub struct Queue {
     pub min_offset: u64,
     /// The offset behind its last message.
     pub max_offset: u64,
+    /// Messages there.
+    pub messages: u64,
     /// When the last one came.
     pub last_put_at: Option<String>,
     #[serde(skip)]
@@ -61,6 +63,7 @@ impl From<admin::TopicDescription> for TopicDescription {
             queue: queue.queue,
             min_offset: queue.min_offset,
             max_offset: queue.max_offset,
+            messages: queue.messages,
             last_put_at: queue.last_put_ms.map(units::rfc3339),
             last_put_ms: queue.last_put_ms,
         };
@@ -111,7 +114,7 @@ impl Show for TopicDescription {
                 queue.queue.to_string(),
                 queue.min_offset.to_string(),
                 queue.max_offset.to_string(),
-                count(queue.max_offset.saturating_sub(queue.min_offset)),
+                count(queue.messages),
                 queue
                     .last_put_ms
                     .map_or_else(String::new, |ms| units::ago(ms, now)),
@@ -210,6 +213,7 @@ mod tests {
                 min_offset: 0,
                 max_offset: 1500,
                 last_put_ms: Some(1_700_000_000_000),
+                messages: 1200,
             }],
             groups: vec![admin::TopicGroup {
                 group: "readers".to_owned(),
@@ -219,7 +223,7 @@ mod tests {
                 age_ms: 1_500,
                 uncounted: 0,
             }],
-            messages: 1500,
+            messages: 1200,
             producers: 1,
         });
         let json: Value = serde_json::from_str(&description.render(Format::Json, false)).unwrap();
@@ -236,6 +240,7 @@ mod tests {
             text.contains("readers       5           2     7     1.5s"),
             "{text}"
         );
+        assert!(text.contains("0     0  1500     1,200"), "{text}");
         assert!(losses(&description).contains("readers has 7 to do (oldest 1.5s)"));
     }
 }

@@ -51,12 +51,16 @@ fn a_broker_killed_at_any_call_that_changes_a_file_has_everything_acknowledged_w
     let counts = points::of_a_run(&base, seed);
     println!("a run makes {counts:?}");
     let mut sample = Sample::of(points::all(&counts), RUN_TIME, &mut chance);
-    let (mut killed, mut sooner) = (BTreeMap::<_, u32>::new(), 0);
+    let (mut killed, mut sooner, mut missed) = (BTreeMap::<_, u32>::new(), 0, 0);
     for point in &mut sample {
-        let (at, (script, mut broker)) = points::reach(&point, |point| {
+        let reached = points::reach(&point, |point| {
             let script = Script::new(chance.number());
             killed_at(&base, &script, point).map(|broker| (script, broker))
         });
+        let Some((at, (script, mut broker))) = reached else {
+            missed += 1;
+            continue;
+        };
         let what = format!("SLUICE_SEED={seed}, killed at {at:?}");
         recovers(&mut broker, &script, &base, &what);
         sooner += u32::from(at != point);
@@ -64,6 +68,7 @@ fn a_broker_killed_at_any_call_that_changes_a_file_has_everything_acknowledged_w
     }
     let (kills, of) = (killed.values().sum::<u32>(), sample.total());
     println!("{kills} kills of {of} points, {sooner} of them sooner than chosen: {killed:?}");
+    points::assert_few_missed(missed, kills);
 }
 
 #[test]
@@ -76,9 +81,9 @@ fn a_broker_killed_at_any_call_of_its_start_or_stop_has_everything_acknowledged_
     println!("a start makes {counts:?}");
     let mut sample = Sample::of(points::all(&counts), START_TIME, &mut chance);
     drop((script, broker));
-    let (mut kills, mut sooner) = (0, 0);
+    let (mut kills, mut sooner, mut missed) = (0, 0, 0);
     for point in &mut sample {
-        let (at, (script, mut broker)) = points::reach(&point, |point| {
+        let reached = points::reach(&point, |point| {
             let (script, mut broker) = left_by_a_kill(&base, &mut chance);
             let calls = broker.data_dir().with_extension("calls");
             let words = from_the_start(Some(&point.injected(Injected::Kill)), &calls);
@@ -91,6 +96,10 @@ fn a_broker_killed_at_any_call_of_its_start_or_stop_has_everything_acknowledged_
             assert_eq!(status.signal(), Some(SIGKILL), "{point:?}: {status}");
             Some((script, broker))
         });
+        let Some((at, (script, mut broker))) = reached else {
+            missed += 1;
+            continue;
+        };
         let what = format!("SLUICE_SEED={seed}, killed while starting or stopping at {at:?}");
         recovers(&mut broker, &script, &base, &what);
         kills += 1;
@@ -98,6 +107,7 @@ fn a_broker_killed_at_any_call_of_its_start_or_stop_has_everything_acknowledged_
     }
     let of = sample.total();
     println!("{kills} kills of {of} points, {sooner} of them sooner than chosen");
+    points::assert_few_missed(missed, kills);
 }
 
 /// A run that is killed somewhere in its middle, with a torn group, perhaps, and a part of what retention gives up gone.

@@ -37,16 +37,26 @@ impl Point {
 const TRIES: u32 = 4;
 
 /// Does something at a point, or, where the run ends without it (`None`), at a call of its kind that comes sooner: how many
-/// there are hangs on the disk's speed, and on who is woken first. Returns where it was done, and what came of it.
-pub fn reach<T>(point: &Point, mut at: impl FnMut(&Point) -> Option<T>) -> (Point, T) {
+/// there are hangs on the disk's speed, and on who is woken first. Returns where it was done, and what came of it; `None` for a
+/// kind that comes in some runs alone, such as the sync of merged runs of the index.
+pub fn reach<T>(point: &Point, mut at: impl FnMut(&Point) -> Option<T>) -> Option<(Point, T)> {
     let mut tried = point.clone();
     for _ in 0..TRIES {
         if let Some(came) = at(&tried) {
-            return (tried, came);
+            return Some((tried, came));
         }
         tried.nth = tried.nth.div_ceil(2);
     }
-    panic!("no run comes to {point:?}, or to a call of its kind before it");
+    println!("no run came to {point:?}, or to a call of its kind before it");
+    None
+}
+
+/// Few points may be missed, or the runs are not what they were when calls were counted.
+pub fn assert_few_missed(missed: u32, reached: u32) {
+    assert!(
+        missed * 10 <= reached,
+        "{missed} points were missed, and {reached} reached"
+    );
 }
 
 /// A thread has its name once it runs, which on a busy machine may come after the broker is ready.

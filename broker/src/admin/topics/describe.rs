@@ -15,10 +15,7 @@ pub(super) async fn handle(shared: &Shared, request: DescribeTopicRequest) -> Ou
             .collect();
         TopicDescription {
             topic: Some(convert::topic::topic(&topic)),
-            messages: queues
-                .iter()
-                .map(|queue| queue.max_offset - queue.min_offset)
-                .sum(),
+            messages: queues.iter().map(|queue| queue.messages).sum(),
             queues,
             groups: groups(engine, &topic),
             producers,
@@ -35,6 +32,10 @@ fn describe_queue(engine: &Engine, topic: &Topic, queue: QueueId) -> TopicQueue 
     let queues = engine.store().queues();
     let max = topic.tail(queue).unwrap_or_default();
     let min = queues.span(at).first.min(max);
+    // Of those below only what waits is left.
+    let first = topic.first(queue).unwrap_or_default();
+    let carried = engine.tables().carried_of(at);
+    let carried = carried.iter().filter(|(offset, _)| *offset < first).count();
     let mut last = Vec::with_capacity(1);
     if let Some(newest) = max.0.checked_sub(1) {
         // A file that cannot be read shows where messages are delivered; here it is a time that is not known.
@@ -45,6 +46,7 @@ fn describe_queue(engine: &Engine, topic: &Topic, queue: QueueId) -> TopicQueue 
         min_offset: min.0,
         max_offset: max.0,
         last_put_ms: last.first().map(|entry| entry.put_ms),
+        messages: max.0.saturating_sub(first.0) + carried as u64,
     }
 }
 

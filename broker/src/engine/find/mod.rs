@@ -75,7 +75,8 @@ pub enum FindError {
     },
     /// Nothing is at the place.
     #[error(
-        "queue {queue} of topic '{topic}' has no message at offset {offset}: it holds {first} up to, and without, {end}"
+        "queue {queue} of topic '{topic}' has no message at offset {offset}{}",
+        of_span(*offset, *first..*end)
     )]
     NoOffset {
         /// The topic.
@@ -103,6 +104,14 @@ pub enum FindError {
     /// A queue or the index could not be read.
     #[error("the store could not be read: {0}")]
     Read(String),
+}
+
+/// What a queue has there instead.
+fn of_span(offset: u64, span: Range<u64>) -> String {
+    match span.contains(&offset) {
+        true => " any more: retention has taken it, and has left older ones that wait".to_owned(),
+        false => format!(": it holds {} up to, and without, {}", span.start, span.end),
+    }
 }
 
 /// ` (of … on)`, if the time is known.

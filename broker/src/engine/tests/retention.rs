@@ -279,3 +279,47 @@ async fn a_topic_gives_up_what_is_over_its_own_time_and_size_and_tells_before_wh
     assert_eq!(ran.expired, 1 + 200 - left);
     assert!((2_880_000..=3 << 20).contains(&unread()), "{}", unread());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_message_that_somebody_holds_hides_nothing_of_what_another_group_is_about_to_lose() {
+    let at = small().subscribed().await;
+    let topic = at.own_topic("bounded", 0, 3 << 20).await;
+    let idle = at
+        .engine
+        .create_group(CreateGroup::on_first_use("idle"))
+        .await
+        .unwrap();
+    for group in [&at.group, &idle] {
+        at.engine.subscription(group, &topic).await.unwrap();
+    }
+    let body = "x".repeat(BODY);
+    at.engine
+        .send(&topic, QueueId(0), files::outgoing(&body, None))
+        .await
+        .unwrap();
+    let ask = Receive {
+        group: Arc::clone(&at.group),
+        topic: Arc::clone(&topic),
+        auto_renew: false,
+        ..at.ask(Duration::ZERO)
+    };
+    assert_eq!(at.take(ask).await.len(), 1, "it is held");
+    for _ in 0..220 {
+        at.engine
+            .send(&topic, QueueId(0), files::outgoing(&body, None))
+            .await
+            .unwrap();
+    }
+    let (engine, values) = (Arc::clone(&at.engine), Arc::clone(&at.engine.live().values()));
+    let looked = tokio::task::spawn_blocking(move || crate::retention::look(&engine, &values));
+    let ran = looked.await.unwrap().unwrap();
+    assert!(ran.expired > 0 && ran.carried.0 == 1, "{ran:?}");
+    for group in [&at.group, &idle] {
+        let unread = at.engine.retention().unread(group.id, topic.id).unwrap();
+        assert!(unread > 2_880_000, "{}: {unread}", group.spec.name);
+        let lags = at.engine.lag(&group.spec.name, Some("bounded")).unwrap();
+        let first = lags[0].sum().ready_at.unwrap();
+        let behind = at.engine.store().log().positions().written().0 - first.0;
+        assert!(behind > 2_880_000, "{}: {behind}", group.spec.name);
+    }
+}

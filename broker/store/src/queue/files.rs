@@ -140,13 +140,18 @@ impl Files {
     pub(super) fn all(&self) -> Result<Vec<FileKey>, QueueError> {
         let mut files = Vec::new();
         for at in self.queues()? {
-            let names = self.list(&self.folder(at))?;
-            let first = names
-                .iter()
-                .filter_map(|name| name.to_str()?.strip_suffix(SUFFIX)?.parse().ok());
-            files.extend(first.map(|first| FileKey { at, first }));
+            files.extend(self.of_queue(at)?);
         }
         Ok(files)
+    }
+
+    /// The files of one queue.
+    pub(super) fn of_queue(&self, at: TopicQueue) -> Result<Vec<FileKey>, QueueError> {
+        let names = self.list(&self.folder(at))?;
+        let first = names
+            .iter()
+            .filter_map(|name| name.to_str()?.strip_suffix(SUFFIX)?.parse().ok());
+        Ok(first.map(|first| FileKey { at, first }).collect())
     }
 
     /// Every queue that has a folder.

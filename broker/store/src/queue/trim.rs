@@ -52,8 +52,8 @@ impl QueueStore {
             let trimmed = queues.iter().filter_map(|(at, queue)| Some((*at, look(queue)?)));
             trimmed.collect()
         };
-        for key in self.inner.files.all()? {
-            if let Some((_, trimmed)) = queues.get(&key.at) {
+        for (at, (_, trimmed)) in &queues {
+            for key in self.inner.files.of_queue(*at)? {
                 self.trim_file(key, *trimmed)?;
             }
         }
@@ -78,9 +78,13 @@ impl QueueStore {
             return self.inner.files.remove(key);
         }
         // After a start nobody knows how far it came.
-        match self.inner.files.is_clear(key, start - 1) {
+        let from = cleared.max(key.first);
+        match [from, start - 1]
+            .iter()
+            .all(|end| self.inner.files.is_clear(key, *end))
+        {
             true => Ok(()),
-            false => self.inner.files.clear(key, cleared.max(key.first), start),
+            false => self.inner.files.clear(key, from, start),
         }
     }
 

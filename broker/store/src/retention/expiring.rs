@@ -5,9 +5,9 @@ use super::waiting::{Look, Record};
 use super::{Propose, Ran, RetentionError, Run, Sizes};
 use sluice_core::command::{Expire, Place};
 use sluice_core::limits;
-use sluice_core::state::Done;
+use sluice_core::state::{Done, Topic};
 
-/// Places that one run carries for topics: each is a record written again.
+/// Places that one run carries for topics, of no more than a segment's bytes: each is a record written again.
 const CARRIED_AT_A_LOOK: usize = 4096;
 
 impl<P: Propose> Run<'_, P> {
@@ -21,27 +21,36 @@ impl<P: Propose> Run<'_, P> {
                 .is_some_and(|own| own.keep_bytes.is_some())
         });
         let mut ran = Ran::default();
-        let room = settings.carried_max();
-        let room = room.saturating_sub(self.store.tables().carried_len());
+        // What topics have carried is to leave room for what the log must.
+        let most = settings.carried_max() / 2;
+        let places = most.saturating_sub(self.store.tables().carried_len());
         let mut topics = Topics {
             look: Look::new(self.store, settings, self.now),
-            room: room.min(CARRIED_AT_A_LOOK),
+            room: (places.min(CARRIED_AT_A_LOOK), self.store.log().segment_capacity()),
+            is_short: false,
         };
         for (id, own) in settings.shorter() {
             let Some(topic) = self.store.tables().topic_by_id(id) else {
                 continue;
             };
             let expired = topics.expired(&topic, own, sizes);
-            if let Err(error) = expired.and_then(|expired| self.give_up_of_topic(expired, &mut ran)) {
+            let gone = expired.and_then(|expired| self.give_up_of_topic(&topic, expired, &mut ran));
+            if let Err(error) = gone {
                 let topic = &topic.spec.name;
                 tracing::warn!(topic, %error, "the topic keeps more than it should, until the next look");
                 ran.failed = true;
             }
         }
+        ran.too_many = topics.is_short && places == 0;
         ran
     }
 
-    fn give_up_of_topic(&self, expired: Expired, ran: &mut Ran) -> Result<(), RetentionError> {
+    fn give_up_of_topic(&self, topic: &Topic, expired: Expired, ran: &mut Ran) -> Result<(), RetentionError> {
+        let now = self.store.tables().topic_by_id(topic.id);
+        if now.is_none_or(|now| now.generation != topic.generation) {
+            // A long look must not take what somebody has just said to keep.
+            return Ok(());
+        }
         let Expired {
             mut minimums,
             waiting,
@@ -57,6 +66,7 @@ impl<P: Propose> Run<'_, P> {
         let records = waiting.into_iter().map(record);
         if !self.carry(records, ran)? {
             // For want of disk: what was carried by now the next run finds so.
+            ran.blocked = true;
             return Ok(());
         }
         while !minimums.is_empty() || !dropped.is_empty() {

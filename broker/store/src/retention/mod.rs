@@ -126,7 +126,16 @@ impl<P: Propose> Run<'_, P> {
     /// Gives up what need not be kept. Blocks on the disk and on the log. `sizes` is for the next run over this store.
     pub fn run(&self, sizes: &mut Sizes) -> Result<Ran, RetentionError> {
         let by_topics = self.expire(sizes);
-        Ok(self.run_log()?.and(by_topics))
+        match self.run_log() {
+            Ok(ran) => Ok(ran.and(by_topics)),
+            Err(error) if by_topics == Ran::default() => Err(error),
+            // What topics did must be told.
+            Err(error) => {
+                tracing::warn!(%error, "the log keeps more than it should, until the next look");
+                let failed = true;
+                Ok(Ran { failed, ..by_topics })
+            }
+        }
     }
 
     fn run_log(&self) -> Result<Ran, RetentionError> {

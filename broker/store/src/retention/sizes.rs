@@ -121,6 +121,10 @@ impl Counted {
         from: PhysicalOffset,
     ) -> Result<u64, RetentionError> {
         let (mut low, mut high, mut one) = (self.from, self.to, Vec::with_capacity(1));
+        look.read(at, QueueOffset(low), 1, &mut one)?;
+        if one.first().is_some_and(|oldest| oldest.physical >= from) {
+            return Ok(self.blocks.iter().sum());
+        }
         while low < high {
             let middle = low + (high - low) / 2;
             look.read(at, QueueOffset(middle), 1, &mut one)?;

@@ -34,8 +34,10 @@ pub(super) struct Expired {
 /// A look at topics, one by one.
 pub(super) struct Topics<'a> {
     pub(super) look: Look<'a>,
-    /// Places that may become carried; at one more a queue goes no further.
-    pub(super) room: usize,
+    /// Places that may become carried, and bytes of their records; beyond, a queue goes no further.
+    pub(super) room: (usize, u64),
+    /// Whether a queue came to that.
+    pub(super) is_short: bool,
 }
 
 impl Topics<'_> {
@@ -92,6 +94,10 @@ impl Topics<'_> {
             let own = sizes.of(&self.look, queue.at, first, end)?;
             bytes += (own + queue.carried_bytes).saturating_sub(queue.passed_bytes);
         }
+        // What one queue may not give up yet others must not make up for: they would give up what is younger.
+        if bytes <= most || queues.iter().any(|queue| queue.is_stopped) {
+            return Ok(());
+        }
         let mut oldest = BinaryHeap::new();
         for (n, queue) in queues.iter_mut().enumerate() {
             oldest.extend(queue.oldest(&self.look, groups, n)?);
@@ -105,6 +111,9 @@ impl Topics<'_> {
                 self.give_up(queue, head, expired);
                 bytes = bytes.saturating_sub(queue.passed_bytes - before);
             }
+            if queue.is_stopped {
+                return Ok(());
+            }
             oldest.extend(queue.oldest(&self.look, groups, n)?);
         }
         Ok(())
@@ -115,11 +124,14 @@ impl Topics<'_> {
         let is_carried =
             head.entry.flags & CARRIED != 0 && self.look.tables.carried(queue.at, head.offset).is_some();
         if head.waits && !is_carried {
-            if self.room == 0 {
+            let size = u64::from(head.entry.size);
+            let (Some(places), Some(bytes)) = (self.room.0.checked_sub(1), self.room.1.checked_sub(size))
+            else {
                 queue.is_stopped = true;
+                self.is_short = true;
                 return;
-            }
-            self.room -= 1;
+            };
+            self.room = (places, bytes);
             expired.waiting.push(Place {
                 at: queue.at,
                 offset: head.offset,

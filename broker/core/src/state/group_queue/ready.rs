@@ -7,16 +7,25 @@ impl GroupQueue {
     /// The first message that is ready, with `tail` the offset behind the queue's last message: one never delivered, or
     /// one whose delivery has run out. Looks at no more than what is settled and pending above the floor.
     pub fn first_ready(&self, tail: QueueOffset, now: TimeMs) -> Option<QueueOffset> {
-        let mut pending = self.pending.iter().peekable();
-        let mut settled = self.settled.iter().peekable();
-        let mut at = self.floor;
+        self.first_ready_from(QueueOffset(0), tail, now)
+    }
+
+    /// The same of the messages from `from` on.
+    pub fn first_ready_from(&self, from: QueueOffset, tail: QueueOffset, now: TimeMs) -> Option<QueueOffset> {
+        let mut at = self.floor.max(from.0);
+        let mut pending = self.pending.range(at..).peekable();
+        let mut settled = self
+            .settled
+            .iter()
+            .skip_while(|(_, end)| *end <= from.0)
+            .peekable();
         while at < tail.0 {
             if let Some((offset, held)) = pending.next_if(|(offset, _)| **offset == at) {
                 if held.visible_at <= now {
                     return Some(QueueOffset(*offset));
                 }
                 at += 1;
-            } else if let Some((_, end)) = settled.next_if(|(start, _)| *start == at) {
+            } else if let Some((_, end)) = settled.next_if(|(start, _)| *start <= at) {
                 at = end;
             } else {
                 // Neither settled nor pending: it was never delivered.

@@ -279,8 +279,14 @@ impl Queue<'_> {
         now: TimeMs,
     ) -> Option<PhysicalOffset> {
         let ready = ready?;
-        let own = shard.read(|held| held.first_ready_from(self.first, self.tail, now));
-        let own = own.and_then(|offset| self.waits(offset, known));
+        let (any, own) = shard.read(|held| {
+            let own = held.first_ready_from(self.first, self.tail, now);
+            (held.first_ready(self.tail, now), own)
+        });
+        let is_carried = any.is_some_and(|offset| offset < self.first);
+        let own = own
+            .filter(|_| is_carried)
+            .and_then(|offset| self.waits(offset, known));
         own.map(|own| own.at).into_iter().chain([ready.at]).min()
     }
 

@@ -240,7 +240,7 @@ mod tests {
             text.contains("readers       5           2     7     1.5s"),
             "{text}"
         );
-        assert!(text.contains("0     0  1500     1,200"), "{text}");
+        assert!(text.contains("1500      1,200 "), "{text}");
         assert!(losses(&description).contains("readers has 7 to do (oldest 1.5s)"));
     }
 }

@@ -88,14 +88,7 @@ fn live(driver: &mut Driver, harm: &Harm) -> Retained {
     let settings = Settings {
         keep_ms: Some(DAY_MS),
         keep_bytes: Some(KEPT_BYTES),
-        own: [(
-            TopicId(1),
-            Own {
-                keep_ms: None,
-                keep_bytes: Some(20_000),
-            },
-        )]
-        .into(),
+        own: [(TopicId(1), Own::bytes(20_000))].into(),
         ..Settings::default()
     };
     let mut retained = Retained::default();

@@ -48,14 +48,7 @@ fn settings() -> Settings {
     Settings {
         keep_ms: Some(DAY_MS),
         keep_bytes: Some(300_000),
-        own: [(
-            TopicId(1),
-            Own {
-                keep_ms: None,
-                keep_bytes: Some(20_000),
-            },
-        )]
-        .into(),
+        own: [(TopicId(1), Own::bytes(20_000))].into(),
         ..Settings::default()
     }
 }

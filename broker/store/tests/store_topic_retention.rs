@@ -29,13 +29,6 @@ fn settings(own: Own) -> Settings {
     }
 }
 
-fn bytes(keep_bytes: u64) -> Own {
-    Own {
-        keep_ms: None,
-        keep_bytes: Some(keep_bytes),
-    }
-}
-
 fn started(seed: u64) -> (FaultyIo, Driver) {
     let io = FaultyIo::new(seed);
     let mut driver = Driver::new(open(Arc::new(io.clone()), Path::new(DIR), 60_000).unwrap(), seed);
@@ -154,7 +147,7 @@ fn a_topic_with_a_bound_gives_up_the_oldest_of_all_its_queues_until_it_is_within
     let sizes: Vec<u64> = sent.iter().map(|place| size(&driver, *place)).collect();
     let bound = sizes[20..].iter().sum::<u64>();
     assert_eq!(kept(&driver, 0), sizes.iter().sum::<u64>());
-    let ran = driver.retain(&settings(bytes(bound))).unwrap();
+    let ran = driver.retain(&settings(Own::bytes(bound))).unwrap();
     assert_eq!(ran.expired, 20 * GROUPS, "{ran:?}");
     assert_eq!(kept(&driver, 0), bound, "exactly what fits");
     for (at, offset) in &sent[20..] {
@@ -167,11 +160,11 @@ fn a_topic_with_a_bound_gives_up_the_oldest_of_all_its_queues_until_it_is_within
     for _ in 0..3 {
         let next = driver.send_one(at(0, 1), 2000).unwrap();
         let next = size(&driver, (at(0, 1), next));
-        driver.retain(&settings(bytes(bound))).unwrap();
+        driver.retain(&settings(Own::bytes(bound))).unwrap();
         let left = kept(&driver, 0);
         assert!(left <= bound && left + 2200 + next > bound, "{left} of {bound}");
     }
-    let ran = driver.retain(&settings(bytes(0))).unwrap();
+    let ran = driver.retain(&settings(Own::bytes(0))).unwrap();
     assert_eq!((ran.carried.0, kept(&driver, 0)), (0, 0));
     driver.opened.store.close().unwrap();
 }
@@ -188,7 +181,7 @@ fn what_waits_stays_whatever_a_topic_is_bound_to_and_goes_when_it_is_done() {
     deliver(&driver, plain(place), offsets[4], 1000).unwrap();
     driver.pass_time(2000);
     // Its time has not come, and it was delivered: it is not unread.
-    let ran = driver.retain(&settings(bytes(0))).unwrap();
+    let ran = driver.retain(&settings(Own::bytes(0))).unwrap();
     // The first one is done for the group that gave it up.
     assert_eq!((ran.expired, ran.carried.0), (3 * GROUPS - 1, 2), "{ran:?}");
     let carried: Vec<_> = driver.opened.store.tables().carried_of(place);
@@ -202,16 +195,16 @@ fn what_waits_stays_whatever_a_topic_is_bound_to_and_goes_when_it_is_done() {
     );
     // It takes no room from what comes after it.
     let next = driver.send_one(place, 800).unwrap();
-    let room = bytes(u64::from(entry(&driver.opened.store, place, next).size));
+    let room = Own::bytes(u64::from(entry(&driver.opened.store, place, next).size));
     let ran = driver.retain(&settings(room)).unwrap();
     assert_eq!(
         (ran.expired, ran.carried.0, first(&driver, place)),
         (0, 0, next),
         "{ran:?}"
     );
-    let again = driver.retain(&settings(bytes(0))).unwrap();
+    let again = driver.retain(&settings(Own::bytes(0))).unwrap();
     assert_eq!((again.expired, again.carried.0), (GROUPS, 0), "once is enough");
-    let mut own = bytes(0);
+    let mut own = Own::bytes(0);
     own.keep_ms = Some(1000);
     driver.pass_time(HOUR);
     let ran = driver.retain(&settings(own)).unwrap();
@@ -265,7 +258,7 @@ fn folders_of_topics_that_give_up_at_work_are_sound_and_start_from_any_of_their_
                 };
                 let mut settings = settings(own);
                 settings.keep_bytes = (round > 200).then_some(500_000);
-                settings.own.insert(TopicId(2), bytes(30_000));
+                settings.own.insert(TopicId(2), Own::bytes(30_000));
                 driver.retain(&settings).unwrap();
             }
         }
@@ -315,7 +308,7 @@ fn where_no_more_may_be_carried_a_topic_keeps_more_than_its_bound_rather_than_gi
     for _ in 0..10 {
         driver.send_one(at(0, 1), 800).unwrap();
     }
-    let mut settings = settings(bytes(kept(&driver, 0) / 2));
+    let mut settings = settings(Own::bytes(kept(&driver, 0) / 2));
     settings.carried_max = Some(6);
     let ran = driver.retain(&settings).unwrap();
     assert_eq!(

@@ -1,7 +1,7 @@
 //! The log begins later: what state has given up leaves the disk.
 //!
 //! Order: a checkpoint that counts with it is written, and its name is durable; queue files lose what lies below the
-//! minimum offsets, durably; then the log lets its segments go, and from then on the checkpoint at its start is the
+//! minimum offsets, which is all where only topics have given something up; that is made durable; then the log lets its segments go, and from then on the checkpoint at its start is the
 //! base; older ones go, and last what the index has of before. A stop anywhere in between leaves a store that starts, and
 //! the next checkpoint does the rest.
 

@@ -39,6 +39,14 @@ impl Own {
             keep_bytes: None,
         }
     }
+
+    /// No more bytes than these, of messages as old as others may be.
+    pub fn bytes(keep_bytes: u64) -> Self {
+        Self {
+            keep_ms: None,
+            keep_bytes: Some(keep_bytes),
+        }
+    }
 }
 
 impl Settings {

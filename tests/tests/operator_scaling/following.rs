@@ -14,17 +14,19 @@ use sluice_operator_api::{ConsumerGroup, Topic};
 use sluice_tests::client::{Client, Receive, message};
 use sluice_tests::process::Broker;
 use sluice_tests::prometheus::Prometheus;
+use sluice_tests::wait::until_true_async;
 use tokio::task::JoinHandle;
 
 use crate::stage::{
-    BRISK, Scaling as _, Stage, Workload as _, is_ready, is_there, scaled, until_evaluated, writes,
+    BRISK, SOON, Scaling as _, Stage, Workload as _, is_ready, is_there, scaled, until_evaluated, writes,
 };
 
 /// Every number of replicas that a workload is to have had, in order.
 struct Seen(Arc<Mutex<Vec<i32>>>, JoinHandle<()>);
 
 impl Seen {
-    fn of(stage: &Stage, name: &str) -> Self {
+    /// Watches from now on: it has seen what the workload has by the time this returns.
+    async fn of(stage: &Stage, name: &str) -> Self {
         let (seen, name) = (Arc::new(Mutex::new(Vec::new())), name.to_owned());
         let api: Api<Deployment> = stage.api();
         let config = watcher::Config::default().fields(&format!("metadata.name={name}"));
@@ -45,7 +47,11 @@ impl Seen {
                 })
                 .await;
         });
-        Self(seen, watching)
+        let this = Self(seen, watching);
+        until_true_async("the watch of the workload", SOON, || !this.so_far().is_empty())
+            .await
+            .unwrap();
+        this
     }
 
     fn so_far(&self) -> Vec<i32> {
@@ -90,7 +96,7 @@ async fn replicas_rise_to_the_queue_count_fall_to_zero_and_come_back() {
     let _operator = stage.leader_with(&BRISK).await;
     stage.make_orders(4).await;
     let made: Deployment = stage.make_workload("worker", 1).await;
-    let seen = Seen::of(&stage, "worker");
+    let seen = Seen::of(&stage, "worker").await;
     let mut fields = scaled("worker", json!({"minReplicas": 0}));
     fields["autoscaling"]["behavior"]["scaleToZeroAfterSeconds"] = 1.into();
     stage.make_group("billing", fields).await;

@@ -3,8 +3,8 @@
 //!
 //! Between two places of which the queue's end is known the log's messages have their offsets again if they are as many as the offsets; behind
 //! the last such place they are counted on, and before the first one back, where surely all of them were taken. Where nothing tells
-//! where the queue ended, it goes on behind every offset that it can ever have given, with the messages that the log still has: groups get
-//! these again, and no offset is given twice.
+//! where the queue ended, or messages would have no place though they were taken, it goes on behind every offset that it can ever have
+//! given, with the messages that the log still has: groups get these again, and no offset is given twice.
 
 use sluice_core::entry::{ENTRY_BYTES, LINKED, QueueEntry};
 use sluice_core::ids::{PhysicalOffset, TimeMs};
@@ -70,7 +70,7 @@ pub(super) struct Decided {
     pub(super) tail: u64,
     /// Entries that are put back, by offset.
     pub(super) put_back: Vec<(u64, QueueEntry)>,
-    /// Whether nothing tells where it ended.
+    /// Whether it goes on behind all that it can have given: nothing tells where it ended, or where its messages stood.
     pub(super) is_moved: bool,
     /// Messages that have no place any more.
     pub(super) lost: u64,
@@ -83,9 +83,13 @@ pub(super) struct Decided {
 /// Decides it.
 pub(super) fn decide(evidence: &Evidence, around: &Around<'_>) -> Decided {
     let queue = Queue::new(evidence, around);
-    match queue.tail() {
-        Some(tail) => queue.ends_at(tail),
-        None => queue.moved(),
+    let ends = queue.tail().map(|tail| queue.ends_at(tail));
+    match ends {
+        Some(ends) if ends.lost == 0 => ends,
+        ends => {
+            let moved = queue.moved();
+            ends.filter(|ends| ends.lost <= moved.lost).unwrap_or(moved)
+        }
     }
 }
 
@@ -346,7 +350,7 @@ impl<'a> Queue<'a> {
         let new = self.evidence.known.keys().next_back().map_or(0, |last| last + 1);
         behind = behind.max(self.evidence.at_least).max(new);
         let events = &self.evidence.events;
-        let left = events.range(self.whole_from..).map(|event| event.entry);
+        let left = events.iter().map(|event| event.entry);
         let left = left.filter(|entry| entry.physical >= self.around.begins);
         let put_back: Vec<(u64, QueueEntry)> = (behind..).zip(left).collect();
         let comes: HashSet<_> = put_back.iter().map(|(_, entry)| mark(entry)).collect();

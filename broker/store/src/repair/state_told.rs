@@ -99,7 +99,7 @@ fn of_queues(found: Option<&Found>) -> String {
     for (queue, decided) in queues() {
         if decided.is_moved {
             told.push(format!(
-                "nothing tells where queue {queue} ended: it goes on at offset {}, behind all that it can have given, and the {} messages that the log has for it come again to all groups, with what it may have refused",
+                "nothing tells where queue {queue} ended, or where each of its messages stood: it goes on at offset {}, behind all that it can have given, and the {} messages that the log has for it come again to all groups, with what it may have refused and what became a dead letter behind the checkpoint",
                 decided.first,
                 decided.put_back.len()
             ));

@@ -13,10 +13,11 @@ pub use harm::{damage_frame, flip, place, segment_path};
 pub use used::{Used, used};
 
 use crate::workload::{Driver, Opened, open};
+use sluice_core::ids::TopicId;
 use sluice_store::StoreError;
 use sluice_store::io::{FaultyIo, LogIo};
 use sluice_store::repair::{Accepted, Done, Plan, Range, RepairError, needed, plan};
-use sluice_store::retention::Settings;
+use sluice_store::retention::{Own, Settings};
 use sluice_store::survey::{Depth, Survey, survey};
 use std::path::Path;
 use std::sync::Arc;
@@ -57,6 +58,7 @@ pub fn trimmed(seed: u64, times: u32) -> (FaultyIo, Driver) {
 pub fn trim(driver: &mut Driver, times: u32) {
     let settings = Settings {
         keep_bytes: Some(700_000),
+        own: [(TopicId(1), Own::bytes(50_000))].into(),
         ..Settings::default()
     };
     let mut done = 0;

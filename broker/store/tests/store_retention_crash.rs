@@ -7,6 +7,7 @@ mod crashes;
 mod workload;
 
 use crashes::{Recoveries, or_long};
+use sluice_core::command::{CreateTopic, Types};
 use sluice_core::ids::{GroupQueueId, QueueId, QueueOffset, TopicId, TopicQueue};
 use sluice_store::Store;
 use sluice_store::io::{Fault, FaultyIo, LogIo};
@@ -19,14 +20,28 @@ use workload::{Driver, Memory, check, open};
 const DIR: &str = "/data/broker-a";
 const CHECKPOINT_BYTES: u64 = 30_000;
 const DAY_MS: u64 = 24 * 3_600_000;
+/// Kept for longer than the others; few messages are sent to it.
+const LONGER: TopicQueue = TopicQueue {
+    topic: TopicId(2),
+    queue: QueueId(0),
+};
 
 /// A store of several segments, over which retention has run before, that was closed.
 fn closed_store(seed: u64) -> (FaultyIo, Memory) {
     let io = FaultyIo::new(seed);
-    let mut driver = Driver::new(open_store(&io), seed);
+    let mut driver = Driver::new(open_store(&io), seed).with_dead_letters();
     driver.make().unwrap();
+    let longer = CreateTopic {
+        name: "topic-2".to_owned(),
+        queues: 1,
+        types: Types::ALL,
+    };
+    driver.ask([longer.encode(2_000)].into_iter().collect()).unwrap();
     for round in 0..360 {
         driver.round(6000).unwrap();
+        if round % 20 == 0 {
+            driver.send_one(LONGER, 100).unwrap();
+        }
         if round == 150 {
             driver.retain(&settings()).unwrap();
         }
@@ -48,7 +63,11 @@ fn settings() -> Settings {
     Settings {
         keep_ms: Some(DAY_MS),
         keep_bytes: Some(300_000),
-        own: [(TopicId(1), Own::bytes(20_000))].into(),
+        own: [
+            (TopicId(1), Own::bytes(20_000)),
+            (LONGER.topic, Own::time(30 * DAY_MS)),
+        ]
+        .into(),
         ..Settings::default()
     }
 }
@@ -90,6 +109,19 @@ fn driver_over(io: &FaultyIo, memory: &Memory) -> Driver {
     driver
 }
 
+/// Dead letters, and messages that are kept longer: where they stand.
+fn kept(memory: &Memory) -> impl Iterator<Item = (TopicQueue, QueueOffset)> + '_ {
+    let all = memory.acknowledged.keys().copied();
+    all.filter(|place| place.0 == LONGER || memory.letters.contains(place))
+}
+
+/// `check` compares what stands there.
+fn nothing_kept_is_gone(store: &Store, memory: &Memory) {
+    for (at, offset) in kept(memory) {
+        assert!(!store.tables().gone(at).contains(offset.0), "{offset} of {at:?}");
+    }
+}
+
 fn nothing_that_waits_is_gone(store: &Store, waiting: &[(GroupQueueId, QueueOffset)]) {
     for (id, offset) in waiting {
         let gone = store.tables().gone(id.at).contains(offset.0);
@@ -123,8 +155,17 @@ impl Crashes {
         assert!(!waits.is_empty());
         let mut driver = driver_over(&whole.crash_keeping_all(), &memory);
         driver.pass_time(10);
+        let end = driver.opened.store.log().positions().written();
         let ran = driver.retain(&settings()).unwrap();
-        assert!(ran.carried.0 > 0, "nothing is carried: {ran:?}");
+        assert!(ran.start.is_some(), "the log begins later: {ran:?}");
+        let tables = driver.opened.store.tables();
+        let is_carried = |(at, offset): &(TopicQueue, QueueOffset)| {
+            let carried = tables.carried(*at, *offset);
+            carried.is_some_and(|carried| carried.physical >= end)
+        };
+        let carried: Vec<_> = kept(&memory).filter(is_carried).collect();
+        let longer = carried.iter().filter(|(at, _)| *at == LONGER).count();
+        assert!(longer > 0 && carried.len() > longer, "{ran:?}: {carried:?}");
         driver.opened.store.close().unwrap();
         let recoveries = Recoveries::default();
         Self {
@@ -140,6 +181,7 @@ impl Crashes {
         let driver = driver_over(io, memory);
         check(&driver.opened.store, memory);
         nothing_that_waits_is_gone(&driver.opened.store, &self.waits);
+        nothing_kept_is_gone(&driver.opened.store, memory);
         self.recoveries.add();
         driver
     }
@@ -217,6 +259,7 @@ fn a_store_that_lost_its_queue_and_index_files_or_its_newest_checkpoints_starts_
                 .for_each(|folder| remove(&io, &Path::new(DIR).join(folder)));
             let opened = open_store(&io);
             check(&opened.store, &memory);
+            nothing_kept_is_gone(&opened.store, &memory);
             opened.store.close().unwrap();
             sound(&io);
         }

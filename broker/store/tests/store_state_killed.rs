@@ -152,6 +152,13 @@ fn holds(io: &FaultyIo, before: &Content, told: &[String], what: &str) {
         if sent.len() == messages.len() {
             assert_eq!((end, found), (tail, messages), "{what}");
         } else {
+            let is_told = told.iter().any(|told| {
+                told.contains(&format!(
+                    "read topic {}, and are further, back to offset",
+                    queue.0
+                ))
+            });
+            assert!(is_told, "{what}");
             lowered.insert(queue.clone());
         }
     }
@@ -236,7 +243,10 @@ fn nothing_sent_is_lost_and_no_offset_is_given_again_whatever_becomes_of_queue_f
             let io = without(of, part);
             harm(&io, part.1[0], files);
             let told = goes_on(&io);
-            assert_eq!(told.len(), 1, "{told:?}");
+            let of_parts = told
+                .iter()
+                .filter(|told| !told.starts_with("dead letters of group"));
+            assert_eq!(of_parts.count(), 1, "{told:?}");
             moved += told[0].matches("come again").count();
             let what = format!("{part:?} {files:?} {}", std::ptr::eq(of, &flushed));
             holds(&io.crash_keeping_all(), &before, &told, &what);

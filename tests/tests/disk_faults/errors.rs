@@ -114,6 +114,8 @@ fn an_error_at_any_call_ends_the_process_or_is_refused_and_loses_nothing() {
         }
         println!("SLUICE_SEED={seed}: {error}: {came:?}");
         points::assert_few_missed(missed, came.values().sum());
+        let kinds = came.keys().map(|(_, thread, call)| (thread.as_str(), *call));
+        points::assert_all_reached(&points::OF_EVERY_RUN, kinds);
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
 }

@@ -69,6 +69,8 @@ fn a_broker_killed_at_any_call_that_changes_a_file_has_everything_acknowledged_w
     let (kills, of) = (killed.values().sum::<u32>(), sample.total());
     println!("{kills} kills of {of} points, {sooner} of them sooner than chosen: {killed:?}");
     points::assert_few_missed(missed, kills);
+    let kinds = killed.keys().map(|(thread, call)| (thread.as_str(), *call));
+    points::assert_all_reached(&points::OF_EVERY_RUN, kinds);
 }
 
 #[test]
@@ -81,7 +83,7 @@ fn a_broker_killed_at_any_call_of_its_start_or_stop_has_everything_acknowledged_
     println!("a start makes {counts:?}");
     let mut sample = Sample::of(points::all(&counts), START_TIME, &mut chance);
     drop((script, broker));
-    let (mut kills, mut sooner, mut missed) = (0, 0, 0);
+    let (mut killed, mut sooner, mut missed) = (BTreeMap::<_, u32>::new(), 0, 0);
     for point in &mut sample {
         let reached = points::reach(&point, |point| {
             let (script, mut broker) = left_by_a_kill(&base, &mut chance);
@@ -102,12 +104,14 @@ fn a_broker_killed_at_any_call_of_its_start_or_stop_has_everything_acknowledged_
         };
         let what = format!("SLUICE_SEED={seed}, killed while starting or stopping at {at:?}");
         recovers(&mut broker, &script, &base, &what);
-        kills += 1;
         sooner += u32::from(at != point);
+        *killed.entry((at.thread, at.call)).or_default() += 1;
     }
-    let of = sample.total();
-    println!("{kills} kills of {of} points, {sooner} of them sooner than chosen");
+    let (kills, of) = (killed.values().sum::<u32>(), sample.total());
+    println!("{kills} kills of {of} points, {sooner} of them sooner than chosen: {killed:?}");
     points::assert_few_missed(missed, kills);
+    let kinds = killed.keys().map(|(thread, call)| (thread.as_str(), *call));
+    points::assert_all_reached(&points::OF_EVERY_START, kinds);
 }
 
 /// A run that is killed somewhere in its middle, with a torn group, perhaps, and a part of what retention gives up gone.

@@ -1,5 +1,6 @@
 //! The calls of a scripted run at which something can be injected, and which of them are.
 
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use sluice_tests::process::{Broker, Setup};
@@ -49,6 +50,36 @@ pub fn reach<T>(point: &Point, mut at: impl FnMut(&Point) -> Option<T>) -> Optio
     }
     println!("no run came to {point:?}, or to a call of its kind before it");
     None
+}
+
+/// What every run does, thread by thread: other kinds of calls come in some runs alone.
+pub const OF_EVERY_RUN: [(&str, &str); 10] = [
+    ("log", "pwritev"),
+    ("log", "fdatasync"),
+    ("log", "rename"),
+    ("log", "unlink"),
+    ("log-prefill", "pwritev"),
+    ("log-prefill", "fdatasync"),
+    ("checkpoint", "pwritev"),
+    ("checkpoint", "syncfs"),
+    ("checkpoint", "rename"),
+    ("checkpoint", "unlink"),
+];
+/// What every start does over what a kill has left, and the stop after it.
+pub const OF_EVERY_START: [(&str, &str); 6] = [
+    ("serve", "pwritev"),
+    ("serve", "fdatasync"),
+    ("serve", "rename"),
+    ("serve", "unlink"),
+    ("log", "pwritev"),
+    ("checkpoint", "pwritev"),
+];
+
+/// Each of these kinds was reached at least once, or nothing was tried of what matters.
+pub fn assert_all_reached<'a>(kinds: &[(&str, &str)], reached: impl IntoIterator<Item = (&'a str, &'a str)>) {
+    let reached: HashSet<(&str, &str)> = reached.into_iter().collect();
+    let missing: Vec<_> = kinds.iter().filter(|kind| !reached.contains(*kind)).collect();
+    assert!(missing.is_empty(), "never reached: {missing:?}, of {reached:?}");
 }
 
 /// Few points may be missed, or the runs are not what they were when calls were counted.

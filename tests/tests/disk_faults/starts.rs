@@ -308,6 +308,11 @@ fn an_error_at_any_call_of_a_start_ends_it_or_not_and_the_next_start_has_everyth
             .sum();
         let all: u32 = came.values().sum();
         assert!(not_made * 3 <= all, "{not_made} of {all} calls were not made");
+        for call in ["pwritev", "fdatasync", "rename"] {
+            let mut kinds = came.keys();
+            let is_made = kinds.any(|(comes, of)| *of == call && *comes != Comes::NotMade);
+            assert!(is_made, "{error} came to no {call}: {came:?}");
+        }
     }
     assert!(without_a_word.is_empty(), "{without_a_word:#?}");
 }

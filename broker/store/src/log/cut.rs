@@ -69,7 +69,7 @@ pub(super) fn clean(
         write_all_at(segment.file.as_ref(), &vec![0; *used], *piece)
             .map_err(LogError::io("cut off the torn end of", path))?;
     }
-    tracing::warn!(file = %path.display(), offset = at.0, bytes, reason = %bad, "cut off writes that were not synced");
+    tracing::warn!(file = %path.display(), offset = at.0, bytes, reason = %bad, "cut off writes behind the last sync that is noted");
     Ok(Some(Cut {
         at,
         reason: bad.to_string(),

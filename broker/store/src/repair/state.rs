@@ -6,7 +6,7 @@ use super::anew::NOTHING_LEFT;
 use super::loss::Loss;
 use super::plan::Plan;
 use super::range::{self, Range};
-use super::state_told::{in_words, lost_messages};
+use super::state_told::{in_words, lost_messages, refused_letters};
 use super::topics::{Found, Topics};
 use crate::checkpoint::{self, PartKey, Readable};
 use crate::checkpointer::Header;
@@ -17,7 +17,7 @@ use crate::restored::trial;
 use crate::survey::{Checked, Findings};
 use sluice_core::command::{COMMAND_HEADER_BYTES, Carry, Command, LOST, Place};
 use sluice_core::entry::{CARRIED, QueueEntry};
-use sluice_core::ids::{DeliveryId, PhysicalOffset, QueueId, QueueOffset, TopicId, TopicQueue};
+use sluice_core::ids::{DeliveryId, GroupQueueId, PhysicalOffset, QueueId, QueueOffset, TopicId, TopicQueue};
 use sluice_core::state::{Remains, Salvaged, ShardKey, State};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -90,6 +90,7 @@ pub(super) fn plan(io: &Arc<dyn LogIo>, dir: &Path) -> Result<Plan, RepairError>
         mut state,
         done,
         topics,
+        dead,
     } = salvaged(io, dir, &known, &log, &readable)?;
     let told = done
         .iter()
@@ -99,6 +100,7 @@ pub(super) fn plan(io: &Arc<dyn LogIo>, dir: &Path) -> Result<Plan, RepairError>
     if done.len() > TOLD_MAX {
         told.push(format!("and {} parts more", done.len() - TOLD_MAX));
     }
+    told.extend(refused_letters(&dead, &done, &state, &topics));
     let loss = Loss {
         state: told,
         messages: lost_messages(&topics),
@@ -188,6 +190,8 @@ struct Salvage {
     state: State,
     done: Vec<Salvaged>,
     topics: BTreeMap<TopicId, Found>,
+    /// By what stood where, how many dead letters the log has behind the checkpoint.
+    dead: BTreeMap<GroupQueueId, u64>,
 }
 
 fn salvaged(
@@ -222,11 +226,17 @@ fn salvaged(
     let ask = known.ask(&[]);
     let mut visit = |seen: Seen<'_>, _: &mut Findings| look.see(seen);
     log::survey(io.as_ref(), dir, &ask, &mut Findings::default(), &mut visit)?;
+    let dead = look.topics.take_dead_behind();
     let topics = look.topics.finish();
     let found = topics.iter().map(|(id, found)| (*id, found.topic.clone()));
     remains.topics = found.collect();
     let (state, done) = State::salvage(&remains).map_err(|error| unreadable(&error))?;
-    Ok(Salvage { state, done, topics })
+    Ok(Salvage {
+        state,
+        done,
+        topics,
+        dead,
+    })
 }
 
 /// Looks at all that may tell of what is lost.

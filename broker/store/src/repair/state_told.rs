@@ -2,9 +2,9 @@
 
 use super::loss::LostMessages;
 use super::topics::Found;
-use sluice_core::ids::TopicId;
-use sluice_core::state::{Salvaged, State};
-use std::collections::BTreeMap;
+use sluice_core::ids::{GroupId, GroupQueueId, QueueId, TopicId};
+use sluice_core::state::{Salvaged, State, dead_letter_topic};
+use std::collections::{BTreeMap, HashSet};
 
 /// What takes the place of a part.
 pub(super) fn in_words(part: &Salvaged, state: &State, topics: &BTreeMap<TopicId, Found>) -> String {
@@ -64,6 +64,42 @@ pub(super) fn in_words(part: &Salvaged, state: &State, topics: &BTreeMap<TopicId
             topic(at.topic)
         ),
     }
+}
+
+/// Groups that may not have what became a dead letter behind the checkpoint: the letter is refused then, and those that follow stand
+/// at lower offsets, of which readers may have done what stood there before.
+pub(super) fn refused_letters(
+    dead: &BTreeMap<GroupQueueId, u64>,
+    done: &[Salvaged],
+    state: &State,
+    topics: &BTreeMap<TopicId, Found>,
+) -> Vec<String> {
+    let lost_hold = |part: &Salvaged| match part {
+        Salvaged::EarlierHold(id) | Salvaged::NewHold(id) => Some(*id),
+        _ => None,
+    };
+    let lost_holds: HashSet<GroupQueueId> = done.iter().filter_map(lost_hold).collect();
+    let is_other = |id: &GroupQueueId| {
+        let found = topics.get(&id.at.topic);
+        let queue = found.map(|found| found.queues.get(&id.at.queue.0));
+        let is_moved = queue.is_some_and(|queue| queue.is_none_or(|decided| decided.is_moved));
+        lost_holds.contains(id) || is_moved || found.is_some_and(|found| found.topic.name.is_none())
+    };
+    let mut by_group: BTreeMap<GroupId, u64> = BTreeMap::new();
+    for (id, letters) in dead.iter().filter(|(id, _)| is_other(id)) {
+        *by_group.entry(id.group).or_default() += letters;
+    }
+    let tables = state.tables();
+    let told = by_group.into_iter().filter_map(|(group, letters)| {
+        let group = &tables.group_by_id(group)?.spec.name;
+        let name = dead_letter_topic(group);
+        let topic = tables.topic(&name);
+        let end = topic.and_then(|topic| topic.tail(QueueId(0))).unwrap_or_default();
+        Some(format!(
+            "dead letters of group {group}: up to {letters} of those behind the checkpoint are none any more, and their messages come to it again; those that followed them stand at lower offsets than before: move groups that read topic {name}, and are further, back to offset {end}"
+        ))
+    });
+    told.collect()
 }
 
 /// What may come of a topic that is gone without a name.

@@ -35,6 +35,8 @@ pub(super) struct Topics {
     /// Topics of which the checkpoint still knows.
     names: HashSet<String>,
     dead: Vec<(GroupId, Event)>,
+    /// How many dead letters stand behind the checkpoint, whatever became of them.
+    dead_behind: BTreeMap<GroupQueueId, u64>,
     /// The last one that was too many.
     untold_dead: Option<PhysicalOffset>,
     /// Which dead letters were accepted.
@@ -86,6 +88,7 @@ impl Topics {
             groups: BTreeMap::new(),
             names: HashSet::new(),
             dead: Vec::new(),
+            dead_behind: BTreeMap::new(),
             untold_dead: None,
             letters: Letters::new(log.0),
             holds: HashMap::new(),
@@ -141,6 +144,11 @@ impl Topics {
 
     pub(super) fn is_empty(&self) -> bool {
         self.topics.is_empty()
+    }
+
+    /// By what stood where, how many dead letters the log has behind the checkpoint.
+    pub(super) fn take_dead_behind(&mut self) -> BTreeMap<GroupQueueId, u64> {
+        std::mem::take(&mut self.dead_behind)
     }
 
     /// Whether this topic's part is lost.
@@ -289,6 +297,9 @@ impl Topics {
     }
 
     fn dead(&mut self, id: DeliveryId, at: PhysicalOffset, dead: &DeadLetter) {
+        if at >= self.checkpoint.0 {
+            *self.dead_behind.entry(dead.id).or_default() += 1;
+        }
         let verdict = self.letters.dead(id, at, self.now, dead);
         if verdict == Verdict::Refused {
             return;

@@ -101,6 +101,7 @@ pub(super) fn plan(io: &Arc<dyn LogIo>, dir: &Path) -> Result<Plan, RepairError>
         told.push(format!("and {} parts more", done.len() - TOLD_MAX));
     }
     told.extend(refused_letters(&dead, &done, &state, &topics));
+    told.extend(damaged_behind(&log, readable.position.physical));
     let loss = Loss {
         state: told,
         messages: lost_messages(&topics),
@@ -113,6 +114,18 @@ pub(super) fn plan(io: &Arc<dyn LogIo>, dir: &Path) -> Result<Plan, RepairError>
         new_state: Some(new_state),
         ..Plan::nothing(dir)
     })
+}
+
+/// That a start is refused after this too.
+fn damaged_behind(log: &LogSurvey, checkpoint: PhysicalOffset) -> Option<String> {
+    let damage = range::needed(&log.damage).into_iter();
+    let mut behind = damage.filter(|range| range.to.is_none_or(|to| to > checkpoint));
+    let first = behind.next()?;
+    let count = 1 + behind.count();
+    Some(format!(
+        "nothing of the log yet, which is damaged behind the checkpoint too, in {count} places from offset {} on: the next start prints the command that gives these up",
+        first.from
+    ))
 }
 
 /// The command that goes on where a start finds no checkpoint to go on from, and what it costs in a word; `None` if none does. Reads

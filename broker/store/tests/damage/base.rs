@@ -87,7 +87,7 @@ fn busy_store(seed: u64, retention: &[u32]) -> (FaultyIo, Driver) {
         driver.round(2600).unwrap();
         if retention.contains(&round) {
             // Where the log can begin depends on when checkpoints were written.
-            let mut tries = 0..100;
+            let mut tries = 0..2000;
             while driver.retain(&settings).unwrap().start.is_none() && tries.next().is_some() {
                 driver.round(2600).unwrap();
             }

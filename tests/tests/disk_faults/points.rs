@@ -65,6 +65,7 @@ pub const OF_EVERY_RUN: [(&str, &str); 10] = [
     ("checkpoint", "rename"),
     ("checkpoint", "unlink"),
 ];
+
 /// What every start does over what a kill has left, and the stop after it.
 pub const OF_EVERY_START: [(&str, &str); 5] = [
     ("serve", "pwritev"),

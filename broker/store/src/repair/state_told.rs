@@ -191,3 +191,44 @@ pub(super) fn lost_messages(topics: &BTreeMap<TopicId, Found>) -> Vec<LostMessag
     }
     lost
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sluice_core::command::CreateGroup;
+    use sluice_core::ids::{LogIndex, PhysicalOffset, TopicQueue};
+    use sluice_core::state::CommandAt;
+
+    #[test]
+    fn dead_letters_that_a_lost_hold_refuses_are_told_with_the_way_back_and_no_others() {
+        let mut state = State::new();
+        let at = CommandAt {
+            index: LogIndex(1),
+            place: 0,
+            physical: PhysicalOffset(0),
+        };
+        let group = CreateGroup::on_first_use("billing").encode(1);
+        state.apply(at, group.as_bytes(), &mut ()).unwrap();
+        let of_queue = |queue| GroupQueueId {
+            group: GroupId(0),
+            at: TopicQueue {
+                topic: TopicId(0),
+                queue: QueueId(queue),
+            },
+        };
+        let dead = [(of_queue(0), 3), (of_queue(1), 4)].into();
+        let told = |done: &[Salvaged]| refused_letters(&dead, done, &state, &BTreeMap::new());
+        assert_eq!(told(&[]), Vec::<String>::new());
+        let lost = told(&[Salvaged::NewHold(of_queue(0))]);
+        assert_eq!(lost.len(), 1, "{lost:?}");
+        for part in [
+            "of group billing: up to 3 ",
+            "read topic %DLQ%billing",
+            "back to offset 0",
+        ] {
+            assert!(lost[0].contains(part), "{part}: {lost:?}");
+        }
+        let both = told(&[Salvaged::NewHold(of_queue(0)), Salvaged::EarlierHold(of_queue(1))]);
+        assert!(both.len() == 1 && both[0].contains("up to 7 "), "{both:?}");
+    }
+}

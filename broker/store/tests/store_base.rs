@@ -156,11 +156,7 @@ fn a_checkpoint_that_a_stopped_retention_has_left_before_the_logs_start_goes_wha
         keep_bytes: Some(400_000),
         ..Settings::default()
     };
-    while driver.opened.store.log().start().0 == 0 {
-        (0..20).for_each(|_| driver.round(6_000).unwrap());
-        driver.retain(&settings).unwrap();
-    }
-    // What is on its way ends before.
+    driver.begin_later(&settings, 6_000);
     driver.opened.store.close().unwrap();
     let start = driver.opened.store.log().start().0;
     for missing in [None, Some("queue"), Some("index")] {
@@ -192,10 +188,7 @@ fn of_a_damaged_base_all_stays_until_the_log_begins_later() {
         keep_bytes: Some(400_000),
         ..Settings::default()
     };
-    while driver.opened.store.log().start().0 == 0 {
-        (0..20).for_each(|_| driver.round(6_000).unwrap());
-        driver.retain(&settings).unwrap();
-    }
+    driver.begin_later(&settings, 6_000);
     (0..20).for_each(|_| driver.round(6_000).unwrap());
     driver.opened.store.close().unwrap();
     let start = driver.opened.store.log().start();
@@ -222,10 +215,7 @@ fn of_a_damaged_base_all_stays_until_the_log_begins_later() {
     }
 
     driver.opened = open(Arc::new(io.clone()), Path::new(DIR), 20_000).unwrap();
-    while driver.opened.store.log().start() == start {
-        (0..20).for_each(|_| driver.round(6_000).unwrap());
-        driver.retain(&settings).unwrap();
-    }
+    driver.begin_later(&settings, 6_000);
     driver.opened.store.close().unwrap();
     assert!(io.open_read(&aside).is_err(), "the log begins later");
     assert!(packs(&io).len() < of_base.len(), "{of_base:?}");

@@ -61,16 +61,7 @@ pub fn trim(driver: &mut Driver, times: u32) {
         own: [(TopicId(1), Own::bytes(50_000))].into(),
         ..Settings::default()
     };
-    let mut done = 0;
-    while done < times {
-        (0..20).for_each(|_| driver.round(4000).unwrap());
-        let Some(begin) = driver.retain(&settings).unwrap().start else {
-            continue;
-        };
-        let begins = |driver: &Driver| driver.opened.store.log().start() == begin;
-        driver.send_until(1000, begins).unwrap();
-        done += 1;
-    }
+    (0..times).for_each(|_| driver.begin_later(&settings, 4000));
 }
 
 /// What would be given up for all that is damaged.

@@ -43,6 +43,18 @@ impl Driver {
         .run(&mut self.sizes)
     }
 
+    /// Goes on until the log begins later, once. Nothing of retention is left to be done then, by this store or the next one.
+    pub fn begin_later(&mut self, settings: &Settings, body_max: u64) {
+        let start = loop {
+            (0..20).for_each(|_| self.round(body_max).unwrap());
+            if let Some(start) = self.retain(settings).unwrap().start {
+                break start;
+            }
+        };
+        let begins = |driver: &Self| driver.opened.store.log().start() == start;
+        self.send_until(1000, begins).unwrap();
+    }
+
     /// Sends until `is_so`, which checkpoints bring about; `None` if the store failed.
     pub fn send_until(&mut self, body_max: u64, is_so: impl Fn(&Self) -> bool) -> Option<()> {
         let begun = Instant::now();

@@ -28,5 +28,4 @@ pub mod shutdown;
 mod spans;
 mod standstill;
 mod tls;
-mod units;
 mod yaml;

@@ -14,7 +14,6 @@ mod output;
 mod run;
 mod session;
 pub mod settings;
-mod sizes;
 pub mod units;
 mod views;
 pub mod wire;

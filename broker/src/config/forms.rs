@@ -1,6 +1,7 @@
 //! What keys take: how a text is read, and why it is refused.
 
-use crate::{logging, units};
+use crate::logging;
+use sluice_core::units;
 use sluice_store::log::SegmentLimits;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
 use std::path::PathBuf;

@@ -1,7 +1,7 @@
 //! Where what is there differs from what the file says, in the file's own words.
 
-use crate::units;
 use sluice_core::command::{Backoff, GroupSpec, StartFrom, StaticSubscription, TopicSpec, Types};
+use sluice_core::units;
 use std::time::Duration;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -14,15 +14,23 @@ pub(super) fn of_topics(present: &TopicSpec, asked: &TopicSpec) -> Option<String
         ("closed", present.closed.to_string(), asked.closed.to_string()),
         (
             "retentionHours",
-            present.retention_hours.to_string(),
-            asked.retention_hours.to_string(),
+            or_none(present.retention_hours, u32::to_string),
+            or_none(asked.retention_hours, u32::to_string),
         ),
         (
             "retentionBytes",
-            units::write_size(present.retention_bytes),
-            units::write_size(asked.retention_bytes),
+            or_none(present.retention_bytes, |bytes| units::write_size(*bytes)),
+            or_none(asked.retention_bytes, |bytes| units::write_size(*bytes)),
         ),
     ])
+}
+
+/// A bound, of which 0 is none: as where the file says nothing of it.
+fn or_none<T: Default + PartialEq>(bound: T, write: impl Fn(&T) -> String) -> String {
+    if bound == T::default() {
+        return "none".to_owned();
+    }
+    write(&bound)
 }
 
 /// None where both are the same.
@@ -141,7 +149,7 @@ mod tests {
         };
         assert_eq!(
             of_topics(&kept(0, 10 << 30), &kept(24, 0)).unwrap(),
-            "retentionHours is 0, and 24 in the file; retentionBytes is 10GiB, and 0B in the file"
+            "retentionHours is none, and 24 in the file; retentionBytes is 10GiB, and none in the file"
         );
         let present = GroupSpec::on_first_use("billing");
         let asked = GroupSpec {

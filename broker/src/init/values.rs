@@ -2,13 +2,13 @@
 //! file's own words.
 
 use crate::service::validate;
-use crate::units;
 use serde::Deserialize;
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
 use sluice_core::command::{Backoff, StartFrom, StaticSubscription};
 use sluice_core::limits;
 use sluice_core::plan::TagFilter;
+use sluice_core::units;
 use std::fmt;
 use std::ops::RangeInclusive;
 use std::time::Duration;

@@ -3,9 +3,9 @@
 use super::body_max::BodyMax;
 use super::validate::MESSAGE_GROUP_BYTES_MAX;
 use crate::budget::Exceeded;
-use crate::units;
 use sluice_core::limits;
 use sluice_core::plan::FilterError;
+use sluice_core::units;
 use std::time::Duration;
 use thiserror::Error;
 

@@ -1,8 +1,8 @@
 //! `sluicectl topic …`
 
-use crate::sizes::parse_size;
 use crate::wire::TypeName;
 use clap::{Args, Subcommand};
+use sluice_core::units::size;
 
 const CREATE: &str = "\
 Examples:
@@ -95,7 +95,7 @@ pub struct CreateTopic {
     #[arg(long, value_name = "N")]
     pub retention_hours: Option<u32>,
     /// Keep no more than so many bytes of its messages, such as 10GiB; the oldest go first, read or not. 0 is any number
-    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    #[arg(long, value_name = "SIZE", value_parser = size)]
     pub retention_bytes: Option<u64>,
 }
 
@@ -115,7 +115,7 @@ pub struct UpdateTopic {
     #[arg(long, value_name = "N")]
     pub retention_hours: Option<u32>,
     /// Keep no more than so many bytes of its messages, such as 10GiB; the oldest go first, read or not. 0 is any number
-    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    #[arg(long, value_name = "SIZE", value_parser = size)]
     pub retention_bytes: Option<u64>,
 }
 

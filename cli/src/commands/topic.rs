@@ -5,9 +5,9 @@ use crate::args::{CreateTopic, DeleteTopic, ListTopics, TopicCommand, TopicTypes
 use crate::connect::{Admin, Asked};
 use crate::failure::Failure;
 use crate::session::Session;
-use crate::sizes::exact_size;
 use crate::views::topic::{ChangedTopic, DeletedTopic, Topic, Topics};
 use crate::views::topic_description::{TopicDescription, losses};
+use sluice_core::units::write_size;
 use sluice_proto::admin::{
     CreateTopicRequest, DeleteTopicRequest, DescribeTopicRequest, GetConfigRequest, ListTopicsRequest,
     TopicSpec, UpdateTopicRequest, UpdateTopicResponse,
@@ -156,7 +156,7 @@ fn going(before: &TopicSpec, after: &TopicSpec, brokers_hours: Option<u32>) -> O
         .then(|| format!("messages older than {hours} hours"));
     let over = (1..bytes_before)
         .contains(&bytes)
-        .then(|| format!("the oldest messages beyond {}", exact_size(bytes)));
+        .then(|| format!("the oldest messages beyond {}", write_size(bytes)));
     let what: Vec<String> = older.into_iter().chain(over).collect();
     (!what.is_empty()).then(|| {
         format!(

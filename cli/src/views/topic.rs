@@ -1,10 +1,10 @@
 //! Topics.
 
 use crate::output::{Align, Show, Table};
-use crate::sizes::exact_size;
 use crate::units::count;
 use crate::wire::TypeName;
 use serde::Serialize;
+use sluice_core::units::write_size;
 use sluice_proto::admin;
 
 /// A topic.
@@ -71,14 +71,14 @@ impl Topic {
         };
         match self.retention_bytes {
             None => hours,
-            Some(bytes) => format!("{hours}, {} at most", exact_size(bytes)),
+            Some(bytes) => format!("{hours}, {} at most", write_size(bytes)),
         }
     }
 
     /// The same in a column: empty where it is all as the broker has it.
     fn kept_short(&self) -> String {
         let hours = self.retention_hours.map(|hours| format!("{hours}h"));
-        let bytes = self.retention_bytes.map(exact_size);
+        let bytes = self.retention_bytes.map(write_size);
         let both: Vec<String> = hours.into_iter().chain(bytes).collect();
         both.join(",")
     }

@@ -2,10 +2,10 @@
 
 use crate::admin::status::Wrong;
 use crate::service::validate::is_group_topic;
-use crate::units::write_size;
 use sluice_core::command::{MessageKind, PutTopic, Terms, TopicSpec, Types};
 use sluice_core::limits;
 use sluice_core::state::Topic;
+use sluice_core::units::write_size;
 use sluice_proto::admin::{self, TopicType};
 
 const TYPES: [(MessageKind, Types, TopicType); 2] = [

@@ -2,22 +2,28 @@
 
 use std::time::Duration;
 
-const SIZES: [(&str, u64); 17] = [
+/// Powers of 1024 also as Kubernetes writes them.
+const SIZES: [(&str, u64); 22] = [
     ("", 1),
     ("B", 1),
     ("K", 1 << 10),
+    ("Ki", 1 << 10),
     ("KiB", 1 << 10),
     ("KB", 1000),
     ("M", 1 << 20),
+    ("Mi", 1 << 20),
     ("MiB", 1 << 20),
     ("MB", 1_000_000),
     ("G", 1 << 30),
+    ("Gi", 1 << 30),
     ("GiB", 1 << 30),
     ("GB", 1_000_000_000),
     ("T", 1 << 40),
+    ("Ti", 1 << 40),
     ("TiB", 1 << 40),
     ("TB", 1_000_000_000_000),
     ("P", 1 << 50),
+    ("Pi", 1 << 50),
     ("PiB", 1 << 50),
     ("PB", 1_000_000_000_000_000),
 ];
@@ -30,7 +36,10 @@ const TIMES_MS: [(&str, u64); 5] = [
     ("h", 3600 * 1000),
 ];
 
-/// Reads a size in bytes.
+/// Reads a size in bytes; a bare number is bytes.
+///
+/// # Errors
+/// When the text is no size, or too large a one: what to write instead.
 pub fn size(text: &str) -> Result<u64, String> {
     read(text, &SIZES).map_err(|wrong| match wrong {
         Wrong::Form => format!(
@@ -41,6 +50,9 @@ pub fn size(text: &str) -> Result<u64, String> {
 }
 
 /// Reads a duration; a bare number is in seconds.
+///
+/// # Errors
+/// As [`size`].
 pub fn duration(text: &str) -> Result<Duration, String> {
     let ms = read(text, &TIMES_MS).map_err(|wrong| match wrong {
         Wrong::Form => {
@@ -104,6 +116,7 @@ mod tests {
             ("512MiB", 512 << 20),
             ("1GiB", 1 << 30),
             ("2G", 2 << 30),
+            ("10Gi", 10 << 30),
             ("1TiB", 1 << 40),
             ("1MB", 1_000_000),
         ] {

@@ -1,5 +1,6 @@
 //! A topic is made, if there is none of its name.
 
+use super::update::described;
 use crate::admin::status::About;
 use crate::admin::{Outcome, Shared, convert};
 use crate::service::validate;
@@ -18,4 +19,10 @@ pub(super) async fn handle(shared: &Shared, request: &CreateTopicRequest) -> Out
     let put = shared.engine.put_topic(command).await;
     let put = put.map_err(|error| About::Topic(name).failure(error))?;
     Ok(convert::topic::topic(&put.topic))
+}
+
+/// For the log.
+pub(super) fn what(topic: &Topic) -> String {
+    let spec = topic.spec.clone().unwrap_or_default();
+    format!("made a topic with {}", described(&spec))
 }

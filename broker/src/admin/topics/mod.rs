@@ -19,7 +19,7 @@ impl TopicService for Admin {
         let change = Change::by("CreateTopic").topic(&request.name);
         let shared = self.shared();
         let made = async move { create::handle(&shared, &request).await };
-        answer_change(change, caller, made, |_| "made a topic".to_owned()).await
+        answer_change(change, caller, made, create::what).await
     }
 
     async fn update_topic(&self, request: Request<UpdateTopicRequest>) -> Answered<UpdateTopicResponse> {

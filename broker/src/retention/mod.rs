@@ -1,5 +1,8 @@
 //! Retention as the configuration has it: every few seconds a look whether the log keeps more than is asked for.
 
+mod taken;
+
+use self::taken::Taken;
 use crate::config::LiveValues;
 use crate::disk::{Bounds, Share};
 use crate::engine::Engine;
@@ -204,6 +207,7 @@ pub async fn begin(engine: &Arc<Engine>) {
 pub async fn follow(engine: Arc<Engine>) {
     let live = Arc::clone(engine.live());
     let (mut changes, mut disk) = (live.subscribe(), engine.disk().subscribe());
+    let mut taken = Taken::before(&engine);
     loop {
         let (looker, values) = (Arc::clone(&engine), Arc::clone(&live.values()));
         let looked = tokio::task::spawn_blocking(move || look(&looker, &values)).await;
@@ -211,6 +215,7 @@ pub async fn follow(engine: Arc<Engine>) {
             Ok(Ok(ran)) => {
                 tell(&ran);
                 engine.retention().add(&ran);
+                taken.tell(&engine);
             }
             Ok(Err(error)) => engine.retention().fail(&error),
             // Only a panic, or the runtime's end.
@@ -240,13 +245,6 @@ fn tell(ran: &Ran) {
     let (records, bytes) = ran.carried;
     if let Some(start) = ran.start {
         tracing::info!(start = start.0, records, bytes, "the log is to begin later");
-    }
-    if ran.expired > 0 {
-        tracing::warn!(
-            messages = ran.expired,
-            "retention took messages that groups had not done, each counted once a group: \
-             sluice_consumer_expired_unconsumed_messages_total says whose"
-        );
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -232,6 +233,26 @@ impl Following {
                 return Ok(line);
             }
         }
+    }
+
+    /// It stands still until [`Following::wake`].
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn halt(&self) -> Result<()> {
+        self.signal(Signal::STOP)
+    }
+
+    /// It goes on after [`Following::halt`].
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn wake(&self) -> Result<()> {
+        self.signal(Signal::CONT)
+    }
+
+    fn signal(&self, signal: Signal) -> Result<()> {
+        kill_process(Pid::from_child(&self.child), signal).context("cannot signal sluicectl")
     }
 
     /// Waits for its end.

@@ -1,7 +1,10 @@
 //! Looking at messages: by id, by place, by key, by time, and as they come.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use sluice_tests::sluicectl::Sluicectl;
+use sluice_tests::wait;
 
 use crate::stage::{fails, has_keys, is_moment, stage};
 
@@ -214,4 +217,51 @@ fn a_topic_that_is_made_anew_between_two_looks_is_followed_from_its_first_messag
     let anew = send(&sluicectl, "anew", &[]);
     assert!(following.line().unwrap().contains(&anew));
     following.note_with("deleted and made anew").unwrap();
+}
+
+#[test]
+fn what_retention_takes_between_two_looks_is_told() {
+    let (_broker, sluicectl) = stage();
+    let make = [
+        "topic",
+        "create",
+        "orders",
+        "--queues",
+        "1",
+        "--retention-bytes",
+        "1MiB",
+    ];
+    sluicectl.ok(&make).unwrap();
+    send(&sluicectl, "seen", &[]);
+    let following = sluicectl
+        .follow(&["message", "tail", "orders", "--from", "-1h", "-o", "json"])
+        .unwrap();
+    assert!(following.line().unwrap().contains("\"seen"));
+    following.halt().unwrap();
+    let body = "b".repeat(100_000);
+    for number in 0..30 {
+        send(&sluicectl, &format!("{number} {body}"), &[]);
+    }
+    let first = wait::until("retention took some", Duration::from_secs(60), || {
+        let shown = sluicectl.json(&["topic", "show", "orders"])?;
+        Ok(shown["by_queue"][0]["min_offset"]
+            .as_u64()
+            .filter(|first| *first > 20))
+    })
+    .unwrap();
+    following.wake().unwrap();
+
+    let note = following
+        .note_with("retention took them before they were fetched")
+        .unwrap();
+    assert!(
+        note.starts_with(&format!("{} messages are not shown", first - 1)),
+        "{note}"
+    );
+    let next = following.line().unwrap();
+    assert!(
+        next.contains(&format!("\"body\":\"{} b", first - 1)),
+        "{:.200}",
+        next
+    );
 }

@@ -103,11 +103,11 @@ async fn earlier(
         unreadable: 0,
         index_begins: None,
     };
-    let mut unread = Unread::default();
+    let mut left_out = LeftOut::default();
     while let Some(page) = pages.next(admin).await? {
         for found in page {
             if shown.is_enough() {
-                unread.tell(shown.session);
+                left_out.tell(shown.session);
                 return Ok(());
             }
             if next
@@ -115,19 +115,19 @@ async fn earlier(
                 .get(&found.queue)
                 .is_some_and(|end| found.offset < *end)
             {
-                let fetched = fetch(topic, found.queue, found.offset, admin, &mut unread).await?;
+                let fetched = fetch(topic, found.queue, found.offset, admin, &mut left_out).await?;
                 fetched.map_or(Ok(()), |message| shown.show(message))?;
             }
         }
     }
-    unread.count += pages.unreadable;
-    unread.tell(shown.session);
+    left_out.unreadable += pages.unreadable;
+    left_out.tell(shown.session);
     Ok(())
 }
 
 /// Shows what has come since the last look, in the order in which it came. Tells whether there is more already.
 async fn follow(topic: &str, next: &mut Next, admin: &Admin, shown: &mut Shown<'_>) -> Result<bool, Failure> {
-    let (mut come, mut ends, mut unread) = (Vec::new(), Vec::new(), Unread::default());
+    let (mut come, mut ends, mut left_out) = (Vec::new(), Vec::new(), LeftOut::default());
     let mut more = false;
     let (topic_id, queues) = look(topic, admin).await?;
     if next.topic_id != topic_id {
@@ -147,10 +147,11 @@ async fn follow(topic: &str, next: &mut Next, admin: &Admin, shown: &mut Shown<'
             .copied()
             .unwrap_or(queue.min_offset);
         let from = at.max(queue.min_offset);
+        left_out.gone += from - at;
         let to = queue.max_offset.min(from + AT_ONCE);
         more |= to < queue.max_offset;
         for offset in from..to {
-            come.extend(fetch(topic, queue.queue, offset, admin, &mut unread).await?);
+            come.extend(fetch(topic, queue.queue, offset, admin, &mut left_out).await?);
         }
         ends.push((queue.queue, from.max(to)));
     }
@@ -160,45 +161,53 @@ async fn follow(topic: &str, next: &mut Next, admin: &Admin, shown: &mut Shown<'
     }
     // Only now: what was fetched is shown, and what could not be is fetched again.
     next.offsets.extend(ends);
-    unread.tell(shown.session);
+    left_out.tell(shown.session);
     come.sort_by_key(Message::stored_ms);
     come.into_iter().try_for_each(|message| shown.show(message))?;
     Ok(more)
 }
 
-/// Messages that are left out because they cannot be read: they hide no other.
+/// Messages that are not shown.
 #[derive(Default)]
-struct Unread {
-    count: u64,
-    /// What the broker says of the first of them.
+struct LeftOut {
+    /// That cannot be read: they hide no other.
+    unreadable: u64,
+    /// What the broker says of the first of those.
     first: Option<Failure>,
+    /// That came after the last look, and were given up by retention before this one.
+    gone: u64,
 }
 
-impl Unread {
+impl LeftOut {
     fn tell(&self, session: &Session) {
-        if self.count == 0 {
-            return;
+        if self.unreadable > 0 {
+            let left_out = counted(
+                self.unreadable,
+                "message that cannot be read is left out",
+                "messages that cannot be read are left out",
+            );
+            let why = match &self.first {
+                Some(first) => format!("the first is {first}"),
+                None => "the broker's log says why".to_owned(),
+            };
+            session.printer().note(&format!("{left_out}; {why}"));
         }
-        let left_out = counted(
-            self.count,
-            "message that cannot be read is left out",
-            "messages that cannot be read are left out",
-        );
-        let why = match &self.first {
-            Some(first) => format!("the first is {first}"),
-            None => "the broker's log says why".to_owned(),
-        };
-        session.printer().note(&format!("{left_out}; {why}"));
+        if self.gone > 0 {
+            let gone = counted(self.gone, "message is not shown", "messages are not shown");
+            session
+                .printer()
+                .note(&format!("{gone}: retention took them before they were fetched"));
+        }
     }
 }
 
-/// A message; `None` if retention was faster, or if it cannot be read, which `unread` counts.
+/// A message; `None` if retention was faster, or if it cannot be read: both are counted.
 async fn fetch(
     topic: &str,
     queue: u32,
     offset: u64,
     admin: &Admin,
-    unread: &mut Unread,
+    left_out: &mut LeftOut,
 ) -> Result<Option<Message>, Failure> {
     let place = MessagePlace {
         topic: topic.to_owned(),
@@ -207,10 +216,13 @@ async fn fetch(
     };
     match at(place, admin).await {
         Ok(message) => Ok(Some(message)),
-        Err(failure) if failure.kind == Kind::NotFound => Ok(None),
+        Err(failure) if failure.kind == Kind::NotFound => {
+            left_out.gone += 1;
+            Ok(None)
+        }
         Err(failure) if failure.reason.as_deref() == Some(UNREADABLE) => {
-            unread.count += 1;
-            unread.first.get_or_insert(failure);
+            left_out.unreadable += 1;
+            left_out.first.get_or_insert(failure);
             Ok(None)
         }
         Err(failure) => Err(failure),

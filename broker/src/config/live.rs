@@ -133,25 +133,26 @@ impl Live {
     /// Takes the new layers, and says what is different with them.
     fn replace(&self, layers: &mut Layers, new: Layers) -> Result<(), ConfigError> {
         let values = LiveValues::of(&new)?;
-        let mut different = false;
-        for key in KEYS {
-            let (old, new) = (layers.entry(key), new.entry(key));
-            if old.value != new.value {
-                different = true;
-                tracing::info!(
-                    key = key.name,
-                    old = shown(&old.value),
-                    new = shown(&new.value),
-                    source = %new.source,
-                    "the configuration has changed"
-                );
-            }
-        }
-        *layers = new;
-        if different {
+        let keys = KEYS.iter().copied();
+        let changed: Vec<_> = keys
+            .filter(|key| layers.entry(key).value != new.entry(key).value)
+            .collect();
+        // Who reads of a change in the log can count on it.
+        if !changed.is_empty() {
             self.values.store(Arc::new(values));
             self.changed.send_replace(());
         }
+        for key in changed {
+            let (old, new) = (layers.entry(key), new.entry(key));
+            tracing::info!(
+                key = key.name,
+                old = shown(&old.value),
+                new = shown(&new.value),
+                source = %new.source,
+                "the configuration has changed"
+            );
+        }
+        *layers = new;
         Ok(())
     }
 }

@@ -12,8 +12,8 @@ use sluice_store::io::{FaultyIo, LogIo, read_exact_at, write_all_at};
 use sluice_store::retention::Settings;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-use workload::{Driver, check, open};
+use std::time::Duration;
+use workload::{Driver, check, open, wait};
 
 const DIR: &str = "/data/broker-a";
 /// Bytes before the first part of a pack.
@@ -36,6 +36,12 @@ fn busy(io: &FaultyIo, seed: u64) -> Driver {
     while driver.opened.store.trim_points().len() < 4 {
         send(&mut driver);
     }
+    // Nobody else is at the files after that.
+    driver.rest();
+    driver.opened.store.set_checkpoint_policy(CheckpointPolicy {
+        bytes: 60_000,
+        every: Duration::from_secs(3600),
+    });
     driver
 }
 
@@ -118,12 +124,8 @@ fn damage_that_the_scrub_finds_in_a_checkpoint_is_not_in_the_next_one() {
 fn an_idle_store_writes_a_whole_checkpoint_by_itself_once_damage_is_found() {
     let io = FaultyIo::new(seed());
     let mut driver = busy(&io, seed());
-    let policy = CheckpointPolicy {
-        bytes: 1,
-        every: Duration::from_millis(1),
-    };
-    driver.opened.store.set_checkpoint_policy(policy);
-    send(&mut driver);
+    // Nothing comes any more: the last checkpoint stands behind everything.
+    driver.rest();
     let newest = |io: &FaultyIo| {
         let names = io.list(&Path::new(DIR).join("checkpoint")).unwrap();
         let mut roots: Vec<PathBuf> = names
@@ -133,21 +135,11 @@ fn an_idle_store_writes_a_whole_checkpoint_by_itself_once_damage_is_found() {
         roots.sort();
         roots.pop().unwrap()
     };
-    let wait = |is_so: &dyn Fn() -> bool| {
-        let begun = Instant::now();
-        while !is_so() {
-            assert!(begun.elapsed() < Duration::from_secs(60), "it never is so");
-            std::thread::sleep(Duration::from_millis(5));
-        }
-    };
-    // Nothing comes any more: the last checkpoint stands behind everything.
-    let end = driver.opened.store.log().positions().written().0;
-    wait(&|| newest(&io) == Path::new(&format!("{end:020}.root")));
     damage(&io);
     let before = newest(&io);
     let mut scrub = driver.opened.store.scrub();
     while !scrub.step(0).is_last {}
-    wait(&|| newest(&io) != before);
+    wait("another checkpoint", || newest(&io) != before);
     // Killed at once: what the next start finds is what was written by itself.
     let killed = io.crash_keeping_all();
     let opened = open(shared(&killed), Path::new(DIR), 60_000).unwrap();

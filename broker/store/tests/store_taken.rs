@@ -16,8 +16,8 @@ use sluice_store::scrub::{Finding, Kind};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-use workload::{Driver, check, open};
+use std::time::Duration;
+use workload::{Driver, check, open, wait};
 
 const DIR: &str = "/data/broker-a";
 const CHECKPOINT_BYTES: u64 = 60_000;
@@ -108,27 +108,6 @@ fn round(driver: &Driver) -> Vec<Finding> {
     panic!("a round has no end");
 }
 
-fn wait(what: &str, is_so: &dyn Fn() -> bool) {
-    let begun = Instant::now();
-    while !is_so() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "never: {what}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
-/// Waits until a checkpoint stands behind all that was sent: then no other comes by itself.
-fn settle(driver: &mut Driver) {
-    driver.opened.store.set_checkpoint_policy(CheckpointPolicy {
-        bytes: 1,
-        every: Duration::from_millis(1),
-    });
-    send(driver);
-    let store = driver.opened.store.clone();
-    wait("a checkpoint of everything", &|| {
-        store.stats().2.newest().position == store.log().positions().written()
-    });
-}
-
 fn starts(io: &FaultyIo, driver: &Driver, what: &str) {
     println!("{what}");
     let opened = open(shared(io), Path::new(DIR), CHECKPOINT_BYTES);
@@ -143,7 +122,7 @@ fn a_file_of_a_checkpoint_that_is_taken_away_is_found_by_the_scrub_and_written_a
     for what in TAKEN {
         let io = FaultyIo::new(seed());
         let mut driver = trimmed(&io);
-        settle(&mut driver);
+        driver.rest();
         assert!(round(&driver).is_empty(), "nothing is wrong yet");
         let taken = take(&io, what);
         let before = driver.opened.store.stats().2.newest().position;
@@ -157,7 +136,7 @@ fn a_file_of_a_checkpoint_that_is_taken_away_is_found_by_the_scrub_and_written_a
         // What nothing that is there names any more is not looked for.
         assert!(taken.iter().any(names), "{what}: {found:?}");
         let store = driver.opened.store.clone();
-        wait(what, &|| store.stats().2.newest().position > before);
+        wait(what, || store.stats().2.newest().position > before);
         // Killed at once: what the next start finds is what was written by itself.
         starts(&io.crash_keeping_all(), &driver, what);
         let again = round(&driver);
@@ -173,7 +152,7 @@ fn a_clean_stop_leaves_a_start_whatever_was_taken_of_the_checkpoints() {
         for is_idle in [true, false] {
             let io = FaultyIo::new(seed());
             let mut driver = trimmed(&io);
-            settle(&mut driver);
+            driver.rest();
             if !is_idle {
                 driver.opened.store.set_checkpoint_policy(CheckpointPolicy {
                     bytes: u64::MAX,
@@ -194,6 +173,7 @@ fn a_checkpoint_counts_on_nothing_that_was_taken_away_also_where_no_scrub_has_lo
     for what in TAKEN {
         let io = FaultyIo::new(seed());
         let mut driver = trimmed(&io);
+        driver.rest();
         take(&io, what);
         let store = driver.opened.store.clone();
         let written = store.stats().2.written();
@@ -266,9 +246,9 @@ fn index_files_that_are_taken_away_are_found_and_the_next_start_makes_them_again
     driver
         .send_until(1000, |driver| driver.opened.store.log().segments() >= 3)
         .unwrap();
-    settle(&mut driver);
-    let is_sorted = || !files(&io, "index", ".idx").is_empty();
-    wait("a sorted file", &is_sorted);
+    driver.rest();
+    let is_sorted = || !files(&io, "index", ".idx").is_empty() && files(&io, "index", ".run").len() <= 1;
+    wait("all that is full is sorted", is_sorted);
     assert!(round(&driver).is_empty(), "nothing is wrong yet");
     let taken = [files(&io, "index", ".idx"), files(&io, "index", ".run")].concat();
     for path in &taken {

@@ -4,14 +4,16 @@
 
 mod workload;
 
+use sluice_store::CheckpointPolicy;
 use sluice_store::io::{LogIo, RealIo};
 use sluice_store::survey::{Depth, SegmentState, Survey, survey};
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use tempfile::TempDir;
-use workload::{Dice, Driver, check, open};
+use workload::{Dice, Driver, check, open, wait};
 
 const CHECKPOINT_BYTES: u64 = 60_000;
 
@@ -120,6 +122,20 @@ fn what_is_left_of_deleted_topics_is_no_damage() {
 #[test]
 fn what_a_killed_broker_leaves_is_no_damage() {
     let (dir, mut driver) = used(2);
+    driver.rest();
+    driver.opened.store.set_checkpoint_policy(CheckpointPolicy {
+        bytes: u64::MAX,
+        every: Duration::from_secs(3600),
+    });
+    // Behind the newest checkpoint.
+    (0..5).for_each(|_| driver.round(100).unwrap());
+    let runs = || {
+        let names = files(dir.path()).into_keys();
+        names
+            .filter(|name| name.extension().is_some_and(|ext| ext == "run"))
+            .count()
+    };
+    wait("all runs of the index that are full are sorted", || runs() <= 1);
     let copy = tempfile::tempdir().unwrap();
     // A copy of an idle store without its close is what a kill leaves.
     for (name, bytes) in files(dir.path()) {

@@ -24,7 +24,7 @@ async fn a_thousand_polls_and_one_message_make_one_delivery_and_at_most_two_wake
     let polls: Vec<_> = (0..1000)
         .map(|_| {
             let at = Arc::clone(&at);
-            tokio::spawn(async move { at.take(at.ask(Duration::from_secs(3))).await })
+            tokio::spawn(async move { at.take(at.ask(Duration::from_secs(10))).await })
         })
         .collect();
     while at.engine.polls() < 1000 {

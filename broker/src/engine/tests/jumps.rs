@@ -230,7 +230,7 @@ async fn a_waiting_receive_gets_what_is_visible_again_in_its_time_whichever_way_
             let engine = Arc::clone(&engine);
             async move { ask(&engine, 60_000, false, SOON).await }
         });
-        while engine.polls.load(Ordering::SeqCst) == 0 {
+        while engine.polls.load(Ordering::SeqCst) == 0 && !waiting.is_finished() {
             tokio::task::yield_now().await;
         }
         clocks.set(by);

@@ -104,7 +104,7 @@ async fn a_visible_message_whose_message_group_is_locked_wakes_nobody_until_it_m
     assert_eq!(bodies(&held), ["first", "second"]);
     assert!(at.settle(&held[1], Change::VisibleIn(0)).await);
     let before = at.engine.poll_wakeups();
-    let mut polls = at.park(1, Duration::from_millis(300)).await;
+    let mut polls = at.park(1, Duration::from_secs(2)).await;
     assert!(polls.join_next().await.unwrap().unwrap().is_empty());
     let wakeups = at.engine.poll_wakeups() - before;
     assert!(wakeups <= 1, "{wakeups} wake-ups for nothing");

@@ -6,12 +6,15 @@ mod asks;
 mod check;
 mod memory;
 mod reserve;
+mod rest;
 mod retain;
 
 #[allow(unused_imports, reason = "each test file uses a part of it")]
 pub use check::check;
 #[allow(unused_imports, reason = "each test file uses a part of it")]
 pub use memory::{Memory, Sent};
+#[allow(unused_imports, reason = "each test file uses a part of it")]
+pub use rest::wait;
 
 use sluice_core::command::{CreateGroup, CreateTopic, Subscribe, Types};
 use sluice_core::ids::{GroupId, GroupQueueId, QueueOffset, TopicId, TopicQueue};

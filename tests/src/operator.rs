@@ -16,12 +16,12 @@ const END_WITHIN: Duration = Duration::from_secs(30);
 /// What the kernel counts a process's time in, on every machine that Linux runs on today.
 const TICKS_A_SECOND: f64 = 100.0;
 
-/// A Lease with such times that another operator takes over within seconds.
+/// A Lease with such times that another operator takes over within seconds, and that load is no reason to lose it.
 pub const SHORT_LEASE: [&str; 6] = [
     "--lease-duration-seconds",
-    "4",
+    "10",
     "--lease-renew-within-seconds",
-    "3",
+    "8",
     "--lease-retry-seconds",
     "1",
 ];

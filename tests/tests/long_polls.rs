@@ -24,7 +24,7 @@ async fn a_thousand_waiting_receives_and_one_message_are_one_delivery_and_at_mos
         .map(|_| Client::new(&broker.endpoint()).unwrap())
         .collect();
     let receive = Receive {
-        poll: Duration::from_secs(10),
+        poll: Duration::from_secs(20),
         ..Receive::new("readers", "orders")
     };
     let polls: Vec<_> = (0..POLLS)
@@ -33,7 +33,7 @@ async fn a_thousand_waiting_receives_and_one_message_are_one_delivery_and_at_mos
             tokio::spawn(async move { client.receive(&receive).await })
         })
         .collect();
-    wait::until("all receives wait", Duration::from_secs(8), || {
+    wait::until("all receives wait", Duration::from_secs(18), || {
         let waiting = broker.metric(WAITING)?;
         Ok((waiting >= POLLS as f64).then_some(()))
     })

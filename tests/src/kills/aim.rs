@@ -66,9 +66,8 @@ impl Aim {
     }
 }
 
-/// Looks at the files of a broker that was just killed.
-pub(super) fn evidence(shard: &Path, moment: &Moment) -> Result<Evidence> {
-    let killed = Instant::now();
+/// Looks at the files of a broker that was killed then.
+pub(super) fn evidence(shard: &Path, moment: &Moment, killed: Instant) -> Result<Evidence> {
     Ok(Evidence {
         unfinished_checkpoint: is_unfinished(&shard.join("checkpoint"))?,
         fresh_segment: moment.segment_seen.is_some_and(|seen| killed - seen < FRESH),

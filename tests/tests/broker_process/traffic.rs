@@ -15,9 +15,13 @@ pub async fn send(client: &Client, topic: &str, bodies: &[String]) {
     }
 }
 
-/// Receives until there are so many, without acknowledging.
+/// Receives until there are so many, without acknowledging; none of them comes again before the test is over.
 pub async fn receive(client: &Client, group: &str, topic: &str, count: usize) -> Vec<v2::Message> {
     let deadline = Instant::now() + SOON;
+    let request = Receive {
+        invisible: Duration::from_secs(600),
+        ..Receive::new(group, topic)
+    };
     let mut messages = Vec::new();
     while messages.len() < count {
         assert!(
@@ -25,13 +29,7 @@ pub async fn receive(client: &Client, group: &str, topic: &str, count: usize) ->
             "{} of {count} messages",
             messages.len()
         );
-        messages.extend(
-            client
-                .receive(&Receive::new(group, topic))
-                .await
-                .unwrap()
-                .messages,
-        );
+        messages.extend(client.receive(&request).await.unwrap().messages);
     }
     messages
 }

@@ -54,7 +54,7 @@ async fn with_forced_retention_the_oldest_unread_messages_go_and_are_counted_and
     let mut refused = 0;
     while expired(&stage) == 0.0 {
         refused += usize::from(stage.send().await != Sent::Acknowledged);
-        assert!(begun.elapsed() < SOON, "nothing goes: {}", stage.figures());
+        assert!(begun.elapsed() < 5 * SOON, "nothing goes: {}", stage.figures());
     }
     stage.wait_for("sluice_data_disk_level", |level| level < 2.0);
     let sent = stage.acknowledged.len();

@@ -90,7 +90,7 @@ fn a_failing_message_holds_back_its_own_message_group_only(language: Language) {
     let stage = Stage::with_init(
         language,
         &[TOPIC],
-        &["{name: auditors, fifo: true, backoff: [2s]}"],
+        &["{name: auditors, fifo: true, backoff: [10s]}"],
     );
     stage.producer("ledger");
     // Without it the client itself handles the message groups of one receive one after the other.

@@ -96,6 +96,7 @@ fn only_what_is_not_acknowledged_comes_again_after_its_invisible_duration(langua
             "two messages are there: {first:?}"
         );
     }
+    let both = Instant::now();
     let (acknowledged, kept) = (&first[0], &first[1]);
     stage.ack("reader", acknowledged);
 
@@ -107,7 +108,10 @@ fn only_what_is_not_acknowledged_comes_again_after_its_invisible_duration(langua
     let waited = received.elapsed();
     assert_eq!(bodies(&again), [text(kept, "body")]);
     assert_eq!(again[0]["attempt"], json!(2));
-    assert!(waited >= INVISIBLE && waited < INVISIBLE * 2, "{waited:?}");
+    assert!(
+        waited >= INVISIBLE && both.elapsed() < INVISIBLE * 2,
+        "{waited:?}"
+    );
     assert_ne!(again[0]["handle"], kept["handle"]);
     // The old handle is no good any more; the new one is.
     let old = stage
@@ -132,11 +136,7 @@ fn a_shorter_invisible_duration_brings_a_message_back_sooner(language: Language)
     while again.is_empty() && changed.elapsed() < SOON {
         again = stage.receive("reader", SOON);
     }
-    assert!(
-        changed.elapsed() < Duration::from_secs(10),
-        "{:?}",
-        changed.elapsed()
-    );
+    assert!(changed.elapsed() < SOON, "{:?}", changed.elapsed());
     assert_eq!((bodies(&again), &again[0]["attempt"]), (numbered(1), &json!(2)));
     stage.ack("reader", &again[0]);
 }

@@ -78,13 +78,14 @@ async fn until_replicas(replicas: &Replicas, wanted: i32, within: Duration) {
     .unwrap();
 }
 
-/// Until nothing waits; gives when more than seven consumers' share waited last, so that eight were asked for.
+/// Until nothing waits; gives when more than seven consumers' share waited last, so that eight were asked for: before it was asked.
 async fn until_all_is_done(shop: &Stage, within: Duration) -> Instant {
     let mut asked_for_all = Instant::now();
     until("all is done", within, async || {
+        let asked = Instant::now();
         let ready = shop.ready_messages(CLUSTER, GROUP).await?;
         if ready > 7_000.0 {
-            asked_for_all = Instant::now();
+            asked_for_all = asked;
         }
         anyhow::ensure!(ready == 0.0, "{ready} are left");
         Ok(Some(()))
@@ -105,9 +106,9 @@ fn check(replicas: &Replicas, asked_for_all: Instant) {
     assert!(numbers[top..].is_sorted_by(|a, b| a > b), "{numbers:?}");
     let (fell, _) = changes[top + 1];
     let held = fell.saturating_duration_since(asked_for_all);
-    // The last sample over the bound may be two scrapes old.
+    // The operator's last look that saw as much may be one evaluation older, and its sample two scrapes.
     assert!(
-        held + Duration::from_secs(2) >= WINDOW,
+        held + Duration::from_secs(6) >= WINDOW,
         "they fell after {held:?}: {changes:?}"
     );
 }

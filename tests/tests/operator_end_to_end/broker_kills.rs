@@ -16,7 +16,7 @@ const GROUP: &str = "auditors";
 const MESSAGES: usize = 6_000;
 /// The load goes on over both kills: eight threads that wait a little after each message.
 const IN_FLIGHT: &str = "8";
-const PAUSE_SECONDS: &str = "0.02";
+const PAUSE_SECONDS: &str = "0.03";
 const WITHIN: Duration = Duration::from_secs(240);
 
 /// A broker's pod that is ready: its uid, and how often its container was started again.

@@ -236,6 +236,8 @@ async fn a_broker_that_is_down_holds_replicas_and_a_cluster_that_is_gone_holds_n
     stage
         .until_condition("billing", "ScalingActive", unreachable)
         .await;
+    // The event comes behind the condition, and before the next evaluation.
+    until_evaluated(&operator, 1).await;
     let before = stage.told("billing", "MetricsMissing").await;
     until_evaluated(&operator, 3).await;
     assert_eq!(stage.replicas::<Deployment>("worker").await, 3);

@@ -123,7 +123,11 @@ async fn every_query_of_the_page_is_answered() {
             0.0,
         ),
     ] {
-        assert_eq!(prometheus.sum(query).unwrap(), Some(expected), "{query}");
+        // What the other group brings is scraped a little later.
+        wait::until(query, ANSWERED_WITHIN, || {
+            Ok(prometheus.sum(query)?.filter(|sum| *sum == expected))
+        })
+        .unwrap();
     }
     ask_dashboards(&prometheus);
     going_on.abort();

@@ -155,7 +155,7 @@ mod tests {
     fn a_command_that_hangs_is_killed_and_named_with_its_last_words() {
         let mut command = Command::new("sh");
         command.args(["-c", "printf 'test that waits ... '; sleep 1000"]);
-        let tested = run_tests(&mut command, Duration::from_secs(1)).unwrap();
+        let tested = run_tests(&mut command, Duration::from_secs(3)).unwrap();
         let error = format!("{:#}", tested.ended.unwrap_err());
         assert!(error.contains("sleep 1000` hangs"), "{error}");
         assert!(error.contains("\"test that waits ... \""), "{error}");

@@ -17,8 +17,8 @@ use crate::seed::Chance;
 use crate::workload::{Counted, Shape, Workload};
 
 const LOOK_EVERY: Duration = Duration::from_millis(10);
-/// How long the load may take to reach its rate after a start: a disk may stand still for a while.
-const UP_TO_SPEED_WITHIN: Duration = Duration::from_secs(120);
+/// How long the load may take to reach its rate after a start.
+const UP_TO_SPEED_WITHIN: Duration = Duration::from_secs(15);
 
 /// What to do to a broker.
 pub struct Campaign {
@@ -141,7 +141,7 @@ async fn kill_at(
     chance: &mut Chance,
 ) -> Result<(Aim, Evidence)> {
     let moment = aim.wait(&broker.shard_dir(), chance).await?;
-    // Before it has ended, which takes its time: nothing is written from here on.
+    // The signal ends the writing; the process takes its time to be gone.
     let killed = Instant::now();
     broker.kill()?;
     workload.gate().close();

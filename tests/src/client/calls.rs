@@ -9,7 +9,7 @@ use sluice_proto::v2::receive_message_response::Content;
 use super::{Client, code, duration, resource};
 
 /// How long a call may last beyond the time that it asks the broker to wait.
-pub(super) const BEYOND_POLL: Duration = Duration::from_secs(15);
+pub(super) const BEYOND_POLL: Duration = Duration::from_secs(3);
 
 /// What a receive asks for.
 #[derive(Debug, Clone)]

@@ -82,14 +82,11 @@ pub fn assert_all_reached<'a>(kinds: &[(&str, &str)], reached: impl IntoIterator
     assert!(missing.is_empty(), "never reached: {missing:?}, of {reached:?}");
 }
 
-/// Of points whose kinds are these, few may be missed, or the runs are not what they were when calls were counted. Others come in
-/// some runs only.
-pub fn assert_few_missed(missed: &[Point], of_every: &[(&str, &str)], reached: u32) {
-    let is_of_every = |point: &&Point| of_every.contains(&(point.thread.as_str(), point.call));
-    let missed: Vec<_> = missed.iter().filter(is_of_every).collect();
+/// Few points may be missed, or the runs are not what they were when calls were counted.
+pub fn assert_few_missed(missed: u32, reached: u32) {
     assert!(
-        missed.len() as u64 * 10 <= u64::from(reached),
-        "{reached} points were reached, and missed: {missed:?}"
+        missed * 10 <= reached,
+        "{missed} points were missed, and {reached} reached"
     );
 }
 

@@ -15,7 +15,7 @@ const EVALUATIONS: &str = "sluice_operator_alert_evaluations_total";
 const ALERTS: &str = "sluice_operator_alerts_total";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_alert_through_an_alertmanager_scales_at_once_and_from_another_one_starts_nothing() {
+async fn an_alert_through_an_alertmanager_scales_within_a_second_and_from_another_one_starts_nothing() {
     let (alerting, leader) = Alerting::with_backlog().await;
     let configuration = page::with_token(leader.port, alerting.secret("token").parent().unwrap());
     let (one, other) = (

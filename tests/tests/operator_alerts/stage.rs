@@ -18,8 +18,8 @@ pub const GROUP: &str = "billing";
 /// One to each queue of the topic.
 pub const MOST: i32 = 8;
 pub const TOKEN: &str = "token-of-the-alertmanager";
-/// Long before the next look, which is minutes away. On an idle machine it takes a fraction of a second.
-pub const AT_ONCE: Duration = Duration::from_secs(10);
+/// What the issue promises.
+pub const AT_ONCE: Duration = Duration::from_secs(1);
 const WORKLOAD: &str = "worker";
 
 /// The stage, the account of a release in its namespace, and a folder for secrets.

@@ -29,10 +29,11 @@ impl Taken {
 
     /// Tells what is new, if there is something and the last line is long ago.
     pub(super) fn tell(&mut self, engine: &Engine) {
-        if !self.may_tell(Instant::now()) {
+        let now = Instant::now();
+        if !self.may_tell(now) {
             return;
         }
-        let Some(new) = self.next(taken(engine), Instant::now()) else {
+        let Some(new) = self.next(taken(engine), now) else {
             return;
         };
         let (group, topic) = new.most;

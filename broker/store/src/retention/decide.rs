@@ -1,9 +1,9 @@
 //! How far the log is to be given up: a function of what there is and what is asked for.
 //!
 //! - By time everything goes that was put longer ago than it is kept; by size as much as it takes to stay within it.
-//! - The log begins where a segment does at which a checkpoint stands: a bit more may stay than time asks for, never less; and by
-//!   size up to a segment less. Where such places are farther apart, as after queue files were made again, size waits for a better one
-//!   rather than take more than half, until the log is half as large again as it may be.
+//! - The log begins where a segment does at which a checkpoint stands: a bit more may stay than time asks for, never less. Size
+//!   takes the first such place that leaves no more than it allows, so that a bit less stays; but never less than half of what it
+//!   allows. Where places are so far apart, it waits until half has come after one: there the log is larger than it may be.
 //! - Where the disk fills, what everybody has read goes before its time; and beyond that whatever is oldest, as by size, where
 //!   that helps: if the log alone cannot bring the disk below its mark, unread messages are not given up in vain.
 //! - What still waits in what goes is written again. Where that is more than half of what goes, it is not worth it: then less
@@ -24,8 +24,6 @@ pub struct Log {
     pub points: Vec<TrimPoint>,
     /// Bytes of waiting records that may be written again.
     pub carry_max: u64,
-    /// How long a segment is: places are about as far apart where none is missing.
-    pub segment_bytes: u64,
 }
 
 impl Log {
@@ -70,21 +68,22 @@ impl Log {
         forced.is_some_and(|bytes| self.bytes() > bytes && self.first_within(bytes).is_none())
     }
 
-    /// The first place that leaves no more than so many bytes; where no place leaves little enough, the last one, which leaves least.
-    /// Where places are missing before it and it leaves less than half, the one before it, if there is one: better ones come.
+    /// The first place that leaves no more than so many bytes, if it leaves half of them; otherwise the last one before it, which leaves
+    /// more, or none: what has gone does not come back, and half of the bytes will stand behind the first one soon.
     fn by_size(&self, bytes: u64) -> Option<&TrimPoint> {
-        let Some(found) = self.first_within(bytes) else {
-            return self.later().next_back();
-        };
-        let before = self.later().rfind(|point| point.at < found.at);
-        let gap = found.at.0 - before.map_or(self.start, |before| before.at).0;
-        let takes_too_much = gap > self.segment_bytes.saturating_mul(2)
-            && self.end.0.saturating_sub(found.at.0) < bytes / 2
-            && self.bytes() <= bytes.saturating_add(bytes / 2);
-        match takes_too_much {
-            true => before,
-            false => Some(found),
-        }
+        self.later()
+            .rfind(|point| self.left_by(point) > bytes)
+            .into_iter()
+            .chain(
+                self.first_within(bytes)
+                    .filter(|point| self.left_by(point) >= bytes / 2),
+            )
+            .last()
+    }
+
+    /// The bytes that stay if the log begins there.
+    fn left_by(&self, point: &TrimPoint) -> u64 {
+        self.end.0.saturating_sub(point.at.0)
     }
 
     fn bytes(&self) -> u64 {
@@ -97,8 +96,7 @@ impl Log {
 
     /// The first place that leaves no more than so many bytes.
     fn first_within(&self, bytes: u64) -> Option<&TrimPoint> {
-        self.later()
-            .find(|point| self.end.0.saturating_sub(point.at.0) <= bytes)
+        self.later().find(|point| self.left_by(point) <= bytes)
     }
 
     /// The last place up to `wanted` that is worth it, given the records that wait: where each stands, rising, and its bytes.
@@ -146,7 +144,6 @@ mod tests {
             end: PhysicalOffset(1050),
             points: (1..=10).map(|n| point(n * 100, n * HOUR)).collect(),
             carry_max: u64::MAX,
-            segment_bytes: 100,
         }
     }
 
@@ -182,26 +179,28 @@ mod tests {
     }
 
     #[test]
-    fn where_places_are_far_apart_size_takes_no_more_than_half_of_what_it_leaves_before_the_log_is_half_as_large_again()
-     {
-        // As after queue files were made again: a place at the last segment's start, and no other one yet.
+    fn where_places_are_far_apart_size_leaves_half_of_what_it_allows() {
         for (end, points, expected) in [
+            // As after queue files were made again: a place at the last segment's start, and no other one yet.
             (1001, vec![1000], None),
+            (9999, vec![9500], None),
+            (10_000, vec![9500], Some(9500)),
+            // As after much was sent between two checkpoints.
+            (4000, vec![600, 3810], Some(600)),
+            (4000, vec![3810], None),
+            (4000, vec![600, 3500], Some(3500)),
+            // Segments that are longer than what may stay.
+            (3000, vec![2000], Some(2000)),
+            (3000, vec![2900], None),
+            (3000, vec![1500], Some(1500)),
             (1001, vec![200, 400, 600, 1000], Some(200)),
-            (1100, vec![600, 1000], Some(600)),
-            (1400, vec![1000, 1200], None),
-            (1499, vec![1000, 1200], None),
-            (1500, vec![1000, 1200], Some(1000)),
-            (1501, vec![1500], Some(1500)),
             (1100, vec![50, 1000], Some(50)),
-            (1600, vec![1000, 1500], Some(1000)),
         ] {
             let log = Log {
                 start: PhysicalOffset(0),
                 end: PhysicalOffset(end),
                 points: points.iter().map(|at| point(*at, HOUR)).collect(),
                 carry_max: u64::MAX,
-                segment_bytes: 200,
             };
             let found = log.wanted(&settings(None, Some(1000)), HOUR);
             assert_eq!(found.map(|point| point.at.0), expected, "{end}, {points:?}");
@@ -285,7 +284,7 @@ mod tests {
         fn nothing_goes_that_must_be_kept_and_size_is_kept_where_it_can_be(
             gaps in proptest::collection::vec((1..1000_u64, 0..5 * HOUR), 1..30), start in 0..3000_u64,
             hours in proptest::option::of(0..60_u64), bytes in proptest::option::of(0..20_000_u64), tail in 0..1000_u64,
-            waits in proptest::collection::vec((0..20_000_u64, 0..2000_u64), 0..10), segment_bytes in 1..1000_u64,
+            waits in proptest::collection::vec((0..20_000_u64, 0..2000_u64), 0..10),
         ) {
             let (mut at, mut time, mut points) = (0, 0, Vec::new());
             for (gap, passes) in gaps {
@@ -293,15 +292,12 @@ mod tests {
                 points.push(point(at, time));
             }
             let (start, end) = (PhysicalOffset(start.min(at)), PhysicalOffset(at + tail));
-            let log = Log { start, end, points, carry_max: u64::MAX, segment_bytes };
+            let log = Log { start, end, points, carry_max: u64::MAX };
             let (settings, now) = (settings(hours, bytes), time + HOUR);
             let too_large = |at: u64| bytes.is_some_and(|bytes| log.end.0 - at > bytes);
             let Some(wanted) = log.wanted(&settings, now) else {
                 let places: Vec<_> = log.points.iter().filter(|point| point.at > log.start).collect();
-                let leave_too_little = bytes.is_some_and(|bytes| {
-                    let is_small = log.end.0 - log.start.0 <= bytes + bytes / 2;
-                    is_small && places.iter().all(|point| log.end.0 - point.at.0 < bytes / 2)
-                });
+                let leave_too_little = bytes.is_some_and(|bytes| places.iter().all(|point| log.end.0 - point.at.0 < bytes / 2));
                 prop_assert!(!too_large(log.start.0) || places.is_empty() || leave_too_little);
                 return Ok(());
             };
@@ -310,6 +306,7 @@ mod tests {
             let is_old = settings.keep_ms.is_some_and(|keep_ms| wanted.time + keep_ms <= now);
             // No more goes than one of the two asks for.
             prop_assert!(is_old || too_large(before.map_or(log.start.0, |point| point.at.0)));
+            prop_assert!(is_old || bytes.is_some_and(|bytes| log.end.0 - wanted.at.0 >= bytes / 2));
             if too_large(wanted.at.0) {
                 let next = log.points.iter().find(|point| point.at > wanted.at);
                 prop_assert!(next.is_none_or(|next| bytes.is_some_and(|bytes| log.end.0 - next.at.0 < bytes / 2)));

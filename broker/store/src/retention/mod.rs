@@ -233,7 +233,6 @@ impl<P: Propose> Run<'_, P> {
             end: self.store.log().positions().written(),
             points,
             carry_max: self.store.log().carry_max(),
-            segment_bytes: self.store.log().segment_capacity(),
         }
     }
 

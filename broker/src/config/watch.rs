@@ -1,5 +1,6 @@
-//! The file while the broker runs: it is read again every few seconds. What it says of live keys holds at once, what it
-//! says of others after a restart, and a file that cannot be used changes nothing.
+//! The file while the broker runs: it is read again every few seconds. What it says at two looks one after another holds for live
+//! keys, so that nothing follows a file that is just being written; what it says of others holds after a restart. A file that cannot be
+//! used changes nothing, and neither does one that has become empty: that is how it looks whose writing failed.
 
 use super::error::ConfigError;
 use super::file;
@@ -28,15 +29,23 @@ pub async fn follow_file(live: Arc<Live>) {
     }
 }
 
+/// Why an empty file is not followed.
+const EMPTY: &str = "it is empty; to give every live key its default again, write {} to it";
+
 struct Watch {
     live: Arc<Live>,
     path: PathBuf,
     /// What the file said when it could be used last.
     said: Values,
-    /// What it was the last time, or why it could not be read. The whole of it, for a change within one tick of the file
-    /// system's clock counts too.
-    last: Option<Result<String, String>>,
+    /// What it was the last time.
+    last: Option<Seen>,
+    /// What it was when it was taken or refused last.
+    taken: Option<Seen>,
 }
+
+/// What the file says, or why it could not be read. The whole of it, for a change within one tick of the file system's clock counts
+/// too.
+type Seen = Result<String, String>;
 
 impl Watch {
     fn of(live: Arc<Live>) -> Option<Self> {
@@ -46,17 +55,29 @@ impl Watch {
             path,
             said,
             last: None,
+            taken: None,
         })
     }
 
     fn look(mut self) -> Self {
-        let text = file::text(&self.path).map_err(shown);
-        if self.last.as_ref() == Some(&text) {
-            return self;
+        let seen = file::text(&self.path).map_err(shown);
+        let settled = self.last.as_ref() == Some(&seen);
+        self.last = Some(seen);
+        if settled && self.taken != self.last {
+            self.take();
+            self.taken.clone_from(&self.last);
         }
-        let values = match &text {
-            Ok(text) => file::parse(&self.path, text).map_err(shown),
-            Err(error) => Err(error.clone()),
+        self
+    }
+
+    fn take(&mut self) {
+        let values = match self.last.as_ref() {
+            Some(Ok(text)) if text.trim().is_empty() && self.said != Values::default() => {
+                Err(EMPTY.to_owned())
+            }
+            Some(Ok(text)) => file::parse(&self.path, text).map_err(shown),
+            Some(Err(error)) => Err(error.clone()),
+            None => return,
         };
         match values {
             Ok(values) => {
@@ -69,8 +90,6 @@ impl Watch {
                 "the changed configuration file cannot be used; what it said before holds on"
             ),
         }
-        self.last = Some(text);
-        self
     }
 }
 
@@ -108,6 +127,7 @@ mod tests {
         fn say(&mut self, text: &str) {
             std::fs::write(&self.path, text).unwrap();
             self.look();
+            self.look();
         }
 
         fn look(&mut self) {
@@ -129,13 +149,14 @@ mod tests {
         let mut followed = Followed::new("autoCreateTopics: true\nbrokerName: a\n", &[]);
         let changes = followed.live.subscribe();
         followed.look();
+        followed.look();
         assert!(!changes.has_changed().unwrap(), "nothing is different");
         followed.say("autoCreateTopics: false\nbrokerName: b\nqueueMetrics: true\n");
         assert_eq!(followed.value("autoCreateTopics"), (text("false"), Source::File));
         assert_eq!(followed.value("queueMetrics"), (text("true"), Source::File));
         assert_eq!(followed.value("brokerName"), (text("a"), Source::File));
         assert!(changes.has_changed().unwrap() && !followed.live.values().auto_create_topics);
-        followed.say("");
+        followed.say("{}");
         assert_eq!(
             followed.value("autoCreateTopics"),
             (text("true"), Source::Default)
@@ -154,9 +175,41 @@ mod tests {
         }
         std::fs::remove_file(&followed.path).unwrap();
         followed.look();
+        followed.look();
         assert_eq!(followed.value("log"), (text("warn"), Source::File));
         followed.say("log: error\n");
         assert_eq!(followed.value("log"), (text("error"), Source::File));
+    }
+
+    #[test]
+    fn a_file_that_is_just_being_written_is_not_followed() {
+        let mut followed = Followed::new("log: warn\nqueueMetrics: true\n", &[]);
+        followed.look();
+        followed.look();
+        for part in ["log: error\n", "log: error\nqueue"] {
+            std::fs::write(&followed.path, part).unwrap();
+            followed.look();
+            assert_eq!(followed.value("log"), (text("warn"), Source::File));
+            assert_eq!(followed.value("queueMetrics"), (text("true"), Source::File));
+        }
+        followed.say("log: error\nqueueMetrics: true\n");
+        assert_eq!(followed.value("log"), (text("error"), Source::File));
+        assert_eq!(followed.value("queueMetrics"), (text("true"), Source::File));
+    }
+
+    #[test]
+    fn a_file_that_has_become_empty_changes_nothing_unless_it_said_nothing() {
+        for empty in ["", " \n\n"] {
+            let mut followed = Followed::new("log: warn\n", &[]);
+            followed.say(empty);
+            assert_eq!(followed.value("log"), (text("warn"), Source::File));
+            followed.say("{}\n");
+            assert_eq!(followed.value("log").1, Source::Default);
+            followed.say(empty);
+            assert_eq!(followed.value("log").1, Source::Default);
+            followed.say("log: error\n");
+            assert_eq!(followed.value("log"), (text("error"), Source::File));
+        }
     }
 
     #[test]

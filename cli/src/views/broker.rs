@@ -62,9 +62,11 @@ pub struct Log {
     pub term: u64,
     /// `sync` or `async`.
     pub flush: String,
-    /// Bytes written.
+    /// Where it begins, in bytes from the first ever written: what was before has been given up.
+    pub start: u64,
+    /// Where it ends.
     pub written: u64,
-    /// Bytes synced.
+    /// How far it is synced.
     pub durable: u64,
     /// The next frame to apply.
     pub next_index: u64,
@@ -168,6 +170,7 @@ impl From<admin::BrokerStatus> for BrokerStatus {
             level: log.level,
             term: log.term,
             flush: log.flush,
+            start: log.start,
             written: log.written,
             durable: log.durable,
             next_index: log.next_index,
@@ -245,7 +248,14 @@ impl Show for BrokerStatus {
                     count(self.connections)
                 ),
             )
-            .with("log", format!("{}, flush {}", size(log.written), log.flush))
+            .with(
+                "log",
+                format!(
+                    "{} kept, flush {}",
+                    size(log.written.saturating_sub(log.start)),
+                    log.flush
+                ),
+            )
             .with(
                 "disk",
                 format!(
@@ -260,7 +270,10 @@ impl Show for BrokerStatus {
             fields.add("disk marks", disk.marks());
             fields.add(
                 "log position",
-                format!("{} written, {} durable", log.written, log.durable),
+                format!(
+                    "begins at {}, {} written, {} durable",
+                    log.start, log.written, log.durable
+                ),
             );
             fields.add(
                 "log frames",
@@ -357,7 +370,8 @@ mod tests {
             uptime_ms: 3_661_000,
             client_address: ":8081".to_owned(),
             log: Some(admin::LogStatus {
-                written: 3 << 20,
+                start: 5 << 20,
+                written: 8 << 20,
                 flush: "sync".to_owned(),
                 ..Default::default()
             }),
@@ -373,7 +387,8 @@ mod tests {
             ..Default::default()
         });
         let json: Value = serde_json::from_str(&status.render(Format::Json, false)).unwrap();
-        assert_eq!(json["log"]["written"], json!(3 << 20));
+        assert_eq!(json["log"]["start"], json!(5 << 20));
+        assert_eq!(json["log"]["written"], json!(8 << 20));
         assert_eq!(
             (&json["uptime_seconds"], &json["fence_holder"]),
             (&json!(3661), &json!(null))
@@ -391,12 +406,12 @@ mod tests {
         for part in [
             "up for:       1h1m",
             "clients use:  the address that they use, with port 8081",
-            "3.0 MiB, flush sync",
+            "3.0 MiB kept, flush sync",
             "40.0 GiB free of 100.0 GiB",
         ] {
             assert!(text.contains(part), "{text}");
         }
-        assert!(status.text(true).contains("3145728 written"));
+        assert!(status.text(true).contains("begins at 5242880, 8388608 written"));
     }
 
     #[test]

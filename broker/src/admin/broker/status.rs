@@ -102,12 +102,17 @@ pub(in crate::admin) async fn handle(shared: &Shared) -> Outcome<BrokerStatus> {
 fn log(engine: &Engine) -> LogStatus {
     let store = engine.store();
     let positions = store.reader().positions();
-    // In this order, or durable could be beyond written.
-    let (durable, written) = (positions.durable().0, positions.written().0);
+    // In this order, or start and durable could be beyond written.
+    let (start, durable, written) = (
+        store.log().start().0,
+        positions.durable().0,
+        positions.written().0,
+    );
     LogStatus {
         level: engine.tables().level(),
         term: store.term().0,
         flush: String::new(),
+        start,
         written,
         durable,
         next_index: positions.applied().0,

@@ -9,7 +9,7 @@ use crate::engine::Engine;
 use parking_lot::Mutex;
 use sluice_core::command::EncodedCommand;
 use sluice_core::ids::{GroupId, TopicId};
-use sluice_core::log::{Outcome, ReplicatedLog};
+use sluice_core::log::{NotProposed, Outcome, ReplicatedLog};
 use sluice_core::state::Tables;
 use sluice_store::Store;
 use sluice_store::retention::{Own, Propose, Ran, RetentionError, Run, Settings, Sizes};
@@ -100,7 +100,7 @@ impl RetentionStats {
     }
 }
 
-/// What the values, the topics' own and the disk come to.
+/// What the values, the topics' own and the disk come to, while messages are taken.
 pub fn settings(values: &LiveValues, tables: &Tables, bounds: Bounds) -> Settings {
     let topics = tables.all_topics();
     let own = topics.iter().map(|topic| {
@@ -116,6 +116,7 @@ pub fn settings(values: &LiveValues, tables: &Tables, bounds: Bounds) -> Setting
         keep_bytes: values.retention_bytes,
         read_bytes: bounds.read,
         forced_bytes: bounds.forced,
+        full: false,
         own: own.filter(|(_, own)| *own != Own::default()).collect(),
         carried_max: None,
     }
@@ -149,10 +150,15 @@ pub(crate) fn look(engine: &Engine, values: &LiveValues) -> Result<Ran, Retentio
     let store = engine.store();
     let (holding, usage) = engine.disk().seen();
     let bounds = Bounds::of(holding, usage, &values.marks, share(store));
-    let (settings, log) = (settings(values, store.tables(), bounds), Log(store));
+    let refusal = store.log().refusal();
+    let settings = Settings {
+        full: refusal
+            .is_some_and(|refusal| matches!(refusal.why, NotProposed::NoSpace | NotProposed::NearlyFull)),
+        ..settings(values, store.tables(), bounds)
+    };
     let run = Run {
         store,
-        log,
+        log: Log(store),
         settings: &settings,
         now: engine.now(),
     };

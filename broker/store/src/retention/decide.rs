@@ -3,7 +3,8 @@
 //! - By time everything goes that was put longer ago than it is kept; by size as much as it takes to stay within it.
 //! - The log begins where a segment does at which a checkpoint stands: a bit more may stay than time asks for, never less. Size
 //!   takes the first such place that leaves no more than it allows, so that a bit less stays; but never less than half of what it
-//!   allows. Where places are so far apart, it waits until half has come after one: there the log is larger than it may be.
+//!   allows, unless the disk is full. Where places are so far apart, it waits until half has come after one: till then the log is
+//!   larger than it may be.
 //! - Where the disk fills, what everybody has read goes before its time; and beyond that whatever is oldest, as by size, where
 //!   that helps: if the log alone cannot bring the disk below its mark, unread messages are not given up in vain.
 //! - What still waits in what goes is written again. Where that is more than half of what goes, it is not worth it: then less
@@ -36,7 +37,7 @@ impl Log {
         };
         let by_time = later().rfind(|point| old(point).is_some());
         let by_size = settings.keep_bytes.filter(|bytes| self.bytes() > *bytes);
-        let by_size = by_size.and_then(|bytes| self.by_size(bytes));
+        let by_size = by_size.and_then(|bytes| self.by_size(bytes, settings.full));
         let forced = settings.forced_bytes.filter(|bytes| self.bytes() > *bytes);
         let forced = forced.and_then(|bytes| self.first_within(bytes));
         by_time
@@ -69,16 +70,13 @@ impl Log {
     }
 
     /// The first place that leaves no more than so many bytes, if it leaves half of them; otherwise the last one before it, which leaves
-    /// more, or none: what has gone does not come back, and half of the bytes will stand behind the first one soon.
-    fn by_size(&self, bytes: u64) -> Option<&TrimPoint> {
-        self.later()
-            .rfind(|point| self.left_by(point) > bytes)
-            .into_iter()
-            .chain(
-                self.first_within(bytes)
-                    .filter(|point| self.left_by(point) >= bytes / 2),
-            )
-            .last()
+    /// more, or none: what has gone does not come back, and half of the bytes will stand behind the first one soon. Not so where the
+    /// disk is full.
+    fn by_size(&self, bytes: u64, full: bool) -> Option<&TrimPoint> {
+        let within = self.first_within(bytes);
+        within
+            .filter(|point| full || self.left_by(point) >= bytes / 2)
+            .or_else(|| self.later().rfind(|point| self.left_by(point) > bytes))
     }
 
     /// The bytes that stay if the log begins there.
@@ -204,6 +202,13 @@ mod tests {
             };
             let found = log.wanted(&settings(None, Some(1000)), HOUR);
             assert_eq!(found.map(|point| point.at.0), expected, "{end}, {points:?}");
+            // On a full disk nothing comes after a place.
+            let full = Settings {
+                full: true,
+                ..settings(None, Some(1000))
+            };
+            let within = points.iter().copied().find(|at| end - at <= 1000);
+            assert_eq!(log.wanted(&full, HOUR).map(|point| point.at.0), within);
         }
     }
 

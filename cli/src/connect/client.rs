@@ -1,6 +1,7 @@
 //! The broker as RocketMQ's clients know it: sending, receiving, acknowledging.
 
 use super::channel::connect;
+use super::sending::{Sending, refused_unread};
 use super::status::Asked;
 use super::unreachable::Purpose;
 use crate::failure::{Failure, Kind};
@@ -43,15 +44,6 @@ pub struct Receive {
     pub wait: Duration,
 }
 
-/// A message that was taken.
-#[derive(Clone, Debug)]
-pub struct Sent {
-    /// Its id.
-    pub message_id: String,
-    /// Its offset in its queue.
-    pub offset: u64,
-}
-
 /// What a receive brings.
 #[derive(Debug, Default)]
 pub struct Received {
@@ -82,28 +74,19 @@ impl Client {
         })
     }
 
-    /// Sends messages of one topic, in order. All are taken, or the first refusal is told.
-    ///
-    /// # Errors
-    /// When one was refused, or nobody answers: then some of them may be there nevertheless.
-    pub async fn send(&mut self, topic: &str, messages: Vec<v2::Message>) -> Result<Vec<Sent>, Failure> {
+    /// Sends messages of one topic, in order. Those behind one that was refused are not taken either.
+    pub async fn send(&mut self, topic: &str, messages: Vec<v2::Message>) -> Sending {
         let asked = Asked::topic(topic);
+        let count = messages.len();
         let request = self.request(v2::SendMessageRequest { messages }, self.timeout);
-        let response = match self.stub.send_message(request).await {
-            Ok(response) => response.into_inner(),
-            Err(status) => return Err(asked.unanswered(&self.address, self.tls, &status)),
-        };
-        let mut statuses = response.entries.iter().map(|entry| entry.status.as_ref());
-        // A call that was refused as a whole has no entries.
-        if response.entries.is_empty() {
-            check(&asked, response.status.as_ref())?;
+        match self.stub.send_message(request).await {
+            Ok(response) => Sending::answered(&asked, response.into_inner(), count),
+            Err(status) => Sending {
+                in_doubt: if refused_unread(status.code()) { 0 } else { count },
+                failure: Some(asked.unanswered(&self.address, self.tls, &status)),
+                ..Sending::default()
+            },
         }
-        statuses.try_for_each(|status| check(&asked, status))?;
-        let sent = response.entries.into_iter().map(|entry| Sent {
-            message_id: entry.message_id,
-            offset: u64::try_from(entry.offset).unwrap_or(0),
-        });
-        Ok(sent.collect())
     }
 
     /// Receives messages; none if none came in time, or only lost ones did.
@@ -212,7 +195,7 @@ fn said(headers: &MetadataMap, name: &str) -> u64 {
     text.and_then(|text| text.parse().ok()).unwrap_or(0)
 }
 
-fn check(asked: &Asked, status: Option<&v2::Status>) -> Result<(), Failure> {
+pub(super) fn check(asked: &Asked, status: Option<&v2::Status>) -> Result<(), Failure> {
     match status {
         Some(status) if status.code == v2::Code::Ok as i32 => Ok(()),
         Some(status) => Err(asked.refusal(status)),

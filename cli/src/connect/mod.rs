@@ -4,9 +4,11 @@ mod admin;
 mod any_certificate;
 mod channel;
 mod client;
+mod sending;
 mod status;
 mod unreachable;
 
 pub use admin::{Admin, Authorized};
-pub use client::{Client, Receive, Received, Sent, entropy, message_id};
+pub use client::{Client, Receive, Received, entropy, message_id};
+pub use sending::{Sending, Sent};
 pub use status::Asked;

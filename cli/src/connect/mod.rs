@@ -4,6 +4,7 @@ mod admin;
 mod any_certificate;
 mod channel;
 mod client;
+mod refused;
 mod sending;
 mod status;
 mod unreachable;

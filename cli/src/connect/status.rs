@@ -1,5 +1,6 @@
 //! Why a call was refused: the broker's answer as a failure with an exit code.
 
+use super::refused;
 use super::unreachable::{Purpose, causes, unreachable};
 use crate::failure::{Failure, Kind};
 use crate::settings::Address;
@@ -120,8 +121,10 @@ impl Asked {
                 "a topic of type fifo takes messages with --group-key, one of type normal those without"
                     .to_owned(),
             ),
-            v2::Code::TooManyRequests => {
-                Some("where `sluicectl broker status` says that sends are refused, see \"A full disk\" in docs/operations.md; where it does not, the broker has too much to do: try again in a moment".to_owned())
+            v2::Code::TooManyRequests => Some(refused::hint(&status.message).to_owned()),
+            v2::Code::InternalServerError | v2::Code::InternalError => Some(refused::UNKNOWN.to_owned()),
+            v2::Code::Forbidden if status.message.contains("is closed") => {
+                Some("`sluicectl topic open TOPIC` has it take messages again".to_owned())
             }
             _ => self.not_found_hint(kind, Some(code.as_str_name())),
         };
@@ -232,6 +235,9 @@ fn advice(code: Code, reason: Option<&str>) -> (Kind, Option<String>) {
             hint("it may be busy: try again with a longer --timeout"),
         ),
         (Code::Unavailable, _) => (Kind::Unreachable, hint("try again in a moment")),
+        (_, Some("DISK_FULL")) => (Kind::Failed, hint(refused::DISK)),
+        (_, Some("FOLDER_CLOSED")) => (Kind::Failed, hint(refused::FOLDER)),
+        (_, Some("LIMIT_REACHED")) => (Kind::Failed, hint("delete what nobody needs any more")),
         (Code::ResourceExhausted, _) => (Kind::Failed, hint("try again in a moment")),
         _ => (Kind::Failed, None),
     }
@@ -300,17 +306,30 @@ mod tests {
     }
 
     #[test]
-    fn a_send_that_is_refused_for_want_of_room_leads_to_what_shows_it() {
-        let status = v2::Status {
-            code: v2::Code::TooManyRequests.into(),
-            message: "the disk is full".to_owned(),
-        };
-        let hint = Asked::topic("orders").refusal(&status).hint.unwrap();
-        for part in [
-            "`sluicectl broker status`",
-            "\"A full disk\" in docs/operations.md",
+    fn a_send_that_is_refused_leads_to_what_shows_why() {
+        use v2::Code::{Forbidden, InternalServerError, TooManyRequests};
+        for (code, text, part) in [
+            (TooManyRequests, "the broker's disk is full: …", refused::DISK),
+            (TooManyRequests, "the broker is busy", "try again in a moment"),
+            (
+                InternalServerError,
+                "the outcome is not known",
+                "sluicectl message find",
+            ),
+            (Forbidden, "topic 'orders' is closed: …", "sluicectl topic open"),
         ] {
-            assert!(hint.contains(part), "{hint}");
+            let status = v2::Status {
+                code: code.into(),
+                message: text.to_owned(),
+            };
+            let hint = Asked::topic("orders").refusal(&status).hint.unwrap();
+            assert!(hint.contains(part), "{text}: {hint}");
+        }
+        for (reason, hint) in [("DISK_FULL", refused::DISK), ("FOLDER_CLOSED", refused::FOLDER)] {
+            assert_eq!(
+                failure(Code::ResourceExhausted, reason).hint.as_deref(),
+                Some(hint)
+            );
         }
     }
 

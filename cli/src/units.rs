@@ -76,14 +76,15 @@ pub enum Moment {
 }
 
 impl Moment {
-    /// Reads RFC 3339, milliseconds since the epoch, `now`, or a span before now such as `-1h`.
+    /// Reads RFC 3339, milliseconds since the epoch, `earliest`, `latest` or `now`, or a span before now such as `-1h`.
     ///
     /// # Errors
     /// When the text is none of these.
     pub fn parse(text: &str) -> Result<Self, String> {
         let moment = match text.strip_prefix('-') {
             Some(span) => parse_ms(span).map(Self::Ago),
-            None if text == "now" => Some(Self::Ago(0)),
+            None if text == "earliest" => Some(Self::At(0)),
+            None if matches!(text, "latest" | "now") => Some(Self::Ago(0)),
             None if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) => {
                 text.parse().ok().map(Self::At)
             }
@@ -94,7 +95,7 @@ impl Moment {
         };
         moment.ok_or_else(|| {
             format!(
-                "{text:?} is no time: write 2026-07-01T12:00:00Z, milliseconds since 1970, or a span before now such as -1h"
+                "{text:?} is no time: write 2026-07-01T12:00:00Z, milliseconds since 1970, a span before now such as -1h, or earliest, latest or now"
             )
         })
     }
@@ -287,6 +288,8 @@ mod tests {
             ("1970-01-01T01:00:01.250+01:00", 1250),
             ("1700000000000", 1_700_000_000_000),
             ("now", now),
+            ("latest", now),
+            ("earliest", 0),
             ("-1h", now - HOUR_MS),
             ("-90", now - 90 * SECOND_MS),
         ] {
@@ -296,8 +299,17 @@ mod tests {
                 "{text}"
             );
         }
-        for text in ["", "-", "yesterday", "2026-07-01", "1h", "1969-01-01T00:00:00Z"] {
-            assert!(Moment::parse(text).is_err(), "{text}");
+        for text in [
+            "",
+            "-",
+            "yesterday",
+            "beginning",
+            "2026-07-01",
+            "1h",
+            "1969-01-01T00:00:00Z",
+        ] {
+            let refusal = Moment::parse(text).unwrap_err();
+            assert!(refusal.contains("earliest, latest or now"), "{refusal}");
         }
     }
 

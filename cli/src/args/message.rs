@@ -29,6 +29,7 @@ No group is needed, and nothing is changed by it. With -o json each message is a
 Examples:
   sluicectl message tail orders
   sluicectl message tail orders --from -10m
+  sluicectl message tail orders --from earliest
   sluicectl message tail orders --max 100 -o json";
 
 const GET: &str = "\
@@ -142,7 +143,7 @@ pub struct TailMessages {
     /// The topic
     #[arg(value_name = "TOPIC")]
     pub topic: String,
-    /// Begin with messages from then on, not with new ones
+    /// Begin with messages from then on, such as -10m or earliest, not with new ones
     #[arg(long, value_name = "T", value_parser = Moment::parse, allow_hyphen_values = true)]
     pub from: Option<Moment>,
     /// End after so many messages

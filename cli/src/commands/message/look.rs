@@ -48,12 +48,13 @@ pub(super) async fn find(args: &FindMessages, session: &Session) -> Outcome {
     let admin = session.admin().await?;
     let now = now_ms();
     let [from, to] = [args.from, args.to].map(|moment| moment.map(|moment| moment.resolve(now)));
-    if let (Some(from), Some(to)) = (from, to)
-        && from >= to
+    // The API takes 0 for no end at all.
+    if let Some(to) = to
+        && from.unwrap_or(0) >= to
     {
         return Err(Failure::usage(format!(
             "the span ends before it begins: --from is {} and --to {}",
-            rfc3339(from),
+            from.map_or_else(|| "earliest".to_owned(), rfc3339),
             rfc3339(to)
         ))
         .hint("a span such as -1h is counted back from now"));

@@ -266,7 +266,8 @@ fn count(text: &str) -> Result<u64, String> {
     let number = text.parse();
     number.map_err(|_| match is_number {
         true => format!("{text} is more than can be counted: take less"),
-        false => format!("'{text}' is no whole number"),
+        // The key's name has the unit.
+        false => format!("'{text}' is no whole number: write digits alone, without a unit"),
     })
 }
 
@@ -277,7 +278,9 @@ pub(super) fn seconds(text: &str) -> Result<Duration, String> {
             "{long} seconds are too many: take at most {CHECKPOINT_SECONDS_MAX}, a day"
         )),
         Ok(seconds) => Ok(Duration::from_secs(seconds)),
-        Err(_) => Err(format!("'{text}' is no whole number of seconds")),
+        Err(_) => Err(format!(
+            "'{text}' is no whole number of seconds: write digits alone, without a unit"
+        )),
     }
 }
 

@@ -76,6 +76,10 @@ fn what_cannot_work_is_refused_with_a_reason() {
         (["--checkpoint-seconds", "18446744073709551615"], "at most 86400"),
         (["--checkpoint-seconds", "0"], "at least 1"),
         (["--checkpoint-seconds", "often"], "no whole number"),
+        (
+            ["--retention-hours", "72h"],
+            "'72h' is no whole number: write digits alone, without a unit",
+        ),
         (["--scrub-bytes-per-second", "1"], "at least 64KiB, or 0"),
         (["--scrub-bytes-per-second", "2TiB"], "at most 1TiB"),
         (

@@ -1,5 +1,6 @@
 //! `sluicectl topic …`
 
+use super::values::hours;
 use crate::wire::TypeName;
 use clap::{Args, Subcommand};
 use sluice_core::units::size;
@@ -91,8 +92,8 @@ pub struct CreateTopic {
     /// What it takes: normal, fifo (messages with a message group, in its order) or mixed (everything that the broker takes)
     #[arg(long = "type", value_name = "TYPE", default_value = "normal", value_parser = TopicTypes::parse)]
     pub types: TopicTypes,
-    /// Keep its messages for so many hours, more or fewer than the broker keeps others; 0 is as long as the broker keeps any
-    #[arg(long, value_name = "N")]
+    /// Keep its messages for so many hours, such as 72 or 3d, more or fewer than the broker keeps others; 0 is as long as the broker keeps any
+    #[arg(long, value_name = "N", value_parser = hours)]
     pub retention_hours: Option<u32>,
     /// Keep no more than so many bytes of its messages, such as 10GiB; the oldest go first, read or not. 0 is any number
     #[arg(long, value_name = "SIZE", value_parser = size)]
@@ -111,8 +112,8 @@ pub struct UpdateTopic {
     /// What it takes: normal, fifo or mixed
     #[arg(long = "type", value_name = "TYPE", value_parser = TopicTypes::parse)]
     pub types: Option<TopicTypes>,
-    /// Keep its messages for so many hours, more or fewer than the broker keeps others; 0 is as long as the broker keeps any
-    #[arg(long, value_name = "N")]
+    /// Keep its messages for so many hours, such as 72 or 3d, more or fewer than the broker keeps others; 0 is as long as the broker keeps any
+    #[arg(long, value_name = "N", value_parser = hours)]
     pub retention_hours: Option<u32>,
     /// Keep no more than so many bytes of its messages, such as 10GiB; the oldest go first, read or not. 0 is any number
     #[arg(long, value_name = "SIZE", value_parser = size)]

@@ -103,6 +103,26 @@ pub(super) fn at_least_one(text: &str) -> Result<u64, String> {
     }
 }
 
+/// Hours: a number alone, or whole ones as spans of time are written.
+pub(super) fn hours(text: &str) -> Result<u32, String> {
+    const HOUR_MS: u64 = 3_600_000;
+    let number = match text.parse::<u64>() {
+        Ok(number) => Some(number),
+        Err(_) => match parse_duration_ms(text) {
+            Ok(ms) if ms.is_multiple_of(HOUR_MS) => Some(ms / HOUR_MS),
+            Ok(_) => {
+                return Err(format!(
+                    "{text} is no whole number of hours: write one such as 72, 72h or 3d"
+                ));
+            }
+            Err(_) => None,
+        },
+    };
+    let number =
+        number.ok_or_else(|| format!("{text:?} is no number of hours: write one such as 72, 72h or 3d"))?;
+    u32::try_from(number).map_err(|_| format!("{text} is more hours than can be kept"))
+}
+
 /// Where a reset goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {
@@ -154,6 +174,31 @@ mod tests {
         }
         for text in ["", "now", "offset", "offset:-1", "skip:x", "time:", "earliest:1"] {
             assert!(Target::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn hours_are_a_number_alone_or_whole_ones_with_units() {
+        for (text, number) in [
+            ("72", 72),
+            ("0", 0),
+            ("72h", 72),
+            ("3d", 72),
+            ("1d12h", 36),
+            ("120m", 2),
+        ] {
+            assert_eq!(hours(text), Ok(number), "{text}");
+        }
+        for (text, told) in [
+            ("90m", "no whole number of hours"),
+            ("1w", "such as 72, 72h or 3d"),
+            ("", "such as 72, 72h or 3d"),
+            ("-1", "such as 72, 72h or 3d"),
+            ("7.5", "such as 72, 72h or 3d"),
+            ("99999999999", "more hours than can be kept"),
+        ] {
+            let refusal = hours(text).unwrap_err();
+            assert!(refusal.contains(told), "{text}: {refusal}");
         }
     }
 

@@ -108,9 +108,20 @@ pub enum FindError {
 
 /// What a queue has there instead.
 fn of_span(offset: u64, span: Range<u64>) -> String {
-    match span.contains(&offset) {
-        true => " any more: retention has taken it, and has left older ones that wait".to_owned(),
-        false => format!(": it holds {} up to, and without, {}", span.start, span.end),
+    if span.contains(&offset) {
+        " any more: retention has taken it, and has left older ones that wait".to_owned()
+    } else if offset >= span.start {
+        format!(": it holds {} up to, and without, {}", span.start, span.end)
+    } else if span.is_empty() {
+        format!(
+            " any more: retention has taken all that it held, and its next message has offset {}",
+            span.end
+        )
+    } else {
+        format!(
+            " any more: retention has taken it, and the queue begins at offset {} now",
+            span.start
+        )
     }
 }
 

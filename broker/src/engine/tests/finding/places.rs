@@ -52,6 +52,40 @@ async fn a_message_is_found_at_its_place() {
     }
 }
 
+#[test]
+fn a_place_that_retention_has_taken_is_told_with_where_the_queue_begins_now() {
+    for (offset, first, end, told) in [
+        (
+            7,
+            8,
+            12,
+            "any more: retention has taken it, and the queue begins at offset 8 now",
+        ),
+        (
+            9,
+            8,
+            12,
+            "any more: retention has taken it, and has left older ones that wait",
+        ),
+        (
+            7,
+            12,
+            12,
+            "any more: retention has taken all that it held, and its next message has offset 12",
+        ),
+    ] {
+        let error = FindError::NoOffset {
+            topic: "t".to_owned(),
+            queue: 1,
+            offset,
+            first,
+            end,
+        };
+        let whole = format!("queue 1 of topic 't' has no message at offset {offset} {told}");
+        assert_eq!(error.to_string(), whole);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn dead_letters_are_found_where_they_are_and_where_they_come_from() {
     let at = fixture(false, 17).await;

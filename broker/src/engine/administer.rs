@@ -160,7 +160,10 @@ impl Engine {
     /// The topic of this name, which is not made here.
     pub fn topic_named(&self, name: &str) -> Result<Arc<Topic>, EngineError> {
         let topic = self.tables().topic(name);
-        topic.ok_or_else(|| EngineError::NoTopic(name.to_owned()))
+        topic.ok_or_else(|| match validate::is_group_topic(name) {
+            true => EngineError::GroupTopicNotFound(name.to_owned()),
+            false => EngineError::NoTopic(name.to_owned()),
+        })
     }
 
     /// The consumer group of this name, which is not made here.

@@ -8,6 +8,16 @@ use sluice_core::state::{Group, Refused, Topic};
 use std::time::Duration;
 use thiserror::Error;
 
+/// What comes of a topic that belongs to a group.
+fn of_group(name: &str) -> &'static str {
+    match name.starts_with("%RETRY%") {
+        true => ", and there will be none: a message is tried again in the topic that it was sent to",
+        false => {
+            " yet: the broker makes a group's dead-letter topic itself, with the group's first dead letter"
+        }
+    }
+}
+
 /// What callers can tell apart.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum EngineError {
@@ -58,9 +68,7 @@ pub enum EngineError {
     #[error("there is no topic '{0}', and this broker makes none on first use: add it to the file of --init")]
     TopicNotMade(String),
     /// No such topic, and it would be a group's.
-    #[error(
-        "there is no topic '{0}': the broker makes a group's dead-letter topic itself, when a message comes to it"
-    )]
+    #[error("there is no topic '{0}'{of_group}", of_group = of_group(.0))]
     GroupTopicNotFound(String),
     /// It takes no messages at the moment.
     #[error("topic '{0}' is closed: nothing can be sent to it until it is opened again")]

@@ -76,13 +76,13 @@ impl Asked {
                 Some("SPEC_INVALID") => with_flags(&text(status)),
                 _ => text(status),
             },
-            hint: hint.or_else(|| self.not_found_hint(kind, reason.as_deref())),
+            hint: hint.or_else(|| self.not_found_hint(kind, reason.as_deref(), status.message())),
             reason,
         }
     }
 
     /// What is not there is in the broker's reason: it need not be what was asked about. Without one it is taken to be.
-    fn not_found_hint(&self, kind: Kind, reason: Option<&str>) -> Option<String> {
+    fn not_found_hint(&self, kind: Kind, reason: Option<&str>, text: &str) -> Option<String> {
         let (asked, _) = self.object.split_once(' ').filter(|_| kind == Kind::NotFound)?;
         let what = match reason {
             Some("TOPIC_NOT_FOUND") => "topic",
@@ -94,6 +94,11 @@ impl Asked {
         };
         let hint = match what {
             "queue" => "`sluicectl topic show TOPIC` shows the topic's queues",
+            // The broker's own topics: nobody can make one.
+            "topic" if text.contains("'%DLQ%") => {
+                "`sluicectl group show GROUP` says how many dead letters the group has"
+            }
+            "topic" if text.contains("'%RETRY%") => return None,
             "topic" => {
                 "`sluicectl topic list --all` shows which there are, `sluicectl topic create` makes one"
             }
@@ -126,7 +131,7 @@ impl Asked {
             v2::Code::Forbidden if status.message.contains("is closed") => {
                 Some("`sluicectl topic open TOPIC` has it take messages again".to_owned())
             }
-            _ => self.not_found_hint(kind, Some(code.as_str_name())),
+            _ => self.not_found_hint(kind, Some(code.as_str_name()), &status.message),
         };
         Failure {
             kind,
@@ -301,6 +306,12 @@ mod tests {
             let hint = failure(Code::NotFound, reason).hint.unwrap();
             assert!(hint.contains(part), "{reason}: {hint}");
         }
+        let letters = Asked::group("g").not_found_hint(
+            Kind::NotFound,
+            Some("TOPIC_NOT_FOUND"),
+            "there is no topic '%DLQ%g' yet",
+        );
+        assert!(letters.unwrap().contains("sluicectl group show"));
         let dead = failure(Code::Unavailable, "");
         assert!(dead.message.contains("127.0.0.1:8082") && dead.hint.unwrap().contains("--admin"));
     }

@@ -60,6 +60,28 @@ fn the_hint_is_about_what_is_not_there_whatever_was_asked_for() {
 }
 
 #[test]
+fn nobody_is_told_to_make_a_dead_letter_topic() {
+    let (_broker, sluicectl) = stage();
+    sluicectl.ok(&["group", "create", "readers"]).unwrap();
+    for arguments in [
+        &["topic", "show", "%DLQ%readers"][..],
+        &["message", "tail", "%DLQ%readers"],
+        &["message", "find", "%DLQ%readers"],
+        &["message", "receive", "readers", "%DLQ%readers"],
+    ] {
+        let said = sluicectl.run(&[arguments, &["-o", "json"]].concat()).unwrap();
+        assert_eq!(said.code, 3, "{said:?}");
+        let error = said.error().unwrap().to_string();
+        assert!(
+            error.contains("with the group's first dead letter")
+                && error.contains("sluicectl group show")
+                && !error.contains("topic create"),
+            "{arguments:?}: {error}"
+        );
+    }
+}
+
+#[test]
 fn a_message_beyond_what_the_broker_reads_is_told_its_bound() {
     let (_broker, sluicectl) = stage();
     let body = vec![b'x'; 9 << 20];

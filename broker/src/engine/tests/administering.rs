@@ -59,6 +59,25 @@ async fn a_topic_is_made_changed_and_deleted_by_name() {
 }
 
 #[tokio::test]
+async fn nobody_is_told_to_make_a_topic_that_only_the_broker_makes() {
+    let at = fixture(false, 17).await;
+    for (name, told) in [
+        ("nowhere", ": make it first, or look at the list of topics"),
+        (
+            "%DLQ%g",
+            " yet: the broker makes a group's dead-letter topic itself, with the group's first dead letter",
+        ),
+        (
+            "%RETRY%g",
+            ", and there will be none: a message is tried again in the topic that it was sent to",
+        ),
+    ] {
+        let refused = at.engine.topic_named(name).unwrap_err();
+        assert_eq!(refused.to_string(), format!("there is no topic '{name}'{told}"));
+    }
+}
+
+#[tokio::test]
 async fn names_and_expressions_that_cannot_be_are_refused_before_they_are_proposed() {
     let at = fixture(false, 17).await;
     let written = at.engine.store().log().positions().written();

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use md5::{Digest as _, Md5};
 use sluice_core::codec::Malformed;
 use sluice_core::command::{APPEND_RECORD_AT, record_of};
-use sluice_core::entry::LINKED;
+use sluice_core::entry::{LINKED, QueueEntry};
 use sluice_core::ids::{QueueId, QueueOffset, Term, TimeMs};
 use sluice_core::record::{Record, property};
 use sluice_proto::v2;
@@ -43,7 +43,7 @@ pub fn message(received: &Received, frame: &Frame, receipts: &Receipts) -> Resul
         command: &received.command,
         queue: received.id.at.queue,
         offset: received.offset,
-        flags: received.entry.flags,
+        entry: received.entry,
     };
     let (mut message, mut system) = stored.message(frame.topic.clone(), &frame.namespace);
     system.receipt_handle = Some(receipts.encode(&Receipt {
@@ -66,7 +66,7 @@ pub fn unsettled(found: &Found, topic: v2::Resource, namespace: &str) -> Result<
         command: found.command(),
         queue: found.queue,
         offset: found.offset,
-        flags: found.entry.flags,
+        entry: found.entry,
     };
     let (mut message, mut system) = stored.message(topic, namespace);
     system.delivery_attempt = Some(1);
@@ -80,7 +80,7 @@ struct Stored<'a> {
     command: &'a Bytes,
     queue: QueueId,
     offset: QueueOffset,
-    flags: u16,
+    entry: QueueEntry,
 }
 
 impl Stored<'_> {
@@ -96,7 +96,8 @@ impl Stored<'_> {
             body_encoding: v2::Encoding::Identity.into(),
             message_type: v2::MessageType::Normal.into(),
             born_timestamp: Some(convert::timestamp(record.born_ms)),
-            store_timestamp: Some(convert::timestamp(record.store_ms)),
+            // When it came to this queue, as the admin API says and searches go by: a dead letter's record has its origin's.
+            store_timestamp: Some(convert::timestamp(self.entry.put_ms)),
             store_host: convert::host(record.store_host),
             queue_id: self.queue.0 as i32,
             queue_offset: Some(self.offset.0 as i64),
@@ -110,7 +111,7 @@ impl Stored<'_> {
         if system.born_host.is_empty() {
             system.born_host = convert::host(record.born_host);
         }
-        if self.flags & LINKED != 0 {
+        if self.entry.flags & LINKED != 0 {
             system.dead_letter_queue = Some(v2::DeadLetterQueue {
                 topic: without_namespace(namespace, record.topic).to_owned(),
                 message_id: system.message_id.clone(),
@@ -154,7 +155,6 @@ pub fn hex_upper(bytes: &[u8]) -> String {
 mod tests {
     use super::*;
     use sluice_core::command::NewMessage;
-    use sluice_core::entry::QueueEntry;
     use sluice_core::ids::{DeliveryId, GroupId, GroupQueueId, TopicId, TopicQueue};
     use sluice_core::record::{NewRecord, put_property};
 
@@ -196,6 +196,7 @@ mod tests {
             delivery: DeliveryId(9),
             attempt: 2,
             entry: QueueEntry {
+                put_ms: 3500,
                 flags,
                 ..Default::default()
             },
@@ -241,7 +242,7 @@ mod tests {
         assert_eq!(system.message_type, v2::MessageType::Fifo as i32);
         assert_eq!(system.message_group.as_deref(), Some("g"));
         assert_eq!(system.born_timestamp, Some(convert::timestamp(1500)));
-        assert_eq!(system.store_timestamp, Some(convert::timestamp(2500)));
+        assert_eq!(system.store_timestamp, Some(convert::timestamp(3500)));
         assert_eq!(
             (system.born_host.as_str(), system.store_host.as_str()),
             ("10.0.0.1:4000", "10.0.0.2:8081")

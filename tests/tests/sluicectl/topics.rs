@@ -347,6 +347,12 @@ async fn dead_letters_are_listed_when_all_topics_are_asked_for_and_say_where_the
         (&letter["topic"], &letter["origin_topic"]),
         (&json!("%DLQ%readers"), &json!("orders"))
     );
+    let received = sluicectl
+        .json(&["message", "receive", "undertakers", "%DLQ%readers"])
+        .unwrap();
+    for (time, of) in [("stored_at", "when it became one"), ("born_at", "its origin's")] {
+        assert_eq!(received["messages"][0][time], letter[time], "{time}: {of}");
+    }
     assert_eq!(
         sluicectl.json(&["group", "show", "readers"]).unwrap()["dead_letters"],
         json!(1)

@@ -193,6 +193,7 @@ impl From<EngineError> for Failure {
             | EngineError::TopicNotMade(_)
             | EngineError::GroupTopicNotFound(_) => Reason::TopicNotFound,
             EngineError::NoGroup(_) | EngineError::GroupDeleted(_) => Reason::GroupNotFound,
+            EngineError::NoGroupName { .. } => Reason::GroupNameInvalid,
             EngineError::NoQueue { .. } => Reason::QueueNotFound,
             EngineError::NotReading { .. } => Reason::NotSubscribed,
             EngineError::Invalid(_) => Reason::RequestInvalid,

@@ -1,7 +1,7 @@
 //! What administrators do with topics and groups: put and delete them, and fence each other off.
 
 use super::{Engine, EngineError};
-use crate::service::validate;
+use crate::service::{system_names, validate};
 use sluice_core::command::{
     DeleteGroup, DeleteTopic, Fence, GroupSpec, PutGroup, PutTopic, StaticSubscription, Terms, TopicSpec,
 };
@@ -56,8 +56,14 @@ impl Engine {
     pub async fn put_group(&self, mut command: PutGroup) -> Result<GroupPut, EngineError> {
         let spec = &mut command.spec;
         validate::group_name(&spec.name).map_err(|error| EngineError::Invalid(error.to_string()))?;
-        spec.subscriptions.iter_mut().try_for_each(check)?;
         let name = spec.name.clone();
+        // One that is there was made before this was refused, and can be changed.
+        if let Some(why) = system_names::no_group_of_administrators(&name)
+            && self.tables().group(&name).is_none()
+        {
+            return Err(EngineError::NoGroupName { name, why });
+        }
+        spec.subscriptions.iter_mut().try_for_each(check)?;
         let (id, how) = match self.propose_one(command.encode(self.now())).await?? {
             Done::GroupPut { group, how, .. } => (group, how),
             _ => return Err(EngineError::Unknown),

@@ -70,6 +70,14 @@ pub enum EngineError {
     /// No such topic, and it would be a group's.
     #[error("there is no topic '{0}'{of_group}", of_group = of_group(.0))]
     GroupTopicNotFound(String),
+    /// A name that no group gets.
+    #[error("no consumer group '{name}' is made: {why}")]
+    NoGroupName {
+        /// The name.
+        name: String,
+        /// Why none gets it.
+        why: &'static str,
+    },
     /// It takes no messages at the moment.
     #[error("topic '{0}' is closed: nothing can be sent to it until it is opened again")]
     TopicClosed(String),

@@ -1,6 +1,7 @@
 //! Topics, groups and subscriptions: found, or made through the log.
 
 use super::{Engine, EngineError};
+use crate::service::system_names;
 use crate::service::validate::is_group_topic;
 use sluice_core::command::{CreateGroup, CreateTopic, Types};
 use sluice_core::limits;
@@ -51,6 +52,10 @@ impl Engine {
     pub async fn group(&self, name: &str) -> Result<Arc<Group>, EngineError> {
         if let Some(group) = self.tables().group(name) {
             return Ok(group);
+        }
+        if let Some(why) = system_names::no_group(name) {
+            let name = name.to_owned();
+            return Err(EngineError::NoGroupName { name, why });
         }
         match self.promised.group(name) {
             Some(spec) => Box::pin(self.make_group(spec)).await,

@@ -1,7 +1,7 @@
 //! What a call says about itself in its headers, and by which connection it came.
 
 use super::invalid::Invalid;
-use super::validate;
+use super::{system_names, validate};
 use crate::clients::Call;
 use crate::listener::{Connection, Peer};
 use sluice_core::excerpt::excerpt;
@@ -187,7 +187,7 @@ fn within<'r>(namespace: &str, name: &'r str) -> Cow<'r, str> {
     if namespace.is_empty() {
         return Cow::Borrowed(name);
     }
-    match validate::group_topic_prefix(name) {
+    match system_names::group_topic_prefix(name) {
         Some(prefix) => Cow::Owned(format!("{prefix}{namespace}%{}", &name[prefix.len()..])),
         None => Cow::Owned(format!("{namespace}%{name}")),
     }

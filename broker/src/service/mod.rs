@@ -35,6 +35,7 @@ mod send_message;
 pub(crate) mod settings;
 mod status;
 pub mod stored;
+pub mod system_names;
 mod telemetry;
 mod turns;
 mod update_offset;

@@ -138,6 +138,7 @@ impl From<EngineError> for Failure {
             EngineError::TopicClosed(_) => Code::Forbidden,
             EngineError::GroupDeleted(_) | EngineError::NoGroup(_) => Code::ConsumerGroupNotFound,
             EngineError::NotReading { .. } | EngineError::Invalid(_) => Code::BadRequest,
+            EngineError::NoGroupName { .. } => Code::IllegalConsumerGroup,
             EngineError::OffsetOutside { .. } => Code::IllegalOffset,
             EngineError::NoOffset { .. } => Code::OffsetNotFound,
             // Told apart from what is wrong with the broker as such: the client is to go on behind it.

@@ -3,26 +3,11 @@
 use super::body_max::BodyMax;
 use super::invalid::Invalid;
 use super::reserved;
+use super::system_names::{group_topic_prefix, is_system_topic};
 use sluice_core::excerpt::excerpt;
 use sluice_core::limits;
 use sluice_proto::v2;
 
-/// Names of RocketMQ's own topics, which no client may use.
-const SYSTEM_TOPICS: [&str; 10] = [
-    "TBW102",
-    "SCHEDULE_TOPIC_XXXX",
-    "BenchmarkTest",
-    "RMQ_SYS_TRANS_HALF_TOPIC",
-    "RMQ_SYS_TRANS_OP_HALF_TOPIC",
-    "RMQ_SYS_TRACE_TOPIC",
-    "TRANS_CHECK_MAX_TIME_TOPIC",
-    "SELF_TEST_TOPIC",
-    "OFFSET_MOVED_EVENT",
-    "CHECKPOINT_TOPIC",
-];
-const SYSTEM_PREFIX: &str = "rmq_sys_";
-/// How the names of a group's dead-letter and retry topics begin.
-const GROUP_TOPIC_PREFIXES: [&str; 2] = ["%DLQ%", "%RETRY%"];
 /// Bytes of a message group's name.
 pub(super) const MESSAGE_GROUP_BYTES_MAX: usize = 63;
 
@@ -43,10 +28,7 @@ pub fn topic_name(name: &str) -> Result<(), Invalid> {
         )));
     }
     known_characters("topic", name, limits::TOPIC_NAME_MAX).map_err(Invalid::Topic)?;
-    let lower = name
-        .get(..SYSTEM_PREFIX.len())
-        .is_some_and(|start| start.eq_ignore_ascii_case(SYSTEM_PREFIX));
-    if lower || SYSTEM_TOPICS.contains(&name) {
+    if is_system_topic(name) {
         return Err(Invalid::Topic(format!("topic '{name}' is one of the system's")));
     }
     Ok(())
@@ -77,16 +59,6 @@ pub fn namespace(name: &str) -> Result<(), String> {
 /// Whether the topic belongs to a group, and is made by the broker alone.
 pub fn is_group_topic(name: &str) -> bool {
     group_topic_prefix(name).is_some()
-}
-
-/// `%DLQ%` or `%RETRY%`, if the name begins so.
-pub fn group_topic_prefix(name: &str) -> Option<&'static str> {
-    if !name.starts_with('%') {
-        return None;
-    }
-    GROUP_TOPIC_PREFIXES
-        .into_iter()
-        .find(|prefix| name.starts_with(prefix))
 }
 
 fn known_characters(what: &str, name: &str, max: usize) -> Result<(), String> {

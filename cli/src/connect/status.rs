@@ -214,7 +214,7 @@ fn advice(code: Code, reason: Option<&str>) -> (Kind, Option<String>) {
         (_, Some("CONFIG_KEY_FIXED")) => (Kind::Refused, None),
         (_, Some("TOPIC_NAME_INVALID" | "GROUP_NAME_INVALID")) => (
             Kind::Usage,
-            hint("names have letters, digits, '-', '_', '|' and '%': choose another one"),
+            hint("choose another one, of letters, digits, '-', '_', '|' and '%'"),
         ),
         (Code::InvalidArgument | Code::OutOfRange, _) => (Kind::Usage, None),
         (Code::NotFound, _) => (Kind::NotFound, None),

@@ -131,6 +131,24 @@ async fn what_no_group_can_be_is_refused_and_named() {
     for (name, spec, why, part) in [
         ("", GroupSpec::default(), "GROUP_NAME_INVALID", "missing"),
         ("a b", GroupSpec::default(), "GROUP_NAME_INVALID", "'a b'"),
+        (
+            "%DLQ%billing",
+            GroupSpec::default(),
+            "GROUP_NAME_INVALID",
+            "a group's dead-letter topic",
+        ),
+        (
+            "%RETRY%billing",
+            GroupSpec::default(),
+            "GROUP_NAME_INVALID",
+            "tried again in the topic",
+        ),
+        (
+            "TBW102",
+            GroupSpec::default(),
+            "GROUP_NAME_INVALID",
+            "RocketMQ's own topics",
+        ),
         ("billing", attempts, "SPEC_INVALID", "max_attempts is 1001"),
     ] {
         refused(

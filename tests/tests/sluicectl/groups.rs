@@ -147,6 +147,20 @@ fn what_stands_against_a_group_is_told() {
         "GROUP_NAME_INVALID",
         &["bad name"],
     );
+    fails(
+        &sluicectl,
+        &["group", "create", "%DLQ%readers"],
+        2,
+        "GROUP_NAME_INVALID",
+        &["%DLQ%readers", "dead-letter topic", "choose another one"],
+    );
+    let said = sluicectl
+        .run(&["message", "receive", "%RETRY%readers", "orders"])
+        .unwrap();
+    assert!(
+        said.code == 2 && said.stderr.contains("no consumer group '%RETRY%readers' is made"),
+        "{said:?}"
+    );
     for arguments in [
         &["group", "show", "nobody"][..],
         &["group", "lag", "nobody"],

@@ -78,6 +78,33 @@ async fn nobody_is_told_to_make_a_topic_that_only_the_broker_makes() {
 }
 
 #[tokio::test]
+async fn no_group_is_made_under_a_systems_name_and_one_that_is_there_goes_on() {
+    let at = fixture(false, 17).await;
+    for name in ["%DLQ%g", "%RETRY%g", "CID_RMQ_SYS_TRANS", "TBW102"] {
+        let refused = at.engine.put_group(group_put(name)).await;
+        assert!(
+            matches!(refused, Err(EngineError::NoGroupName { .. })),
+            "{name}: {refused:?}"
+        );
+    }
+    for name in ["%DLQ%g", "%RETRY%g", "CID_RMQ_SYS_TRANS"] {
+        let refused = at.engine.group(name).await;
+        assert!(
+            matches!(refused, Err(EngineError::NoGroupName { .. })),
+            "{name}: {refused:?}"
+        );
+        // As an older version made it.
+        let made = at.engine.create_group(CreateGroup::on_first_use(name)).await;
+        assert_eq!(made.unwrap().spec.name, name);
+        at.engine.group(name).await.unwrap();
+        at.engine.put_group(group_put(name)).await.unwrap();
+    }
+    // Clients have what RocketMQ lets them have.
+    at.engine.group("TBW102").await.unwrap();
+    at.engine.put_group(group_put("TBW102")).await.unwrap();
+}
+
+#[tokio::test]
 async fn names_and_expressions_that_cannot_be_are_refused_before_they_are_proposed() {
     let at = fixture(false, 17).await;
     let written = at.engine.store().log().positions().written();

@@ -233,6 +233,7 @@ async fn open_engine(
     let options = StoreOptions {
         log: LogOptions {
             flush,
+            segment_bytes_given: config.segment_bytes_given,
             inbox_wait: Some(config.limits.send_wait),
             ..LogOptions::new(dir.clone(), identity)
         },

@@ -3,7 +3,7 @@
 use super::error::ConfigError;
 use super::forms::{self, ASYNC, FLUSH_MODES, HostPort, JSON, LOG_FORMATS};
 use super::keys::{self, Key};
-use super::layers::Layers;
+use super::layers::{Layers, Source};
 use super::limits::Limits;
 use super::live::Live;
 use crate::init::Init;
@@ -53,6 +53,8 @@ pub struct Config {
     pub init: Init,
     /// Size of the log's files.
     pub segment_bytes: u64,
+    /// Whether that was said, and is not the default.
+    pub segment_bytes_given: bool,
     /// How log lines are written.
     pub log_format: Format,
     /// Where spans of calls are sent.
@@ -87,6 +89,7 @@ impl Config {
             },
             init: init.as_deref().map(Init::read).transpose()?.unwrap_or_default(),
             segment_bytes: layers.need(&keys::SEGMENT_SIZE, forms::segment_size)?,
+            segment_bytes_given: layers.entry(&keys::SEGMENT_SIZE).source > Source::Profile,
             log_format: match layers.need(&keys::LOG_FORMAT, |text| forms::choice(text, LOG_FORMATS))? {
                 JSON => Format::Json,
                 _ => Format::Text,

@@ -114,3 +114,20 @@ async fn deleted_checkpoints_but_the_first_are_not_missed() {
     );
     assert_eq!(receive(&client, "late", "clicks", 150).await.len(), 150);
 }
+
+#[test]
+fn who_asks_for_another_segment_size_is_told_that_it_stays_and_nobody_else() {
+    let mut broker = Setup::new().flag("--segment-size", "1MiB").start().unwrap();
+    assert!(broker.stop().unwrap().success());
+    let log_of = |setup: Setup| {
+        let mut again = setup.spawn_over(broker.data_dir()).unwrap();
+        assert_eq!(again.ready_or_ended().unwrap(), None);
+        assert!(again.stop().unwrap().success());
+        again.log().unwrap()
+    };
+    let told = "the segment size stays as it was made";
+    let log = log_of(Setup::new());
+    assert!(!log.contains(told), "{log}");
+    let log = log_of(Setup::new().flag("--segment-size", "2MiB"));
+    assert!(log.contains(told), "{log}");
+}

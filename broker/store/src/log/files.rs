@@ -97,7 +97,7 @@ pub(super) fn open_meta(
                 ..store.meta().clone()
             };
             store.save(meta)?;
-        } else {
+        } else if options.segment_bytes_given {
             tracing::warn!(
                 kept = found.segment_bytes,
                 asked = wanted.segment_bytes,

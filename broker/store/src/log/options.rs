@@ -38,6 +38,8 @@ pub struct LogOptions {
     /// Who the log belongs to. A new log is made with it; an existing one must fit it, except for the UUID and the
     /// segment size, which stay as they were made.
     pub identity: Identity,
+    /// Whether somebody wants segments of just that size, and is told where the log keeps another one.
+    pub segment_bytes_given: bool,
     /// When a frame counts as committed.
     pub flush: Flush,
     /// Bytes of recent frames kept in memory; unsynced frames are kept beyond it.
@@ -58,6 +60,7 @@ impl LogOptions {
         Self {
             dir,
             identity,
+            segment_bytes_given: true,
             flush: Flush::Sync,
             ring_bytes: 32 << 20,
             inbox_bytes: 64 << 20,

@@ -37,7 +37,7 @@ pub enum IndexError {
         source: io::Error,
     },
     /// A checkpoint counts on a run that is not there whole: replay from the base rebuilds it.
-    #[error("{folder} lacks run {run}, on which the checkpoint counts: replay from the base rebuilds it")]
+    #[error("{folder} lacks run {run}, on which the checkpoint counts")]
     Missing {
         /// The folder.
         folder: PathBuf,

@@ -276,7 +276,7 @@ impl Files {
             }
             Err(failed) if failed.kind() == io::ErrorKind::AlreadyExists => {}
             Err(failed) => {
-                tracing::error!(%error, note = %note.display(), %failed, "cannot note that the queue files are to be made again: delete their folder before the next start");
+                tracing::error!(%error, note = %note.display(), %failed, "a queue file is damaged: messages behind that are not delivered, and it cannot be noted yet that the next start is to make it again, which is tried with each read that comes to it");
             }
         }
         error

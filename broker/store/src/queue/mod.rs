@@ -67,7 +67,7 @@ pub enum QueueError {
         source: io::Error,
     },
     /// A checkpoint's entries are not there: go back to an older checkpoint, down to the base, and replay.
-    #[error("{path} holds {found} bytes of the checkpoint's {needed}: replay from an older checkpoint")]
+    #[error("{path} holds {found} bytes of the checkpoint's {needed}")]
     Missing {
         /// The file.
         path: PathBuf,

@@ -21,10 +21,15 @@ pub(super) fn with_owner(dir: &Path, error: StoreError) -> StoreError {
     let own = rustix::process::geteuid().as_raw();
     let way_on = way_on(own, dir, closed(own, dir, path));
     let error = match error {
-        // The disk is not to blame, and no checkpoint is to be moved away.
+        // The disk is not to blame, and no file is to be moved away.
         StoreError::Checkpoint(CheckpointError::Unreadable { path, source }) => {
             StoreError::Checkpoint(CheckpointError::io("read", &path, source))
         }
+        StoreError::Index(IndexError::Unread { path, source }) => StoreError::Index(IndexError::Io {
+            action: "read",
+            path,
+            source,
+        }),
         error => error,
     };
     let error = Box::new(error);
@@ -42,7 +47,9 @@ fn of_the_system(error: &StoreError) -> Option<(&Path, &io::Error)> {
             CheckpointError::Io { path, source, .. } | CheckpointError::Unreadable { path, source },
         )
         | StoreError::Queue(QueueError::Io { path, source, .. })
-        | StoreError::Index(IndexError::Io { path, source, .. }) => Some((path, source)),
+        | StoreError::Index(IndexError::Io { path, source, .. } | IndexError::Unread { path, source }) => {
+            Some((path, source))
+        }
         _ => None,
     }
 }
@@ -119,12 +126,19 @@ mod tests {
             dir.path().join("log").display()
         );
         assert!(said.starts_with(&begins) && said.contains("belongs to"), "{said}");
-        let unreadable = CheckpointError::Unreadable {
-            path: dir.path().join("a.root"),
-            source: ErrorKind::PermissionDenied.into(),
+        let (path, source) = (dir.path().join("a"), || ErrorKind::PermissionDenied.into());
+        let checkpoint = CheckpointError::Unreadable {
+            path: path.clone(),
+            source: source(),
         };
-        let said = with_owner(dir.path(), StoreError::Checkpoint(unreadable)).to_string();
-        assert!(!said.contains("move it away"), "{said}");
+        let index = IndexError::Unread {
+            path,
+            source: source(),
+        };
+        for unreadable in [StoreError::Checkpoint(checkpoint), StoreError::Index(index)] {
+            let said = with_owner(dir.path(), unreadable).to_string();
+            assert!(!said.contains("away") && said.contains("belongs to"), "{said}");
+        }
         let full = StoreError::Log(LogError::io("create", dir.path())(ErrorKind::StorageFull.into()));
         assert!(!with_owner(dir.path(), full).to_string().contains("belongs"));
     }

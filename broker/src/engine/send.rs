@@ -40,16 +40,23 @@ impl Engine {
         offset(self.propose_one(command).await?).map_err(|error| named(error, topic))
     }
 
-    /// Appends messages in their order, as many at a time as one frame takes; answers their offsets in that order. A
+    /// Appends messages of `topic` in their order, as many at a time as one frame takes; answers their offsets in that order. A
     /// frame is taken whole or not at all, and after one that was not nothing more is proposed: no message overtakes
     /// one before it. What was not proposed has the error of what stopped it.
-    pub async fn send_all(&self, messages: Vec<EncodedCommand>) -> Vec<Result<QueueOffset, EngineError>> {
+    pub async fn send_all(
+        &self,
+        topic: &Topic,
+        messages: Vec<EncodedCommand>,
+    ) -> Vec<Result<QueueOffset, EngineError>> {
         let count = messages.len();
         let mut messages = messages.into_iter().peekable();
         let mut answers = Vec::with_capacity(count);
         while messages.peek().is_some() {
             match self.propose(self.next_frame(&mut messages)).await {
-                Ok(results) => answers.extend(results.into_iter().map(offset)),
+                Ok(results) => {
+                    let answer = |applied| offset(applied).map_err(|error| named(error, topic));
+                    answers.extend(results.into_iter().map(answer));
+                }
                 Err(error) => {
                     answers.resize(count, Err(error));
                     break;

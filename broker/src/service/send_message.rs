@@ -178,7 +178,7 @@ impl Sending<'_> {
             Ok(self.shared.engine.encode(self.topic, queue, outgoing))
         };
         let commands: Result<Vec<_>, Failure> = messages.iter().map(encode).collect();
-        let sent = self.shared.engine.send_all(commands?).await;
+        let sent = self.shared.engine.send_all(self.topic, commands?).await;
         let entries = messages.iter_mut().zip(sent).map(|(message, sent)| {
             if sent.is_ok() {
                 self.count(message);

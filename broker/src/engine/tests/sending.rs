@@ -1,8 +1,9 @@
-//! Messages that are sent together, where the broker is too busy for all of them.
+//! Messages that are sent together, where the broker is too busy for all of them, or their topic goes meanwhile.
 
 use super::files::{one_queue, open, outgoing};
 use super::*;
 use futures::future::join_all;
+use sluice_core::command::Terms;
 use sluice_core::ids::QueueOffset;
 
 const CALLS: usize = 64;
@@ -19,7 +20,7 @@ async fn what_is_sent_together_is_taken_in_order_or_not_at_all_by_a_busy_broker(
     let (mut taken, mut busy) = (0, 0);
     while taken == 0 || busy == 0 {
         assert!(Instant::now() < deadline, "{taken} taken, {busy} refused");
-        let calls = (0..CALLS).map(|_| engine.send_all(together()));
+        let calls = (0..CALLS).map(|_| engine.send_all(&topic, together()));
         for answers in join_all(calls).await {
             assert_eq!(answers.len(), EACH);
             match &answers[0] {
@@ -35,4 +36,17 @@ async fn what_is_sent_together_is_taken_in_order_or_not_at_all_by_a_busy_broker(
             }
         }
     }
+}
+
+#[tokio::test]
+async fn what_is_sent_together_to_a_topic_that_was_deleted_is_told_its_name() {
+    let at = fixture(false, 17).await;
+    let topic = at.engine.topic("t").await.unwrap();
+    at.engine
+        .delete_topic("t", false, Terms::default())
+        .await
+        .unwrap();
+    let message = || at.engine.encode(&topic, QueueId(0), outgoing("x", None));
+    let answers = at.engine.send_all(&topic, vec![message(), message()]).await;
+    assert_eq!(answers, vec![Err(EngineError::TopicDeleted("t".to_owned())); 2]);
 }

@@ -12,7 +12,7 @@ use sluice_core::command::{EncodedCommand, NewMessage};
 use sluice_core::ids::TopicId;
 use sluice_core::record::{NewRecord, property, put_property};
 use sluice_store::io::{FaultyIo, LogIo};
-use sluice_store::repair::{Accepted, Range, RepairError, plan};
+use sluice_store::repair::{Accepted, Part, RepairError, plan, told_apart};
 use sluice_store::survey::{Depth, Survey, survey};
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -101,9 +101,11 @@ fn command(words: &str) -> Option<&str> {
 fn follow(io: &FaultyIo, words: &str, harm: &str) -> Option<String> {
     let command = command(words)?;
     let words: Vec<&str> = command.split_whitespace().collect();
-    let ranges: Vec<Range> = words.iter().filter_map(|word| word.parse().ok()).collect();
+    let parts: Vec<Part> = words.iter().filter_map(|word| word.parse().ok()).collect();
+    let (ranges, places) = told_apart(&parts);
     let accepted = Accepted {
         ranges: &ranges,
+        places: &places,
         wider: words.contains(&"--wider"),
         new_meta: words.contains(&"--make-meta"),
         lost_state: words.contains(&"--accept-lost-state"),

@@ -71,7 +71,7 @@ fn verify(folder: &Path, printer: &Printer) -> Result<(), Failure> {
     }
 }
 
-/// What is lost with the log's damage, in words.
+/// What is lost with the log's damage, in words, up to [`LOST_MAX`] places.
 fn lost(folder: &Path, found: &Survey) -> Result<Vec<String>, Failure> {
     let io = RealIo::new();
     let bases: Vec<_> = found.log.segments.iter().map(|segment| segment.base).collect();

@@ -20,6 +20,8 @@ pub struct Verdict {
     damage_unlisted: u64,
     /// What is lost with what is damaged of the log.
     lost: Vec<String>,
+    /// Damaged places of the log of which `lost` does not tell.
+    lost_unlisted: u64,
     /// What goes on without it.
     repair_command: Option<String>,
     /// What a start over these files would say that refuses them.
@@ -104,7 +106,7 @@ struct Checked {
 }
 
 impl Verdict {
-    /// Of a folder that was surveyed; `lost` says what is lost with what is damaged of the log.
+    /// Of a folder that was surveyed; `lost` says what is lost with what is damaged of the log, from its first place on.
     pub fn new(folder: &Path, survey: Survey, lost: Vec<String>) -> Self {
         let (repair_command, remade) = (way_on(folder, &survey.log), Remade::of(&survey));
         let segments = &survey.log.segments;
@@ -145,6 +147,7 @@ impl Verdict {
             sound: damage.is_empty() && survey.refused.is_none(),
             damage,
             damage_unlisted: survey.findings.untold,
+            lost_unlisted: survey.log.damage.len().saturating_sub(lost.len()) as u64,
             lost,
             repair_command,
             start_refused: survey.refused,
@@ -296,7 +299,12 @@ impl Show for Verdict {
             parts.push(format!("and {} places more", count(self.damage_unlisted)));
         }
         if !self.lost.is_empty() {
-            parts.push(self.lost.join("\n"));
+            let mut lost = self.lost.join("\n");
+            if self.lost_unlisted > 0 {
+                let more = count(self.lost_unlisted);
+                lost.push_str(&format!("\nand {more} places more of the log: `sluicectl log repair` with --dry-run tells what is lost with each"));
+            }
+            parts.push(lost);
         }
         if !self.notes.is_empty() {
             let notes: Vec<String> = self
@@ -347,6 +355,7 @@ mod tests {
             damage: damage.iter().map(one).collect(),
             damage_unlisted: 0,
             lost: vec![],
+            lost_unlisted: 0,
             repair_command: None,
             start_refused: None,
             notes: vec![],
@@ -375,6 +384,13 @@ mod tests {
             "sound: 1 segments (2.0 KiB) with 3 frames, 4 commands and 5 messages; 6 checkpoints; \
              7 queues in 8 files; 9 index files with 10 items"
         );
+        let cut = Verdict {
+            lost: vec!["one".to_owned(), "another".to_owned()],
+            lost_unlisted: 1095,
+            ..verdict(&[("log/0.seg", false)])
+        };
+        let told = cut.text(false);
+        assert!(told.contains("\none\nanother\nand 1,095 places more"), "{told}");
         let damaged = verdict(&[("log/0.seg", false)]).text(false);
         assert!(
             damaged.starts_with(

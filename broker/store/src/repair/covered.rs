@@ -8,17 +8,18 @@ use crate::survey::Survey;
 use sluice_core::ids::PhysicalOffset;
 use std::path::Path;
 
-/// Checks `ranges`, and where the log is to end. Answers whether it was repaired so before.
+/// Checks ranges, and where the log is to end. Answers whether it was repaired so before. `damaged` are the ranges that count as damaged
+/// without anything being accepted.
 pub(super) fn check(
     dir: &Path,
     found: &Survey,
-    ranges: &[Range],
-    end: Option<PhysicalOffset>,
+    damaged: &[Range],
+    (ranges, end): (&[Range], Option<PhysicalOffset>),
     accepted: &Accepted<'_>,
 ) -> Result<bool, RepairError> {
     let (log, wider) = (&found.log, accepted.wider);
     if log.meta_is_lost && !accepted.new_meta {
-        let hint = match range::way_on(dir, log) {
+        let hint = match range::way_on_with(dir, log, damaged) {
             Some(command) => format!("{RESTORE}, or go on with what the log says: {command}"),
             None => NOTHING_LEFT.to_owned(),
         };
@@ -44,10 +45,7 @@ pub(super) fn check(
         }
     }
     let wanted = needed(&log.damage);
-    let command = || {
-        let command = range::way_on(dir, log).unwrap_or_default();
-        format!("this gives up what is damaged, and nothing else: {command}")
-    };
+    let command = || nothing_else(&wanted, range::way_on_with(dir, log, damaged));
     let before_end = |at: PhysicalOffset| end.is_none_or(|end| at < end);
     for damage in log.damage.iter().filter(|damage| before_end(damage.from)) {
         let Some(to) = damage.to else {
@@ -85,6 +83,17 @@ pub(super) fn check(
         ));
     }
     Ok(false)
+}
+
+/// What the command gives up that goes on, with it.
+fn nothing_else(wanted: &[Range], command: Option<String>) -> String {
+    let command = command.unwrap_or_default();
+    match wanted.last() {
+        Some(Range { from, to: None }) => {
+            format!("this gives up what is damaged, and all that follows offset {from}: {command}")
+        }
+        _ => format!("this gives up what is damaged, and nothing else: {command}"),
+    }
 }
 
 /// Whether these ranges, one after another, cover all from `from` to `to`.

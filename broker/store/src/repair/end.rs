@@ -32,6 +32,9 @@ impl Planner<'_> {
         ranges.retain(|range| range.to.is_some_and(|to| to <= end.from));
         ranges.push(end);
         let meta = if self.accepted.new_meta { MAKE_META } else { "" };
-        format!("{}{meta} --wider", range::command(self.dir, &ranges))
+        format!(
+            "{}{meta} --wider",
+            range::command_with(self.dir, &ranges, self.damaged)
+        )
     }
 }

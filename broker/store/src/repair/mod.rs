@@ -14,6 +14,7 @@ mod diagnosis;
 mod end;
 mod loss;
 mod make;
+mod places;
 mod plan;
 mod queue;
 mod range;
@@ -27,6 +28,7 @@ mod warn;
 
 pub use diagnosis::{Diagnosis, describe, diagnose, diagnosis};
 pub use loss::{Loss, LostMessages, Place};
+pub use places::{Part, Places, told_apart};
 pub use plan::{Accepted, Plan, plan};
 pub use range::{Range, command, needed, way_on};
 pub use run::Done;

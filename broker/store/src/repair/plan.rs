@@ -4,6 +4,7 @@ use super::covered;
 use super::diagnosis::may_be_a_message;
 use super::loss::{self, Loss, Place};
 use super::make::{self, Segments};
+use super::places::{self, Places};
 use super::range::{self, Range};
 use super::state::{self, NewState};
 use super::trial::Trial;
@@ -49,6 +50,8 @@ pub struct Plan {
 pub struct Accepted<'a> {
     /// Parts of the log that are given up, in order.
     pub ranges: &'a [Range],
+    /// As many parts that are damaged, each without its name.
+    pub places: &'a [Places],
     /// Whether they may cover whole frames that are not damaged.
     pub wider: bool,
     /// Whether meta may be made again where both files are lost.
@@ -63,16 +66,23 @@ pub fn plan(io: &Arc<dyn LogIo>, dir: &Path, accepted: &Accepted<'_>) -> Result<
         return state::plan(io, dir);
     }
     let mut found = survey_without(io, dir, Depth::Everything, &[])?;
+    let damaged = range::needed(&found.log.damage);
+    let ranges = places::spelled_out(dir, accepted, &found)?;
+    let accepted = &Accepted {
+        ranges: &ranges,
+        places: &[],
+        ..*accepted
+    };
     let mut given_up = Vec::new();
     if accepted.wider {
-        given_up = within_segments(accepted.ranges, &found);
+        given_up = places::within_segments(accepted.ranges, &found);
         found = survey_without(io, dir, Depth::Everything, &given_up)?;
     }
     let (ranges, end) = match accepted.ranges.split_last() {
         Some((Range { from, to: None }, before)) => (before, Some(*from)),
         _ => (accepted.ranges, None),
     };
-    let is_done = covered::check(dir, &found, ranges, end, accepted)?;
+    let is_done = covered::check(dir, &found, &damaged, (ranges, end), accepted)?;
     // A first page is made again where the log is to end right behind it.
     let stays = |damage: &&LogDamage| match damage.lost {
         Lost::Page { .. } => end.is_none_or(|end| damage.from <= end),
@@ -92,6 +102,7 @@ pub fn plan(io: &Arc<dyn LogIo>, dir: &Path, accepted: &Accepted<'_>) -> Result<
         found: &found,
         given_up: &given_up,
         accepted,
+        damaged: &damaged,
         damage,
         end,
     }
@@ -117,31 +128,14 @@ impl Plan {
     }
 }
 
-/// Ranges cut where segments begin.
-fn within_segments(accepted: &[Range], found: &Survey) -> Vec<(PhysicalOffset, PhysicalOffset)> {
-    let mut given_up = Vec::new();
-    for (from, to) in accepted
-        .iter()
-        .filter_map(|range| range.to.map(|to| (range.from, to)))
-        .filter(|(from, to)| from < to)
-    {
-        let bases = found.log.segments.iter().map(|segment| segment.base);
-        let mut at = from;
-        for base in bases.filter(|base| *base > from && *base < to) {
-            given_up.push((at, base));
-            at = base;
-        }
-        given_up.push((at, to));
-    }
-    given_up
-}
-
 pub(super) struct Planner<'a> {
     pub(super) io: &'a Arc<dyn LogIo>,
     pub(super) dir: &'a Path,
     pub(super) found: &'a Survey,
     pub(super) given_up: &'a [(PhysicalOffset, PhysicalOffset)],
     pub(super) accepted: &'a Accepted<'a>,
+    /// What is damaged, without what is given up besides.
+    pub(super) damaged: &'a [Range],
     /// Before the log's new end.
     pub(super) damage: Vec<LogDamage>,
     pub(super) end: Option<PhysicalOffset>,
@@ -172,6 +166,11 @@ impl Planner<'_> {
         if folds {
             let trial = self.try_fold(unsure_from)?;
             loss.add_trial(&trial, self.end.is_some());
+            if let (Some(end), Some(place)) = (self.end, loss.places.last_mut())
+                && place.range == Some(Range { from: end, to: None })
+            {
+                place.what.push_str(&trial.cut_in_words());
+            }
             if void_from.is_some() {
                 loss.warnings.push(trial.lowered.in_words(trial.state().tables()));
             }

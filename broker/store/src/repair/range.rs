@@ -1,13 +1,16 @@
-//! Parts of the log that somebody accepts to lose, as they are written: `FROM..TO`, or `FROM..END` for all that follows.
+//! Parts of the log that somebody accepts to lose, as they are written: `FROM..TO`, `FROM..END` for all that follows, or `FROM..PAGE` for
+//! a segment's first page.
 
+use super::places::Places;
 use crate::log::{LogDamage, LogSurvey, Lost};
 use sluice_core::ids::PhysicalOffset;
 use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
 
-/// Places that a command line names one by one; of more damage than that the log's end is given up.
-const NAMED_MAX: usize = 64;
+/// Places that a command line names one by one. With more it would be longer than what a terminal takes at once (4,095 bytes): then those
+/// that are damaged are named together.
+const NAMED_MAX: usize = 32;
 pub(super) const MAKE_META: &str = " --make-meta";
 
 /// From a physical offset up to but without another one, or to the log's end.
@@ -15,13 +18,14 @@ pub(super) const MAKE_META: &str = " --make-meta";
 pub struct Range {
     /// Where it begins.
     pub from: PhysicalOffset,
-    /// Where what stays begins; `None` if nothing does.
+    /// Where what stays begins; `None` if nothing does. Nothing of the log is between both if it is a segment's first page.
     pub to: Option<PhysicalOffset>,
 }
 
 impl fmt::Display for Range {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.to {
+            Some(to) if to == self.from => write!(f, "{to}..PAGE"),
             Some(to) => write!(f, "{}..{to}", self.from),
             None => write!(f, "{}..END", self.from),
         }
@@ -33,16 +37,18 @@ impl FromStr for Range {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || {
-            "it is FROM..TO with two physical offsets as `sluicectl log verify` prints them, or FROM..END"
+            "it is FROM..TO with two physical offsets as `sluicectl log verify` prints them, FROM..END, FROM..PAGE, or FROM..TO/N"
                 .to_owned()
         };
         let (from, to) = text.split_once("..").ok_or_else(wrong)?;
         let number = |text: &str| text.parse().map(PhysicalOffset).map_err(|_| wrong());
-        let to = if to == "END" { None } else { Some(number(to)?) };
-        let range = Self {
-            from: number(from)?,
-            to,
+        let from = number(from)?;
+        let to = match to {
+            "END" => None,
+            "PAGE" => Some(from),
+            to => Some(number(to)?),
         };
+        let range = Self { from, to };
         match range.to {
             Some(to) if to < range.from => Err("it ends before it begins".to_owned()),
             _ => Ok(range),
@@ -63,10 +69,7 @@ pub(super) fn of(damage: &LogDamage) -> Range {
 pub fn needed(damage: &[LogDamage]) -> Vec<Range> {
     let mut ranges: Vec<Range> = Vec::new();
     for damage in damage {
-        let mut range = of(damage);
-        if ranges.len() + 1 == NAMED_MAX {
-            range.to = None;
-        }
+        let range = of(damage);
         ranges.push(range);
         if range.to.is_none() {
             break;
@@ -75,31 +78,49 @@ pub fn needed(damage: &[LogDamage]) -> Vec<Range> {
     ranges
 }
 
-/// The command that gives them up, for a shell.
+/// The command that gives up these ranges, all of them damaged, for a shell.
 pub fn command(dir: &Path, ranges: &[Range]) -> String {
+    command_with(dir, ranges, ranges)
+}
+
+/// As [`command`], for ranges of which those in `damaged` are all that is damaged from the first to the last of them.
+pub(super) fn command_with(dir: &Path, ranges: &[Range], damaged: &[Range]) -> String {
     let folder = dir.display().to_string();
     let is_plain = |letter: char| letter.is_alphanumeric() || "/._-+:@%".contains(letter);
     let folder = match folder.chars().all(is_plain) {
         true => folder,
         false => format!("'{}'", folder.replace('\'', r"'\''")),
     };
-    let ranges: Vec<String> = ranges
-        .iter()
-        .map(|range| format!(" --accept-loss {range}"))
-        .collect();
-    format!("sluicectl log repair {folder}{}", ranges.concat())
+    let can_be_together = |range: &&Range| range.to.is_some() && damaged.contains(range);
+    let (together, alone): (Vec<Range>, Vec<Range>) = match ranges.len() > NAMED_MAX {
+        true => ranges.iter().partition(can_be_together),
+        false => (Vec::new(), ranges.to_vec()),
+    };
+    let (open, alone): (Vec<Range>, Vec<Range>) = alone.into_iter().partition(|range| range.to.is_none());
+    let alone = alone.iter().map(Range::to_string);
+    let words = alone
+        .chain(Places::of(&together).map(|places| places.to_string()))
+        // Where the log ends is said last.
+        .chain(open.iter().map(Range::to_string));
+    let words: Vec<String> = words.map(|word| format!(" --accept-loss {word}")).collect();
+    format!("sluicectl log repair {folder}{}", words.concat())
 }
 
 /// The command that goes on without all that is damaged of the log, and makes meta again where it is lost; `None` if nothing is to be
 /// done, or nothing helps.
 pub fn way_on(dir: &Path, log: &LogSurvey) -> Option<String> {
+    way_on_with(dir, log, &needed(&log.damage))
+}
+
+/// As [`way_on`], where more counts as damaged than what is in `damaged`.
+pub(super) fn way_on_with(dir: &Path, log: &LogSurvey, damaged: &[Range]) -> Option<String> {
     let ranges = needed(&log.damage);
     let new_meta = log.meta_is_lost && (log.meta.is_some() || !ranges.is_empty());
     if ranges.is_empty() && !new_meta {
         return None;
     }
     let option = if new_meta { MAKE_META } else { "" };
-    Some(format!("{}{option}", command(dir, &ranges)))
+    Some(format!("{}{option}", command_with(dir, &ranges, damaged)))
 }
 
 #[cfg(test)]
@@ -108,9 +129,11 @@ mod tests {
 
     #[test]
     fn a_range_is_written_as_it_is_read() {
-        for text in ["0..40", "4096..END", "8..8"] {
+        for text in ["0..40", "4096..END", "8..PAGE"] {
             assert_eq!(text.parse::<Range>().unwrap().to_string(), text);
         }
+        // As it was written before.
+        assert_eq!("8..8".parse::<Range>(), "8..PAGE".parse());
         for text in ["", "5", "9..8", "a..b", "1..", "..2", "1..end", "-1..4"] {
             assert!(text.parse::<Range>().is_err(), "{text}");
         }
@@ -128,6 +151,31 @@ mod tests {
         assert_eq!(
             odd,
             r"sluicectl log repair '/my data/it'\''s' --accept-loss 8..16"
+        );
+    }
+
+    #[test]
+    fn many_places_are_named_together_and_nothing_else_with_them() {
+        let ranges: Vec<Range> = (0..200)
+            .map(|n| format!("{}..{}", n * 100, n * 100 + 9))
+            .map(|text| text.parse().unwrap())
+            .collect();
+        let dir = Path::new("/d");
+        assert_eq!(
+            command(dir, &ranges),
+            "sluicectl log repair /d --accept-loss 0..19909/200"
+        );
+        let mut with_end = ranges.clone();
+        with_end.push("19950..END".parse().unwrap());
+        assert_eq!(
+            command(dir, &with_end),
+            "sluicectl log repair /d --accept-loss 0..19909/200 --accept-loss 19950..END"
+        );
+        let mut with_sound = ranges.clone();
+        with_sound.insert(7, "640..660".parse().unwrap());
+        assert_eq!(
+            command_with(dir, &with_sound, &ranges),
+            "sluicectl log repair /d --accept-loss 640..660 --accept-loss 0..19909/200"
         );
     }
 }

@@ -145,11 +145,11 @@ pub fn way_on_without_state(io: &Arc<dyn LogIo>, dir: &Path) -> Result<Option<St
     if lost.is_empty() {
         return Ok(None);
     }
-    lost.extend(damaged);
+    lost.extend(&damaged);
     lost.sort_by_key(|range| range.from);
     Ok(Some(format!(
         "or go on with what the log says, without what groups did behind what was lost: {} --wider",
-        range::command(dir, &lost)
+        range::command_with(dir, &lost, &damaged)
     )))
 }
 

@@ -64,8 +64,9 @@ pub(super) struct Trial {
     pub(super) cut: BTreeMap<String, u64>,
     /// Messages that were carried there, from before the log's first segment.
     pub(super) cut_carried: Vec<(TopicQueue, QueueOffset)>,
-    /// Frames there.
+    /// Frames there, their bytes, and the messages in them.
     pub(super) cut_frames: u64,
+    cut_bytes: u64,
 }
 
 impl Trial {
@@ -98,6 +99,7 @@ impl Trial {
             cut: BTreeMap::new(),
             cut_carried: Vec::new(),
             cut_frames: 0,
+            cut_bytes: 0,
         }
     }
 
@@ -137,6 +139,7 @@ impl Trial {
 
     fn count_cut(&mut self, frame: &Frame) {
         self.cut_frames += 1;
+        self.cut_bytes += frame.end().0 - frame.start().0;
         for (_, _, bytes) in frame.commands() {
             let Ok((_, command)) = Command::decode(&bytes) else {
                 continue;
@@ -153,6 +156,22 @@ impl Trial {
                 self.void += 1;
                 self.note_group(&command, id.group);
             }
+        }
+    }
+
+    /// What of that is not damaged, behind what is said of the end.
+    pub(super) fn cut_in_words(&self) -> String {
+        let messages = self.cut.values().sum::<u64>() + self.cut_carried.len() as u64;
+        match self.cut_frames {
+            0 => ", of which nothing can be read".to_owned(),
+            1 => format!(
+                ", with one whole frame ({} bytes, {messages} messages)",
+                self.cut_bytes
+            ),
+            frames => format!(
+                ", with {frames} whole frames ({} bytes, {messages} messages)",
+                self.cut_bytes
+            ),
         }
     }
 

@@ -96,7 +96,7 @@ impl Planner<'_> {
         }
         let end = self.give_up_the_end(damage.from);
         let meta = if self.accepted.new_meta { MAKE_META } else { "" };
-        let ranges = range::command(self.dir, self.accepted.ranges);
+        let ranges = range::command_with(self.dir, self.accepted.ranges, self.damaged);
         let hint = format!(
             "{RESTORE}, or give up more: {end}; or keep what follows, and make {kind} again that are missing then: {ranges}{meta} --wider"
         );

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 pub const ALL: Accepted<'static> = Accepted {
     ranges: &[],
+    places: &[],
     wider: false,
     new_meta: true,
     lost_state: false,

@@ -5,7 +5,7 @@ use crate::failure::{Failure, Kind};
 use crate::output::Printer;
 use crate::views::repair::Repair;
 use sluice_store::io::{DirLock, LogIo, RealIo};
-use sluice_store::repair::{Accepted, RepairError, plan};
+use sluice_store::repair::{Accepted, RepairError, plan, told_apart};
 use std::io::{ErrorKind, IsTerminal as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, chown};
 use std::path::Path;
@@ -24,8 +24,10 @@ pub(super) fn run(args: &RepairLog, folder: &Path, printer: &Printer) -> Result<
         _ => super::unreadable(folder, &error),
     })?;
     let failed = |error| failure(folder, error);
+    let (ranges, places) = told_apart(&args.accept_loss);
     let accepted = Accepted {
-        ranges: &args.accept_loss,
+        ranges: &ranges,
+        places: &places,
         wider: args.wider,
         new_meta: args.make_meta,
         lost_state: args.accept_lost_state,

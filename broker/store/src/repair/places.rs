@@ -1,0 +1,162 @@
+//! Many damaged places in one word of a command line: `FROM..TO/N`, at most N places from FROM to TO and nothing between them.
+
+use super::plan::Accepted;
+use super::range::{self, Range};
+use super::{RepairError, way_on};
+use crate::survey::Survey;
+use sluice_core::ids::PhysicalOffset;
+use std::fmt;
+use std::path::Path;
+use std::str::FromStr;
+
+/// Everything damaged that stands between two physical offsets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Places {
+    /// Where the first one begins.
+    pub from: PhysicalOffset,
+    /// Where the last one ends.
+    pub to: PhysicalOffset,
+    /// How many there are at most: whatever is damaged beyond that came after somebody had looked.
+    pub count: u64,
+}
+
+/// What one `--accept-loss` names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// All of a range.
+    Range(Range),
+    /// What is damaged in it.
+    Places(Places),
+}
+
+impl Places {
+    /// The places that these ranges are, in rising order; `None` of none, and of those that have no end.
+    pub(super) fn of(ranges: &[Range]) -> Option<Self> {
+        let to = ranges.iter().map(|range| range.to).collect::<Option<Vec<_>>>()?;
+        Some(Self {
+            from: ranges.iter().map(|range| range.from).min()?,
+            to: to.into_iter().max()?,
+            count: ranges.len() as u64,
+        })
+    }
+
+    fn hold(&self, range: &Range) -> bool {
+        range.from >= self.from && range.to.is_some_and(|to| to <= self.to)
+    }
+}
+
+impl fmt::Display for Places {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}..{}/{}", self.from, self.to, self.count)
+    }
+}
+
+impl FromStr for Part {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let Some((range, count)) = text.rsplit_once('/') else {
+            return text.parse().map(Self::Range);
+        };
+        let range: Range = range.parse()?;
+        let count = count.parse().ok().filter(|count| *count > 0);
+        let (Some(to), Some(count)) = (range.to, count) else {
+            return Err("it is FROM..TO/N with how many places are damaged there".to_owned());
+        };
+        Ok(Self::Places(Places {
+            from: range.from,
+            to,
+            count,
+        }))
+    }
+}
+
+/// Ranges and places, each in the order in which they were named.
+pub fn told_apart(parts: &[Part]) -> (Vec<Range>, Vec<Places>) {
+    let (mut ranges, mut places) = (Vec::new(), Vec::new());
+    for part in parts {
+        match part {
+            Part::Range(range) => ranges.push(*range),
+            Part::Places(some) => places.push(*some),
+        }
+    }
+    (ranges, places)
+}
+
+/// The ranges that are accepted one by one, with those that `accepted.places` mean, in rising order but for what has no end.
+pub(super) fn spelled_out(
+    dir: &Path,
+    accepted: &Accepted<'_>,
+    found: &Survey,
+) -> Result<Vec<Range>, RepairError> {
+    if accepted.places.is_empty() {
+        return Ok(accepted.ranges.to_vec());
+    }
+    let (open, mut ranges): (Vec<Range>, Vec<Range>) =
+        accepted.ranges.iter().partition(|range| range.to.is_none());
+    for places in accepted.places {
+        let mut there: Vec<Range> = found.log.damage.iter().map(range::of).collect();
+        if there.is_empty() {
+            // Whether it was done before is told by what it has left.
+            there.extend(found.log.repaired.iter().map(|done| Range {
+                from: done.from,
+                to: Some(done.to),
+            }));
+        }
+        there.retain(|range| places.hold(range));
+        let is_more = there.len() as u64 > places.count && !found.log.damage.is_empty();
+        if is_more {
+            let what = format!(
+                "{places} is not what is damaged: there are {} places",
+                there.len()
+            );
+            let command = way_on(dir, &found.log).unwrap_or_default();
+            return Err(RepairError::refused(
+                what,
+                format!("look again, and give up what is damaged now: {command}"),
+            ));
+        }
+        ranges.extend(there);
+    }
+    ranges.sort_by_key(|range| (range.from, range.to));
+    ranges.dedup();
+    ranges.extend(open);
+    Ok(ranges)
+}
+
+/// Ranges cut where segments begin.
+pub(super) fn within_segments(accepted: &[Range], found: &Survey) -> Vec<(PhysicalOffset, PhysicalOffset)> {
+    let mut given_up = Vec::new();
+    for (from, to) in accepted
+        .iter()
+        .filter_map(|range| range.to.map(|to| (range.from, to)))
+        .filter(|(from, to)| from < to)
+    {
+        let bases = found.log.segments.iter().map(|segment| segment.base);
+        let mut at = from;
+        for base in bases.filter(|base| *base > from && *base < to) {
+            given_up.push((at, base));
+            at = base;
+        }
+        given_up.push((at, to));
+    }
+    given_up
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_written_as_they_are_read() {
+        let Ok(Part::Places(places)) = "4096..9000/200".parse() else {
+            panic!("these are no places");
+        };
+        assert_eq!((places.from.0, places.to.0, places.count), (4096, 9000, 200));
+        assert_eq!(places.to_string(), "4096..9000/200");
+        assert!(matches!("8..16".parse(), Ok(Part::Range(_))));
+        for text in ["8..16/0", "8..16/", "8..END/3", "16..8/1", "/3", "8..16/-1"] {
+            assert!(text.parse::<Part>().is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! A log that is damaged in so many places that a command line cannot name each: the command that is printed is accepted as it is, and gives
+//! up what is damaged and nothing else.
+//!
+//! `SLUICE_SEED` sets the seed.
+#![cfg(test)]
+
+mod repairs;
+mod workload;
+
+use repairs::*;
+use sluice_core::ids::PhysicalOffset;
+use sluice_store::io::{Fault, FaultyIo};
+use sluice_store::repair::{Accepted, Part, Plan, Range, RepairError, plan, told_apart, way_on};
+use std::collections::BTreeSet;
+use std::path::Path;
+use workload::Dice;
+
+/// At most; some messages are left whole between them.
+const PLACES: usize = 200;
+const APPEND: u8 = 16;
+
+/// Messages in frames of several commands that end by then, each by itself: where they stand.
+fn messages(used: &Used, end: u64) -> Vec<Range> {
+    let frames = used.frames.iter().skip(8).filter(|frame| frame.end().0 <= end);
+    let batches = frames.filter(|frame| frame.commands().count() > 1);
+    let commands = batches.flat_map(|frame| frame.commands().collect::<Vec<_>>());
+    let messages = commands.filter(|(_, _, bytes)| bytes[8] == APPEND);
+    let ranges = messages.map(|(_, from, bytes)| Range {
+        from,
+        to: Some(PhysicalOffset(from.0 + bytes.len() as u64)),
+    });
+    ranges.collect()
+}
+
+/// Damages so many of these.
+fn damage(used: &Used, io: &FaultyIo, all: &[Range], dice: &mut Dice) -> Vec<Range> {
+    let places = PLACES.min(all.len() * 4 / 5);
+    assert!(places > 100, "there are {} messages in batches", all.len());
+    let lost: Vec<Range> = (0..places).map(|n| all[n * all.len() / places]).collect();
+    let bases = used.bases();
+    for range in &lost {
+        let (path, at) = place(&bases, range.from.0);
+        // Its record's end, so that it is known to have been a message.
+        let last = range.to.unwrap().0 - range.from.0 - 1;
+        flip(io, &path, at + last, dice.roll(8) as u8);
+    }
+    lost
+}
+
+/// What the printed command would do.
+fn pasted(io: &FaultyIo, command: &str) -> Result<Plan, RepairError> {
+    pasted_with(io, command, &[])
+}
+
+/// What it would do with these besides, and with --wider if there are any.
+fn pasted_with(io: &FaultyIo, command: &str, more: &[Range]) -> Result<Plan, RepairError> {
+    assert!(command.len() < 4_095, "a terminal takes no more: {command}");
+    let words = command.split(" --accept-loss ").skip(1);
+    let parts: Vec<Part> = words.map(|word| word.parse().unwrap()).collect();
+    let (mut ranges, places) = told_apart(&parts);
+    ranges.extend(more);
+    let accepted = Accepted {
+        ranges: &ranges,
+        places: &places,
+        wider: !more.is_empty(),
+        ..Accepted::default()
+    };
+    plan(&shared(io), Path::new(DIR), &accepted)
+}
+
+fn printed(io: &FaultyIo) -> String {
+    way_on(Path::new(DIR), &look(io).log).unwrap()
+}
+
+/// Pastes what is printed, and checks that all that was sound is there.
+fn goes_on(used: &Used, io: &FaultyIo, lost: &[Range], kept_to: u64) {
+    let command = printed(io);
+    let plan = pasted(io, &command).unwrap();
+    assert!(!plan.is_done);
+    let given_up: Vec<Range> = plan.loss.places.iter().filter_map(|place| place.range).collect();
+    assert_eq!(given_up, lost);
+    plan.run(&shared(io)).unwrap();
+    assert!(
+        pasted(io, &command).unwrap().is_done,
+        "it says that it was done before"
+    );
+    sound(io);
+    let opened = start(io).unwrap();
+    used.check(&opened.store, lost, None, kept_to);
+    opened.store.close().unwrap();
+}
+
+#[test]
+fn before_a_checkpoint_many_places_are_given_up_with_one_command_and_nothing_else() {
+    let used = used(seed());
+    let io = used.copy();
+    let all = messages(&used, used.newest);
+    let lost = damage(&used, &io, &all, &mut Dice(seed()));
+    assert_eq!(wanted(&io), lost);
+    goes_on(&used, &io, &lost, used.newest);
+}
+
+#[test]
+fn a_refused_start_prints_the_command_for_many_places_too() {
+    let used = used(seed() + 1);
+    let io = used.copy();
+    // What is damaged of the last frame may be a torn write.
+    let all = messages(&used, used.frames.last().unwrap().start().0);
+    let lost = damage(&used, &io, &all, &mut Dice(seed()));
+    let said = refusal(&io);
+    assert!(
+        said.contains(&format!("and {} places more", lost.len() - 3)),
+        "{said}"
+    );
+    assert!(said.ends_with(&printed(&io)), "{said}");
+    goes_on(&used, &io, &lost, used.newest);
+}
+
+#[test]
+fn a_place_that_was_damaged_after_the_look_is_not_given_up_unseen() {
+    let used = used(seed() + 2);
+    let io = used.copy();
+    let all = messages(&used, used.newest);
+    let lost = damage(&used, &io, &all, &mut Dice(seed()));
+    let command = printed(&io);
+    let inside = all
+        .iter()
+        .find(|range| range.from > lost[0].from && !lost.contains(range));
+    let (path, at) = place(&used.bases(), inside.unwrap().from.0);
+    flip(&io, &path, at + 12, 3);
+    let refused = pasted(&io, &command).unwrap_err().to_string();
+    assert!(
+        refused.contains(&format!("there are {} places", lost.len() + 1)),
+        "{refused}"
+    );
+    assert!(refused.ends_with(&printed(&io)), "{refused}");
+    assert!(pasted(&io, &printed(&io)).is_ok());
+}
+
+#[test]
+fn an_end_behind_many_places_says_how_much_that_is_sound_it_takes() {
+    let used = used(seed() + 3);
+    let io = used.copy();
+    let lost = damage(&used, &io, &messages(&used, used.newest), &mut Dice(seed()));
+    let behind: Vec<_> = used
+        .frames
+        .iter()
+        .filter(|frame| frame.start().0 > used.newest)
+        .collect();
+    let (from, frames, bytes) = (
+        behind[1].start(),
+        behind.len() - 1,
+        used.end() - behind[1].start().0,
+    );
+    let end = Range { from, to: None };
+    let plan = pasted_with(&io, &printed(&io), &[end]).unwrap();
+    let told = &plan.loss.places.last().unwrap().what;
+    assert!(
+        told.contains(&format!("with {frames} whole frames ({bytes} bytes, ")),
+        "{told}"
+    );
+    plan.run(&shared(&io)).unwrap();
+    sound(&io);
+    let opened = start(&io).unwrap();
+    used.check(&opened.store, &lost, Some(from.0), used.newest);
+    opened.store.close().unwrap();
+}
+
+#[test]
+fn a_repair_of_many_places_that_was_stopped_is_done_by_the_same_command() {
+    let used = used(seed() + 4);
+    let whole = used.copy();
+    let lost = damage(&used, &whole, &messages(&used, used.newest), &mut Dice(seed()));
+    let command = printed(&whole);
+    let mut lefts = BTreeSet::new();
+    for at in 0.. {
+        let io = whole.crash_keeping_all();
+        let plan = pasted(&io, &command).unwrap();
+        io.plant(Fault::Stop { at });
+        let is_done = plan.run(&shared(&io)).is_ok();
+        let io = io.crash_keeping_all();
+        // Segments are replaced one after another: between two nothing new is left to try.
+        if !lefts.insert(wanted(&io).len()) && !is_done {
+            continue;
+        }
+        let plan = pasted(&io, &command).unwrap();
+        if !plan.is_done {
+            plan.run(&shared(&io)).unwrap();
+        }
+        sound(&io);
+        let opened = start(&io).unwrap();
+        used.check(&opened.store, &lost, None, used.newest);
+        opened.store.close().unwrap();
+        if is_done {
+            break;
+        }
+    }
+    let partly = lefts.iter().filter(|left| (1..lost.len()).contains(*left));
+    assert!(
+        partly.count() > 0,
+        "it was stopped between two segments: {lefts:?}"
+    );
+}

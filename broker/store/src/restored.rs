@@ -18,7 +18,7 @@ use crate::checkpointer::Header;
 use crate::index::IndexStore;
 use crate::io::LogIo;
 use crate::log::{Ahead, LogPosition};
-use crate::queue::{QueueError, QueueStore};
+use crate::queue::{Left, QueueError, QueueStore};
 use crate::store::StoreError;
 use crate::survey::Known;
 use index::Place;
@@ -87,6 +87,7 @@ pub(crate) fn newest(
         first,
         ahead,
         lacking: Lacking::IsAnError,
+        left: Left::default(),
     };
     let lacking = match from.of(checkpoints, &loaded) {
         Err(error) if is_missing(&error) => error,
@@ -137,6 +138,8 @@ struct From<'a> {
     first: LogPosition,
     ahead: &'a Ahead,
     lacking: Lacking,
+    /// What queue files lack yet after they were mended.
+    left: Left,
 }
 
 impl From<'_> {
@@ -150,15 +153,17 @@ impl From<'_> {
         let known = Known::of(&loaded)?;
         // What follows changes files.
         self.ahead.look(loaded.position)?;
+        let mut left = Left::default();
         if matches!(lacking, StoreError::Queue(_)) {
             tracing::error!(
                 error = %lacking, %why,
                 "queue files are damaged, and cannot be made again as a whole: what can be read or found again of them goes on; copy the folder now"
             );
-            queues::mend(self.io, self.dir, &known)?;
+            left = queues::mend(self.io, self.dir, &known)?;
         }
         let from = Self {
             lacking: Lacking::StopsNothing,
+            left,
             ..*self
         };
         match from.of(checkpoints, &loaded) {
@@ -183,7 +188,7 @@ impl From<'_> {
         }
         let state = State::restore(header.state, parts)?;
         let is_base = loaded.position.physical == first.physical;
-        let queues = queues::look_at(self.io, self.dir, &state, is_base, self.lacking)?;
+        let queues = queues::look_at(self.io, self.dir, &state, is_base, self.lacking, &self.left)?;
         queues.trim_again();
         let first_run = base::first_run(&checkpoints, first);
         let place = Place {

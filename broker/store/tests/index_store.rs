@@ -145,6 +145,27 @@ fn a_damaged_block_is_an_error_for_whoever_needs_it_until_a_restart_and_for_nobo
 }
 
 #[test]
+fn a_sorted_file_that_somebody_has_removed_is_told_with_what_to_do() {
+    let io = FaultyIo::new(0);
+    let index = restore(&io, &IndexPosition::default()).unwrap();
+    append(&index, 0..2000);
+    flush(&io, &index);
+    idle(&index);
+    let mut names = io.list(Path::new(DIR)).unwrap();
+    names.retain(|name| name.extension().unwrap() == "idx");
+    let path = Path::new(DIR).join(names.remove(0));
+    io.remove(&path).unwrap();
+    for _ in 0..2 {
+        let error = index.find(7, 0..u64::MAX, FIND_MAX, None).unwrap_err();
+        assert!(
+            matches!(&error, IndexError::Gone { path: gone } if *gone == path),
+            "{error}"
+        );
+        assert!(error.to_string().contains("a restart makes it again"), "{error}");
+    }
+}
+
+#[test]
 fn one_id_a_million_times_costs_a_page_its_blocks_and_no_more() {
     let io = FaultyIo::new(0);
     let index = IndexStore::create(Arc::new(io.clone()), Path::new(DIR)).unwrap();

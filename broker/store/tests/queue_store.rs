@@ -223,6 +223,24 @@ fn what_a_checkpoint_counts_and_files_lack_is_missing_and_changes_nothing() {
 }
 
 #[test]
+fn a_file_that_somebody_has_removed_is_told_with_what_to_do() {
+    let io = FaultyIo::new(0);
+    let (queue, dir) = (at(1, 0), Path::new("/data/queue"));
+    let store = QueueStore::create(Arc::new(io.clone()), dir).unwrap();
+    append(&store, queue, 0..100);
+    let spans = checkpoint(&store, &io, &[queue]);
+    let store = QueueStore::restore(Arc::new(io.clone()), dir, &spans).unwrap();
+    io.remove(&dir.join("1/0/00000000000000000000.cq")).unwrap();
+    let error = store.read(queue, QueueOffset(3), 5, &mut Vec::new()).unwrap_err();
+    let said = error.to_string();
+    assert!(
+        said.contains(".cq is gone: somebody has removed it; restart the broker")
+            && said.contains("`sluicectl log verify"),
+        "{said}"
+    );
+}
+
+#[test]
 fn a_removed_topics_files_go_when_no_checkpoint_counts_on_them() {
     let io = FaultyIo::new(0);
     let dir = Path::new("/q");

@@ -9,6 +9,7 @@ mod workload;
 
 use repairs::*;
 use sluice_core::entry::ENTRY_BYTES;
+use sluice_core::ids::{QueueId, QueueOffset, TopicQueue};
 use sluice_store::io::{Fault, FaultyIo, LogIo};
 use sluice_store::repair::Range;
 use std::path::{Path, PathBuf};
@@ -227,4 +228,48 @@ fn checkpoints_that_are_damaged_or_not_read_behind_a_loss_are_neither_passed_ove
     is_untouched(&io, "cannot read the checkpoint file");
     io.lift_read_errors();
     assert_eq!(mended(&used, &io, &lost), 0);
+}
+
+/// What is said of entries that cannot be read.
+fn unread(store: &sluice_store::Store) -> Vec<String> {
+    let mut said = Vec::new();
+    for topic in store.tables().all_topics() {
+        for queue in (0..topic.spec.queues).map(QueueId) {
+            let at = TopicQueue {
+                topic: topic.id,
+                queue,
+            };
+            for offset in (0..topic.tail(queue).unwrap().0).map(QueueOffset) {
+                let read = store.queues().read(at, offset, 1, &mut Vec::new());
+                said.extend(read.err().map(|error| error.to_string()));
+            }
+        }
+    }
+    said
+}
+
+#[test]
+fn what_no_restart_finds_again_names_the_repair_of_the_log_and_no_other_restart() {
+    let used = used(seed());
+    let n = used.early(3)[1];
+    let io = used.copy();
+    damage_frame(&io, &used.bases(), &used.frames[n], &mut Dice(seed()));
+    for file in files(&io) {
+        flip_all(&io, &file);
+    }
+    leave_note(&io);
+    for start_number in 0..2 {
+        let opened = start(&io).unwrap();
+        let said = unread(&opened.store);
+        assert!(!said.is_empty(), "start {start_number}");
+        for said in said {
+            assert!(
+                said.contains("no restart makes it again")
+                    && said.contains(&format!("`sluicectl log verify {DIR}`"))
+                    && said.contains("log repair"),
+                "start {start_number}: {said}"
+            );
+        }
+        opened.store.close().unwrap();
+    }
 }

@@ -19,15 +19,15 @@ struct View {
     open: (u64, RunItems),
     closed: Vec<Arc<ClosedRun>>,
     sorted: Arc<Vec<Arc<SortedFile>>>,
-    damaged: Vec<(Arc<SortedFile>, u64)>,
+    damaged: Vec<(Arc<SortedFile>, Option<u64>)>,
 }
 
 /// A part of the index that is searched by itself.
 enum Source<'a> {
     Run(&'a RunItems),
     File(&'a Arc<SortedFile>),
-    /// Out of use, for it is damaged there.
-    Damaged(&'a Arc<SortedFile>, u64),
+    /// Out of use, for it is damaged there, or gone.
+    Damaged(&'a Arc<SortedFile>, Option<u64>),
 }
 
 impl View {
@@ -91,8 +91,22 @@ impl IndexStore {
             match self.find_in(&self.view(), &wanted, limit) {
                 Err(IndexError::Io { source, .. })
                     if source.kind() == io::ErrorKind::NotFound && attempt < ATTEMPTS => {}
-                other => return other,
+                Err(error) => return Err(self.gone(error)),
+                found => return found,
             }
+        }
+    }
+
+    /// A file that is in use and cannot be opened, however often: somebody has removed it.
+    fn gone(&self, error: IndexError) -> IndexError {
+        let IndexError::Io { path, .. } = &error else {
+            return error;
+        };
+        let sorted = Arc::clone(&self.inner.live.lock().sorted);
+        let file = sorted.iter().find(|file| file.path == *path);
+        match file {
+            Some(file) => self.put_aside_if_damaged(file, error),
+            None => error,
         }
     }
 
@@ -128,9 +142,10 @@ impl IndexStore {
                     }
                 }
                 Source::Damaged(file, offset) if file.header.may_hold(wanted) => {
-                    return Err(IndexError::Damaged {
-                        path: file.path.clone(),
-                        offset,
+                    let path = file.path.clone();
+                    return Err(match offset {
+                        Some(offset) => IndexError::Damaged { path, offset },
+                        None => IndexError::Gone { path },
                     });
                 }
                 Source::Run(_) | Source::File(_) | Source::Damaged(..) => {}
@@ -141,9 +156,9 @@ impl IndexStore {
 
     /// Takes a file out of use that is damaged, or that somebody has removed: look-ups that do not need it go on, and the next start makes it again.
     pub(super) fn put_aside_if_damaged(&self, file: &Arc<SortedFile>, error: IndexError) -> IndexError {
-        let (offset, is_gone) = match &error {
-            IndexError::Damaged { offset, .. } => (*offset, false),
-            IndexError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => (0, true),
+        let offset = match &error {
+            IndexError::Damaged { offset, .. } => Some(*offset),
+            IndexError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => None,
             _ => return error,
         };
         {
@@ -160,7 +175,7 @@ impl IndexStore {
             live.damaged.extend(these.into_iter().map(|file| (file, offset)));
             live.sorted = Arc::new(others);
         }
-        if is_gone {
+        if offset.is_none() {
             let path = file.path.clone();
             return IndexError::Gone { path };
         }

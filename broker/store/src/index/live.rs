@@ -15,9 +15,9 @@ pub(super) struct Live {
     pub(super) closed: VecDeque<Arc<ClosedRun>>,
     /// By runs, without overlap. Runs beyond the open one are of before a restart: replay will come to them.
     pub(super) sorted: Arc<Vec<Arc<SortedFile>>>,
-    /// Put aside since the start, and where each is damaged: what they held is not found before a restart makes it again, which
+    /// Put aside since the start, and where each is damaged, or nowhere if it is gone: what they held is not found before a restart makes it again, which
     /// whoever looks for it must be told.
-    pub(super) damaged: Vec<(Arc<SortedFile>, u64)>,
+    pub(super) damaged: Vec<(Arc<SortedFile>, Option<u64>)>,
 }
 
 impl Live {

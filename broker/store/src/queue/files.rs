@@ -1,5 +1,6 @@
 //! Queue files by name, and their entries by offset.
 
+use super::left::{self, Left};
 use super::{FILE_BYTES, FILE_ENTRIES, QueueError, stored};
 use crate::io::recent::Recent;
 use crate::io::{FileHandle, LogIo, MapHandle, read_exact_aside, read_exact_at, write_all_at};
@@ -47,6 +48,8 @@ pub(super) struct Files {
     maps: Recent<FileKey, MapHandle>,
     /// Held for writing while a file that is read by its map is changed or goes.
     changing: RwLock<()>,
+    /// What was damaged when they were opened, and could not be made again.
+    pub(super) left: Left,
 }
 
 /// While it lives, no file is trimmed.
@@ -72,7 +75,7 @@ impl Reading<'_> {
     pub(super) fn read_aside(&self, at: TopicQueue, from: u64, to: u64) -> Result<(), QueueError> {
         let key = FileKey::holding(at, from);
         let path = self.files.path(key);
-        let failed = |source| QueueError::io("read", &path, source);
+        let failed = |source| left::unread(&self.files.dir, &path, source);
         let start = (from - key.first) as usize * ENTRY_BYTES;
         let mut bytes = vec![0; (to - from) as usize * ENTRY_BYTES];
         let file = self.files.io.open_read(&path).map_err(failed)?;
@@ -90,6 +93,7 @@ impl Files {
             handles,
             maps,
             changing: RwLock::new(()),
+            left: Left::default(),
         }
     }
 
@@ -226,7 +230,7 @@ impl Files {
         let key = FileKey::holding(at, from);
         let start = (from - key.first) as usize * ENTRY_BYTES;
         let end = (to.min(key.end()) - key.first) as usize * ENTRY_BYTES;
-        let failed = |source| QueueError::io("read", &self.path(key), source);
+        let failed = |source| left::unread(&self.dir, &self.path(key), source);
         if key.end() <= flushed {
             let open = || self.io.open_read(&self.path(key))?.map(FILE_BYTES as usize);
             let map = self.maps.get(&key, open).map_err(failed)?;
@@ -263,16 +267,18 @@ impl Files {
         Ok(out.len() - before)
     }
 
-    /// Leaves a note for the next start, which makes everything again.
+    /// Leaves a note for the next start, which makes everything again; or what it can, once the log is repaired.
     fn damaged(&self, key: FileKey, offset: u64) -> QueueError {
+        let left = self.left.way_on(key.at, key.first + offset / ENTRY_BYTES as u64);
         let error = QueueError::Damaged {
             path: self.path(key),
             offset,
+            way_on: left.map_or_else(|| left::restart(&self.dir), str::to_owned),
         };
         let note = self.rebuild_note();
         match self.io.create(&note) {
             Ok(_) => {
-                tracing::error!(%error, "a queue file is damaged: messages behind that are not delivered before the next start makes it again");
+                tracing::error!(%error, "a queue file is damaged: messages behind that are not delivered before that is done");
             }
             Err(failed) if failed.kind() == io::ErrorKind::AlreadyExists => {}
             Err(failed) => {

@@ -1,6 +1,7 @@
 //! Putting single entries back into queue files, where these cannot be made again as a whole.
 
 use super::files::{FileKey, Files};
+use super::left::Left;
 use super::restore::needed;
 use super::{FILE_ENTRIES, QueueError, QueueSpan, stored};
 use crate::io::{LogIo, read_exact_at};
@@ -208,6 +209,11 @@ impl Mending {
             Err(source) => Err(QueueError::io("read", &path, source)),
             Ok(()) => Ok(stored::decode(at, offset, &bytes)),
         }
+    }
+
+    /// The entries that are lacking yet.
+    pub(crate) fn into_left(self) -> Left {
+        Left::new(self.wanted)
     }
 
     /// As [`Mending::finish`], where other queues may lack entries: what was to be made again is so yet.

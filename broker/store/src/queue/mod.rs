@@ -16,6 +16,7 @@
 
 mod files;
 mod flush;
+mod left;
 mod mend;
 mod restore;
 mod scrub;
@@ -38,6 +39,7 @@ use tail::{Found, Tail};
 use thiserror::Error;
 
 pub use flush::FlushStats;
+pub(crate) use left::Left;
 pub(crate) use mend::Mending;
 pub use survey::QueueSurvey;
 pub(crate) use survey::{QueueSums, each_entry, named, survey, whole_entries};
@@ -77,15 +79,23 @@ pub enum QueueError {
         found: u64,
     },
     /// Bytes that are not the entry that belongs there. A note is left in the folder, and the next start replays the log
-    /// from the base.
-    #[error(
-        "{path} is damaged at byte {offset}: restart the broker, and it is made again from the log, as far as that is whole"
-    )]
+    /// from the base, or where it cannot finds again what it can.
+    #[error("{path} is damaged at byte {offset}: {way_on}")]
     Damaged {
         /// The file.
         path: PathBuf,
         /// Where, in bytes.
         offset: u64,
+        /// What is to be done.
+        way_on: String,
+    },
+    /// A file is not there any more that was not removed by the broker.
+    #[error("{path} is gone: somebody has removed it; {way_on}")]
+    Gone {
+        /// The file.
+        path: PathBuf,
+        /// What is to be done.
+        way_on: String,
     },
     /// Entries are appended in order, without holes.
     #[error("queue {} of topic {} goes on at offset {expected}, not {got}", at.queue, at.topic)]
@@ -118,6 +128,7 @@ impl From<QueueError> for io::Error {
     fn from(error: QueueError) -> Self {
         let kind = match &error {
             QueueError::Io { source, .. } => source.kind(),
+            QueueError::Gone { .. } => io::ErrorKind::NotFound,
             QueueError::Missing { .. } => io::ErrorKind::UnexpectedEof,
             QueueError::Damaged { .. } | QueueError::Order { .. } => io::ErrorKind::InvalidData,
         };

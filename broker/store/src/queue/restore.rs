@@ -1,6 +1,7 @@
 //! Queue files as a checkpoint left them: everything it counts must be there, everything beyond is cut off.
 
 use super::files::{FileKey, Files};
+use super::left::Left;
 use super::tail::Tail;
 use super::{FILE_BYTES, FILE_ENTRIES, Inner, Queue, QueueError, QueueSpan, QueueStore, stored};
 use crate::io::LogIo;
@@ -20,14 +21,15 @@ enum Lacking {
 }
 
 impl QueueStore {
-    /// As [`QueueStore::look_at`], after all was found again that could be: what is lacking yet is damaged from now on, and stops
-    /// the groups that come to it, not the start.
+    /// As [`QueueStore::look_at`], after all was found again that could be: what is lacking yet (`left`) is damaged from
+    /// now on, and stops the groups that come to it, not the start.
     pub(crate) fn look_at_mended(
         io: Arc<dyn LogIo>,
         dir: &Path,
         spans: &[QueueSpan],
+        left: Left,
     ) -> Result<Self, QueueError> {
-        let files = Files::new(Arc::clone(&io), dir);
+        let mut files = Files::new(io, dir);
         for (key, bytes) in needed(spans) {
             let path = files.path(key);
             let len = match files.io.open_read(&path).and_then(|file| file.len()) {
@@ -39,7 +41,8 @@ impl QueueStore {
                 files.write(key, last, &[0; ENTRY_BYTES])?;
             }
         }
-        Self::look_as(io, dir, spans, Lacking::IsDamaged)
+        files.left = left;
+        Self::look_as(files, spans, Lacking::IsDamaged)
     }
 
     /// The queues as a checkpoint's spans say; `dir` is the `queue` folder. First checks that the files hold all of
@@ -54,16 +57,10 @@ impl QueueStore {
 
     /// As [`QueueStore::restore`], but changes nothing before [`QueueStore::settle`], without which nothing may be flushed.
     pub(crate) fn look_at(io: Arc<dyn LogIo>, dir: &Path, spans: &[QueueSpan]) -> Result<Self, QueueError> {
-        Self::look_as(io, dir, spans, Lacking::IsAnError)
+        Self::look_as(Files::new(io, dir), spans, Lacking::IsAnError)
     }
 
-    fn look_as(
-        io: Arc<dyn LogIo>,
-        dir: &Path,
-        spans: &[QueueSpan],
-        lacking: Lacking,
-    ) -> Result<Self, QueueError> {
-        let files = Files::new(io, dir);
+    fn look_as(files: Files, spans: &[QueueSpan], lacking: Lacking) -> Result<Self, QueueError> {
         let needed = needed(spans);
         let mut beyond = Beyond {
             has_note: has_note(&files, &needed)?,

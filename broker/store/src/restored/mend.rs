@@ -10,7 +10,7 @@ use super::behind::{Behind, Counted, Unread, What};
 use crate::checkpoint::{self, Checkpoints};
 use crate::io::LogIo;
 use crate::log::{self, Frame, Seen};
-use crate::queue::{Mending, QueueError};
+use crate::queue::{Left, Mending, QueueError};
 use crate::store::StoreError;
 use crate::survey::{Findings, Known};
 use sluice_core::command::{COMMAND_HEADER_BYTES, LOST};
@@ -22,12 +22,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// What has become of the entries that queue files lacked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) struct Mended {
     /// Entries that nobody knows.
     pub(super) lost: u64,
     /// Entries that are lacking yet: behind damage that nobody has repaired, or before any checkpoint.
-    pub(super) left: u64,
+    pub(super) left: Left,
 }
 
 /// Mends the queue files that the checkpoint `newest` counts on.
@@ -61,7 +61,7 @@ pub(super) fn mend(io: &Arc<dyn LogIo>, dir: &Path, newest: &Known) -> Result<Me
         lost += counted.lose(&mut mending)?;
     }
     mending.finish()?;
-    let left = mending.left;
+    let left = mending.into_left();
     Ok(Mended { lost, left })
 }
 

@@ -3,7 +3,7 @@
 use super::{Lacking, mend};
 use crate::applier::spans;
 use crate::io::LogIo;
-use crate::queue::QueueStore;
+use crate::queue::{Left, QueueStore};
 use crate::repair::{self, Diagnosis};
 use crate::store::StoreError;
 use crate::survey::Known;
@@ -19,6 +19,7 @@ pub(super) fn look_at(
     state: &State,
     is_base: bool,
     lacking: Lacking,
+    left: &Left,
 ) -> Result<QueueStore, StoreError> {
     let mut spans = spans(state);
     if is_base {
@@ -27,7 +28,7 @@ pub(super) fn look_at(
     let (io, dir) = (Arc::clone(io), dir.join("queue"));
     let queues = match lacking {
         Lacking::IsAnError => QueueStore::look_at(io, &dir, &spans)?,
-        Lacking::StopsNothing => QueueStore::look_at_mended(io, &dir, &spans)?,
+        Lacking::StopsNothing => QueueStore::look_at_mended(io, &dir, &spans, left.clone())?,
     };
     for at in state.tables().carried_queues() {
         for (offset, entry) in state.tables().carried_of(at) {
@@ -37,8 +38,8 @@ pub(super) fn look_at(
     Ok(queues)
 }
 
-/// Finds again what queue files lack that the newest checkpoint counts on.
-pub(super) fn mend(io: &Arc<dyn LogIo>, dir: &Path, newest: &Known) -> Result<(), StoreError> {
+/// Finds again what queue files lack that the newest checkpoint counts on. Answers what it could not find, with what is to be done.
+pub(super) fn mend(io: &Arc<dyn LogIo>, dir: &Path, newest: &Known) -> Result<Left, StoreError> {
     let mended = mend::mend(io, dir, newest)?;
     if mended.lost > 0 {
         tracing::error!(
@@ -46,18 +47,33 @@ pub(super) fn mend(io: &Arc<dyn LogIo>, dir: &Path, newest: &Known) -> Result<()
             "nobody knows where these messages of damaged queue files stand: they count as lost with what the repair gave up, and groups go on past them"
         );
     }
-    if mended.left > 0 {
-        let way_on = match repair::diagnosis(io, dir) {
-            Ok(Some(Diagnosis { damage, way_on })) => format!(
+    if mended.left.count() == 0 {
+        return Ok(mended.left);
+    }
+    let folder = dir.display();
+    let (way_on, of_one) = match repair::diagnosis(io, dir) {
+        Ok(Some(Diagnosis { damage, way_on })) => (
+            format!(
                 "the log itself is damaged ({damage}), and groups go on once it is repaired: stop the broker, {way_on}"
             ),
-            Ok(None) => "move groups past them".to_owned(),
-            Err(error) => error.to_string(),
-        };
-        tracing::error!(
-            messages = mended.left,
-            "the entries of these messages cannot be found again, and groups stop before them: {way_on}"
-        );
-    }
-    Ok(())
+            format!(
+                "no restart makes it again, for the log is damaged too: stop the broker, and `sluicectl log verify {folder}` prints the command (`sluicectl log repair`) that repairs it"
+            ),
+        ),
+        Ok(None) => (
+            "move groups past them".to_owned(),
+            "no restart makes it again, for nothing tells what stood there: move groups past that message (`sluicectl group reset`)".to_owned(),
+        ),
+        Err(error) => (
+            error.to_string(),
+            format!(
+                "no restart makes it again: stop the broker, and look with `sluicectl log verify {folder}`"
+            ),
+        ),
+    };
+    tracing::error!(
+        messages = mended.left.count(),
+        "the entries of these messages cannot be found again, and groups stop before them: {way_on}"
+    );
+    Ok(mended.left.with_way_on(of_one))
 }

@@ -6,7 +6,7 @@ mod workload;
 
 use sluice_store::CheckpointPolicy;
 use sluice_store::io::{LogIo, RealIo};
-use sluice_store::survey::{Depth, SegmentState, Survey, survey};
+use sluice_store::survey::{Depth, Note, SegmentState, Survey, survey};
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -102,6 +102,51 @@ fn sound_files_have_no_damage_and_are_told_about_exactly() {
     assert_eq!(found.topics.values().collect::<Vec<_>>(), ["topic-0", "topic-1"]);
     assert!(found.index.sorted > 2 && found.index.items == messages * 3);
     assert!(files(dir.path()) == before, "a survey changes nothing");
+}
+
+#[test]
+fn with_all_checkpoints_lost_what_else_there_is_is_sound_and_all_of_it_is_told() {
+    let dir = stopped(11);
+    let before = look(dir.path());
+    let queues =
+        |found: &Survey| -> Vec<_> { found.queues.iter().map(|queue| (queue.at, queue.end)).collect() };
+    for name in std::fs::read_dir(dir.path().join("checkpoint")).unwrap() {
+        std::fs::remove_file(name.unwrap().path()).unwrap();
+    }
+
+    let found = look(dir.path());
+
+    assert_eq!(names(&found), [""; 0]);
+    assert!(found.checkpoints.is_empty() && found.index.runs > 0);
+    assert_eq!(queues(&found), queues(&before));
+    assert_eq!(found.topics, before.topics);
+    assert_eq!(found.index.items, before.index.items);
+    // A queue of which no file was written is one too.
+    std::fs::remove_dir_all(dir.path().join("queue")).unwrap();
+    assert_eq!(queues(&look(dir.path())), queues(&before));
+
+    let runs = files(dir.path()).into_keys();
+    let run = runs.filter(|name| name.extension().is_some_and(|kind| kind == "run"));
+    let run = dir.path().join(run.max().unwrap());
+    let whole = std::fs::read(&run).unwrap();
+    let mut damaged = whole.clone();
+    damaged[5] ^= 4;
+    std::fs::write(&run, damaged).unwrap();
+    let told = names(&look(dir.path()));
+    assert!(
+        told.len() == 1 && told[0].contains("not those that the log gives"),
+        "{told:?}"
+    );
+    // As of a broker that was killed.
+    std::fs::write(&run, &whole[..whole.len() - 40]).unwrap();
+    let found = look(dir.path());
+    assert_eq!(names(&found), [""; 0]);
+    let is_told = |note: &Note| note.what.contains("the next start makes it again");
+    assert!(
+        found.findings.notes.iter().any(is_told),
+        "{:?}",
+        found.findings.notes
+    );
 }
 
 #[test]

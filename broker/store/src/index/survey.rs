@@ -138,6 +138,8 @@ pub(crate) fn survey(
         files: &files,
         sums,
         everything,
+        // With no checkpoint nothing tells which run was open: it can be none but the last.
+        open: runs.iter().copied().max().filter(|_| position.is_none()),
         survey: IndexSurvey::default(),
         sorted: Vec::new(),
     };
@@ -162,6 +164,8 @@ struct Looking<'a> {
     files: &'a Files,
     sums: Option<&'a RunSums>,
     everything: bool,
+    /// The run that may not have been closed yet, though no checkpoint says so.
+    open: Option<u64>,
     survey: IndexSurvey,
     sorted: Vec<SortedFile>,
 }
@@ -307,6 +311,10 @@ impl Looking<'_> {
             }
             _ => {}
         }
+        if self.open == Some(run) && run::parse_closed(&bytes, run).is_none() {
+            self.open_run(run, &path, &bytes, findings);
+            return Ok(());
+        }
         self.survey.items += (bytes.len() / ITEM_BYTES).saturating_sub(1) as u64;
         if !self.everything {
             return Ok(());
@@ -324,5 +332,34 @@ impl Looking<'_> {
             }
         }
         Ok(())
+    }
+
+    /// A run without its end, of which no checkpoint says how many items it has: as many whole ones as the log gives, or fewer.
+    fn open_run(&mut self, run: u64, path: &Path, bytes: &[u8], findings: &mut Findings) {
+        let items = (bytes.len() / ITEM_BYTES) as u32;
+        self.survey.items += u64::from(items);
+        if !self.everything {
+            return;
+        }
+        let sums = self.sums.map(|sums| (&sums.open, sums.closed.get(&run)));
+        let given = sums.and_then(|(open, closed)| {
+            let open = open.iter().find(|open| open.at.run == run);
+            closed.or(open).filter(|sum| sum.is_whole)
+        });
+        let Some(given) = given.map(|sum| sum.at) else {
+            let what = "no checkpoint tells how many items it holds; the next start makes it again";
+            findings.note(path, what);
+            return;
+        };
+        let whole = &bytes[..items as usize * ITEM_BYTES];
+        if items > given.items || (items == given.items && crc32c::crc32c(whole) != given.crc) {
+            findings.derived(path, 0, "its items are not those that the log gives");
+        } else if items < given.items {
+            let what = format!(
+                "it ends behind {items} of the {} items that the log gives; the next start makes it again",
+                given.items
+            );
+            findings.note(path, what);
+        }
     }
 }

@@ -42,7 +42,7 @@ pub use flush::FlushStats;
 pub(crate) use left::Left;
 pub(crate) use mend::Mending;
 pub use survey::QueueSurvey;
-pub(crate) use survey::{QueueSums, each_entry, named, survey, whole_entries};
+pub(crate) use survey::{QueueSums, add_those_of_the_log, each_entry, named, survey, whole_entries};
 
 /// Entries of a complete file.
 pub const FILE_ENTRIES: u64 = 65_536;

@@ -20,7 +20,8 @@ const PIECE_ENTRIES: u64 = 6554;
 pub struct QueueSurvey {
     /// Which one.
     pub at: TopicQueue,
-    /// The offset behind its last message, as the newest checkpoint counts; where there is none, as its files do.
+    /// The offset behind its last message, as the newest checkpoint counts; where there is none as the log does, and if that was not
+    /// read to its end as its files do.
     pub end: QueueOffset,
     /// Its files.
     pub files: u64,
@@ -151,6 +152,16 @@ pub(crate) fn survey(
         .filter(|(key, _)| found.binary_search(key).is_err());
     tell_missing(&files, missing, sums, findings);
     Ok(queues.into_values().collect())
+}
+
+/// Adds the queues that the log makes, where no checkpoint tells of them: those without messages have no files.
+pub(crate) fn add_those_of_the_log(queues: &mut Vec<QueueSurvey>, spans: &[QueueSpan]) {
+    for span in spans {
+        match queues.binary_search_by_key(&span.at, |queue| queue.at) {
+            Ok(found) => queues[found].end = span.end,
+            Err(before) => queues.insert(before, empty(span.at, span.end)),
+        }
+    }
 }
 
 /// Tells which files are not there that a checkpoint counts on. Those that the log has given up since are no damage.

@@ -35,6 +35,7 @@ pub(super) struct Folded {
     pub(super) position: LogPosition,
     pub(super) queues: QueueSums,
     pub(super) runs: RunSums,
+    pub(super) state: State,
 }
 
 struct Derived {
@@ -219,10 +220,11 @@ impl Fold {
             self.derived.runs.begin_at_the_start();
         }
         self.compare_checkpoints(log.end.physical, findings)?;
-        Ok(self.state.map(|_| Folded {
+        Ok(self.state.map(|state| Folded {
             position: self.end,
             queues: self.derived.queues,
             runs: self.derived.runs,
+            state,
         }))
     }
 }

@@ -48,7 +48,7 @@ pub struct Survey {
     pub checkpoints: Vec<CheckpointSurvey>,
     /// Queues by topic and number.
     pub queues: Vec<QueueSurvey>,
-    /// The names of the topics that the newest checkpoint knows.
+    /// The names of the topics that the newest checkpoint knows, or the log where there is none.
     pub topics: BTreeMap<TopicId, String>,
     /// The index.
     pub index: IndexSurvey,
@@ -123,13 +123,11 @@ pub(crate) fn survey_without(
         }
     })?;
     folding?;
-    let folded = match fold {
-        Some(fold) => fold.finish(&log, &mut findings)?,
-        None => None,
-    };
+    let folded = fold.map(|fold| fold.finish(&log, &mut findings));
+    let folded = folded.transpose()?.flatten();
     check_end(&folder, &log, newest.as_ref(), &mut findings);
     let sums = folded.as_ref().map(|folded| (&folded.queues, &folded.runs));
-    let queues = queue::survey(
+    let mut queues = queue::survey(
         io,
         &dir.join("queue"),
         spans.as_deref(),
@@ -137,6 +135,15 @@ pub(crate) fn survey_without(
         everything,
         &mut findings,
     )?;
+    // With no checkpoint left the log alone tells which topics and queues there are.
+    let of_the_log = folded
+        .as_ref()
+        .filter(|_| spans.is_none())
+        .map(|folded| &folded.state);
+    if let Some(state) = of_the_log {
+        queue::add_those_of_the_log(&mut queues, &crate::applier::spans(state));
+    }
+    let topics = newest.as_ref().map(|known| &known.state).or(of_the_log);
     let (position, first_run) = index_bounds(io, dir, &log, newest.as_ref(), begin, &mut findings)?;
     let index = index::survey(
         io,
@@ -151,7 +158,7 @@ pub(crate) fn survey_without(
         log,
         checkpoints,
         queues,
-        topics: newest.map(|known| known.topics()).unwrap_or_default(),
+        topics: topics.map(names).unwrap_or_default(),
         index,
         folded_to: folded.map(|folded| folded.position),
         refused: None,
@@ -283,14 +290,14 @@ impl Known {
             _ => self.index,
         }
     }
+}
 
-    fn topics(&self) -> BTreeMap<TopicId, String> {
-        let topics = self.state.tables().all_topics();
-        topics
-            .iter()
-            .map(|topic| (topic.id, topic.spec.name.clone()))
-            .collect()
-    }
+fn names(state: &State) -> BTreeMap<TopicId, String> {
+    let topics = state.tables().all_topics();
+    topics
+        .iter()
+        .map(|topic| (topic.id, topic.spec.name.clone()))
+        .collect()
 }
 
 fn known(loaded: &Loaded, folder: &Path, findings: &mut Findings) -> Option<Known> {

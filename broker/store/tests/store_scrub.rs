@@ -102,7 +102,16 @@ fn what_a_read_would_meet_the_scrub_finds_and_names() {
         ("pack", Kind::Checkpoint),
     ];
     let mut found_before: BTreeMap<&str, u32> = BTreeMap::new();
-    for seed in 0..100 {
+    let count = |found_before: &BTreeMap<&str, u32>, kind| found_before.get(kind).copied().unwrap_or(0);
+    // Where checkpoints stand is not the same in each run, and so how many damaged files are none of the scrub's.
+    let has_found_few = |found_before: &BTreeMap<&str, u32>| {
+        let few = |kind| count(found_before, kind) <= 3;
+        ["seg", "cq", "idx"].into_iter().any(few) || count(found_before, "pack") == 0
+    };
+    for seed in 0..200 {
+        if seed >= 100 && !has_found_few(&found_before) {
+            break;
+        }
         let copy = io.crash_keeping_all();
         let (kind, expected) = kinds[seed as usize % kinds.len()];
         let paths = files(&copy, kind);
@@ -141,11 +150,5 @@ fn what_a_read_would_meet_the_scrub_finds_and_names() {
         opened.store.close().unwrap();
     }
     println!("{found_before:?}");
-    for kind in ["seg", "cq", "idx"] {
-        assert!(
-            found_before.get(kind).is_some_and(|found| *found > 3),
-            "{kind}: {found_before:?}"
-        );
-    }
-    assert!(found_before.contains_key("pack"), "{found_before:?}");
+    assert!(!has_found_few(&found_before), "{found_before:?}");
 }

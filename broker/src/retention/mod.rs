@@ -17,13 +17,15 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::sync_channel;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const HOUR_MS: u64 = 3_600_000;
 /// Between two looks.
 const EVERY: Duration = Duration::from_secs(10);
 /// Between two looks where too much of what should go waits: each reads what waits.
 const EVERY_BLOCKED: Duration = Duration::from_secs(120);
+/// Sends that are refused for want of disk for so long are not taken again by themselves: the log makes room with what it has.
+const FULL_FOR: Duration = Duration::from_secs(30);
 
 /// What retention did since the start.
 #[derive(Debug, Default)]
@@ -32,6 +34,9 @@ pub struct RetentionStats {
     too_many: AtomicBool,
     failed: AtomicBool,
     in_vain: AtomicBool,
+    waits: AtomicBool,
+    /// Since when each look found sends refused for want of disk.
+    refused_since: Mutex<Option<Instant>>,
     records: AtomicU64,
     bytes: AtomicU64,
     lost: AtomicU64,
@@ -70,6 +75,13 @@ impl RetentionStats {
         self.unread.lock().get(&(group, topic)).copied()
     }
 
+    /// Whether sends are refused for want of disk, and have been for a while.
+    fn is_full(&self, refused: bool, now: Instant) -> bool {
+        let mut since = self.refused_since.lock();
+        *since = refused.then(|| since.unwrap_or(now));
+        since.is_some_and(|since| now.duration_since(since) >= FULL_FOR)
+    }
+
     fn fail(&self, error: &RetentionError) {
         tracing::warn!(%error, "retention goes on at the next look");
         self.failed.store(true, Ordering::Relaxed);
@@ -94,6 +106,12 @@ impl RetentionStats {
             );
         }
         self.in_vain.store(ran.in_vain, Ordering::Relaxed);
+        if ran.waits && !self.waits.load(Ordering::Relaxed) {
+            tracing::info!(
+                "the log stays larger than retentionBytes for now: three quarters of that have yet to come after a place at which it can begin"
+            );
+        }
+        self.waits.store(ran.waits, Ordering::Relaxed);
         self.records.fetch_add(ran.carried.0, Ordering::Relaxed);
         self.bytes.fetch_add(ran.carried.1, Ordering::Relaxed);
         self.lost.fetch_add(ran.lost, Ordering::Relaxed);
@@ -150,10 +168,12 @@ pub(crate) fn look(engine: &Engine, values: &LiveValues) -> Result<Ran, Retentio
     let store = engine.store();
     let (holding, usage) = engine.disk().seen();
     let bounds = Bounds::of(holding, usage, &values.marks, share(store));
-    let refusal = store.log().refusal();
+    let refused = store
+        .log()
+        .refusal()
+        .is_some_and(|refusal| matches!(refusal.why, NotProposed::NoSpace | NotProposed::NearlyFull));
     let settings = Settings {
-        full: refusal
-            .is_some_and(|refusal| matches!(refusal.why, NotProposed::NoSpace | NotProposed::NearlyFull)),
+        full: engine.retention().is_full(refused, Instant::now()),
         ..settings(values, store.tables(), bounds)
     };
     let run = Run {
@@ -257,6 +277,23 @@ fn tell(ran: &Ran) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_disk_is_full_to_retention_once_sends_were_refused_at_each_look_for_half_a_minute() {
+        let (stats, begin) = (RetentionStats::default(), Instant::now());
+        for (second, refused, full) in [
+            (0, true, false),
+            (29, true, false),
+            (30, true, true),
+            (31, false, false),
+            (40, true, false),
+            (69, true, false),
+            (80, true, true),
+        ] {
+            let now = begin + Duration::from_secs(second);
+            assert_eq!(stats.is_full(refused, now), full, "after {second} s");
+        }
+    }
 
     #[test]
     fn retention_counts_as_failed_from_a_look_that_failed_to_the_next_that_does_not() {

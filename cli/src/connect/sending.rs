@@ -1,6 +1,7 @@
 //! What became of the messages of one send: a request may be taken in part.
 
-use super::client::check;
+use super::client;
+use super::refused;
 use super::status::Asked;
 use crate::failure::Failure;
 use sluice_proto::v2;
@@ -24,6 +25,16 @@ pub struct Sending {
     pub in_doubt: usize,
     /// Why not all were: the first refusal, or that nobody answers.
     pub failure: Option<Failure>,
+}
+
+fn check(asked: &Asked, status: Option<&v2::Status>) -> Result<(), Failure> {
+    client::check(asked, status).map_err(|failure| {
+        let hint = status.and_then(|status| refused::hint_of_send(status.code(), &status.message));
+        match hint {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        }
+    })
 }
 
 impl Sending {

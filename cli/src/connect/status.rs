@@ -127,7 +127,6 @@ impl Asked {
                     .to_owned(),
             ),
             v2::Code::TooManyRequests => Some(refused::hint(&status.message).to_owned()),
-            v2::Code::InternalServerError | v2::Code::InternalError => Some(refused::UNKNOWN.to_owned()),
             v2::Code::Forbidden if status.message.contains("is closed") => {
                 Some("`sluicectl topic open TOPIC` has it take messages again".to_owned())
             }
@@ -317,16 +316,11 @@ mod tests {
     }
 
     #[test]
-    fn a_send_that_is_refused_leads_to_what_shows_why() {
-        use v2::Code::{Forbidden, InternalServerError, TooManyRequests};
+    fn a_call_that_is_refused_leads_to_what_shows_why() {
+        use v2::Code::{Forbidden, TooManyRequests};
         for (code, text, part) in [
             (TooManyRequests, "the broker's disk is full: …", refused::DISK),
             (TooManyRequests, "the broker is busy", "try again in a moment"),
-            (
-                InternalServerError,
-                "the outcome is not known",
-                "sluicectl message find",
-            ),
             (Forbidden, "topic 'orders' is closed: …", "sluicectl topic open"),
         ] {
             let status = v2::Status {

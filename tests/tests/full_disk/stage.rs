@@ -130,6 +130,20 @@ impl Stage {
         }
     }
 
+    /// Sends now and then until a metric of the broker has come so far.
+    pub async fn send_until(&mut self, name: &str, is_so: impl Fn(f64) -> bool) {
+        let begun = Instant::now();
+        while !self.broker.metric(name).is_ok_and(&is_so) {
+            assert!(
+                begun.elapsed() < SOON,
+                "{name} does not come so far: {}",
+                self.figures()
+            );
+            self.send().await;
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
     /// Receives and acknowledges `most` messages or a few more, or all there are, each of which must have been sent; answers how many came.
     pub async fn consume(&mut self, most: usize) -> usize {
         let mut got = 0;

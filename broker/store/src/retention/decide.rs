@@ -2,9 +2,9 @@
 //!
 //! - By time everything goes that was put longer ago than it is kept; by size as much as it takes to stay within it.
 //! - The log begins where a segment does at which a checkpoint stands: a bit more may stay than time asks for, never less. Size
-//!   takes the first such place that leaves no more than it allows, so that a bit less stays; but never less than half of what it
-//!   allows, unless the disk is full. Where places are so far apart, it waits until half has come after one: till then the log is
-//!   larger than it may be.
+//!   takes the first such place that leaves no more than it allows, so that a bit less stays; but never less than three quarters
+//!   of what it allows, unless the disk is full: unread messages of these are safe, and whoever watches a group can tell in time. Where
+//!   places are so far apart, it waits until as much has come after one: till then the log is larger than it may be.
 //! - Where the disk fills, what everybody has read goes before its time; and beyond that whatever is oldest, as by size, where
 //!   that helps: if the log alone cannot bring the disk below its mark, unread messages are not given up in vain.
 //! - What still waits in what goes is written again. Where that is more than half of what goes, it is not worth it: then less
@@ -69,14 +69,22 @@ impl Log {
         forced.is_some_and(|bytes| self.bytes() > bytes && self.first_within(bytes).is_none())
     }
 
-    /// The first place that leaves no more than so many bytes, if it leaves half of them; otherwise the last one before it, which leaves
-    /// more, or none: what has gone does not come back, and half of the bytes will stand behind the first one soon. Not so where the
-    /// disk is full.
+    /// The first place that leaves no more than so many bytes, if it leaves three quarters of them; otherwise the last one before it,
+    /// which leaves more, or none: what has gone does not come back, and as much will stand behind the first one soon. Not so where
+    /// the disk is full.
     fn by_size(&self, bytes: u64, full: bool) -> Option<&TrimPoint> {
         let within = self.first_within(bytes);
         within
-            .filter(|point| full || self.left_by(point) >= bytes / 2)
+            .filter(|point| full || self.left_by(point) >= at_least(bytes))
             .or_else(|| self.later().rfind(|point| self.left_by(point) > bytes))
+    }
+
+    /// Whether the log stays half as large again as it may be even if it begins there, for no better place is known.
+    pub fn waits(&self, settings: &Settings, begins: Option<TrimPoint>) -> bool {
+        let left = begins.map_or(self.bytes(), |point| self.left_by(&point));
+        settings
+            .keep_bytes
+            .is_some_and(|bytes| left > bytes.saturating_add(bytes / 2))
     }
 
     /// The bytes that stay if the log begins there.
@@ -119,6 +127,11 @@ impl Log {
         }
         best
     }
+}
+
+/// What size leaves of so many bytes, if there is as much.
+fn at_least(bytes: u64) -> u64 {
+    bytes / 4 * 3
 }
 
 #[cfg(test)]
@@ -177,21 +190,23 @@ mod tests {
     }
 
     #[test]
-    fn where_places_are_far_apart_size_leaves_half_of_what_it_allows() {
+    fn where_places_are_far_apart_size_leaves_three_quarters_of_what_it_allows() {
         for (end, points, expected) in [
             // As after queue files were made again: a place at the last segment's start, and no other one yet.
             (1001, vec![1000], None),
-            (9999, vec![9500], None),
-            (10_000, vec![9500], Some(9500)),
+            (10_249, vec![9500], None),
+            (10_250, vec![9500], Some(9500)),
             // As after much was sent between two checkpoints.
             (4000, vec![600, 3810], Some(600)),
             (4000, vec![3810], None),
-            (4000, vec![600, 3500], Some(3500)),
+            (4000, vec![600, 3250], Some(3250)),
+            (4000, vec![600, 3251], Some(600)),
             // Segments that are longer than what may stay.
             (3000, vec![2000], Some(2000)),
             (3000, vec![2900], None),
             (3000, vec![1500], Some(1500)),
             (1001, vec![200, 400, 600, 1000], Some(200)),
+            (1001, vec![260, 400, 600, 1000], None),
             (1100, vec![50, 1000], Some(50)),
         ] {
             let log = Log {
@@ -202,6 +217,8 @@ mod tests {
             };
             let found = log.wanted(&settings(None, Some(1000)), HOUR);
             assert_eq!(found.map(|point| point.at.0), expected, "{end}, {points:?}");
+            let left = end - found.map_or(0, |point| point.at.0);
+            assert_eq!(log.waits(&settings(None, Some(1000)), found), left > 1500);
             // On a full disk nothing comes after a place.
             let full = Settings {
                 full: true,
@@ -302,7 +319,7 @@ mod tests {
             let too_large = |at: u64| bytes.is_some_and(|bytes| log.end.0 - at > bytes);
             let Some(wanted) = log.wanted(&settings, now) else {
                 let places: Vec<_> = log.points.iter().filter(|point| point.at > log.start).collect();
-                let leave_too_little = bytes.is_some_and(|bytes| places.iter().all(|point| log.end.0 - point.at.0 < bytes / 2));
+                let leave_too_little = bytes.is_some_and(|bytes| places.iter().all(|point| log.end.0 - point.at.0 < at_least(bytes)));
                 prop_assert!(!too_large(log.start.0) || places.is_empty() || leave_too_little);
                 return Ok(());
             };
@@ -311,10 +328,10 @@ mod tests {
             let is_old = settings.keep_ms.is_some_and(|keep_ms| wanted.time + keep_ms <= now);
             // No more goes than one of the two asks for.
             prop_assert!(is_old || too_large(before.map_or(log.start.0, |point| point.at.0)));
-            prop_assert!(is_old || bytes.is_some_and(|bytes| log.end.0 - wanted.at.0 >= bytes / 2));
+            prop_assert!(is_old || bytes.is_some_and(|bytes| log.end.0 - wanted.at.0 >= at_least(bytes)));
             if too_large(wanted.at.0) {
                 let next = log.points.iter().find(|point| point.at > wanted.at);
-                prop_assert!(next.is_none_or(|next| bytes.is_some_and(|bytes| log.end.0 - next.at.0 < bytes / 2)));
+                prop_assert!(next.is_none_or(|next| bytes.is_some_and(|bytes| log.end.0 - next.at.0 < at_least(bytes))));
             }
             let mut waits = waits;
             waits.sort_unstable();

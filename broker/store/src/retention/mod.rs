@@ -92,6 +92,8 @@ pub struct Ran {
     pub failed: bool,
     /// Whether the disk would be above its mark even if the log gave up all it can, so that nothing unread went for that.
     pub in_vain: bool,
+    /// Whether the log stays half as large again as its size says, until more has come after a place at which it can begin.
+    pub waits: bool,
 }
 
 impl Ran {
@@ -106,6 +108,7 @@ impl Ran {
             too_many: self.too_many || other.too_many,
             failed: self.failed || other.failed,
             in_vain: self.in_vain || other.in_vain,
+            waits: self.waits || other.waits,
         }
     }
 }
@@ -164,6 +167,7 @@ impl<P: Propose> Run<'_, P> {
         let wanted = log.wanted(self.settings, self.now);
         let early = log.early(self.settings, wanted);
         let wanted = consumed::last(self.store, self.settings, &early)?.or(wanted);
+        ran.waits = log.waits(self.settings, wanted);
         let point = match wanted {
             // A look before anything is closed: it may not be worth it.
             Some(wanted) => self.worth_it(&log, wanted, &mut ran)?.map(|(point, _)| point),

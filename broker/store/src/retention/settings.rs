@@ -16,7 +16,8 @@ pub struct Settings {
     /// How many bytes the log may have before the oldest goes, read or not, for want of disk. Nothing goes where the log cannot
     /// become so small.
     pub forced_bytes: Option<u64>,
-    /// Whether messages are refused for want of disk: then no more come, so that it is of no use to wait for them.
+    /// Whether messages are refused for want of disk, and not for a moment only: then no more come, so that it is of no use to wait
+    /// for them.
     pub full: bool,
     /// Topics that keep their messages in their own way.
     pub own: BTreeMap<TopicId, Own>,

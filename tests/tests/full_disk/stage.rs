@@ -130,8 +130,8 @@ impl Stage {
         }
     }
 
-    /// Sends now and then until a metric of the broker has come so far.
-    pub async fn send_until(&mut self, name: &str, is_so: impl Fn(f64) -> bool) {
+    /// Sends a message and receives it, and again, until a metric of the broker has come so far.
+    pub async fn go_on_until(&mut self, name: &str, is_so: impl Fn(f64) -> bool) {
         let begun = Instant::now();
         while !self.broker.metric(name).is_ok_and(&is_so) {
             assert!(
@@ -139,7 +139,9 @@ impl Stage {
                 "{name} does not come so far: {}",
                 self.figures()
             );
-            self.send().await;
+            if self.send().await == Sent::Acknowledged {
+                assert_eq!(self.consume(1).await, 1);
+            }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }

@@ -81,7 +81,7 @@ impl Log {
 
     /// Whether the log stays half as large again as it may be even if it begins there, for no better place is known.
     pub fn waits(&self, settings: &Settings, begins: Option<TrimPoint>) -> bool {
-        let left = begins.map_or(self.bytes(), |point| self.left_by(&point));
+        let left = begins.map_or_else(|| self.bytes(), |point| self.left_by(&point));
         settings
             .keep_bytes
             .is_some_and(|bytes| left > bytes.saturating_add(bytes / 2))
@@ -224,7 +224,10 @@ mod tests {
                 full: true,
                 ..settings(None, Some(1000))
             };
-            let within = points.iter().find(|at| end - **at <= 1000).or(points.last());
+            let within = points
+                .iter()
+                .find(|at| end - **at <= 1000)
+                .or_else(|| points.last());
             assert_eq!(log.wanted(&full, HOUR).map(|point| point.at.0), within.copied());
         }
     }

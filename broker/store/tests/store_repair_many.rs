@@ -10,6 +10,7 @@ mod workload;
 use repairs::*;
 use sluice_core::ids::PhysicalOffset;
 use sluice_store::io::{Fault, FaultyIo};
+use sluice_store::log::Frame;
 use sluice_store::repair::{Accepted, Part, Plan, Range, RepairError, plan, told_apart, way_on};
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -130,11 +131,94 @@ fn a_place_that_was_damaged_after_the_look_is_not_given_up_unseen() {
     flip(&io, &path, at + 12, 3);
     let refused = pasted(&io, &command).unwrap_err().to_string();
     assert!(
-        refused.contains(&format!("there are {} places", lost.len() + 1)),
+        refused.contains(&format!("there are {} places with ", lost.len() + 1)),
         "{refused}"
     );
     assert!(refused.ends_with(&printed(&io)), "{refused}");
     assert!(pasted(&io, &printed(&io)).is_ok());
+}
+
+/// Frames before the newest checkpoint that have three commands or more, and messages among them.
+fn long_frames(used: &Used) -> Vec<&Frame> {
+    let frames = used.frames.iter().skip(8);
+    let frames = frames.filter(|frame| frame.end().0 <= used.newest);
+    frames.filter(|frame| frame.commands().count() > 2).collect()
+}
+
+/// Damages a frame's header, so that nothing of it can be found.
+fn damage_header(used: &Used, io: &FaultyIo, frame: &Frame) {
+    let (path, at) = place(&used.bases(), frame.start().0);
+    flip(io, &path, at + 9, 2);
+}
+
+fn whole(frame: &Frame) -> Range {
+    Range {
+        from: frame.start(),
+        to: Some(frame.end()),
+    }
+}
+
+/// That the command of before is refused now, and gives nothing up; that what it prints instead is accepted, and done once.
+fn is_refused_for_more_bytes(used: &Used, io: &FaultyIo, before: &str) {
+    let refused = pasted(io, before).unwrap_err().to_string();
+    let bytes: u64 = wanted(io)
+        .iter()
+        .map(|range| range.to.unwrap().0 - range.from.0)
+        .sum();
+    assert!(refused.contains(&format!(" with {bytes} bytes")), "{refused}");
+    assert!(refused.ends_with(&printed(io)), "{refused}");
+    goes_on(used, io, &wanted(io), used.newest);
+}
+
+#[test]
+fn what_was_sound_between_two_places_that_have_become_one_is_not_given_up_unseen() {
+    let used = used(seed() + 5);
+    let io = used.copy();
+    let all = messages(&used, used.newest);
+    damage(&used, &io, &all, &mut Dice(seed()));
+    // Three frames one behind another in one segment, with damaged places before and behind them.
+    let middle = used
+        .frames
+        .iter()
+        .skip(8)
+        .position(|frame| frame.start() > wanted(&io)[20].from);
+    let three = used.frames[middle.unwrap() + 8..].windows(3).find(|three| {
+        let stands = |frame: &Frame| place(&used.bases(), frame.start().0).0;
+        stands(&three[0]) == stands(&three[2])
+    });
+    let [first, between, last] = three.unwrap() else {
+        panic!("these are three");
+    };
+    damage_header(&used, &io, first);
+    damage_header(&used, &io, last);
+    let before = printed(&io);
+    assert!(pasted(&io, &before).is_ok());
+    damage_header(&used, &io, between);
+    let merged = Range {
+        from: first.start(),
+        to: Some(last.end()),
+    };
+    assert!(wanted(&io).contains(&merged), "they are one now");
+    is_refused_for_more_bytes(&used, &io, &before);
+}
+
+#[test]
+fn what_was_sound_in_a_frame_with_a_damaged_command_is_not_given_up_unseen() {
+    let used = used(seed() + 6);
+    let io = used.copy();
+    let lost = damage(&used, &io, &messages(&used, used.newest), &mut Dice(seed()));
+    let before = printed(&io);
+    let inner = &lost[1..lost.len() - 1];
+    let has_one = |frame: &&&Frame| {
+        let within = |range: &&Range| range.from > frame.start() && range.to < Some(frame.end());
+        frame.start() > lost[0].from && inner.iter().filter(within).count() == 1
+    };
+    let frames = long_frames(&used);
+    let frame = frames.iter().find(has_one).unwrap();
+    damage_header(&used, &io, frame);
+    assert!(wanted(&io).contains(&whole(frame)), "all of it is one place now");
+    assert_eq!(wanted(&io).len(), lost.len());
+    is_refused_for_more_bytes(&used, &io, &before);
 }
 
 #[test]

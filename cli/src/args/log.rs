@@ -30,7 +30,8 @@ shown what is lost; it is done when that is agreed to, or with --yes. With --dry
 Before the newest checkpoint only the messages in the range are lost. Behind it, deliveries and acknowledgements that follow are
 given up too, for the offsets that they name depend on what is lost: groups get those messages again. That a
 group was moved back is lost, and told: move it once more. FROM..END ends the log at FROM, and gives up all that follows: the last resort.
-FROM..TO/N are N damaged places between FROM and TO, and nothing that is sound between them; it is refused if more are damaged by now.
+FROM..TO/N:BYTES are N damaged places with BYTES bytes of the log between FROM and TO, and nothing that is sound between them; it is
+refused if more are damaged by now, or more bytes.
 FROM..PAGE is the first page of the segment at FROM, which holds no message.
 
 Where both meta files are lost --make-meta makes them again. Where no checkpoint can be read that state needs, --accept-lost-state
@@ -43,7 +44,7 @@ Examples:
   sluicectl log repair sluice-data --accept-loss 4096..5120 --dry-run
   sluicectl log repair sluice-data --accept-loss 4096..5120
   sluicectl log repair sluice-data --accept-loss 4096..5120 --accept-loss 9000..9064 --yes
-  sluicectl log repair sluice-data --accept-loss 4096..99200/200
+  sluicectl log repair sluice-data --accept-loss 4096..99200/200:8400
   sluicectl log repair sluice-data --accept-loss 4096..END --wider --yes
   sluicectl log repair sluice-data --make-meta
   sluicectl log repair sluice-data --accept-lost-state --dry-run";

@@ -1,4 +1,5 @@
-//! Many damaged places in one word of a command line: `FROM..TO/N`, at most N places from FROM to TO and nothing between them.
+//! Many damaged places in one word of a command line: `FROM..TO/N:BYTES`, at most N places with at most BYTES bytes from FROM to TO, and
+//! nothing between them.
 
 use super::plan::Accepted;
 use super::range::{self, Range};
@@ -18,6 +19,9 @@ pub struct Places {
     pub to: PhysicalOffset,
     /// How many there are at most: whatever is damaged beyond that came after somebody had looked.
     pub count: u64,
+    /// Bytes of the log in all of them, at most. What is damaged later can make one place of two, or a longer one of one: then there are no
+    /// more of them, but more bytes. A repair that was stopped only leaves fewer of both.
+    pub bytes: u64,
 }
 
 /// What one `--accept-loss` names.
@@ -37,17 +41,24 @@ impl Places {
             from: ranges.iter().map(|range| range.from).min()?,
             to: to.into_iter().max()?,
             count: ranges.len() as u64,
+            bytes: bytes_in(ranges),
         })
     }
 
-    fn hold(&self, range: &Range) -> bool {
+    pub(super) fn hold(&self, range: &Range) -> bool {
         range.from >= self.from && range.to.is_some_and(|to| to <= self.to)
     }
 }
 
+/// Bytes of the log in all of them; what has no end counts as none.
+pub(super) fn bytes_in(ranges: &[Range]) -> u64 {
+    let closed = ranges.iter().filter_map(|range| Some((range.from, range.to?)));
+    closed.map(|(from, to)| to.0.saturating_sub(from.0)).sum()
+}
+
 impl fmt::Display for Places {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}..{}/{}", self.from, self.to, self.count)
+        write!(f, "{}..{}/{}:{}", self.from, self.to, self.count, self.bytes)
     }
 }
 
@@ -55,18 +66,23 @@ impl FromStr for Part {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let Some((range, count)) = text.rsplit_once('/') else {
+        let Some((range, most)) = text.rsplit_once('/') else {
             return text.parse().map(Self::Range);
         };
         let range: Range = range.parse()?;
-        let count = count.parse().ok().filter(|count| *count > 0);
-        let (Some(to), Some(count)) = (range.to, count) else {
-            return Err("it is FROM..TO/N with how many places are damaged there".to_owned());
+        let most = most.split_once(':');
+        let most = most.and_then(|(count, bytes)| Some((count.parse().ok()?, bytes.parse().ok()?)));
+        let (Some(to), Some((count, bytes))) = (range.to, most.filter(|(count, _)| *count > 0)) else {
+            return Err(
+                "it is FROM..TO/N:BYTES with how many places are damaged there, and how many bytes of the log these have"
+                    .to_owned(),
+            );
         };
         Ok(Self::Places(Places {
             from: range.from,
             to,
             count,
+            bytes,
         }))
     }
 }
@@ -104,11 +120,11 @@ pub(super) fn spelled_out(
             }));
         }
         there.retain(|range| places.hold(range));
-        let is_more = there.len() as u64 > places.count && !found.log.damage.is_empty();
-        if is_more {
+        let (count, bytes) = (there.len() as u64, bytes_in(&there));
+        let is_more = count > places.count || bytes > places.bytes;
+        if is_more && !found.log.damage.is_empty() {
             let what = format!(
-                "{places} is not what is damaged: there are {} places",
-                there.len()
+                "{places} is not what is damaged: there are {count} places with {bytes} bytes of the log"
             );
             let command = way_on(dir, &found.log).unwrap_or_default();
             return Err(RepairError::refused(
@@ -149,13 +165,25 @@ mod tests {
 
     #[test]
     fn places_are_written_as_they_are_read() {
-        let Ok(Part::Places(places)) = "4096..9000/200".parse() else {
+        let Ok(Part::Places(places)) = "4096..9000/200:3000".parse() else {
             panic!("these are no places");
         };
-        assert_eq!((places.from.0, places.to.0, places.count), (4096, 9000, 200));
-        assert_eq!(places.to_string(), "4096..9000/200");
+        assert_eq!((places.from.0, places.to.0), (4096, 9000));
+        assert_eq!((places.count, places.bytes), (200, 3000));
+        assert_eq!(places.to_string(), "4096..9000/200:3000");
+        // First pages have no bytes of the log.
+        assert!("0..9000/40:0".parse::<Part>().is_ok());
         assert!(matches!("8..16".parse(), Ok(Part::Range(_))));
-        for text in ["8..16/0", "8..16/", "8..END/3", "16..8/1", "/3", "8..16/-1"] {
+        for text in [
+            "8..16/0:8",
+            "8..16/2",
+            "8..16/2:",
+            "8..END/3:9",
+            "16..8/1:8",
+            "/3:1",
+            "8..16/-1:8",
+            "8..16/1:-8",
+        ] {
             assert!(text.parse::<Part>().is_err(), "{text}");
         }
     }

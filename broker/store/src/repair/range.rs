@@ -37,7 +37,7 @@ impl FromStr for Range {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || {
-            "it is FROM..TO with two physical offsets as `sluicectl log verify` prints them, FROM..END, FROM..PAGE, or FROM..TO/N"
+            "it is FROM..TO with two physical offsets as `sluicectl log verify` prints them, FROM..END, FROM..PAGE, or FROM..TO/N:BYTES"
                 .to_owned()
         };
         let (from, to) = text.split_once("..").ok_or_else(wrong)?;
@@ -163,19 +163,19 @@ mod tests {
         let dir = Path::new("/d");
         assert_eq!(
             command(dir, &ranges),
-            "sluicectl log repair /d --accept-loss 0..19909/200"
+            "sluicectl log repair /d --accept-loss 0..19909/200:1800"
         );
         let mut with_end = ranges.clone();
         with_end.push("19950..END".parse().unwrap());
         assert_eq!(
             command(dir, &with_end),
-            "sluicectl log repair /d --accept-loss 0..19909/200 --accept-loss 19950..END"
+            "sluicectl log repair /d --accept-loss 0..19909/200:1800 --accept-loss 19950..END"
         );
         let mut with_sound = ranges.clone();
         with_sound.insert(7, "640..660".parse().unwrap());
         assert_eq!(
             command_with(dir, &with_sound, &ranges),
-            "sluicectl log repair /d --accept-loss 640..660 --accept-loss 0..19909/200"
+            "sluicectl log repair /d --accept-loss 640..660 --accept-loss 0..19909/200:1800"
         );
     }
 }

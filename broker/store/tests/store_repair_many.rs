@@ -222,6 +222,52 @@ fn what_was_sound_in_a_frame_with_a_damaged_command_is_not_given_up_unseen() {
 }
 
 #[test]
+fn a_wider_range_over_some_of_the_places_leaves_the_others_to_be_named_together() {
+    let used = used(seed() + 7);
+    let io = used.copy();
+    let lost = damage(&used, &io, &messages(&used, used.newest), &mut Dice(seed()));
+    let command = printed(&io);
+    let frames = long_frames(&used);
+    let holds = |frame: &&&Frame| {
+        let at_start = frame.commands().next().unwrap().1;
+        lost[1..]
+            .iter()
+            .any(|range| range.from != at_start && (frame.start()..frame.end()).contains(&range.from))
+    };
+    let wide = whole(frames.iter().find(holds).unwrap());
+    let plan = pasted_with(&io, &command, &[wide]).unwrap();
+    let given_up: Vec<Range> = plan.loss.places.iter().filter_map(|place| place.range).collect();
+    assert!(given_up.contains(&wide), "{given_up:?}");
+    let outside = |range: &&Range| range.to <= Some(wide.from) || Some(range.from) >= wide.to;
+    assert!(lost.iter().filter(outside).all(|range| given_up.contains(range)));
+}
+
+#[test]
+fn places_between_which_nothing_is_damaged_are_refused() {
+    let used = used(seed() + 8);
+    let io = used.copy();
+    let lost = damage(&used, &io, &messages(&used, used.newest), &mut Dice(seed()));
+    let command = printed(&io);
+    let other = format!("{command} --accept-loss {}..{}/3:99", used.newest + 8, used.end());
+    let refused = pasted(&io, &other).unwrap_err().to_string();
+    assert!(refused.contains("/3:99 is not what is damaged"), "{refused}");
+    assert!(refused.ends_with(&command), "{refused}");
+    pasted(&io, &command).unwrap().run(&shared(&io)).unwrap();
+    // It was done before, but not these places alone, and not so few.
+    let (from, to) = (lost[0].from, lost[lost.len() - 1].to.unwrap());
+    for odd in [
+        format!("{}..{to}/9999:9", from.0 - 8),
+        format!("{from}..{to}/3:9"),
+    ] {
+        let refused = pasted(&io, &format!(" --accept-loss {odd}"))
+            .unwrap_err()
+            .to_string();
+        assert!(refused.contains("no frame of the log is damaged"), "{refused}");
+    }
+    assert!(pasted(&io, &command).unwrap().is_done);
+}
+
+#[test]
 fn an_end_behind_many_places_says_how_much_that_is_sound_it_takes() {
     let used = used(seed() + 3);
     let io = used.copy();

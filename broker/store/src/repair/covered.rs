@@ -37,11 +37,7 @@ pub(super) fn check(
             return Ok(true);
         }
         if end.is_none() || !wider {
-            let hint = match found.findings.damage.iter().any(|damage| !damage.derived) {
-                true => format!("what is damaged cannot be replaced: {RESTORE}"),
-                false => "start the broker; `sluicectl log verify` tells about other files".to_owned(),
-            };
-            return Err(RepairError::refused("no frame of the log is damaged", hint));
+            return Err(nothing_damaged(found));
         }
     }
     let wanted = needed(&log.damage);
@@ -83,6 +79,15 @@ pub(super) fn check(
         ));
     }
     Ok(false)
+}
+
+/// That there is nothing to give up.
+pub(super) fn nothing_damaged(found: &Survey) -> RepairError {
+    let hint = match found.findings.damage.iter().any(|damage| !damage.derived) {
+        true => format!("what is damaged cannot be replaced: {RESTORE}"),
+        false => "start the broker; `sluicectl log verify` tells about other files".to_owned(),
+    };
+    RepairError::refused("no frame of the log is damaged", hint)
 }
 
 /// What the command gives up that goes on, with it.

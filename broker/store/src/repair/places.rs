@@ -1,11 +1,13 @@
 //! Many damaged places in one word of a command line: `FROM..TO/N:BYTES`, at most N places with at most BYTES bytes from FROM to TO, and
 //! nothing between them.
 
+use super::covered;
 use super::plan::Accepted;
 use super::range::{self, Range};
 use super::{RepairError, way_on};
 use crate::survey::Survey;
 use sluice_core::ids::PhysicalOffset;
+use std::cmp::Reverse;
 use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
@@ -34,24 +36,29 @@ pub enum Part {
 }
 
 impl Places {
-    /// The places that these ranges are, in rising order; `None` of none, and of those that have no end.
-    pub(super) fn of(ranges: &[Range]) -> Option<Self> {
+    /// What is damaged from the first to the last of these ranges, as somebody finds it who looks: what is given up with others is damaged
+    /// there too. `None` of none, and of those that have no end.
+    pub(super) fn among(ranges: &[Range], damaged: &[Range]) -> Option<Self> {
         let to = ranges.iter().map(|range| range.to).collect::<Option<Vec<_>>>()?;
-        Some(Self {
+        let mut places = Self {
             from: ranges.iter().map(|range| range.from).min()?,
             to: to.into_iter().max()?,
-            count: ranges.len() as u64,
-            bytes: bytes_in(ranges),
-        })
+            count: 0,
+            bytes: 0,
+        };
+        let held = damaged.iter().filter(|range| places.hold(range));
+        let held: Vec<Range> = held.copied().collect();
+        (places.count, places.bytes) = (held.len() as u64, bytes_in(&held));
+        Some(places)
     }
 
-    pub(super) fn hold(&self, range: &Range) -> bool {
+    fn hold(&self, range: &Range) -> bool {
         range.from >= self.from && range.to.is_some_and(|to| to <= self.to)
     }
 }
 
 /// Bytes of the log in all of them; what has no end counts as none.
-pub(super) fn bytes_in(ranges: &[Range]) -> u64 {
+fn bytes_in(ranges: &[Range]) -> u64 {
     let closed = ranges.iter().filter_map(|range| Some((range.from, range.to?)));
     closed.map(|(from, to)| to.0.saturating_sub(from.0)).sum()
 }
@@ -111,33 +118,68 @@ pub(super) fn spelled_out(
     let (open, mut ranges): (Vec<Range>, Vec<Range>) =
         accepted.ranges.iter().partition(|range| range.to.is_none());
     for places in accepted.places {
-        let mut there: Vec<Range> = found.log.damage.iter().map(range::of).collect();
-        if there.is_empty() {
-            // Whether it was done before is told by what it has left.
-            there.extend(found.log.repaired.iter().map(|done| Range {
-                from: done.from,
-                to: Some(done.to),
-            }));
-        }
-        there.retain(|range| places.hold(range));
-        let (count, bytes) = (there.len() as u64, bytes_in(&there));
-        let is_more = count > places.count || bytes > places.bytes;
-        if is_more && !found.log.damage.is_empty() {
-            let what = format!(
-                "{places} is not what is damaged: there are {count} places with {bytes} bytes of the log"
-            );
-            let command = way_on(dir, &found.log).unwrap_or_default();
-            return Err(RepairError::refused(
-                what,
-                format!("look again, and give up what is damaged now: {command}"),
-            ));
-        }
-        ranges.extend(there);
+        ranges.extend(meant(dir, places, found)?);
     }
-    ranges.sort_by_key(|range| (range.from, range.to));
+    // The survey gives up from an offset on what the first range says that begins there: a place in a wider one must not hide it.
+    ranges.sort_by_key(|range| (range.from, Reverse(range.to)));
+    let mut reach = None;
+    ranges.retain(|range| {
+        let is_more = range.to > reach || range.to == Some(range.from);
+        reach = reach.max(range.to);
+        is_more
+    });
     ranges.dedup();
     ranges.extend(open);
     Ok(ranges)
+}
+
+/// The damaged places that these are, or what a repair has left of them.
+fn meant(dir: &Path, places: &Places, found: &Survey) -> Result<Vec<Range>, RepairError> {
+    let log = &found.log;
+    let damage = log.damage.iter().map(range::of);
+    let there: Vec<Range> = damage.filter(|range| places.hold(range)).collect();
+    let (count, bytes) = (there.len() as u64, bytes_in(&there));
+    let what = if there.is_empty() {
+        if let Some(done) = done_before(places, found) {
+            return Ok(done);
+        }
+        if log.damage.is_empty() && !log.meta_is_lost {
+            return Err(covered::nothing_damaged(found));
+        }
+        format!("{places} is not what is damaged, but something else")
+    } else if count > places.count || bytes > places.bytes {
+        format!("{places} is not what is damaged: there are {count} places with {bytes} bytes of the log")
+    } else {
+        return Ok(there);
+    };
+    let command = way_on(dir, log).unwrap_or_default();
+    let hint = format!("look again, and give up what is damaged now: {command}");
+    Err(RepairError::refused(what, hint))
+}
+
+/// What a repair has left of these places, if it begins and ends where they do, and is no more than they are.
+fn done_before(places: &Places, found: &Survey) -> Option<Vec<Range>> {
+    let log = &found.log;
+    let done = log.repaired.iter().map(|done| Range {
+        from: done.from,
+        to: Some(done.to),
+    });
+    let mut done: Vec<Range> = done.filter(|range| places.hold(range)).collect();
+    let is_base = |at: PhysicalOffset| log.segments.iter().any(|segment| segment.base == at);
+    // Of a place that was longer than a segment there are several.
+    let go_on = done
+        .windows(2)
+        .filter(|two| two[0].to == Some(two[1].from) && is_base(two[1].from));
+    let count = (done.len() - go_on.count()) as u64;
+    // A first page that was made again looks like one that never was damaged.
+    let pages = [places.from, places.to].into_iter().filter(|at| is_base(*at));
+    done.extend(pages.map(|at| Range {
+        from: at,
+        to: Some(at),
+    }));
+    let begins = done.iter().any(|range| range.from == places.from);
+    let ends = done.iter().any(|range| range.to == Some(places.to));
+    (begins && ends && count <= places.count).then_some(done)
 }
 
 /// Ranges cut where segments begin.

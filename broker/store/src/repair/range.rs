@@ -4,12 +4,15 @@
 use super::places::Places;
 use crate::log::{LogDamage, LogSurvey, Lost};
 use sluice_core::ids::PhysicalOffset;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
 
 /// Places that a command line names one by one. With more it would be longer than what a terminal takes at once (4,095 bytes): then those
-/// that are damaged are named together.
+/// that are damaged are named together. What is given up besides is still named one by one, and the line may be longer by that: a repair with
+/// `--wider`, and the frames in which commands were lost before where no checkpoint can be read
+/// ([`super::way_on_without_state`]).
 const NAMED_MAX: usize = 32;
 pub(super) const MAKE_META: &str = " --make-meta";
 
@@ -83,7 +86,8 @@ pub fn command(dir: &Path, ranges: &[Range]) -> String {
     command_with(dir, ranges, ranges)
 }
 
-/// As [`command`], for ranges of which those in `damaged` are all that is damaged from the first to the last of them.
+/// As [`command`], where `damaged` is all that is damaged. Of that some may be no range by itself, but given up with a wider one: it counts
+/// among the places that are named together all the same, for whoever reads the command finds it there.
 pub(super) fn command_with(dir: &Path, ranges: &[Range], damaged: &[Range]) -> String {
     let folder = dir.display().to_string();
     let is_plain = |letter: char| letter.is_alphanumeric() || "/._-+:@%".contains(letter);
@@ -91,7 +95,9 @@ pub(super) fn command_with(dir: &Path, ranges: &[Range], damaged: &[Range]) -> S
         true => folder,
         false => format!("'{}'", folder.replace('\'', r"'\''")),
     };
-    let can_be_together = |range: &&Range| range.to.is_some() && damaged.contains(range);
+    let key = |range: &Range| (range.from, range.to);
+    let are_damaged: BTreeSet<_> = damaged.iter().map(key).collect();
+    let can_be_together = |range: &&Range| range.to.is_some() && are_damaged.contains(&key(range));
     let (together, alone): (Vec<Range>, Vec<Range>) = match ranges.len() > NAMED_MAX {
         true => ranges.iter().partition(can_be_together),
         false => (Vec::new(), ranges.to_vec()),
@@ -99,7 +105,7 @@ pub(super) fn command_with(dir: &Path, ranges: &[Range], damaged: &[Range]) -> S
     let (open, alone): (Vec<Range>, Vec<Range>) = alone.into_iter().partition(|range| range.to.is_none());
     let alone = alone.iter().map(Range::to_string);
     let words = alone
-        .chain(Places::of(&together).map(|places| places.to_string()))
+        .chain(Places::among(&together, damaged).map(|places| places.to_string()))
         // Where the log ends is said last.
         .chain(open.iter().map(Range::to_string));
     let words: Vec<String> = words.map(|word| format!(" --accept-loss {word}")).collect();
@@ -176,6 +182,13 @@ mod tests {
         assert_eq!(
             command_with(dir, &with_sound, &ranges),
             "sluicectl log repair /d --accept-loss 640..660 --accept-loss 0..19909/200:1800"
+        );
+        // Two of the places are given up with more.
+        let mut wider: Vec<Range> = ranges.clone();
+        wider.splice(7..9, ["690..820".parse().unwrap()]);
+        assert_eq!(
+            command_with(dir, &wider, &ranges),
+            "sluicectl log repair /d --accept-loss 690..820 --accept-loss 0..19909/200:1800"
         );
     }
 }

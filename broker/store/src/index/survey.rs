@@ -334,7 +334,8 @@ impl Looking<'_> {
         Ok(())
     }
 
-    /// A run without its end, of which no checkpoint says how many items it has: as many whole ones as the log gives, or fewer.
+    /// A run without its end, of which no checkpoint says how many items it has: as many whole ones as the log gives, or fewer. What the log
+    /// gives is summed for all of them: of fewer nothing is claimed.
     fn open_run(&mut self, run: u64, path: &Path, bytes: &[u8], findings: &mut Findings) {
         let items = (bytes.len() / ITEM_BYTES) as u32;
         self.survey.items += u64::from(items);
@@ -356,7 +357,7 @@ impl Looking<'_> {
             findings.derived(path, 0, "its items are not those that the log gives");
         } else if items < given.items {
             let what = format!(
-                "it ends behind {items} of the {} items that the log gives; the next start makes it again",
+                "it has {items} items, fewer than the {} that the log gives, and they are not compared; the next start makes it again",
                 given.items
             );
             findings.note(path, what);

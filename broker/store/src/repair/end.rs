@@ -1,7 +1,9 @@
-//! The command that ends the log before what nobody can go on behind.
+//! The command that ends the log before what nobody can go on behind, and what an end takes with it.
 
+use super::loss::Loss;
 use super::plan::Planner;
 use super::range::{self, MAKE_META, Range, needed};
+use super::trial::Trial;
 use crate::log::Lost;
 use sluice_core::ids::PhysicalOffset;
 
@@ -17,6 +19,18 @@ impl Planner<'_> {
                 _ => damage.from,
             });
         self.end_at(frame.unwrap_or(from))
+    }
+
+    /// Says at the log's new end, which stands last among the places, what stands behind it.
+    pub(super) fn add_cut(&self, trial: &Trial, loss: &mut Loss) {
+        let (Some(end), Some(place)) = (self.end, loss.places.last_mut()) else {
+            return;
+        };
+        if place.range == Some(Range { from: end, to: None }) {
+            let mut damage = self.found.log.damage.iter();
+            let is_damaged = damage.any(|damage| damage.to.is_none_or(|to| to > end));
+            place.what.push_str(&trial.cut_in_words(is_damaged));
+        }
     }
 
     pub(super) fn end_at(&self, from: PhysicalOffset) -> String {

@@ -166,11 +166,7 @@ impl Planner<'_> {
         if folds {
             let trial = self.try_fold(unsure_from)?;
             loss.add_trial(&trial, self.end.is_some());
-            if let (Some(end), Some(place)) = (self.end, loss.places.last_mut())
-                && place.range == Some(Range { from: end, to: None })
-            {
-                place.what.push_str(&trial.cut_in_words());
-            }
+            self.add_cut(&trial, &mut loss);
             if void_from.is_some() {
                 loss.warnings.push(trial.lowered.in_words(trial.state().tables()));
             }

@@ -64,9 +64,14 @@ pub(super) struct Trial {
     pub(super) cut: BTreeMap<String, u64>,
     /// Messages that were carried there, from before the log's first segment.
     pub(super) cut_carried: Vec<(TopicQueue, QueueOffset)>,
-    /// Frames there, their bytes, and the messages in them.
+    /// Frames there.
     pub(super) cut_frames: u64,
+    /// The bytes of those that are whole, and the messages in them.
     cut_bytes: u64,
+    cut_messages: u64,
+    /// Those of which some commands are damaged, and the messages in them that can be read.
+    cut_partly: u64,
+    cut_partly_messages: u64,
 }
 
 impl Trial {
@@ -100,6 +105,9 @@ impl Trial {
             cut_carried: Vec::new(),
             cut_frames: 0,
             cut_bytes: 0,
+            cut_messages: 0,
+            cut_partly: 0,
+            cut_partly_messages: 0,
         }
     }
 
@@ -122,7 +130,14 @@ impl Trial {
         }
         let is_cut = self.end.is_some_and(|end| at >= end);
         match seen {
-            Seen::Frame(frame, _) | Seen::Partly(frame) if is_cut => self.count_cut(frame),
+            Seen::Frame(frame, _) if is_cut => {
+                self.cut_messages += self.count_cut(frame);
+                self.cut_bytes += frame.end().0 - frame.start().0;
+            }
+            Seen::Partly(frame) if is_cut => {
+                self.cut_partly_messages += self.count_cut(frame);
+                self.cut_partly += 1;
+            }
             Seen::Frame(frame, _) | Seen::Partly(frame) => self.frame(frame),
             Seen::Lost(_) if !is_cut => self.cannot_pass(at, at),
             Seen::Gap(_) | Seen::Lost(_) => {}
@@ -137,18 +152,23 @@ impl Trial {
         ));
     }
 
-    fn count_cut(&mut self, frame: &Frame) {
+    /// Answers how many messages of it can be read.
+    fn count_cut(&mut self, frame: &Frame) -> u64 {
         self.cut_frames += 1;
-        self.cut_bytes += frame.end().0 - frame.start().0;
+        let mut messages = 0;
         for (_, _, bytes) in frame.commands() {
             let Ok((_, command)) = Command::decode(&bytes) else {
                 continue;
             };
             match &command {
-                Command::Append(append) => *self.cut.entry(topic_of(append)).or_default() += 1,
+                Command::Append(append) => {
+                    *self.cut.entry(topic_of(append)).or_default() += 1;
+                    messages += 1;
+                }
                 Command::Carry(carry) if carry.old < self.first => {
                     let places = carry.places.iter().map(|place| (place.at, place.offset));
                     self.cut_carried.extend(places);
+                    messages += carry.places.len() as u64;
                 }
                 _ => {}
             }
@@ -157,21 +177,34 @@ impl Trial {
                 self.note_group(&command, id.group);
             }
         }
+        messages
     }
 
-    /// What of that is not damaged, behind what is said of the end.
-    pub(super) fn cut_in_words(&self) -> String {
-        let messages = self.cut.values().sum::<u64>() + self.cut_carried.len() as u64;
-        match self.cut_frames {
-            0 => ", of which nothing can be read".to_owned(),
-            1 => format!(
-                ", with one whole frame ({} bytes, {messages} messages)",
-                self.cut_bytes
-            ),
-            frames => format!(
-                ", with {frames} whole frames ({} bytes, {messages} messages)",
-                self.cut_bytes
-            ),
+    /// What of that is not damaged, behind what is said of the end; nothing if nothing stands there at all.
+    pub(super) fn cut_in_words(&self, is_damaged: bool) -> String {
+        let frames = |count: u64, what: &str| match count {
+            1 => format!("one {what}frame"),
+            count => format!("{count} {what}frames"),
+        };
+        let messages = |count: u64| match count {
+            1 => "one message".to_owned(),
+            count => format!("{count} messages"),
+        };
+        let whole = self.cut_frames - self.cut_partly;
+        let mut parts = Vec::new();
+        if whole > 0 {
+            let (frames, messages) = (frames(whole, "whole "), messages(self.cut_messages));
+            parts.push(format!("{frames} ({} bytes, {messages})", self.cut_bytes));
+        }
+        if self.cut_partly > 0 {
+            let messages = messages(self.cut_partly_messages);
+            let frames = frames(self.cut_partly, "");
+            parts.push(format!("{frames} of which a part can be read ({messages})"));
+        }
+        match parts.is_empty() {
+            true if is_damaged => ", of which nothing can be read".to_owned(),
+            true => String::new(),
+            false => format!(", with {}", parts.join(" and ")),
         }
     }
 

@@ -80,3 +80,37 @@ fn a_message_that_would_go_to_another_topic_is_noticed_by_its_records_topic() {
     assert!(!is_safe(&[], &[message(0, "a")]));
     assert!(is_safe(&[a], &[topic("c")]));
 }
+
+/// What is said of an end at the log's first frame, behind which these stand.
+fn cut(frames: &[Seen<'_>], is_damaged: bool) -> String {
+    let start = PhysicalOffset(0);
+    let mut trial = Trial::new(LogPosition::default(), State::new(), None, Some(start), start);
+    for seen in frames {
+        let (Seen::Frame(frame, _) | Seen::Partly(frame)) = seen else {
+            continue;
+        };
+        trial.see(match seen {
+            Seen::Partly(_) => Seen::Partly(frame),
+            _ => Seen::Frame(frame, false),
+        });
+    }
+    trial.cut_in_words(is_damaged)
+}
+
+#[test]
+fn an_end_says_what_stands_behind_it_and_nothing_where_nothing_does() {
+    let (one, two) = (frame(0, 0, &message(1, "a")), frame(1, 1000, &topic("b")));
+    let bytes = one.end().0 - one.start().0;
+    assert_eq!(cut(&[], false), "");
+    assert_eq!(cut(&[], true), ", of which nothing can be read");
+    assert_eq!(
+        cut(&[Seen::Frame(&one, true)], true),
+        format!(", with one whole frame ({bytes} bytes, one message)")
+    );
+    assert_eq!(
+        cut(&[Seen::Frame(&one, true), Seen::Partly(&two)], true),
+        format!(
+            ", with one whole frame ({bytes} bytes, one message) and one frame of which a part can be read (0 messages)"
+        )
+    );
+}

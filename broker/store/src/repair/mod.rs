@@ -19,6 +19,7 @@ mod plan;
 mod queue;
 mod range;
 mod run;
+mod spans;
 mod state;
 mod state_told;
 mod topics;

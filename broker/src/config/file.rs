@@ -66,6 +66,11 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<Values, ConfigError> {
     Ok(values)
 }
 
+/// Whether it is what is left of a file whose writing failed: blanks or remarks, and not even a mapping without keys.
+pub(super) fn says_nothing(text: &str) -> bool {
+    yaml::check_depth(text).is_ok() && matches!(serde_yaml::from_str(text), Ok(Value::Null))
+}
+
 /// The value as a flag would have it, if it is of the key's type.
 fn scalar(key: &Key, value: Value) -> Result<Option<String>, String> {
     if key.name == keys::CONFIG.name {

@@ -30,7 +30,8 @@ pub async fn follow_file(live: Arc<Live>) {
 }
 
 /// Why an empty file is not followed.
-const EMPTY: &str = "it is empty; to give every live key its default again, write {} to it";
+const EMPTY: &str =
+    "it is empty, or has remarks alone; to give every live key its default again, write {} to it";
 
 struct Watch {
     live: Arc<Live>,
@@ -72,9 +73,7 @@ impl Watch {
 
     fn take(&mut self) {
         let values = match self.last.as_ref() {
-            Some(Ok(text)) if text.trim().is_empty() && self.said != Values::default() => {
-                Err(EMPTY.to_owned())
-            }
+            Some(Ok(text)) if file::says_nothing(text) && !self.said.is_empty() => Err(EMPTY.to_owned()),
             Some(Ok(text)) => file::parse(&self.path, text).map_err(shown),
             Some(Err(error)) => Err(error.clone()),
             None => return,
@@ -199,11 +198,11 @@ mod tests {
 
     #[test]
     fn a_file_that_has_become_empty_changes_nothing_unless_it_said_nothing() {
-        for empty in ["", " \n\n"] {
+        for empty in ["", " \n\n", "# mine\n", "---\n", "~"] {
             let mut followed = Followed::new("log: warn\n", &[]);
             followed.say(empty);
             assert_eq!(followed.value("log"), (text("warn"), Source::File));
-            followed.say("{}\n");
+            followed.say("# nothing\n{}\n");
             assert_eq!(followed.value("log").1, Source::Default);
             followed.say(empty);
             assert_eq!(followed.value("log").1, Source::Default);

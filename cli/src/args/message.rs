@@ -184,8 +184,8 @@ pub struct FindMessages {
     #[arg(value_name = "TOPIC")]
     pub topic: String,
     /// Only messages with this key
-    #[arg(long, value_name = "KEY", default_value = "")]
-    pub key: String,
+    #[arg(long, value_name = "KEY", value_parser = parse_key)]
+    pub key: Option<String>,
     /// Only messages from then on
     #[arg(long, value_name = "T", value_parser = Moment::parse, allow_hyphen_values = true)]
     pub from: Option<Moment>,

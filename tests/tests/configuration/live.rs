@@ -42,7 +42,7 @@ async fn making_topics_on_first_use_is_switched_without_a_restart_and_logged() {
     assert_eq!(first_use(&broker, "second").await, Some(Code::TopicNotFound));
     assert_eq!(first_use(&broker, "first").await, Some(Code::Ok));
 
-    broker.rewrite_config("").unwrap();
+    broker.rewrite_config("# mine\n").unwrap();
     wait_for_line(&broker, &["configuration file cannot be used", "it is empty"]);
     assert_eq!(first_use(&broker, "second").await, Some(Code::TopicNotFound));
     broker.rewrite_config("{}\n").unwrap();

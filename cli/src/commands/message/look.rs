@@ -62,7 +62,7 @@ pub(super) async fn find(args: &FindMessages, session: &Session) -> Outcome {
     let mut pages = Pages {
         request: FindMessagesRequest {
             topic: args.topic.clone(),
-            key: args.key.clone(),
+            key: args.key.clone().unwrap_or_default(),
             from_ms: from.unwrap_or(0),
             to_ms: to.unwrap_or(0),
             page_size: args.limit.min(PAGE_MAX),

@@ -167,8 +167,12 @@ impl Show for ChangedTopic {
         } else {
             format!("{queues} queues")
         };
+        let kept = match self.topic.kept_short().is_empty() {
+            true => String::new(),
+            false => format!(", kept {}", self.topic.kept()),
+        };
         format!(
-            "topic {name} {}: {queues}, types {}, {}{more}{note}",
+            "topic {name} {}: {queues}, types {}, {}{kept}{more}{note}",
             self.what,
             self.topic.types(),
             self.topic.state()
@@ -270,6 +274,22 @@ mod tests {
                 "as long as the broker keeps any, 10GiB at most",
                 "6 hours, 1500B at most",
             ]
+        );
+        let told = topics.0.iter().map(|topic| {
+            let changed = ChangedTopic {
+                what: "updated".to_owned(),
+                topic: topic.clone(),
+                created: false,
+                changed: true,
+                note: None,
+            };
+            changed.text(false)
+        });
+        let told: Vec<String> = told.collect();
+        assert_eq!(told[0], "topic orders updated: 8 queues, types normal,fifo, open");
+        assert_eq!(
+            told[3],
+            "topic both updated: 8 queues, types normal,fifo, open, kept 6 hours, 1500B at most"
         );
         let json: Value = serde_json::from_str(&topics.render(Format::Json, false)).unwrap();
         let kept = |at: usize| (&json[at]["retention_hours"], &json[at]["retention_bytes"]);

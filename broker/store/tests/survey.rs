@@ -6,6 +6,7 @@ mod workload;
 
 use sluice_store::CheckpointPolicy;
 use sluice_store::io::{LogIo, RealIo};
+use sluice_store::retention::Settings;
 use sluice_store::survey::{Depth, Note, SegmentState, Survey, survey};
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
@@ -70,6 +71,52 @@ fn names(survey: &Survey) -> Vec<String> {
     damage
         .map(|damage| format!("{} at {}: {}", damage.file.display(), damage.offset, damage.what))
         .collect()
+}
+
+#[test]
+fn a_checkpoint_that_a_kill_has_left_before_the_log_is_no_damage_and_goes_with_the_next_start() {
+    let (dir, mut driver) = used(9);
+    let checkpoints = dir.path().join("checkpoint");
+    let before = files(&checkpoints);
+    let settings = Settings {
+        keep_bytes: Some(1),
+        full: true,
+        ..Settings::default()
+    };
+    driver.begin_later(&settings, 900);
+    driver.opened.store.close().unwrap();
+    let start = look(dir.path()).log.segments[0].base;
+    let is_before = |name: &Path| {
+        let offset = name.to_str().and_then(|name| name.strip_suffix(".root"));
+        offset.is_some_and(|offset| offset.parse::<u64>().unwrap() < start.0)
+    };
+    // As if the removal were not on the disk yet.
+    for (name, bytes) in &before {
+        if !checkpoints.join(name).exists() {
+            std::fs::write(checkpoints.join(name), bytes).unwrap();
+        }
+    }
+    let left: Vec<PathBuf> = files(&checkpoints)
+        .into_keys()
+        .filter(|name| is_before(name))
+        .collect();
+    assert!(!left.is_empty(), "there is one");
+    let found = look(dir.path());
+    assert!(found.findings.is_sound(), "{:?}", names(&found));
+    for name in &left {
+        let notes = found.findings.notes.iter();
+        let mut of_it = notes.filter(|note| note.file == checkpoints.join(name));
+        assert!(
+            of_it.any(|note| note.what.contains("stands before the log")),
+            "{name:?}"
+        );
+    }
+    let opened = open(io(), dir.path(), CHECKPOINT_BYTES).unwrap();
+    opened.store.close().unwrap();
+    assert!(
+        left.iter().all(|name| !checkpoints.join(name).exists()),
+        "{left:?}"
+    );
 }
 
 #[test]

@@ -149,6 +149,13 @@ impl Fold {
     /// From nothing where the log begins at its first frame, else from the checkpoint at its start.
     fn begin(&mut self, first: &Frame, findings: &mut Findings) -> Result<(), SurveyError> {
         self.begun = true;
+        let is_before = |at: &mut LogPosition| at.physical < first.start();
+        while let Some(left) = self.checkpoints.pop_front_if(is_before) {
+            // Retention removes it after it has recorded where the log begins.
+            let what =
+                "it stands before the log, which retention has had begin later; the next start removes it";
+            findings.note(&root_path(&self.folder, left), what);
+        }
         if first.index() == LogIndex(0) {
             self.state = Some(State::new());
             self.derived.runs.begin_at_the_start();

@@ -183,10 +183,14 @@ impl Verdict {
             .iter()
             .any(|damage| !damage.derived && !is_spare(damage))
         {
-            let restore = "a start goes on, for it does not read what is damaged; nothing but a backup has its content. Restore the damaged files of log/ from one";
+            let restore = "a start goes on, for it does not read what is damaged, and groups get what can be read of it one by one; nothing but a backup has the rest. Restore the damaged files of log/ from one";
             return match &self.repair_command {
                 None => restore.to_owned(),
-                Some(command) => format!("{restore}, or go on without what is lost: {command}"),
+                Some(command) => {
+                    format!(
+                        "{restore}, or, once groups have what can be read, go on without what is damaged: {command}"
+                    )
+                }
             };
         }
         let mut advice = Vec::new();

@@ -9,7 +9,7 @@ use sluice_core::hash::mix;
 use sluice_core::ids::PhysicalOffset;
 use sluice_store::index::{FIND_MAX, IndexError, IndexPosition, IndexStore};
 use sluice_store::io::{FaultyIo, LogIo, write_all_at};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 proptest! {
@@ -113,8 +113,8 @@ fn files_that_are_gone_or_damaged_are_missing_and_replay_makes_them_anew() {
     }
 }
 
-#[test]
-fn a_damaged_block_is_an_error_for_whoever_needs_it_until_a_restart_and_for_nobody_else() {
+/// An index of 2000 messages, and its first sorted file.
+fn sorted() -> (FaultyIo, IndexStore, PathBuf) {
     let io = FaultyIo::new(0);
     let index = restore(&io, &IndexPosition::default()).unwrap();
     append(&index, 0..2000);
@@ -122,8 +122,13 @@ fn a_damaged_block_is_an_error_for_whoever_needs_it_until_a_restart_and_for_nobo
     idle(&index);
     let mut names = io.list(Path::new(DIR)).unwrap();
     names.retain(|name| name.extension().unwrap() == "idx");
-    let name = names.remove(0);
-    let path = Path::new(DIR).join(name);
+    let path = Path::new(DIR).join(names.remove(0));
+    (io, index, path)
+}
+
+#[test]
+fn a_damaged_block_is_an_error_for_whoever_needs_it_until_a_restart_and_for_nobody_else() {
+    let (io, index, path) = sorted();
     for block in 1..io.open(&path).unwrap().len().unwrap() / 4096 {
         write_all_at(&*io.open(&path).unwrap(), &[0xff; 8], block * 4096 + 50).unwrap();
     }
@@ -146,14 +151,7 @@ fn a_damaged_block_is_an_error_for_whoever_needs_it_until_a_restart_and_for_nobo
 
 #[test]
 fn a_sorted_file_that_somebody_has_removed_is_told_with_what_to_do() {
-    let io = FaultyIo::new(0);
-    let index = restore(&io, &IndexPosition::default()).unwrap();
-    append(&index, 0..2000);
-    flush(&io, &index);
-    idle(&index);
-    let mut names = io.list(Path::new(DIR)).unwrap();
-    names.retain(|name| name.extension().unwrap() == "idx");
-    let path = Path::new(DIR).join(names.remove(0));
+    let (io, index, path) = sorted();
     io.remove(&path).unwrap();
     for _ in 0..2 {
         let error = index.find(7, 0..u64::MAX, FIND_MAX, None).unwrap_err();

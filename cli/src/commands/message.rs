@@ -60,11 +60,7 @@ async fn receive(args: &ReceiveMessages, session: &Session) -> Outcome {
 
 /// A name that is a typing mistake makes a group, which the broker keeps. Where no admin API is needed, none is asked.
 async fn tell_of_new(group: &str, session: &Session) {
-    // Of these names the broker makes none, and says so.
-    let is_systems = ["%DLQ%", "%RETRY%", "CID_RMQ_SYS_"]
-        .iter()
-        .any(|prefix| group.starts_with(prefix));
-    if session.settings().endpoint.is_some() || is_systems {
+    if session.settings().endpoint.is_some() {
         return;
     }
     // Whatever else it says, the receive says it too.

@@ -164,6 +164,11 @@ impl Store {
         Ok(self.inner.trim_points.ends_at(point)?)
     }
 
+    /// Has the checkpoint stay at which the log is going to begin, from now until another is held. `false` if it has gone meanwhile.
+    pub(crate) fn hold(&self, point: PhysicalOffset) -> bool {
+        self.inner.trim_points.hold(point)
+    }
+
     /// A part of a checkpoint is damaged: the next checkpoint shares nothing with those before it.
     pub(crate) fn checkpoint_has_damage(&self) {
         self.inner.trim_points.has_damage();

@@ -184,8 +184,7 @@ impl Checkpoints {
             .kept()
             .map(|LogPosition { physical, .. }| (physical.0, starts_segment(physical)))
             .collect();
-        let stay = kept(&roots, self.pinned);
-        self.expect(|root| stay.contains(&root.position.physical.0));
+        let stay = self.expect_few(|held| kept(&roots, [self.pinned, held]));
         let gone = roots
             .iter()
             .map(|(position, _)| *position)

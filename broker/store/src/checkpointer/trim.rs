@@ -82,6 +82,15 @@ impl TrimPoints {
         Ok(ends)
     }
 
+    /// Has the checkpoint there stay: `false` if it is thinned out already, and not told of any more.
+    pub(crate) fn hold(&self, point: PhysicalOffset) -> bool {
+        let stays = self.expected.hold(point);
+        if !stays {
+            self.points.lock().retain(|known| known.at != point);
+        }
+        stays
+    }
+
     /// A checkpoint was found damaged: the next one shares nothing with it.
     pub fn has_damage(&self) {
         self.anew.store(true, Ordering::Release);

@@ -43,6 +43,11 @@ pub enum RetentionError {
     /// A checkpoint, on which the log was to begin, could not be read.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The checkpoint, on which the log was to begin, has given way to others.
+    #[error(
+        "the checkpoint at {0}, with which the log was to begin, has given way to others: retention tries again with its next look"
+    )]
+    ThinnedOut(PhysicalOffset),
     /// Queue entries could not be read.
     #[error("retention cannot read queue entries, and tries again with its next look: {0}")]
     Entries(#[source] io::Error),
@@ -65,6 +70,17 @@ pub enum RetentionError {
         "it is not known whether a command of retention was written: the broker is stopping, or its log has failed; the next look finds out"
     )]
     Unknown,
+}
+
+impl RetentionError {
+    /// Whether another checkpoint may do.
+    fn is_thinned_out(&self) -> bool {
+        match self {
+            Self::ThinnedOut(_) => true,
+            Self::Store(StoreError::Checkpoint(error)) => error.is_not_found(),
+            _ => false,
+        }
+    }
 }
 
 /// Proposes commands and waits until they are applied.
@@ -145,12 +161,8 @@ impl<P: Propose> Run<'_, P> {
         let mut looks = 1;
         loop {
             match self.look() {
-                // One that was thinned out is not offered again, and nothing was carried for it yet.
-                Err(RetentionError::Store(StoreError::Checkpoint(error)))
-                    if error.is_not_found() && looks < LOOKS_MAX =>
-                {
-                    looks += 1;
-                }
+                // It is not offered again, and nothing was carried for it yet.
+                Err(error) if error.is_thinned_out() && looks < LOOKS_MAX => looks += 1,
                 ran => return ran,
             }
         }
@@ -215,6 +227,9 @@ impl<P: Propose> Run<'_, P> {
         let Some((point, waiting)) = self.worth_it(log, point, ran)? else {
             return Ok(false);
         };
+        if !self.store.hold(point.at) {
+            return Err(RetentionError::ThinnedOut(point.at));
+        }
         let ends = self.store.ends_at(point.at)?;
         if !self.carry(waiting.records(), ran)? {
             return Ok(false);

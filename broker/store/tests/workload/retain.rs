@@ -59,7 +59,13 @@ impl Driver {
     pub fn send_until(&mut self, body_max: u64, is_so: impl Fn(&Self) -> bool) -> Option<()> {
         let begun = Instant::now();
         while !is_so(self) {
-            assert!(begun.elapsed() < Duration::from_secs(60), "it never is so");
+            let store = &self.opened.store;
+            let (bounds, start) = (store.tables().bounds(), store.log().start());
+            assert!(
+                begun.elapsed() < Duration::from_secs(60),
+                "it never is so: state has {bounds:?}, the log begins at {start} and can at {:?}",
+                store.trim_points()
+            );
             let (asked, batch) = self.send(body_max);
             let answered = self.start(batch);
             let Some(outcome) = self.wait(&answered) else {

@@ -7,7 +7,7 @@ mod workload;
 use sluice_store::CheckpointPolicy;
 use sluice_store::io::{LogIo, RealIo};
 use sluice_store::retention::Settings;
-use sluice_store::survey::{Depth, Note, SegmentState, Survey, survey};
+use sluice_store::survey::{Depth, Note, SegmentState, Survey, Weight, survey};
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -321,7 +321,10 @@ fn the_place_of_damage_in_a_segment_is_named_and_later_frames_are_read() {
 
     let damage = &found.findings.damage[0];
     assert_eq!(damage.file, first.file);
-    assert!(!damage.derived && damage.offset <= 4096 + 10_000, "{damage:?}");
+    assert!(
+        damage.weight == Weight::Lost && damage.offset <= 4096 + 10_000,
+        "{damage:?}"
+    );
     let frames = |survey: &Survey| -> u64 { survey.log.segments.iter().map(|segment| segment.frames).sum() };
     assert!(
         frames(&found) + 1 >= frames(&sound),
@@ -330,6 +333,32 @@ fn the_place_of_damage_in_a_segment_is_named_and_later_frames_are_read() {
         frames(&sound)
     );
     assert_eq!((found.log.is_whole, found.folded_to), (false, None));
+}
+
+#[test]
+fn a_command_whose_length_or_checksum_is_damaged_is_found_and_costs_nothing() {
+    let dir = stopped(6);
+    let sound = look(dir.path());
+    let first = &sound.log.segments[0];
+    let bytes = std::fs::read(&first.file).unwrap();
+    // The first command of the first frame: membership, which nothing could do without.
+    for bit in 0..64 {
+        let at = 4096 + 40;
+        let mut flipped = bytes.clone();
+        flipped[at + bit / 8] ^= 1 << (bit % 8);
+        std::fs::write(&first.file, &flipped).unwrap();
+        let found = look(dir.path());
+        let [damage] = &found.findings.damage[..] else {
+            panic!("bit {bit}: {:?}", names(&found));
+        };
+        let told = (&damage.file, damage.offset, damage.weight);
+        assert_eq!(told, (&first.file, at as u64, Weight::Harmless), "bit {bit}");
+        assert_eq!(found.folded_to, sound.folded_to, "bit {bit}");
+        assert!(
+            found.log.damage.is_empty() && found.refused.is_none(),
+            "bit {bit}"
+        );
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use crate::units::{count, size};
 use serde::Serialize;
 use sluice_core::command::Kind;
 use sluice_store::repair::way_on;
-use sluice_store::survey::{CheckpointSurvey, Survey};
+use sluice_store::survey::{CheckpointSurvey, Survey, Weight};
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -83,6 +83,8 @@ struct Damage {
     what: String,
     /// Whether a start without the file makes it again from the log.
     derived: bool,
+    /// Whether nothing is lost with it: nobody needs it, or what stands around it tells what it was.
+    harmless: bool,
 }
 
 #[derive(Debug, PartialEq, Eq, Serialize)]
@@ -135,7 +137,8 @@ impl Verdict {
             file: within(folder, &damage.file),
             offset: damage.offset,
             what: damage.what,
-            derived: damage.derived,
+            derived: damage.weight == Weight::Derived,
+            harmless: damage.weight == Weight::Harmless,
         });
         let notes = survey.findings.notes.into_iter().map(|note| Note {
             file: within(folder, &note.file),
@@ -181,7 +184,7 @@ impl Verdict {
         if self
             .damage
             .iter()
-            .any(|damage| !damage.derived && !is_spare(damage))
+            .any(|damage| !damage.derived && !damage.harmless && !is_spare(damage))
         {
             let restore = "a start goes on, for it does not read what is damaged, and groups get what can be read of it one by one; nothing but a backup has the rest. Restore the damaged files of log/ from one";
             return match &self.repair_command {
@@ -194,8 +197,16 @@ impl Verdict {
             };
         }
         let mut advice = Vec::new();
+        let (harmless, damaged): (Vec<&Damage>, Vec<&Damage>) =
+            self.damage.iter().partition(|damage| damage.harmless);
+        if let Some(first) = harmless.first() {
+            advice.push(format!(
+                "{}: nothing is lost, for the broker reads every message as it was. Look at the disk (dmesg, SMART)",
+                first.file
+            ));
+        }
         let (spare, derived): (Vec<&Damage>, Vec<&Damage>) =
-            self.damage.iter().partition(|damage| is_spare(damage));
+            damaged.into_iter().partition(|damage| is_spare(damage));
         if let Some(damage) = spare.first() {
             let other = if damage.file == META[0] { META[1] } else { META[0] };
             advice.push(format!(
@@ -346,12 +357,13 @@ impl Show for Verdict {
 mod tests {
     use super::*;
 
-    fn verdict(damage: &[(&str, bool)]) -> Verdict {
-        let one = |(file, derived): &(&str, bool)| Damage {
+    fn verdict(damage: &[(&str, Weight)]) -> Verdict {
+        let one = |(file, weight): &(&str, Weight)| Damage {
             file: (*file).to_owned(),
             offset: 4096,
             what: "the checksum is wrong".to_owned(),
-            derived: *derived,
+            derived: *weight == Weight::Derived,
+            harmless: *weight == Weight::Harmless,
         };
         Verdict {
             folder: "broker-a".to_owned(),
@@ -391,11 +403,11 @@ mod tests {
         let cut = Verdict {
             lost: vec!["one".to_owned(), "another".to_owned()],
             lost_unlisted: 1095,
-            ..verdict(&[("log/0.seg", false)])
+            ..verdict(&[("log/0.seg", Weight::Lost)])
         };
         let told = cut.text(false);
         assert!(told.contains("\none\nanother\nand 1,095 places more"), "{told}");
-        let damaged = verdict(&[("log/0.seg", false)]).text(false);
+        let damaged = verdict(&[("log/0.seg", Weight::Lost)]).text(false);
         assert!(
             damaged.starts_with(
                 "DAMAGED FILE   AT BYTE   WHAT\nlog/0.seg         4096   the checksum is wrong\n"
@@ -408,18 +420,29 @@ mod tests {
     fn the_advice_follows_from_what_is_damaged() {
         assert_eq!(verdict(&[]).advice(), None);
         let (problem, advice) = verdict(&[
-            ("queue/0/1/0.cq", true),
-            ("queue/0/2/0.cq", true),
-            ("log/0.sparse", true),
+            ("queue/0/1/0.cq", Weight::Derived),
+            ("queue/0/2/0.cq", Weight::Derived),
+            ("log/0.sparse", Weight::Derived),
         ])
         .advice()
         .unwrap();
         assert_eq!(problem, "3 places are damaged");
         assert!(advice.contains("delete log/0.sparse and queue,"), "{advice}");
-        let (problem, advice) = verdict(&[("log/0.seg", false)]).advice().unwrap();
+        let (problem, advice) = verdict(&[("log/0.seg", Weight::Lost)]).advice().unwrap();
         assert_eq!(problem, "1 place is damaged");
         assert!(advice.contains("backup"), "{advice}");
-        let spare = [("meta.a", false), ("index/1.run", true)];
+        let advice = verdict(&[("log/0.seg", Weight::Harmless)]).advice().unwrap().1;
+        assert!(
+            advice.starts_with("log/0.seg: nothing is lost") && !advice.contains("backup"),
+            "{advice}"
+        );
+        let both = [("log/0.seg", Weight::Harmless), ("index/1.run", Weight::Derived)];
+        let advice = verdict(&both).advice().unwrap().1;
+        assert!(
+            advice.contains("log/0.seg: nothing is lost") && advice.contains("delete index,"),
+            "{advice}"
+        );
+        let spare = [("meta.a", Weight::Lost), ("index/1.run", Weight::Derived)];
         let advice = verdict(&spare).advice().unwrap().1;
         assert!(
             advice.contains("meta.b is sound") && advice.contains("delete index,"),
@@ -428,7 +451,10 @@ mod tests {
         assert!(!advice.contains("backup"), "{advice}");
         let lost = Verdict {
             remade: Remade::NotWithoutBase,
-            ..verdict(&[("checkpoint/7.root", true), ("index/1.run", true)])
+            ..verdict(&[
+                ("checkpoint/7.root", Weight::Derived),
+                ("index/1.run", Weight::Derived),
+            ])
         };
         let advice = lost.advice().unwrap().1;
         assert!(
@@ -438,7 +464,10 @@ mod tests {
         assert!(advice.contains("index: start the broker"), "{advice}");
         let repaired = Verdict {
             remade: Remade::NotAcrossALoss,
-            ..verdict(&[("queue/0/1/0.cq", true), ("index/1.run", true)])
+            ..verdict(&[
+                ("queue/0/1/0.cq", Weight::Derived),
+                ("index/1.run", Weight::Derived),
+            ])
         };
         let advice = repaired.advice().unwrap().1;
         assert!(
@@ -449,7 +478,7 @@ mod tests {
         );
         let refused = Verdict {
             start_refused: Some("it says why, and what to do".to_owned()),
-            ..verdict(&[("meta.a", false), ("meta.b", false)])
+            ..verdict(&[("meta.a", Weight::Lost), ("meta.b", Weight::Lost)])
         };
         let (problem, advice) = refused.advice().unwrap();
         assert_eq!(problem, "2 places are damaged, and a start is refused");

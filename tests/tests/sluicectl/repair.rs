@@ -113,6 +113,43 @@ fn the_command_that_a_refused_start_prints_lets_the_broker_go_on_without_what_is
     goes_on(&mut broker, &sluicectl, &arguments);
 }
 
+#[test]
+fn a_message_of_which_only_length_or_checksum_is_damaged_arrives_and_nothing_is_to_be_repaired() {
+    let (mut broker, sluicectl) = killed();
+    let (path, folder) = (segment(&broker), broker.shard_dir().display().to_string());
+    let verify = || sluicectl.run(&["log", "verify", &folder, "-o", "json"]).unwrap();
+    let whole = std::fs::read(&path).unwrap();
+    flip(&broker, VICTIM);
+    let verdict: Value = serde_json::from_str(&verify().stdout).unwrap();
+    let at = verdict["damage"][0]["offset"].as_u64().unwrap() as usize;
+
+    let mut damaged = whole;
+    damaged[at] ^= 8;
+    damaged[at + 5] ^= 1;
+    std::fs::write(&path, damaged).unwrap();
+    let said = verify();
+    let verdict: Value = serde_json::from_str(&said.stdout).unwrap();
+    let [damage] = &verdict["damage"].as_array().unwrap()[..] else {
+        panic!("{verdict}");
+    };
+    assert_eq!(
+        (&damage["offset"], &damage["harmless"]),
+        (&json!(at), &json!(true))
+    );
+    assert_eq!(
+        (said.code, &verdict["repair_command"]),
+        (1, &Value::Null),
+        "{verdict}"
+    );
+    let hint = said.error().unwrap()["hint"].as_str().unwrap().to_owned();
+    assert!(hint.contains("nothing is lost"), "{hint}");
+    broker.restart().unwrap();
+    assert!(broker.log().unwrap().contains("as the rest of its frame says"));
+    let found = bodies(&sluicectl, "others");
+    assert_eq!(found.len(), 41, "{found:?}");
+    assert!(found.iter().any(|body| body == VICTIM));
+}
+
 fn files(folder: &Path) -> Vec<PathBuf> {
     let found = std::fs::read_dir(folder).unwrap();
     found.map(|file| file.unwrap().path()).collect()

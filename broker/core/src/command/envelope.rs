@@ -123,10 +123,8 @@ impl EncodedCommand {
 
     /// Fills in the header that `out` has left room for.
     pub(crate) fn seal(mut out: Vec<u8>) -> Self {
-        let len = (out.len() as u32).to_le_bytes();
-        out[0..4].copy_from_slice(&len);
-        let crc = checksum(&out).to_le_bytes();
-        out[4..8].copy_from_slice(&crc);
+        let header = header(&out);
+        out[..COMMAND_HEADER_BYTES].copy_from_slice(&header);
         Self(Bytes::from(out))
     }
 
@@ -145,6 +143,17 @@ impl EncodedCommand {
     pub fn is_append(&self) -> bool {
         self.0[COMMAND_HEADER_BYTES] == Kind::Append as u8
     }
+}
+
+/// The header of a command of these bytes, whatever stands in the place of theirs: how long it is, and its checksum.
+pub fn header(command: &[u8]) -> [u8; COMMAND_HEADER_BYTES] {
+    let len = (command.len() as u32).to_le_bytes();
+    let behind = command.get(COMMAND_HEADER_BYTES..).unwrap_or_default();
+    let crc = crc32c::crc32c_append(crc32c::crc32c(&len), behind).to_le_bytes();
+    let mut header = [0; COMMAND_HEADER_BYTES];
+    header[..4].copy_from_slice(&len);
+    header[4..].copy_from_slice(&crc);
+    header
 }
 
 pub(super) fn checksum(command: &[u8]) -> u32 {

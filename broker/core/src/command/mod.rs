@@ -41,7 +41,7 @@ mod unanswered;
 pub use administer::{DeleteGroup, DeleteTopic, Fence, PutGroup, PutTopic, Terms};
 pub use append::{APPEND_RECORD_AT, Append, MessageKind, NewMessage};
 pub use delivery::{Change, DeadLetter, Deliver, Release, Settle, SettleItem, Span, Standing, Take};
-pub use envelope::{COMMAND_HEADER_BYTES, CommandError, EncodedCommand, Kind, check, split};
+pub use envelope::{COMMAND_HEADER_BYTES, CommandError, EncodedCommand, Kind, check, header, split};
 pub use expire::Expire;
 pub use floor::{SetFloor, SubscribeAt, Target};
 pub use lost::{LOST, VOID, holds_behind_a_loss, make_void, put_lost};

@@ -21,9 +21,13 @@
 //! next frame's index is the first one behind them. Only its header means anything.
 
 mod build;
+mod commands;
+mod mend;
 
 pub(crate) use build::{FILL, reseal};
 pub use build::{FrameBuilder, Tombstone};
+pub use commands::Commands;
+pub use mend::Mend;
 
 use bytes::Bytes;
 use sluice_core::command::{self, COMMAND_HEADER_BYTES, CommandError};
@@ -276,6 +280,7 @@ fn checksum(bytes: &[u8], count: u16, seed: FrameSeed) -> Result<u32, FrameError
 pub struct Frame {
     header: FrameHeader,
     bytes: Bytes,
+    mended: Option<Mend>,
 }
 
 impl Frame {
@@ -299,13 +304,42 @@ impl Frame {
         Ok(Self {
             header,
             bytes: bytes.slice(..len),
+            mended: None,
         })
+    }
+
+    /// As [`Frame::check`]; but where all that is damaged is the header of one command, that is as it was: see [`Frame::mended`].
+    pub(super) fn check_or_mend(bytes: &Bytes, seed: FrameSeed, max: usize) -> Result<Self, FrameError> {
+        let bad = match Self::check(bytes, seed, max) {
+            Err(bad @ (FrameError::Checksum { .. } | FrameError::Shape(_))) => bad,
+            checked => return checked,
+        };
+        let header = FrameHeader::parse(bytes, max)?;
+        let damaged = &bytes[..header.checked_len()];
+        let mend = mend::find(damaged, &header, seed).ok_or(bad)?;
+        let bytes = Bytes::from(mend.applied(damaged));
+        let mended = Some(mend);
+        Ok(Self {
+            header,
+            bytes,
+            mended,
+        })
+    }
+
+    /// What of it is not as it stands in the file.
+    pub fn mended(&self) -> Option<Mend> {
+        self.mended
     }
 
     /// A frame that a [`FrameBuilder`] has just made.
     pub(super) fn built(header: FrameHeader, bytes: Bytes) -> Self {
         debug_assert_eq!(bytes.len(), header.len as usize);
-        Self { header, bytes }
+        let mended = None;
+        Self {
+            header,
+            bytes,
+            mended,
+        }
     }
 
     /// The header.
@@ -335,11 +369,7 @@ impl Frame {
 
     /// The commands: each one's place, where it starts in the log, and its bytes, sharing the frame's memory.
     pub fn commands(&self) -> Commands {
-        Commands {
-            frame: self.clone(),
-            at: FRAME_HEADER_BYTES,
-            place: 0,
-        }
+        Commands::of(self.clone())
     }
 
     /// Checks that state can be folded over the frame: not over what was lost while a checkpoint behind it counts it in.
@@ -361,36 +391,6 @@ impl Frame {
             rest = tail;
         }
         Ok(())
-    }
-}
-
-/// See [`Frame::commands`].
-#[derive(Clone, Debug)]
-pub struct Commands {
-    frame: Frame,
-    at: usize,
-    place: u16,
-}
-
-impl Iterator for Commands {
-    type Item = (u16, PhysicalOffset, Bytes);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.place == self.frame.header.count {
-            return None;
-        }
-        // The frame's checksum covers the lengths, so that they fit.
-        let len = u32_at(&self.frame.bytes, self.at) as usize;
-        let offset = PhysicalOffset(self.frame.header.physical.0 + self.at as u64);
-        let item = (self.place, offset, self.frame.bytes.slice(self.at..self.at + len));
-        self.at += len;
-        self.place += 1;
-        Some(item)
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        let left = usize::from(self.frame.header.count - self.place);
-        (left, Some(left))
     }
 }
 

@@ -69,7 +69,7 @@ pub use meta::{Identity, Meta, MetaStore, Vote, random_uuid};
 pub use op::{ChannelSink, Committed, Entry, Flushed, Sink, Waiting};
 pub use options::{Flush, LogOptions, SegmentLimits};
 pub use prefill::{Prefill, Prefilled};
-pub use reader::{BadStretch, LogReader, Scrubbed};
+pub use reader::{BadHeader, BadStretch, LogReader, Scrubbed};
 pub use recover::{Cut, Opened, Opening, Parts, VisitError};
 pub(crate) use rewrite::{
     Change, Prepared, Replaced, file_of, save_meta, save_newest_segment, surviving_commands, was_message,

@@ -5,11 +5,12 @@
 
 mod by_start;
 mod cold;
+mod mended;
 mod message;
 mod scrub;
 
 use cold::{LOST, is_lost};
-pub use scrub::{BadStretch, Scrubbed};
+pub use scrub::{BadHeader, BadStretch, Scrubbed};
 
 use super::error::ReadError;
 use super::frame::Frame;
@@ -110,7 +111,7 @@ impl LogReader {
                 Bytes::from(buffer)
             }
         };
-        checked(bytes, || segment.path.clone(), at)
+        self.checked_in(&segment, offset, bytes)
     }
 
     /// A sealed segment as memory: mapped once, and unmapped when others have been used since.
@@ -226,7 +227,7 @@ impl LogReader {
         let end = segment
             .sealed_end()
             .unwrap_or_else(|| self.shared.positions.durable());
-        let floor = self.sparse_floor(&segment, index);
+        let floor = self.sparse_floor(&segment, |sparse| sparse.floor(index));
         let max_frame = self.shared.limits.frame_bytes();
         let mut scanner = Scanner::new(&segment, self.shared.seed, max_frame, floor, PIECE);
         while scanner.at() < end {
@@ -245,15 +246,17 @@ impl LogReader {
         Ok(())
     }
 
-    /// Where to begin looking for `index` in its segment.
-    fn sparse_floor(&self, segment: &Segment, index: LogIndex) -> PhysicalOffset {
+    /// Where to begin looking for a frame in its segment.
+    fn sparse_floor(
+        &self,
+        segment: &Segment,
+        floor: impl Fn(&SparseIndex) -> Option<(LogIndex, PhysicalOffset)>,
+    ) -> PhysicalOffset {
         let mut sparse = segment.sparse.lock();
         if !sparse.complete && segment.sealed_end().is_some() {
             *sparse = self.load_sparse(segment);
         }
-        sparse
-            .floor(index)
-            .map_or_else(|| segment.base(), |(_, offset)| offset)
+        floor(&sparse).map_or_else(|| segment.base(), |(_, offset)| offset)
     }
 
     /// A sealed segment's sparse index from its file, or else made anew from the frames.

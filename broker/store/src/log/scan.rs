@@ -90,7 +90,7 @@ impl<'a> Scanner<'a> {
         if self.ahead.len() < wanted {
             self.read(self.piece.max(wanted))?;
         }
-        match Frame::check(&self.ahead, self.seed, self.max_frame) {
+        match Frame::check_or_mend(&self.ahead, self.seed, self.max_frame) {
             Ok(frame) => {
                 // The padding may be missing at the file's end.
                 let behind = self.ahead.len().min(header.padded_len() as usize);

@@ -5,7 +5,7 @@ use super::anew::NOTHING_LEFT;
 use super::plan::{Accepted, RESTORE};
 use super::range::{self, Range, needed};
 use super::spans::{Ground, Spans};
-use crate::survey::Survey;
+use crate::survey::{Damage, Survey, Weight};
 use sluice_core::ids::PhysicalOffset;
 use std::path::Path;
 
@@ -100,7 +100,8 @@ fn done(
 
 /// That there is nothing to give up.
 pub(super) fn nothing_damaged(found: &Survey) -> RepairError {
-    let hint = match found.findings.damage.iter().any(|damage| !damage.derived) {
+    let is_lost = |damage: &Damage| damage.weight == Weight::Lost;
+    let hint = match found.findings.damage.iter().any(is_lost) {
         true => format!("what is damaged cannot be replaced: {RESTORE}"),
         false => "start the broker; `sluicectl log verify` tells about other files".to_owned(),
     };

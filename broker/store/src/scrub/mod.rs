@@ -13,7 +13,7 @@ mod names;
 use crate::checkpoint::{CheckpointScrub, Expected};
 use crate::index::IndexScrub;
 use crate::io::LogIo;
-use crate::log::BadStretch;
+use crate::log::{BadHeader, BadStretch};
 use crate::store::Store;
 use sluice_core::ids::{PhysicalOffset, QueueOffset, TimeMs, TopicQueue};
 use std::collections::VecDeque;
@@ -159,6 +159,10 @@ impl Scrub {
             Err(error) => return step.tell(Kind::Log, format!("the segment at {from} of the log: {error}")),
         };
         step.bytes += scrubbed.bytes;
+        for BadHeader { file, offset } in scrubbed.headers {
+            let file = file.display();
+            step.tell(Kind::Log, format!("{file} is damaged at file offset {offset}: the length or the checksum of a command, and nothing else of its frame, which tells what it was: nothing is lost"));
+        }
         for bad in scrubbed.bad {
             let BadStretch {
                 file,

@@ -14,8 +14,19 @@ pub struct Damage {
     pub offset: u64,
     /// What is wrong there.
     pub what: String,
-    /// Whether it is derived from the log, so that a start without the file makes it again.
-    pub derived: bool,
+    /// What that means.
+    pub weight: Weight,
+}
+
+/// What becomes of what is damaged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Weight {
+    /// It stands nowhere else.
+    Lost,
+    /// It is derived from the log, so that a start without the file makes it again.
+    Derived,
+    /// Nothing: nobody needs it, or what stands around it tells what it was, and whoever reads it gets that.
+    Harmless,
 }
 
 /// Something that is no damage, such as what a crash leaves and the next start clears up.
@@ -40,14 +51,18 @@ pub struct Findings {
 
 impl Findings {
     pub(crate) fn truth(&mut self, file: &Path, offset: u64, what: impl Into<String>) {
-        self.add(file, offset, what.into(), false);
+        self.add(file, offset, what.into(), Weight::Lost);
     }
 
     pub(crate) fn derived(&mut self, file: &Path, offset: u64, what: impl Into<String>) {
-        self.add(file, offset, what.into(), true);
+        self.add(file, offset, what.into(), Weight::Derived);
     }
 
-    fn add(&mut self, file: &Path, offset: u64, what: String, derived: bool) {
+    pub(crate) fn harmless(&mut self, file: &Path, offset: u64, what: impl Into<String>) {
+        self.add(file, offset, what.into(), Weight::Harmless);
+    }
+
+    fn add(&mut self, file: &Path, offset: u64, what: String, weight: Weight) {
         let known = |damage: &Damage| damage.file == file && damage.offset == offset && damage.what == what;
         if self.damage.iter().any(known) {
             return;
@@ -60,7 +75,7 @@ impl Findings {
             file: file.to_owned(),
             offset,
             what,
-            derived,
+            weight,
         });
     }
 

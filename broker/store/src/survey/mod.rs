@@ -12,7 +12,7 @@ pub use crate::checkpoint::CheckpointSurvey;
 pub use crate::index::IndexSurvey;
 pub use crate::log::{LogDamage, LogSurvey, Lost, Repaired, SegmentState, SegmentSurvey};
 pub use crate::queue::QueueSurvey;
-pub use findings::{Damage, Findings, Note};
+pub use findings::{Damage, Findings, Note, Weight};
 
 use crate::applier::spans;
 use crate::checkpoint::{self, CheckpointError, Checkpoints, Loaded};

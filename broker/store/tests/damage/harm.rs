@@ -9,11 +9,11 @@ const PAGE: usize = 4096;
 
 /// What happens, and how many of a hundred are so.
 const HARMS: [(&str, u64); 6] = [
-    ("flip", 46),
-    ("cut", 14),
-    ("zeros", 12),
-    ("swap", 12),
-    ("copy", 12),
+    ("flip", 56),
+    ("cut", 22),
+    ("zeros", 6),
+    ("swap", 6),
+    ("copy", 6),
     ("gone", 4),
 ];
 

@@ -1,7 +1,7 @@
 //! The record of a message, by its queue entry. Its checksum says that a command is whole, and not that it is the one that was
 //! written there: what else the entry knows is compared, so that a page in another's place is noticed.
 
-use super::{LogReader, checked, damaged, io_error};
+use super::{LogReader, damaged, io_error};
 use crate::io::read_exact_at;
 use crate::log::error::ReadError;
 use bytes::Bytes;
@@ -33,7 +33,7 @@ impl LogReader {
         let _ = segment.file.drop_cache(at, u64::from(size).max(1));
         let mut buffer = vec![0; size as usize];
         read_exact_at(segment.file.as_ref(), &mut buffer, at).map_err(io_error(&segment, at))?;
-        let command = checked(Bytes::from(buffer), || segment.path.clone(), at)?;
+        let command = self.checked_in(&segment, physical, Bytes::from(buffer))?;
         self.belonging(entry, command)
     }
 

@@ -32,6 +32,15 @@ pub struct BadStretch {
     pub is_gone: bool,
 }
 
+/// The header of a command that is not what was written, and can be told from the rest of its frame: who reads it gets it as it was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadHeader {
+    /// The segment's file.
+    pub file: PathBuf,
+    /// Where in the file.
+    pub offset: u64,
+}
+
 /// How far a part of a segment was read.
 #[derive(Debug, Default)]
 pub struct Scrubbed {
@@ -39,6 +48,8 @@ pub struct Scrubbed {
     pub bytes: u64,
     /// What is wrong.
     pub bad: Vec<BadStretch>,
+    /// What is wrong and costs nothing.
+    pub headers: Vec<BadHeader>,
     /// Where to go on; `None` at the segment's end.
     pub next: Option<PhysicalOffset>,
 }
@@ -103,6 +114,10 @@ impl LogReader {
             let (reason, to) = match scanning.next() {
                 Ok(Found::Frame(frame)) => {
                     (before.index, before.term) = (frame.index(), frame.header().term);
+                    done.headers.extend(frame.mended().map(|mend| BadHeader {
+                        file: segment.path.clone(),
+                        offset: segment.file_offset(at) + mend.at as u64,
+                    }));
                     match frame.check_commands() {
                         Ok(()) => continue,
                         Err(error) => (error.to_string(), frame.end()),

@@ -82,7 +82,7 @@ fn first_index(
     let mut bytes = vec![0; room];
     read_exact_at(file.as_ref(), &mut bytes, PAGE_BYTES)?;
     let belongs = FrameHeader::parse(&bytes, max).is_ok_and(|frame| frame.physical == header.base);
-    let frame = belongs.then(|| Frame::check(&Bytes::from(bytes), header.uuid.into(), max));
+    let frame = belongs.then(|| Frame::check_or_mend(&Bytes::from(bytes), header.uuid.into(), max));
     Ok(frame.and_then(Result::ok).map(|frame| frame.index()))
 }
 

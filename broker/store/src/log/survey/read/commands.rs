@@ -25,6 +25,11 @@ impl Reading<'_, '_> {
                 state_is_known: header.state_is_known,
             });
         }
+        if let Some(mend) = frame.mended() {
+            let at = segment.file_offset(header.physical) + mend.at as u64;
+            let what = "the length or the checksum of the command that begins there; the rest of its frame tells what it was, and it is read so";
+            self.findings.harmless(&segment.path, at, what);
+        }
         let mut whole = true;
         for (place, physical, bytes) in frame.commands() {
             let to = PhysicalOffset(physical.0 + bytes.len() as u64);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt as _;
+use std::path::Path;
 use std::time::Duration;
 
 use sluice_tests::process::{Broker, Setup};
@@ -79,6 +80,7 @@ fn a_broker_killed_at_any_call_of_its_start_or_stop_has_everything_acknowledged_
     let mut chance = Chance::new(seed);
     let base = block_on(Base::make()).unwrap();
     let (script, mut broker) = left_by_a_kill(&base, &mut chance);
+    damage_newest_checkpoint(&broker.shard_dir());
     let counts = points::of_a_start(&mut broker);
     println!("a start makes {counts:?}");
     let mut sample = Sample::of(points::all(&counts), START_TIME, &mut chance);
@@ -87,6 +89,10 @@ fn a_broker_killed_at_any_call_of_its_start_or_stop_has_everything_acknowledged_
     for point in &mut sample {
         let reached = points::reach(&point, |point| {
             let (script, mut broker) = left_by_a_kill(&base, &mut chance);
+            // Then it goes on from an older one, and cuts off what files have beyond that.
+            if point.call == "ftruncate" || chance.number() % 2 == 0 {
+                damage_newest_checkpoint(&broker.shard_dir());
+            }
             let calls = broker.data_dir().with_extension("calls");
             let words = from_the_start(Some(&point.injected(Injected::Kill)), &calls);
             broker.spawn_under(words).unwrap();
@@ -112,6 +118,17 @@ fn a_broker_killed_at_any_call_of_its_start_or_stop_has_everything_acknowledged_
     points::assert_few_missed(missed, kills);
     let kinds = killed.keys().map(|(thread, call)| (thread.as_str(), *call));
     points::assert_all_reached(&points::OF_EVERY_START, kinds);
+}
+
+/// A start passes over it.
+pub fn damage_newest_checkpoint(shard: &Path) {
+    let files = std::fs::read_dir(shard.join("checkpoint")).unwrap();
+    let roots = files.map(|file| file.unwrap().path());
+    let roots = roots.filter(|path| path.extension().is_some_and(|ending| ending == "root"));
+    let newest = roots.max().unwrap();
+    let mut bytes = std::fs::read(&newest).unwrap();
+    bytes[20] ^= 1;
+    std::fs::write(&newest, bytes).unwrap();
 }
 
 /// A run that is killed somewhere in its middle, with a torn group, perhaps, and a part of what retention gives up gone.

@@ -66,12 +66,13 @@ pub const OF_EVERY_RUN: [(&str, &str); 10] = [
     ("checkpoint", "unlink"),
 ];
 
-/// What every start does over what a kill has left, and the stop after it.
-pub const OF_EVERY_START: [(&str, &str); 5] = [
+/// What every start does over what a kill has left with its newest checkpoint damaged, and the stop after it.
+pub const OF_EVERY_START: [(&str, &str); 6] = [
     ("serve", "pwritev"),
     ("serve", "fdatasync"),
     ("serve", "rename"),
     ("serve", "unlink"),
+    ("serve", "ftruncate"),
     ("log", "pwritev"),
 ];
 

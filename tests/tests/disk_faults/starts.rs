@@ -12,7 +12,7 @@ use sluice_tests::strace::{Injected, Injection, Traced, When, injecting_on, on_f
 use tempfile::TempDir;
 
 use crate::block_on;
-use crate::kills::left_by_a_kill;
+use crate::kills::{damage_newest_checkpoint, left_by_a_kill};
 use crate::points::{Sample, Try};
 
 /// For each kind of error.
@@ -79,15 +79,7 @@ impl Before {
             Self::NothingDerived => ["queue", "index"]
                 .iter()
                 .for_each(|folder| std::fs::remove_dir_all(shard.join(folder)).unwrap()),
-            Self::DamagedCheckpoint => {
-                let files = std::fs::read_dir(shard.join("checkpoint")).unwrap();
-                let roots = files.map(|file| file.unwrap().path());
-                let roots = roots.filter(|path| path.extension().is_some_and(|ending| ending == "root"));
-                let newest = roots.max().unwrap();
-                let mut bytes = std::fs::read(&newest).unwrap();
-                bytes[20] ^= 1;
-                std::fs::write(&newest, bytes).unwrap();
-            }
+            Self::DamagedCheckpoint => damage_newest_checkpoint(shard),
         }
     }
 }

@@ -8,7 +8,7 @@ const GAP: f64 = 40.0;
 const LEFT: f64 = 60.0;
 const RIGHT: f64 = 20.0;
 const COLOURS: [&str; 3] = ["#1f6f8b", "#c1666b", "#4d7c0f"];
-const MARK_COLOURS: [&str; 2] = ["#c8553d", "#c9c9c9"];
+const MARK_COLOURS: [&str; 3] = ["#c8553d", "#8fa3c9", "#c9c9c9"];
 const STEPS: u32 = 4;
 
 /// One course.

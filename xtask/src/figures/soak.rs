@@ -14,6 +14,8 @@ use super::server::Server;
 use super::table::{Goal, Table, median};
 
 const KEPT: &str = "8GiB";
+const SEGMENT_SIZE: &str = "1GiB";
+const SEGMENT_BYTES: f64 = (1_u64 << 30) as f64;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// From then on memory is to stand still.
 const SETTLED_AFTER: f64 = 120.0;
@@ -27,6 +29,8 @@ struct Look {
     memory_mib: f64,
     /// Where the log begins.
     start: f64,
+    /// Segments that were begun, but for a constant.
+    begun: f64,
     checkpoints: f64,
 }
 
@@ -41,7 +45,10 @@ struct Interval {
 /// Measures once, whatever the number of runs: the figures are courses over time.
 pub fn measure(setup: &Setup) -> Result<Table> {
     let timeline = setup.dir.join("timeline.csv");
-    let server = Server::empty_broker(setup, &["--retention-bytes", KEPT])?;
+    let server = Server::empty_broker(
+        setup,
+        &["--retention-bytes", KEPT, "--segment-size", SEGMENT_SIZE],
+    )?;
     let looks = watch(&server, || run_load(setup, &timeline.display().to_string()))?;
     let text =
         fs::read_to_string(&timeline).with_context(|| format!("cannot read {}", timeline.display()))?;
@@ -94,17 +101,25 @@ fn watch(server: &Server, work: impl FnOnce() -> Result<()> + Send) -> Result<Ve
 }
 
 fn look(server: &Server, seconds: f64) -> Result<Look> {
-    let [written, kept, checkpoints] = server.metrics([
+    let [written, kept, segments, checkpoints] = server.metrics([
         "sluice_log_written_bytes",
         "sluice_log_size_bytes",
+        "sluice_log_segments",
         "sluice_checkpoints_total",
     ])?;
+    let start = written - kept;
     Ok(Look {
         seconds,
         memory_mib: server.anonymous_mib()?,
-        start: written - kept,
+        start,
+        begun: segments + gone(start),
         checkpoints,
     })
+}
+
+/// Segments before the log's start: each is shorter than a segment may be by a frame at most.
+fn gone(start: f64) -> f64 {
+    (start / SEGMENT_BYTES).round()
 }
 
 fn intervals(text: &str) -> Result<Vec<Interval>> {
@@ -139,6 +154,8 @@ fn table(setup: &Setup, looks: &[Look], intervals: &[Interval]) -> Result<Table>
     let sends: f64 = intervals.iter().map(|interval| interval.sends).sum();
     let whole = intervals.last().map_or(0.0, |interval| interval.seconds);
     table.add("sends a second", sends / whole);
+    let rolls = looks.windows(2).filter(|pair| pair[0].begun < pair[1].begun);
+    table.add("changes of segment", rolls.count() as f64);
     let trims = looks.windows(2).filter(|pair| pair[0].start < pair[1].start);
     table.add("times that the log began later", trims.count() as f64);
     table.add("checkpoints", last.checkpoints);
@@ -213,6 +230,7 @@ fn draw(looks: &[Look], intervals: &[Interval]) -> Plot {
         ],
         marks: vec![
             ("the log begins later".to_owned(), marks(&|look| look.start)),
+            ("another segment".to_owned(), marks(&|look| look.begun)),
             ("checkpoint".to_owned(), marks(&|look| look.checkpoints)),
         ],
     }
@@ -226,6 +244,13 @@ mod tests {
     fn the_slope_of_a_line_is_its_own() {
         let line = (0..10).map(|x| (f64::from(x), 3.0 + 2.0 * f64::from(x)));
         assert!((slope(line) - 2.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn segments_that_have_gone_are_counted_by_where_the_log_begins() {
+        assert_eq!(gone(0.0), 0.0);
+        // Forty, each of which ends a largest frame early.
+        assert_eq!(gone(40.0 * (SEGMENT_BYTES - (4 << 20) as f64)), 40.0);
     }
 
     #[test]

@@ -177,6 +177,11 @@ async fn what_waits_in_the_part_that_goes_is_delivered_pulled_and_found() {
         (found.offset, found.body().unwrap().as_ref()),
         (QueueOffset(0), &b"buried"[..])
     );
+    let letters = Receive {
+        topic: at.engine.tables().topic(&letters).unwrap(),
+        ..at.ask(Duration::ZERO)
+    };
+    assert_eq!(bodies(&at.take(letters).await), ["buried"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -9,7 +9,7 @@ mod workload;
 
 use repairs::*;
 use sluice_core::ids::PhysicalOffset;
-use sluice_store::io::{Fault, FaultyIo};
+use sluice_store::io::{Fault, FaultyIo, LogIo as _};
 use sluice_store::log::Frame;
 use sluice_store::repair::{Accepted, Part, Plan, Range, RepairError, plan, told_apart, way_on};
 use std::collections::BTreeSet;
@@ -56,7 +56,8 @@ fn pasted(io: &FaultyIo, command: &str) -> Result<Plan, RepairError> {
 /// What it would do with these besides, and with --wider if there are any.
 fn pasted_with(io: &FaultyIo, command: &str, more: &[Range]) -> Result<Plan, RepairError> {
     assert!(command.len() < 4_095, "a terminal takes no more: {command}");
-    let words = command.split(" --accept-loss ").skip(1);
+    let ranges_alone = command.replace(" --make-meta", "");
+    let words = ranges_alone.split(" --accept-loss ").skip(1);
     let parts: Vec<Part> = words.map(|word| word.parse().unwrap()).collect();
     let (mut ranges, places) = told_apart(&parts);
     ranges.extend(more);
@@ -64,6 +65,7 @@ fn pasted_with(io: &FaultyIo, command: &str, more: &[Range]) -> Result<Plan, Rep
         ranges: &ranges,
         places: &places,
         wider: !more.is_empty(),
+        new_meta: command.contains(" --make-meta"),
         ..Accepted::default()
     };
     plan(&shared(io), Path::new(DIR), &accepted)
@@ -114,6 +116,18 @@ fn a_refused_start_prints_the_command_for_many_places_too() {
         "{said}"
     );
     assert!(said.ends_with(&printed(&io)), "{said}");
+    goes_on(&used, &io, &lost, used.newest);
+}
+
+#[test]
+fn with_both_files_of_meta_gone_too_one_command_makes_them_and_gives_up_the_places() {
+    let used = used(seed() + 9);
+    let io = used.copy();
+    let lost = damage(&used, &io, &messages(&used, used.newest), &mut Dice(seed()));
+    for name in ["meta.a", "meta.b"] {
+        io.remove(&Path::new(DIR).join(name)).unwrap();
+    }
+    assert!(printed(&io).contains(" --make-meta"), "{}", printed(&io));
     goes_on(&used, &io, &lost, used.newest);
 }
 

@@ -164,7 +164,7 @@ impl Store {
         Ok(self.inner.trim_points.ends_at(point)?)
     }
 
-    /// Has the checkpoint stay at which the log is going to begin, from now until another is held. `false` if it has gone meanwhile.
+    /// Has the checkpoint stay at which the log is going to begin, from now until two others are held. `false` if it has gone meanwhile.
     pub(crate) fn hold(&self, point: PhysicalOffset) -> bool {
         self.inner.trim_points.hold(point)
     }

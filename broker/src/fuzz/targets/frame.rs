@@ -22,15 +22,27 @@ use sluice_store::log::{
 const UUID: ShardUuid = ShardUuid(*b"a shard for fuzz");
 /// The longest frame that is taken: some inputs are longer.
 const FRAME_BYTES_MAX: usize = 8 << 10;
-/// Reading shares the bytes: it takes no memory of its own, whatever lengths and counts say.
-const MEMORY_BYTES_MAX: usize = 256;
 static LUCK: Luck = Luck::none_yet();
 
-type Decode = fn(&Bytes) -> Result<Frame, FrameError>;
+struct Reader {
+    decode: fn(&Bytes) -> Result<Frame, FrameError>,
+    /// What it may take, whatever lengths and counts say.
+    memory_bytes_max: usize,
+}
 
-/// A frame with all its commands.
-fn whole(bytes: &Bytes) -> Result<Frame, FrameError> {
-    let frame = Frame::check(bytes, UUID.into(), FRAME_BYTES_MAX)?;
+/// A frame with all its commands. It shares the bytes, and takes no memory of its own.
+const WHOLE: Reader = Reader {
+    decode: |bytes| with_commands(Frame::check(bytes, UUID.into(), FRAME_BYTES_MAX)?),
+    memory_bytes_max: 256,
+};
+
+/// The same, where one command's header may be damaged: what is looked for is looked for in a copy, and the frame is one.
+const MENDED: Reader = Reader {
+    decode: |bytes| with_commands(Frame::check_or_mend(bytes, UUID.into(), FRAME_BYTES_MAX)?),
+    memory_bytes_max: 3 * FRAME_BYTES_MAX,
+};
+
+fn with_commands(frame: Frame) -> Result<Frame, FrameError> {
     frame.check_commands()?;
     Ok(frame)
 }
@@ -162,7 +174,8 @@ fn reseal(bytes: &mut [u8]) -> Option<()> {
     Some(())
 }
 
-fn check(case: &Case<Origin>, decode: Decode) -> Checked {
+fn check(case: &Case<Origin>, reader: &Reader) -> Checked {
+    let decode = reader.decode;
     let Origin { made, resealed } = &case.origin;
     for made in made.iter().filter(|made| made.len() <= FRAME_BYTES_MAX) {
         let frame = decode(&Bytes::from(made.clone())).context("a frame as it was made is refused")?;
@@ -172,7 +185,7 @@ fn check(case: &Case<Origin>, decode: Decode) -> Checked {
             "more is left of a frame than its padding"
         );
     }
-    let verdict = check_bytes(&case.bytes, decode)?;
+    let verdict = check_bytes(&case.bytes, reader)?;
     if verdict == Verdict::Taken && !resealed {
         let frame = decode(&Bytes::from(case.bytes.clone()))?;
         let is_made = made.iter().any(|made| made.starts_with(frame.bytes()));
@@ -191,10 +204,10 @@ fn check(case: &Case<Origin>, decode: Decode) -> Checked {
     Ok(verdict)
 }
 
-fn check_bytes(bytes: &[u8], decode: Decode) -> Checked {
+fn check_bytes(bytes: &[u8], reader: &Reader) -> Checked {
     let input = Bytes::copy_from_slice(bytes);
-    let (decoded, took) = measured(|| decode(&input));
-    bounded(took, 0, MEMORY_BYTES_MAX, 0)?;
+    let (decoded, took) = measured(|| (reader.decode)(&input));
+    bounded(took, 0, reader.memory_bytes_max, 0)?;
     let frame = match decoded {
         Ok(frame) => frame,
         Err(error) => return worded(&error).map(|()| Verdict::Refused),
@@ -261,18 +274,28 @@ mod tests {
 
     #[test]
     fn a_damaged_frame_is_refused_and_a_whole_one_comes_back() {
-        run::holds("frame", Frames, |case| check(case, whole));
+        run::holds("frame", Frames, |case| {
+            check(case, &MENDED)?;
+            check(case, &WHOLE)
+        });
     }
 
     #[test]
     fn what_once_failed_is_replayed() {
-        regressions::replay("frame", |bytes| check_bytes(bytes, whole));
+        regressions::replay("frame", |bytes| {
+            check_bytes(bytes, &MENDED)?;
+            check_bytes(bytes, &WHOLE)
+        });
     }
 
     #[test]
     fn a_planted_reader_that_leaves_the_commands_unchecked_is_found() {
         let found = run::finds(Frames, |case| {
-            check(case, |bytes| Frame::check(bytes, UUID.into(), FRAME_BYTES_MAX))
+            let unchecked = Reader {
+                decode: |bytes| Frame::check(bytes, UUID.into(), FRAME_BYTES_MAX),
+                ..WHOLE
+            };
+            check(case, &unchecked)
         });
         assert!(found.contains("never made"), "{found}");
     }

@@ -15,7 +15,8 @@ pub(crate) struct Expected(Arc<Mutex<Roots>>);
 #[derive(Debug, Default)]
 struct Roots {
     packs: BTreeMap<u64, BTreeSet<u64>>,
-    held: Option<u64>,
+    /// The last two: the log may have been about to begin at the one when it was decided that it begins at the other.
+    held: [Option<u64>; 2],
 }
 
 impl Expected {
@@ -35,13 +36,15 @@ impl Expected {
         is_root || position_in(name, PACK_SUFFIX).is_some_and(is_named)
     }
 
-    /// Has the root there stay, until another is held, for state to say that the log is going to begin there: till then the writer may
+    /// Has the root there stay, until two others are held, for state to say that the log is going to begin there: till then the writer may
     /// be at work on a checkpoint that does not know. `false` if it is about to go already.
     pub(crate) fn hold(&self, position: PhysicalOffset) -> bool {
         let mut roots = self.0.lock();
         let stays = roots.packs.contains_key(&position.0);
         if stays {
-            roots.held = Some(position.0);
+            if !roots.held.contains(&Some(position.0)) {
+                roots.held = [roots.held[1], Some(position.0)];
+            }
         }
         stays
     }
@@ -64,7 +67,7 @@ impl Checkpoints {
     }
 
     /// As [`Checkpoints::expect`], of those that are chosen knowing which one is held; nothing is held in between.
-    pub(super) fn expect_few(&self, choose: impl FnOnce(Option<u64>) -> Vec<u64>) -> Vec<u64> {
+    pub(super) fn expect_few(&self, choose: impl FnOnce([Option<u64>; 2]) -> Vec<u64>) -> Vec<u64> {
         let mut expected = self.expected.0.lock();
         let stay = choose(expected.held);
         expected.packs = self.packs_of(|root| stay.contains(&root.position.physical.0));
@@ -113,8 +116,12 @@ mod tests {
         );
         (200..300).for_each(|at| write(&mut checkpoints, at));
         assert!(stands(&checkpoints, 2));
-        assert!(expected.hold(PhysicalOffset(299)));
+        // Once more is no other one.
+        assert!(expected.hold(PhysicalOffset(299)) && expected.hold(PhysicalOffset(299)));
         (300..400).for_each(|at| write(&mut checkpoints, at));
-        assert!(stands(&checkpoints, 299) && !stands(&checkpoints, 2));
+        assert!(stands(&checkpoints, 299) && stands(&checkpoints, 2));
+        assert!(expected.hold(PhysicalOffset(399)));
+        (400..500).for_each(|at| write(&mut checkpoints, at));
+        assert!(stands(&checkpoints, 299) && stands(&checkpoints, 399) && !stands(&checkpoints, 2));
     }
 }

@@ -5,7 +5,7 @@ pub(super) const KEPT_MAX: usize = 8;
 
 /// Of roots in rising order, (position, at a segment's start), those that stay: the base, the newest two, and between
 /// them those at a segment's start, thinned out evenly where they are too many, but for the last and for the pinned ones.
-pub(super) fn kept(roots: &[(u64, bool)], pinned: [Option<u64>; 2]) -> Vec<u64> {
+pub(super) fn kept(roots: &[(u64, bool)], pinned: &[u64]) -> Vec<u64> {
     let newest = roots.len().saturating_sub(2);
     let stays =
         |(n, (_, at_segment_start)): &(usize, &(u64, bool))| *n == 0 || *n >= newest || *at_segment_start;
@@ -21,7 +21,7 @@ pub(super) fn kept(roots: &[(u64, bool)], pinned: [Option<u64>; 2]) -> Vec<u64> 
     while kept.len() > KEPT_MAX {
         // Without this one the gap is the smallest. The base and the newest two are never looked at.
         let gap = |n: &usize| kept[n + 1] - kept[n - 1];
-        let thin = |n: &usize| !pinned.contains(&Some(kept[*n])) && Some(kept[*n]) != last_start;
+        let thin = |n: &usize| !pinned.contains(&kept[*n]) && Some(kept[*n]) != last_start;
         let Some(least) = (1..kept.len() - 2).filter(thin).min_by_key(gap) else {
             break;
         };
@@ -36,12 +36,12 @@ mod tests {
 
     #[test]
     fn the_base_and_the_newest_two_stay_and_segment_starts_between_them() {
-        assert_eq!(kept(&[], [None; 2]), []);
-        assert_eq!(kept(&[(0, true)], [None; 2]), [0]);
+        assert_eq!(kept(&[], &[]), []);
+        assert_eq!(kept(&[(0, true)], &[]), [0]);
         assert_eq!(
             kept(
                 &[(0, true), (5, false), (10, true), (15, false), (20, false)],
-                [None; 2]
+                &[]
             ),
             [0, 10, 15, 20]
         );
@@ -52,7 +52,7 @@ mod tests {
         let mut roots = vec![(0, true)];
         for position in 1..=1000 {
             roots.push((position, true));
-            let stay = kept(&roots, [None; 2]);
+            let stay = kept(&roots, &[]);
             assert!(stay.len() <= KEPT_MAX);
             roots.retain(|(position, _)| stay.contains(position));
         }
@@ -63,7 +63,7 @@ mod tests {
 
     #[test]
     fn the_pinned_ones_stay_however_near_their_neighbours_are() {
-        let thinned = |pinned| {
+        let thinned = |pinned: &[u64]| {
             let mut roots = vec![(0, true), (10, true), (11, true), (12, true), (13, true)];
             for position in 100..200 {
                 roots.push((position, true));
@@ -73,13 +73,11 @@ mod tests {
             }
             roots
         };
-        let both = thinned([Some(11), Some(12)]);
+        let both = thinned(&[11, 12]);
         assert!(both.contains(&(11, true)) && both.contains(&(12, true)));
-        for one in [[Some(11), None], [None, Some(11)]] {
-            let one = thinned(one);
-            assert!(one.contains(&(11, true)) && !one.contains(&(12, true)));
-        }
-        assert!(!thinned([None; 2]).contains(&(11, true)));
+        let one = thinned(&[11]);
+        assert!(one.contains(&(11, true)) && !one.contains(&(12, true)));
+        assert!(!thinned(&[]).contains(&(11, true)));
     }
 
     #[test]
@@ -88,7 +86,7 @@ mod tests {
         for segment in 1..100 {
             for (behind, at_start) in [(0, true), (1, false), (2, false)] {
                 roots.push((segment * 100 + behind, at_start));
-                let stay = kept(&roots, [None; 2]);
+                let stay = kept(&roots, &[]);
                 assert!(stay.len() <= KEPT_MAX);
                 roots.retain(|(position, _)| stay.contains(position));
                 assert!(roots.contains(&(segment * 100, true)), "{roots:?}");

@@ -184,7 +184,10 @@ impl Checkpoints {
             .kept()
             .map(|LogPosition { physical, .. }| (physical.0, starts_segment(physical)))
             .collect();
-        let stay = self.expect_few(|held| kept(&roots, [self.pinned, held]));
+        let stay = self.expect_few(|held| {
+            let pinned: Vec<u64> = held.into_iter().chain([self.pinned]).flatten().collect();
+            kept(&roots, &pinned)
+        });
         let gone = roots
             .iter()
             .map(|(position, _)| *position)

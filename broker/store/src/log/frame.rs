@@ -309,7 +309,7 @@ impl Frame {
     }
 
     /// As [`Frame::check`]; but where all that is damaged is the header of one command, that is as it was: see [`Frame::mended`].
-    pub(super) fn check_or_mend(bytes: &Bytes, seed: FrameSeed, max: usize) -> Result<Self, FrameError> {
+    pub fn check_or_mend(bytes: &Bytes, seed: FrameSeed, max: usize) -> Result<Self, FrameError> {
         let bad = match Self::check(bytes, seed, max) {
             Err(bad @ (FrameError::Checksum { .. } | FrameError::Shape(_))) => bad,
             checked => return checked,

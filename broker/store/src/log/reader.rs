@@ -95,11 +95,9 @@ impl LogReader {
         let at = segment.file_offset(offset);
         let bytes = match segment.sealed_end() {
             Some(sealed) if offset.0 + u64::from(size) > sealed.0 => {
-                return Err(damaged(
-                    segment.path.clone(),
-                    at,
-                    "the record does not lie within one segment",
-                ));
+                let reason = "the record does not lie within one segment";
+                let damaged = damaged(segment.path.clone(), at, reason);
+                return self.mended(&segment, offset).ok_or(damaged);
             }
             Some(sealed) => self
                 .map(&segment, sealed)?
@@ -227,7 +225,7 @@ impl LogReader {
         let end = segment
             .sealed_end()
             .unwrap_or_else(|| self.shared.positions.durable());
-        let floor = self.sparse_floor(&segment, |sparse| sparse.floor(index));
+        let floor = self.sparse_floor(&segment, index);
         let max_frame = self.shared.limits.frame_bytes();
         let mut scanner = Scanner::new(&segment, self.shared.seed, max_frame, floor, PIECE);
         while scanner.at() < end {
@@ -246,17 +244,15 @@ impl LogReader {
         Ok(())
     }
 
-    /// Where to begin looking for a frame in its segment.
-    fn sparse_floor(
-        &self,
-        segment: &Segment,
-        floor: impl Fn(&SparseIndex) -> Option<(LogIndex, PhysicalOffset)>,
-    ) -> PhysicalOffset {
+    /// Where to begin looking for `index` in its segment.
+    fn sparse_floor(&self, segment: &Segment, index: LogIndex) -> PhysicalOffset {
         let mut sparse = segment.sparse.lock();
         if !sparse.complete && segment.sealed_end().is_some() {
             *sparse = self.load_sparse(segment);
         }
-        floor(&sparse).map_or_else(|| segment.base(), |(_, offset)| offset)
+        sparse
+            .floor(index)
+            .map_or_else(|| segment.base(), |(_, offset)| offset)
     }
 
     /// A sealed segment's sparse index from its file, or else made anew from the frames.

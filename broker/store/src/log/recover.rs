@@ -29,7 +29,7 @@ use std::collections::VecDeque;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 
 /// What a replay's visitor may answer instead of going on.
 pub type VisitError = Box<dyn std::error::Error + Send + Sync>;
@@ -356,6 +356,7 @@ impl Opened {
             inbox_wait: options.inbox_wait,
             positions: Arc::new(Positions::new(&tail, applied)),
             ring: Ring::new(options.ring_bytes),
+            told_mended: AtomicU64::new(u64::MAX),
             segments: RwLock::new(segments),
             mapped: Mutex::new(VecDeque::new()),
             mapped_max: options.mapped_segments.max(1),

@@ -135,6 +135,8 @@ pub(super) struct Shared {
     pub(super) inbox_wait: Option<Duration>,
     pub(super) positions: Arc<Positions>,
     pub(super) ring: Ring,
+    /// The last place of which it was told that a damaged header was read as it was.
+    pub(super) told_mended: AtomicU64,
     /// All segments by their base; the last one is active. Never empty.
     pub(super) segments: RwLock<Vec<Arc<Segment>>>,
     /// Bases of mapped segments, the least recently used first.

@@ -44,12 +44,6 @@ impl SparseIndex {
         self.entries.get(after.checked_sub(1)?).copied()
     }
 
-    /// The last noted frame that begins at or before `offset`.
-    pub(super) fn floor_of(&self, offset: PhysicalOffset) -> Option<(LogIndex, PhysicalOffset)> {
-        let after = self.entries.partition_point(|(_, noted)| *noted <= offset);
-        self.entries.get(after.checked_sub(1)?).copied()
-    }
-
     /// Forgets frames at or above `from`; the segment's first stays.
     pub(super) fn truncate(&mut self, from: PhysicalOffset) {
         let keep = self.entries.partition_point(|(_, offset)| *offset < from).max(1);

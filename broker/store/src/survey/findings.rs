@@ -19,14 +19,14 @@ pub struct Damage {
 }
 
 /// What becomes of what is damaged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Weight {
-    /// It stands nowhere else.
-    Lost,
-    /// It is derived from the log, so that a start without the file makes it again.
-    Derived,
     /// Nothing: nobody needs it, or what stands around it tells what it was, and whoever reads it gets that.
     Harmless,
+    /// It is derived from the log, so that a start without the file makes it again.
+    Derived,
+    /// It stands nowhere else.
+    Lost,
 }
 
 /// Something that is no damage, such as what a crash leaves and the next start clears up.
@@ -69,7 +69,13 @@ impl Findings {
         }
         if self.damage.len() == TOLD_MAX {
             self.untold += 1;
-            return;
+            // What weighs most is told, or nobody would know what to do.
+            let lightest = self.damage.iter().map(|told| told.weight).min();
+            let Some(lighter) = lightest.filter(|lightest| *lightest < weight) else {
+                return;
+            };
+            let last = self.damage.iter().rposition(|told| told.weight == lighter);
+            last.map(|last| self.damage.remove(last));
         }
         self.damage.push(Damage {
             file: file.to_owned(),
@@ -89,5 +95,29 @@ impl Findings {
     /// Whether nothing is damaged.
     pub fn is_sound(&self) -> bool {
         self.damage.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_lost_is_told_however_much_else_was_found_before() {
+        let (mut findings, file) = (Findings::default(), Path::new("file"));
+        let max = TOLD_MAX as u64;
+        (0..max + 5).for_each(|at| findings.harmless(file, at, "it"));
+        findings.derived(file, 0, "a part");
+        findings.truth(file, 0, "a record");
+        findings.derived(file, 1, "another part");
+        assert_eq!((findings.damage.len() as u64, findings.untold), (max, 8));
+        let last: Vec<_> = findings.damage[TOLD_MAX - 3..]
+            .iter()
+            .map(|damage| damage.weight)
+            .collect();
+        assert_eq!(last, [Weight::Derived, Weight::Lost, Weight::Derived]);
+        (0..max).for_each(|at| findings.truth(file, at, "another record"));
+        assert!(findings.damage.iter().all(|damage| damage.weight == Weight::Lost));
+        assert_eq!(findings.untold, max + 8);
     }
 }

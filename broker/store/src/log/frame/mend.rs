@@ -1,16 +1,17 @@
 //! What the header of one command must have been, where that is all that is damaged of a frame.
 //!
 //! The frame's checksum covers the length and the checksum of each command, and both follow from the rest: the length from where the
-//! next command begins, which proves itself, or the frame ends; the checksum from the bytes in between. So where both are made again
-//! and the frame's checksum holds, they are what was written, and so are the bytes: a wrong guess or another damage would have to
-//! hit the same 32 bits.
+//! lengths of as many others as there are behind it lead to the frame's end; the checksum from the bytes in between. So where both are
+//! made again and the frame's checksum holds, they are what was written, and so are the bytes: a wrong guess or another damage would
+//! have to hit the same 32 bits.
 
 use super::{FRAME_HEADER_BYTES, FrameHeader, FrameSeed, checksum};
 use sluice_core::command::{self, COMMAND_HEADER_BYTES};
 
-/// Bytes that go through checksums at most, looking for where the next command begins: what stands in a message may look like any
-/// number of commands.
-const LOOKED_AT_MAX: usize = 64 << 20;
+/// What a search may do, in bytes that go through checksums: what stands in a message may look like any number of commands.
+const WORK_MAX: usize = 128 << 20;
+/// What looking at one length comes to.
+const STEP: usize = 8;
 /// Commands that are taken for the damaged one at most: what else does not prove itself has other damage.
 const TRIED_MAX: usize = 4;
 
@@ -53,15 +54,15 @@ pub(super) fn find(bytes: &[u8], header: &FrameHeader, seed: FrameSeed) -> Optio
         count: header.count,
         stored: header.crc,
         seed,
-        left: LOOKED_AT_MAX,
+        left: WORK_MAX,
     };
     let mut at = FRAME_HEADER_BYTES;
     let mut tried = 0;
-    for _ in 0..header.count {
+    for place in 0..header.count {
         let len = search.len_of(at);
         if !len.is_some_and(|len| search.proves_itself(at, len)) {
             tried += 1;
-            let found = search.mend_at(at);
+            let found = search.mend_at(at, header.count - place - 1);
             if found.is_some() || tried == TRIED_MAX {
                 return found;
             }
@@ -87,28 +88,51 @@ impl Search {
         Some(command.len())
     }
 
-    /// Whether these bytes are a command whose checksum holds. Once enough was looked at nothing does.
+    /// Takes so much off what may be done still.
+    fn spend(&mut self, work: usize) -> Option<()> {
+        self.left = self.left.checked_sub(work)?;
+        Some(())
+    }
+
+    /// Whether these bytes are a command whose checksum holds.
     fn proves_itself(&mut self, at: usize, len: usize) -> bool {
-        let Some(left) = self.left.checked_sub(len) else {
-            return false;
-        };
-        self.left = left;
-        command::check(&self.frame[at..at + len]).is_ok()
+        self.spend(len).is_some() && command::check(&self.frame[at..at + len]).is_ok()
     }
 
-    /// The header of the command at `at`, wherever it may end.
-    fn mend_at(&mut self, at: usize) -> Option<Mend> {
-        let shortest = at + COMMAND_HEADER_BYTES + 1;
-        (shortest..=self.frame.len()).find_map(|end| {
-            let may_end =
-                end == self.frame.len() || self.len_of(end).is_some_and(|len| self.proves_itself(end, len));
-            may_end.then(|| self.mend(at, end)).flatten()
-        })
+    /// The header of the command at `at`, behind which so many others fill the frame.
+    fn mend_at(&mut self, at: usize, behind: u16) -> Option<Mend> {
+        if behind == 0 {
+            return self.mend(at, self.frame.len());
+        }
+        for end in at + COMMAND_HEADER_BYTES + 1..self.frame.len() {
+            if self.is_filled(end, behind)?
+                && let Some(mend) = self.mend(at, end)
+            {
+                return Some(mend);
+            }
+        }
+        None
     }
 
+    /// Whether lengths lead from there to the frame's end in so many steps; `None` once enough was looked at.
+    fn is_filled(&mut self, mut at: usize, steps: u16) -> Option<bool> {
+        for _ in 0..steps {
+            let Some(len) = self.len_of(at) else {
+                return Some(false);
+            };
+            self.spend(STEP)?;
+            at += len;
+        }
+        Some(at == self.frame.len())
+    }
+
+    /// The header of the command from `at` to `end`, if the frame's checksum holds with it.
     fn mend(&mut self, at: usize, end: usize) -> Option<Mend> {
-        self.left = self.left.checked_sub(end - at)?;
-        let header = command::header(&self.frame[at..end]);
+        if end <= at + COMMAND_HEADER_BYTES {
+            return None;
+        }
+        self.spend((end - at) + usize::from(self.count) * STEP)?;
+        let header = command::header(self.frame.get(at..end)?);
         let mend = Mend { at, header };
         let before = mend.exchanged(&mut self.frame);
         let holds = checksum(&self.frame, self.count, self.seed).is_ok_and(|crc| crc == self.stored);
@@ -192,6 +216,10 @@ mod tests {
         assert!(damaged(&[places[0], places[2] + 4]).is_err());
         assert!(damaged(&[places[1], places[1] + 9]).is_err());
         assert!(damaged(&[4]).is_err());
+        // One command more than there are: it would begin where the frame ends.
+        let mut one_more = whole.clone();
+        one_more[34] += 1;
+        assert!(read(&one_more).is_err());
         // A body alone is its command's affair, also beside another one's header.
         assert_eq!(damaged(&[places[1] + 9]).unwrap().mended(), None);
         let both = damaged(&[places[0] + 9, places[2] + 1]).unwrap();
@@ -203,13 +231,25 @@ mod tests {
     }
 
     #[test]
-    fn what_looks_like_very_many_commands_ends_the_search() {
-        // Each of its bytes could begin a command as long as half of it.
-        let body: Vec<u8> = (0..300_000).flat_map(|_| 200_000_u32.to_le_bytes()).collect();
-        let (mut bytes, places) = frame(&[command(&body[..900_000]), command(b"behind")]);
-        bytes[places[0] + 4] ^= 1;
-        bytes[places[0] + 5000] ^= 1;
-        assert!(read(&bytes).is_err());
+    fn what_looks_like_very_many_commands_is_no_obstacle_and_ends() {
+        // Each of its bytes could begin a command, as long as these.
+        let numbers = |len: u32, bytes: usize| -> Vec<u8> {
+            let body = (0..bytes / 4).flat_map(|_| len.to_le_bytes());
+            body.collect()
+        };
+        for len in [9, 300, 70_000, 200_000] {
+            let body = command(&numbers(len, 900_000));
+            for commands in [vec![body.clone()], vec![body, command(b"behind"), command(b"it")]] {
+                let (whole, places) = frame(&commands);
+                let mut bytes = whole.clone();
+                bytes[places[0] + 4] ^= 1;
+                let mended = read(&bytes).unwrap();
+                assert_eq!(mended.bytes(), &whole[..mended.header().len as usize], "{len}");
+                // And in vain.
+                bytes[places[0] + 5000] ^= 1;
+                assert!(read(&bytes).is_err(), "{len}");
+            }
+        }
     }
 
     proptest! {

@@ -28,13 +28,6 @@ impl LogReader {
     /// As [`Self::read_command`], for who knows where a command starts and not its size. What stands at an `offset` that is
     /// none of a command's is [`ReadError::Damaged`]. May block on the disk.
     pub fn read_command_at(&self, offset: PhysicalOffset) -> Result<Bytes, ReadError> {
-        match self.read_as_long_as_it_says(offset) {
-            Err(damaged @ ReadError::Damaged { .. }) => self.mended(offset).ok_or(damaged),
-            read => read,
-        }
-    }
-
-    fn read_as_long_as_it_says(&self, offset: PhysicalOffset) -> Result<Bytes, ReadError> {
         let length = |bytes: &[u8]| bytes.first_chunk().map(|len| u32::from_le_bytes(*len));
         if let Some(frame) = self.shared.ring.frame_of(offset) {
             let at = (offset.0 - frame.start().0) as usize;
@@ -56,7 +49,8 @@ impl LogReader {
         }
         if len as usize > self.shared.limits.frame_bytes() || offset.0 + u64::from(len) > end.0 {
             let reason = format!("the length of a command there, {len}, is beyond what fits");
-            return Err(damaged(segment.path.clone(), at, &reason));
+            let damaged = damaged(segment.path.clone(), at, &reason);
+            return self.mended(&segment, offset).ok_or(damaged);
         }
         self.read_command(offset, len)
     }

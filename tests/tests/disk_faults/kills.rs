@@ -90,7 +90,7 @@ fn a_broker_killed_at_any_call_of_its_start_or_stop_has_everything_acknowledged_
         let reached = points::reach(&point, |point| {
             let (script, mut broker) = left_by_a_kill(&base, &mut chance);
             // Then it goes on from an older one, and cuts off what files have beyond that.
-            if point.call == "ftruncate" || chance.number() % 2 == 0 {
+            if point.call == "ftruncate" || chance.number().is_multiple_of(2) {
                 damage_newest_checkpoint(&broker.shard_dir());
             }
             let calls = broker.data_dir().with_extension("calls");

@@ -41,10 +41,8 @@ impl Expected {
     pub(crate) fn hold(&self, position: PhysicalOffset) -> bool {
         let mut roots = self.0.lock();
         let stays = roots.packs.contains_key(&position.0);
-        if stays {
-            if !roots.held.contains(&Some(position.0)) {
-                roots.held = [roots.held[1], Some(position.0)];
-            }
+        if stays && !roots.held.contains(&Some(position.0)) {
+            roots.held = [roots.held[1], Some(position.0)];
         }
         stays
     }

@@ -3,6 +3,7 @@
 use super::LogReader;
 use crate::io::{LogFile, read_exact_aside};
 use crate::log::LogPosition;
+use crate::log::frame::Frame;
 use crate::log::scan::{Found, Scanner};
 use crate::log::segment::{PAGE_BYTES, Segment, decode_page};
 use crate::log::survey::Frames;
@@ -114,10 +115,7 @@ impl LogReader {
             let (reason, to) = match scanning.next() {
                 Ok(Found::Frame(frame)) => {
                     (before.index, before.term) = (frame.index(), frame.header().term);
-                    done.headers.extend(frame.mended().map(|mend| BadHeader {
-                        file: segment.path.clone(),
-                        offset: segment.file_offset(at) + mend.at as u64,
-                    }));
+                    done.headers.extend(bad_header(&segment, &frame));
                     match frame.check_commands() {
                         Ok(()) => continue,
                         Err(error) => (error.to_string(), frame.end()),
@@ -141,6 +139,15 @@ impl LogReader {
         done.next = (scanning.at() < end).then_some(scanning.at());
         Ok(Some(done))
     }
+}
+
+/// What of a frame does not stand in the file as it was read.
+fn bad_header(segment: &Segment, frame: &Frame) -> Option<BadHeader> {
+    let mend = frame.mended()?;
+    Some(BadHeader {
+        file: segment.path.clone(),
+        offset: segment.file_offset(frame.start()) + mend.at as u64,
+    })
 }
 
 /// What is wrong with a segment's page 0.

@@ -43,8 +43,15 @@ pub fn untrimmed_store(seed: u64) -> FaultyIo {
 
 /// The closed store, with a run of retention after these rounds.
 fn store_of(seed: u64, retention: &[u32]) -> FaultyIo {
-    let (io, driver) = busy_store(seed, retention);
+    let (io, mut driver) = busy_store(seed, retention);
     driver.opened.store.close().unwrap();
+    // Of the index there may be no open run: which are closed and sorted depends on when checkpoints were written.
+    let mut tries = 0..20;
+    while files(&io, "run").is_empty() && tries.next().is_some() {
+        driver.opened = open_copy(&io).unwrap();
+        (0..5).for_each(|_| driver.round(400).unwrap());
+        driver.opened.store.close().unwrap();
+    }
     for (kind, _) in KINDS {
         assert!(!files(&io, kind).is_empty(), "a file of kind {kind}");
     }

@@ -161,16 +161,21 @@ fn bytes(frames: &[Frame]) -> Vec<&[u8]> {
     frames.iter().map(|frame| &frame.bytes()[..]).collect()
 }
 
+/// A log of five hundred frames, the first of which memory has no more; so many messages are sent together.
+fn filled(io: &FaultyIo, together: u32, bytes: usize) -> (Bench, Vec<Frame>) {
+    let mut bench = open(io).unwrap();
+    for n in 0..500 {
+        bench.propose((0..together).map(|m| message(n * together + m, bytes)).collect());
+        bench.run();
+    }
+    let old = bench.committed();
+    (bench, old)
+}
+
 #[test]
 fn a_command_whose_header_rots_after_the_start_is_read_as_it_was() {
     let io = FaultyIo::new(2);
-    let mut bench = open(&io).unwrap();
-    let mut old = Vec::new();
-    for n in 0..500 {
-        bench.propose((0..3).map(|m| message(n * 3 + m, 600)).collect());
-        bench.run();
-        old = bench.committed();
-    }
+    let (bench, old) = filled(&io, 3, 600);
     let reader = bench.parts.log.reader();
     let file = io.open(&segment_path()).unwrap();
     let of_three: Vec<_> = old.iter().filter(|frame| frame.commands().count() == 3).collect();
@@ -205,13 +210,7 @@ fn a_command_whose_header_rots_after_the_start_is_read_as_it_was() {
 #[test]
 fn a_record_that_rots_after_the_start_is_refused_by_every_read() {
     let io = FaultyIo::new(2);
-    let mut bench = open(&io).unwrap();
-    let mut old = Vec::new();
-    for n in 0..500 {
-        bench.propose(vec![message(n, 1000)]);
-        bench.run();
-        old = bench.committed();
-    }
+    let (bench, old) = filled(&io, 1, 1000);
     let reader = bench.parts.log.reader();
     let (_, at, command) = old[2].commands().next().unwrap();
     assert!(!reader.is_hot(at));

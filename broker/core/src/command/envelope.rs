@@ -149,7 +149,7 @@ impl EncodedCommand {
 pub fn header(command: &[u8]) -> [u8; COMMAND_HEADER_BYTES] {
     let len = (command.len() as u32).to_le_bytes();
     let behind = command.get(COMMAND_HEADER_BYTES..).unwrap_or_default();
-    let crc = crc32c::crc32c_append(crc32c::crc32c(&len), behind).to_le_bytes();
+    let crc = checksum_of(&len, behind).to_le_bytes();
     let mut header = [0; COMMAND_HEADER_BYTES];
     header[..4].copy_from_slice(&len);
     header[4..].copy_from_slice(&crc);
@@ -157,7 +157,11 @@ pub fn header(command: &[u8]) -> [u8; COMMAND_HEADER_BYTES] {
 }
 
 pub(super) fn checksum(command: &[u8]) -> u32 {
-    crc32c::crc32c_append(crc32c::crc32c(&command[0..4]), &command[COMMAND_HEADER_BYTES..])
+    checksum_of(&command[0..4], &command[COMMAND_HEADER_BYTES..])
+}
+
+fn checksum_of(len: &[u8], behind: &[u8]) -> u32 {
+    crc32c::crc32c_append(crc32c::crc32c(len), behind)
 }
 
 /// Why bytes are not a whole command.

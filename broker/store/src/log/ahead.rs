@@ -24,17 +24,6 @@ pub(crate) struct Ahead {
     pub(super) frame_bytes: usize,
 }
 
-/// Says that a part of a frame does not stand in the file as it was read.
-pub(super) fn tell_mended(segment: &Segment, frame: &Frame) {
-    if let Some(mend) = frame.mended() {
-        let (file, offset) = (
-            segment.path.display(),
-            segment.file_offset(frame.start()) + mend.at as u64,
-        );
-        tracing::warn!(%file, offset, "the length or the checksum of a command is damaged, and read as the rest of its frame says: nothing is lost");
-    }
-}
-
 /// Hears of each frame, in order.
 type Visit<'a> = dyn FnMut(&Frame) -> Result<(), LogError> + 'a;
 

@@ -166,7 +166,7 @@ impl Opening {
             sparse.complete = tail.physical == segment.base();
             let visit = &mut |frame: &Frame| {
                 let FrameHeader { index, physical, .. } = *frame.header();
-                super::ahead::tell_mended(segment, frame);
+                segment.tell_mended(frame);
                 visit(frame).map_err(|source| LogError::Replay { index, source })?;
                 sparse.note(index, physical);
                 Ok(())

@@ -19,6 +19,7 @@ pub use page::SegmentHeader;
 pub(super) use page::{DurableSlot, decode_page, encode_page, stray_byte};
 
 use super::error::Fatal;
+use super::frame::Frame;
 use super::sparse::SparseIndex;
 use crate::io::{FileHandle, write_all_at};
 use maps::Maps;
@@ -100,6 +101,20 @@ impl Segment {
     pub(super) fn file_offset(&self, at: PhysicalOffset) -> u64 {
         debug_assert!(at >= self.header.base && at <= self.limit());
         PAGE_BYTES + (at.0 - self.header.base.0)
+    }
+
+    /// Where in the file a command's header begins that does not stand there as it was read; `None` for any other frame.
+    pub(super) fn mended_at(&self, frame: &Frame) -> Option<u64> {
+        let mend = frame.mended()?;
+        Some(self.file_offset(frame.start()) + mend.at as u64)
+    }
+
+    /// Says that such a header is damaged.
+    pub(super) fn tell_mended(&self, frame: &Frame) {
+        if let Some(offset) = self.mended_at(frame) {
+            let file = self.path.display();
+            tracing::warn!(%file, offset, "the length or the checksum of a command is damaged, and read as the rest of its frame says: nothing is lost");
+        }
     }
 
     /// Where its last frame ends, if it is sealed.

@@ -89,18 +89,11 @@ impl LogReader {
             .is_some()
             .then(|| of_commands(&frame, offset))
             .flatten();
-        if command.is_some() {
-            self.tell_once(segment, offset);
+        // Not for each read of the same.
+        if command.is_some() && self.shared.told_mended.swap(offset.0, Ordering::AcqRel) != offset.0 {
+            segment.tell_mended(&frame);
         }
         ControlFlow::Break(command)
-    }
-
-    /// Says so, but not for each read of the same.
-    fn tell_once(&self, segment: &Segment, offset: PhysicalOffset) {
-        if self.shared.told_mended.swap(offset.0, Ordering::AcqRel) != offset.0 {
-            let (file, at) = (segment.path.display(), segment.file_offset(offset));
-            tracing::warn!(%file, offset = at, "the length or the checksum of a command is damaged, and read as the rest of its frame says: nothing is lost");
-        }
     }
 }
 

@@ -3,7 +3,6 @@
 use super::LogReader;
 use crate::io::{LogFile, read_exact_aside};
 use crate::log::LogPosition;
-use crate::log::frame::Frame;
 use crate::log::scan::{Found, Scanner};
 use crate::log::segment::{PAGE_BYTES, Segment, decode_page};
 use crate::log::survey::Frames;
@@ -115,7 +114,9 @@ impl LogReader {
             let (reason, to) = match scanning.next() {
                 Ok(Found::Frame(frame)) => {
                     (before.index, before.term) = (frame.index(), frame.header().term);
-                    done.headers.extend(bad_header(&segment, &frame));
+                    let file = || segment.path.clone();
+                    let header = |offset| BadHeader { file: file(), offset };
+                    done.headers.extend(segment.mended_at(&frame).map(header));
                     match frame.check_commands() {
                         Ok(()) => continue,
                         Err(error) => (error.to_string(), frame.end()),
@@ -139,15 +140,6 @@ impl LogReader {
         done.next = (scanning.at() < end).then_some(scanning.at());
         Ok(Some(done))
     }
-}
-
-/// What of a frame does not stand in the file as it was read.
-fn bad_header(segment: &Segment, frame: &Frame) -> Option<BadHeader> {
-    let mend = frame.mended()?;
-    Some(BadHeader {
-        file: segment.path.clone(),
-        offset: segment.file_offset(frame.start()) + mend.at as u64,
-    })
 }
 
 /// What is wrong with a segment's page 0.

@@ -25,8 +25,7 @@ impl Reading<'_, '_> {
                 state_is_known: header.state_is_known,
             });
         }
-        if let Some(mend) = frame.mended() {
-            let at = segment.file_offset(header.physical) + mend.at as u64;
+        if let Some(at) = segment.mended_at(frame) {
             let what = "the length or the checksum of the command that begins there; the rest of its frame tells what it was, and it is read so";
             self.findings.harmless(&segment.path, at, what);
         }

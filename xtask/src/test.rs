@@ -214,6 +214,7 @@ fn of_suite(suite: &String) -> Command {
             "--release",
             "-p",
             SYSTEM_TESTS,
+            "--no-default-features",
             "--test",
             suite,
         ]);

@@ -122,7 +122,7 @@ impl Holding {
 pub struct Share {
     /// Bytes that it keeps.
     pub kept: u64,
-    /// Bytes that it has given up, and whose files the next checkpoint removes.
+    /// Bytes that it has given up, and whose files the next checkpoint removes, or that come back piece by piece.
     pub leaving: u64,
 }
 

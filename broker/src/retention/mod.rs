@@ -159,7 +159,7 @@ pub(crate) fn share(store: &Store) -> Share {
     let written = store.log().positions().written();
     Share {
         kept: written.0.saturating_sub(start.0),
-        leaving: start.0.saturating_sub(store.log().start().0),
+        leaving: start.0.saturating_sub(store.log().start().0) + store.log().leaving_bytes(),
     }
 }
 

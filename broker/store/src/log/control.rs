@@ -1,12 +1,12 @@
 //! What the log thread does besides appending: rolls, votes, truncations, purges. Everything before is durable when one begins.
 
 use super::error::{Fatal, LogError};
+use super::given_up::GivenUp;
 use super::meta::Meta;
 use super::op::{Control, Entry, Flushed};
 use super::reader::LogReader;
 use super::recycle;
 use super::segment::{self, DurableSlot, Segment, SegmentHeader};
-use super::shared::GivenUp;
 use super::writer::LogWriter;
 use super::{LogId, LogPosition};
 use crate::io::write_all_at;
@@ -252,7 +252,7 @@ impl LogWriter {
             let Some(gone) = gone else { return Ok(()) };
             self.shared.mapped.lock().retain(|base| *base != gone.base());
             self.left_over.push(gone.path.clone());
-            self.shared.removed.lock().push(GivenUp::of(&gone));
+            self.shared.given_up.push(GivenUp::of(&gone));
             if recycle::take(&self.shared, gone)? {
                 self.left_over.pop();
             }

@@ -208,11 +208,16 @@ impl LocalLog {
         self.control(Control::Purge(upto), done);
     }
 
-    /// Gives the space of files that purges have removed back to the disk, and what their maps take in memory. Blocks while the
-    /// system does that.
+    /// Has the space of files that purges have removed go back to the disk, and gives back what their maps take in memory. Blocks
+    /// while the system does the latter.
     pub fn free_removed(&self) {
-        let removed = std::mem::take(&mut *self.shared.removed.lock());
-        drop(removed);
+        self.shared.given_up.free();
+        self.shared.prefill.ring();
+    }
+
+    /// Bytes of files without a name that the disk does not have back yet.
+    pub fn leaving_bytes(&self) -> u64 {
+        self.shared.given_up.bytes()
     }
 
     /// Saves a vote, after every append before it.

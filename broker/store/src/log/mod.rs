@@ -16,6 +16,7 @@
 //! | `inbox`, `op` | the bounded queue before the log, and what stands in it |
 //! | `writer`, `group`, `control` | the log thread's object: groups of frames; votes, truncations, purges |
 //! | `prefill` | zero-filling ahead of the writer |
+//! | `recycle`, `given_up` | what becomes of segments that retention gives up |
 //! | `thread` | the loops around `writer` and `prefill` |
 //! | `ring`, `reader`, `sparse`, `sparse_file`, `scan` | recent frames in memory; reads by offset and by index |
 //! | `meta` | names, votes, the purge marker, the newest segment |
@@ -31,6 +32,7 @@ mod cut;
 mod error;
 mod files;
 mod frame;
+mod given_up;
 mod group;
 mod inbox;
 mod late;

@@ -11,6 +11,7 @@ use crate::io::{FileHandle, is_no_space, write_all_at};
 use sluice_core::ids::PhysicalOffset;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
 
 /// Written and synced at a time. The log thread's sync of the same file has to wait for what is unsynced of it, so that
 /// more makes the slowest groups slower: docs/adr/0001-zero-fill-in-small-syncs.md has the figures.
@@ -106,6 +107,13 @@ impl Prefill {
             }
         }
         result
+    }
+
+    /// Gives the disk back what is due of the files that the log has given up; tells how long it is until there is more.
+    pub fn give_back(&self, now: Instant) -> Option<Duration> {
+        let shared = &self.shared;
+        let in_haste = shared.inbox.refuses() || self.is_held();
+        shared.given_up.give_back(now, in_haste)
     }
 
     fn advance(&mut self) -> Result<Prefilled, Fatal> {

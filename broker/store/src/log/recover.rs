@@ -11,6 +11,7 @@ use super::cut;
 use super::error::{Fatal, LogError};
 use super::files::{open_meta, open_segments, remove_segment, segment_files};
 use super::frame::{Frame, FrameError, FrameHeader};
+use super::given_up::GivenUps;
 use super::inbox::{Inbox, Load};
 use super::local::LocalLog;
 use super::meta::{Meta, MetaStore};
@@ -366,7 +367,7 @@ impl Opened {
             spare: Mutex::new(None),
             spare_name: Mutex::new(()),
             recycled: Mutex::new(None),
-            removed: Mutex::new(Vec::new()),
+            given_up: GivenUps::default(),
             prefill: Bell::default(),
             holds_prefill: AtomicBool::new(false),
             poison: Mutex::new(None),

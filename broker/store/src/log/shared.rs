@@ -2,6 +2,7 @@
 
 use super::error::Fatal;
 use super::frame::FrameSeed;
+use super::given_up::GivenUps;
 use super::inbox::Inbox;
 use super::meta::Meta;
 use super::op::Entry;
@@ -10,7 +11,7 @@ use super::recycle::Recycled;
 use super::ring::Ring;
 use super::segment::{Segment, Spare};
 use super::{LogId, LogPosition};
-use crate::io::{FileHandle, LogIo, MapHandle};
+use crate::io::LogIo;
 use parking_lot::{Condvar, Mutex, RwLock};
 use sluice_core::ids::{LogIndex, PhysicalOffset};
 use std::collections::VecDeque;
@@ -157,30 +158,14 @@ pub(super) struct Shared {
     pub(super) spare_name: Mutex<()>,
     /// A file that is to become the next segment, once it is clean.
     pub(super) recycled: Mutex<Option<Arc<Recycled>>>,
-    /// What the log thread has given up, until somebody who may wait lets go of it: the log thread must not stand still so long.
-    pub(super) removed: Mutex<Vec<GivenUp>>,
+    /// Files that have no name any more.
+    pub(super) given_up: GivenUps,
     /// Calls for zero-filling.
     pub(super) prefill: Bell,
     /// Somebody else needs what space there is first.
     pub(super) holds_prefill: AtomicBool,
     /// Set by a helper whose sync failed: the log thread must acknowledge nothing more.
     pub(super) poison: Mutex<Option<Fatal>>,
-}
-
-/// A segment's file and its maps. With the last handle of a file without a name the system frees what that has on the disk and in
-/// its cache, which takes a good part of a second; with a map it takes apart the tables of all pages that were looked at.
-pub(super) struct GivenUp {
-    _maps: Vec<MapHandle>,
-    _file: FileHandle,
-}
-
-impl GivenUp {
-    pub(super) fn of(segment: &Segment) -> Self {
-        Self {
-            _maps: segment.maps.all(),
-            _file: segment.file.clone(),
-        }
-    }
 }
 
 impl Shared {

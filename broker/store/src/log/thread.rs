@@ -80,11 +80,14 @@ fn run(mut writer: LogWriter) -> Result<(), Fatal> {
 
 fn run_prefill(mut prefill: Prefill, stopping: &AtomicBool) -> Result<(), Fatal> {
     while !stopping.load(Ordering::Acquire) {
-        match prefill.step()? {
-            Prefilled::Worked => {}
-            Prefilled::Idle => prefill.shared.prefill.wait(PREFILL_SLEEP),
-            Prefilled::NoSpace => prefill.shared.prefill.wait(PREFILL_RETRY),
-        }
+        let next = prefill.give_back(Instant::now());
+        let sleep = match prefill.step()? {
+            Prefilled::Worked => continue,
+            Prefilled::Idle => PREFILL_SLEEP,
+            Prefilled::NoSpace => PREFILL_RETRY,
+        };
+        let sleep = next.map_or(sleep, |next| next.min(sleep));
+        prefill.shared.prefill.wait(sleep);
     }
     Ok(())
 }

@@ -103,6 +103,8 @@ fn build(module: &Module, folder: &Path, log: Log<'_>) -> Result<()> {
     let mut go = go(module.folder);
     go.args(["build", "-mod=readonly", "-trimpath", "-buildvcs=false"])
         .args(["-ldflags", &format!("-s -w {}", module.link)])
+        // The linker leaves what debuggers want out: not to make it saves an eighth of the time.
+        .args(["-gcflags", "all=-dwarf=false"])
         .args(["-tags", module.tags])
         .arg("-o")
         .arg(format!("{}/", staging.display()))

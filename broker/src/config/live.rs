@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use sluice_core::excerpt::excerpt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -44,6 +45,7 @@ pub struct Live {
     layers: Mutex<Layers>,
     values: ArcSwap<LiveValues>,
     changed: watch::Sender<()>,
+    file_rejected: AtomicBool,
 }
 
 impl Live {
@@ -53,7 +55,13 @@ impl Live {
             layers: Mutex::new(layers),
             values: ArcSwap::from_pointee(values),
             changed: watch::Sender::new(()),
+            file_rejected: AtomicBool::new(false),
         })
+    }
+
+    /// Whether the file has become one that cannot be used, so that what it said before holds on.
+    pub fn file_is_rejected(&self) -> bool {
+        self.file_rejected.load(Ordering::Relaxed)
     }
 
     /// The values that hold now. Cheap enough for every call of a client.
@@ -111,23 +119,28 @@ impl Live {
         self.layers.lock().file()
     }
 
-    /// The file says this now, and said that before. Live keys follow it; what would be different with others after a
-    /// restart is logged.
-    pub(super) fn take_file(&self, before: &Values, now: &Values) {
+    /// The file is one that cannot be used, or can be used again.
+    pub(super) fn file_rejected(&self, is: bool) {
+        self.file_rejected.store(is, Ordering::Relaxed);
+    }
+
+    /// The file says this now, and said that before. Live keys follow it, or none does and the error says why; what would be
+    /// different with others after a restart is logged.
+    pub(super) fn take_file(&self, before: &Values, now: &Values) -> Result<(), ConfigError> {
         let mut layers = self.layers.lock();
         let mut changed = layers.clone();
         let (before, now) = (layers.with_file(before), layers.with_file(now));
-        for key in KEYS {
+        for key in KEYS.iter().filter(|key| key.live) {
+            changed.take_from_file(key, &now);
+        }
+        self.replace(&mut layers, changed)?;
+        for key in KEYS.iter().filter(|key| !key.live) {
             let (old, new) = (before.entry(key).value, now.entry(key).value);
-            if key.live {
-                changed.take_from_file(key, &now);
-            } else if old != new {
+            if old != new {
                 tell_of_fixed(key, layers.entry(key).value, new);
             }
         }
-        if let Err(error) = self.replace(&mut layers, changed) {
-            tracing::warn!(%error, "the changed configuration file is not followed");
-        }
+        Ok(())
     }
 
     /// Takes the new layers, and says what is different with them.

@@ -72,22 +72,24 @@ impl Watch {
     }
 
     fn take(&mut self) {
-        let values = match self.last.as_ref() {
+        let taken = match self.last.as_ref() {
             Some(Ok(text)) if file::says_nothing(text) && !self.said.is_empty() => Err(EMPTY.to_owned()),
             Some(Ok(text)) => file::parse(&self.path, text).map_err(shown),
             Some(Err(error)) => Err(error.clone()),
             None => return,
         };
-        match values {
-            Ok(values) => {
-                self.live.take_file(&self.said, &values);
-                self.said = values;
-            }
-            Err(error) => tracing::warn!(
+        let taken = taken.and_then(|values| {
+            self.live.take_file(&self.said, &values).map_err(shown)?;
+            self.said = values;
+            Ok(())
+        });
+        self.live.file_rejected(taken.is_err());
+        if let Err(error) = taken {
+            tracing::warn!(
                 file = %self.path.display(),
                 error,
                 "the changed configuration file cannot be used; what it said before holds on"
-            ),
+            );
         }
     }
 }
@@ -171,13 +173,36 @@ mod tests {
             followed.say(broken);
             assert_eq!(followed.value("log"), (text("warn"), Source::File), "{broken}");
             assert_eq!(followed.value("queueMetrics").1, Source::Default);
+            assert!(followed.live.file_is_rejected(), "{broken}");
         }
+        followed.say("log: warn\n");
+        assert!(!followed.live.file_is_rejected(), "it says what holds");
         std::fs::remove_file(&followed.path).unwrap();
         followed.look();
         followed.look();
         assert_eq!(followed.value("log"), (text("warn"), Source::File));
+        assert!(followed.live.file_is_rejected());
         followed.say("log: error\n");
         assert_eq!(followed.value("log"), (text("error"), Source::File));
+        assert!(!followed.live.file_is_rejected());
+    }
+
+    #[test]
+    fn values_that_are_right_alone_and_not_together_change_nothing() {
+        let mut followed = Followed::new("earlyRetentionPercent: 70\nrefuseSendsPercent: 95\n", &[]);
+        followed.say("log: error\nearlyRetentionPercent: 96\nrefuseSendsPercent: 95\n");
+        assert!(followed.live.file_is_rejected());
+        assert_eq!(followed.value("log").1, Source::Default);
+        assert_eq!(
+            followed.value("earlyRetentionPercent"),
+            (text("70"), Source::File)
+        );
+        followed.say("earlyRetentionPercent: 71\nrefuseSendsPercent: 95\n");
+        assert!(!followed.live.file_is_rejected());
+        assert_eq!(
+            followed.value("earlyRetentionPercent"),
+            (text("71"), Source::File)
+        );
     }
 
     #[test]

@@ -6,6 +6,7 @@
 mod admin_calls;
 mod backlog;
 mod clock;
+mod configuration;
 mod connections;
 mod disk;
 mod members;
@@ -115,6 +116,7 @@ impl Metrics {
         let (engine, tables) = (&*sources.engine, sources.engine.tables());
         let mut page = Page::new(&self.common, kept.page_bytes);
         process::write(&mut page);
+        configuration::write(&mut page, &sources.live);
         pressure::write(&mut page, sources);
         connections::write(&mut page, sources);
         self.admin.write(&mut page);

@@ -114,12 +114,17 @@ async fn a_broken_file_changes_nothing_and_is_said_once() {
             Some(Code::TopicNotFound),
             "{broken}"
         );
+        assert_eq!(broker.metric("sluice_configuration_rejected").unwrap(), 1.0);
     }
     // A line that comes for a later look shows that there were looks at the broken one that said nothing more.
     broker.rewrite_config("autoCreateTopics: true\n").unwrap();
     wait_for_line(&broker, &["configuration has changed", "new=\"true\""]);
     assert_eq!(broker.log().unwrap().matches("cannot be used").count(), 3);
     assert_eq!(first_use(&broker, "orders").await, Some(Code::Ok));
+    wait::until_true("the file can be used again", SOON, || {
+        broker.metric("sluice_configuration_rejected").unwrap() == 0.0
+    })
+    .unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

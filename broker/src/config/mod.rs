@@ -79,9 +79,28 @@ pub fn read(
                 .as_deref()
                 .map(ClientCa::open)
                 .transpose()?;
-            Asked::Show("a broker can start with this configuration\n".to_owned())
+            Asked::Show(format!(
+                "a broker can start with this configuration\n{}",
+                of_empty_file(&config)?
+            ))
         }
     })
+}
+
+/// What is said of a file that may be the rest of one whose writing has failed: a broker starts with it all the same.
+fn of_empty_file(config: &Config) -> Result<String, ConfigError> {
+    let Some((path, _)) = config.live.file() else {
+        return Ok(String::new());
+    };
+    let says_nothing = file::says_nothing(&file::text(&path)?);
+    let remark = || {
+        format!(
+            "{} is empty, or has remarks alone: every key has its default where no flag and no variable gives it another value \
+             (to say that this is meant, write {{}} to it)\n",
+            path.display()
+        )
+    };
+    Ok(says_nothing.then(remark).unwrap_or_default())
 }
 
 impl Config {

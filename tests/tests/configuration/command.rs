@@ -148,6 +148,29 @@ fn check_says_whether_a_broker_could_start() {
 }
 
 #[test]
+fn check_says_of_a_file_that_says_nothing_that_every_key_has_its_default() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sluice.yaml");
+    let named = path.display().to_string();
+    for (content, is_told) in [
+        ("", true),
+        ("# log: debug\n", true),
+        ("{}\n", false),
+        ("log: debug\n", false),
+    ] {
+        std::fs::write(&path, content).unwrap();
+        let output = run(&["config", "check", "--config", &named], &[]);
+        let said = text(&output.stdout);
+        assert_eq!(output.status.code(), Some(0), "{content:?}: {said}");
+        assert!(said.starts_with("a broker can start"), "{said}");
+        let told = said.contains(&format!(
+            "{named} is empty, or has remarks alone: every key has its default"
+        ));
+        assert_eq!(told, is_told, "{content:?}: {said}");
+    }
+}
+
+#[test]
 fn the_help_has_every_key_with_its_variable() {
     let help = text(&run(&["--help"], &[]).stdout);
     let keys: Vec<Value> =

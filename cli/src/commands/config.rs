@@ -5,7 +5,7 @@ use crate::args::ConfigCommand;
 use crate::connect::{Admin, Asked};
 use crate::failure::Failure;
 use crate::session::Session;
-use crate::views::broker::Config;
+use crate::views::config::Config;
 use sluice_proto::admin::{ConfigChange, GetConfigRequest, SetConfigRequest};
 
 pub(super) async fn run(command: &ConfigCommand, session: &Session) -> Outcome {

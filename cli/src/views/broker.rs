@@ -1,8 +1,9 @@
-//! The broker, and its configuration.
+//! The broker.
 
-use crate::output::{Align, Fields, Show, Table};
-use crate::units::{self, Seconds, count, seconds, size};
+use crate::output::{Fields, Show};
+use crate::units::{self, Seconds, count, counted, seconds, size};
 use serde::Serialize;
+use sluice_core::units::write_size;
 use sluice_proto::admin;
 
 /// How the broker is.
@@ -72,6 +73,24 @@ pub struct Log {
     pub next_index: u64,
     /// Checkpoints written since the start.
     pub checkpoints: u64,
+    /// How long messages are kept where a topic has no hours of its own; absent where an older broker does not say.
+    pub retention_hours: Option<u32>,
+    /// How much log is kept; absent without a bound.
+    pub retention_bytes: Option<u64>,
+}
+
+impl Log {
+    /// How long messages are kept, and how much log.
+    fn retention(&self) -> String {
+        let Some(hours) = self.retention_hours else {
+            return String::new();
+        };
+        let hours = counted(hours.into(), "hour", "hours");
+        match self.retention_bytes {
+            None => format!("{hours}, however much log that is"),
+            Some(bytes) => format!("{hours}, and {} of log at most", write_size(bytes)),
+        }
+    }
 }
 
 /// The disk.
@@ -175,6 +194,8 @@ impl From<admin::BrokerStatus> for BrokerStatus {
             durable: log.durable,
             next_index: log.next_index,
             checkpoints: log.checkpoints,
+            retention_hours: Some(log.retention_hours).filter(|hours| *hours > 0),
+            retention_bytes: Some(log.retention_bytes).filter(|bytes| *bytes > 0),
         });
         let disk = status.disk.map(|disk| Disk {
             folder: disk.folder,
@@ -256,6 +277,7 @@ impl Show for BrokerStatus {
                     log.flush
                 ),
             )
+            .with("retention", log.retention())
             .with(
                 "disk",
                 format!(
@@ -291,68 +313,6 @@ impl Show for BrokerStatus {
             );
         }
         fields.render()
-    }
-}
-
-/// Keys with their values.
-#[derive(Debug, PartialEq, Eq, Serialize)]
-#[serde(transparent)]
-pub struct Config(pub Vec<ConfigEntry>);
-
-/// A key.
-#[derive(Debug, PartialEq, Eq, Serialize)]
-pub struct ConfigEntry {
-    /// Its name.
-    pub key: String,
-    /// Its value.
-    pub value: String,
-    /// Where that comes from: `default`, `profile`, `file`, `environment`, `flag` or `live`.
-    pub source: String,
-    /// Whether it can be changed without a restart.
-    pub live: bool,
-    /// What it means.
-    pub description: String,
-}
-
-impl From<Vec<admin::ConfigEntry>> for Config {
-    fn from(entries: Vec<admin::ConfigEntry>) -> Self {
-        let entry = |entry: admin::ConfigEntry| ConfigEntry {
-            key: entry.key,
-            value: entry.value,
-            source: entry.source,
-            live: entry.live,
-            description: entry.description,
-        };
-        Self(entries.into_iter().map(entry).collect())
-    }
-}
-
-impl Show for Config {
-    fn text(&self, wide: bool) -> String {
-        let mut columns = vec![
-            ("KEY", Align::Left),
-            ("VALUE", Align::Left),
-            ("FROM", Align::Left),
-            ("LIVE", Align::Left),
-        ];
-        if wide {
-            columns.push(("MEANING", Align::Left));
-        }
-        let mut table = Table::new("no keys", &columns);
-        for entry in &self.0 {
-            let live = if entry.live { "yes" } else { "no" };
-            let mut row = vec![
-                entry.key.clone(),
-                entry.value.clone(),
-                entry.source.clone(),
-                live.to_owned(),
-            ];
-            if wide {
-                row.push(entry.description.clone());
-            }
-            table.row(row);
-        }
-        table.render()
     }
 }
 
@@ -415,28 +375,25 @@ mod tests {
     }
 
     #[test]
-    fn an_advertised_address_is_shown_as_it_is() {
-        for address in ["broker.shop:8081", "[::1]:8081", "127.0.0.1:8081"] {
-            assert_eq!(clients_use(address), address);
+    fn the_retention_in_force_is_told_where_the_broker_tells_it() {
+        for (retention_hours, retention_bytes, told) in [
+            (None, None, ""),
+            (Some(72), None, "72 hours, however much log that is"),
+            (Some(1), Some(10 << 30), "1 hour, and 10GiB of log at most"),
+        ] {
+            let log = Log {
+                retention_hours,
+                retention_bytes,
+                ..Log::default()
+            };
+            assert_eq!(log.retention(), told);
         }
     }
 
     #[test]
-    fn keys_are_shown_with_their_sources() {
-        let config = Config::from(vec![admin::ConfigEntry {
-            key: "log".to_owned(),
-            value: "debug".to_owned(),
-            source: "live".to_owned(),
-            live: true,
-            description: "what is logged".to_owned(),
-        }]);
-        assert_eq!(
-            config.text(false),
-            "KEY   VALUE   FROM   LIVE\nlog   debug   live   yes"
-        );
-        assert_eq!(
-            config.render(Format::Json, true),
-            r#"[{"key":"log","value":"debug","source":"live","live":true,"description":"what is logged"}]"#
-        );
+    fn an_advertised_address_is_shown_as_it_is() {
+        for address in ["broker.shop:8081", "[::1]:8081", "127.0.0.1:8081"] {
+            assert_eq!(clients_use(address), address);
+        }
     }
 }

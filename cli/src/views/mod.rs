@@ -3,6 +3,7 @@
 pub mod autoscaling;
 pub mod broker;
 pub mod client;
+pub mod config;
 pub mod group;
 pub mod groups;
 pub mod lag;

@@ -279,6 +279,7 @@ async fn the_broker_tells_how_it_is() {
         log.written >= log.durable && log.durable > 0 && log.next_index > 3,
         "{log:?}"
     );
+    assert_eq!((log.retention_hours, log.retention_bytes), (72, 0));
     let disk = told.disk.unwrap();
     assert!(disk.free_bytes > 0 && disk.free_bytes < disk.total_bytes && !disk.refusing_sends);
     assert_eq!(disk.folder, stage.broker.shard_dir().display().to_string());

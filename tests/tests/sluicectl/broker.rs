@@ -70,6 +70,27 @@ fn the_status_says_how_full_the_disk_is_and_where_its_marks_are() {
 }
 
 #[test]
+fn the_status_follows_a_retention_that_is_changed() {
+    let (_broker, sluicectl) = stage();
+    let status = || sluicectl.json(&["broker", "status"]).unwrap()["log"].clone();
+    let before = status();
+    assert_eq!(
+        (&before["retention_hours"], &before["retention_bytes"]),
+        (&json!(72), &json!(null))
+    );
+    sluicectl
+        .ok(&["config", "set", "retentionHours=24", "retentionBytes=10GiB"])
+        .unwrap();
+    let after = status();
+    assert_eq!(
+        (&after["retention_hours"], &after["retention_bytes"]),
+        (&json!(24), &json!(10_u64 << 30))
+    );
+    let text = sluicectl.ok(&["broker", "status"]).unwrap();
+    assert!(text.contains("24 hours, and 10GiB of log at most"), "{text}");
+}
+
+#[test]
 fn live_keys_are_changed_shown_with_their_source_and_taken_back() {
     let (_broker, sluicectl) = stage();
     let all = sluicectl.json(&["config", "get"]).unwrap();

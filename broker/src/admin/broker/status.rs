@@ -101,6 +101,7 @@ pub(in crate::admin) async fn handle(shared: &Shared) -> Outcome<BrokerStatus> {
 
 fn log(engine: &Engine) -> LogStatus {
     let store = engine.store();
+    let live = engine.live().values();
     let positions = store.reader().positions();
     // In this order, or start and durable could be beyond written.
     let (start, durable, written) = (
@@ -117,6 +118,8 @@ fn log(engine: &Engine) -> LogStatus {
         durable,
         next_index: positions.applied().0,
         checkpoints: store.stats().2.written(),
+        retention_hours: (live.retention.as_secs() / 3600) as u32,
+        retention_bytes: live.retention_bytes.unwrap_or(0),
     }
 }
 

@@ -30,6 +30,11 @@ impl Usage {
         self.used.saturating_sub(allowed)
     }
 
+    /// Bytes that the broker can still use.
+    pub fn free(self) -> u64 {
+        self.size.saturating_sub(self.used)
+    }
+
     /// How full it is, from 0 to 1.
     pub fn ratio(self) -> f64 {
         if self.size == 0 {

@@ -98,9 +98,9 @@ impl Log {
 pub struct Disk {
     /// The data folder.
     pub folder: String,
-    /// How large it is.
+    /// How large it is, with what the system keeps for the superuser.
     pub total_bytes: u64,
-    /// How much is free.
+    /// How much the broker may still use of it.
     pub free_bytes: u64,
     /// Whether sends are refused because it is full, or for something else that the system does not give.
     pub refusing_sends: bool,
@@ -109,7 +109,7 @@ pub struct Disk {
     pub refusing_reason: String,
     /// What the system said to the broker.
     pub refusing_cause: String,
-    /// How full it is, in percent.
+    /// How full it is, in percent of what the broker may use of it.
     pub used_percent: f64,
     /// The highest mark that holds: `none`, `early`, `forced` or `refuse`; empty where an older broker does not say.
     pub level: String,
@@ -132,7 +132,7 @@ impl Disk {
             "forced" => "the oldest messages are given up, unread ones too",
             _ => "sends are refused",
         };
-        format!("{:.1} %: {holds}", self.used_percent)
+        format!("{:.1} % of what the broker may use: {holds}", self.used_percent)
     }
 
     fn has_marks(&self) -> bool {
@@ -357,7 +357,7 @@ mod tests {
         assert_eq!(json["disk"]["level"], json!("early"));
         let wide = status.text(true);
         for part in [
-            "76.4 %: what all groups have read is given up before its time",
+            "76.4 % of what the broker may use: what all groups have read is given up before its time",
             "early retention 75 %, forced retention off, refused sends 90 %",
         ] {
             assert!(wide.contains(part), "{wide}");

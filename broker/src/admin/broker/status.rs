@@ -3,7 +3,7 @@
 use crate::admin::{Outcome, Shared};
 use crate::clients::Role;
 use crate::config::{Config, FlushMode, HostPort};
-use crate::disk::word;
+use crate::disk::{Usage, word};
 use crate::engine::{Engine, EngineError, SystemTime, TimeSource as _};
 use crate::listener::OpenConnections;
 use rustix::fs::statvfs;
@@ -139,7 +139,7 @@ fn disk(engine: &Engine, folder: &Path) -> Result<DiskStatus, EngineError> {
     Ok(DiskStatus {
         folder: folder.display().to_string(),
         total_bytes: system.f_blocks.saturating_mul(system.f_frsize),
-        free_bytes: system.f_bavail.saturating_mul(system.f_frsize),
+        free_bytes: free(usage, system.f_bavail.saturating_mul(system.f_frsize)),
         refusing_sends: refusal.is_some(),
         refusing_reason: refusal
             .as_ref()
@@ -154,9 +154,26 @@ fn disk(engine: &Engine, folder: &Path) -> Result<DiskStatus, EngineError> {
     })
 }
 
+/// Of the same look as how full the disk is: what the system says a moment later is told beside another fullness. Before the first look
+/// there is only that.
+fn free(seen: Usage, now: u64) -> u64 {
+    if seen == Usage::default() {
+        now
+    } else {
+        seen.free()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_free_is_of_the_same_look_as_how_full_the_disk_is() {
+        let seen = |used| Usage { used, size: 1000 };
+        assert_eq!((free(seen(813), 0), free(seen(1000), 187)), (187, 0));
+        assert_eq!(free(Usage::default(), 187), 187);
+    }
 
     #[test]
     fn clients_are_told_the_advertised_address_or_may_use_the_port() {

@@ -104,7 +104,7 @@ pub enum EngineError {
         topic: String,
     },
     /// The topic has fewer queues.
-    #[error("topic '{topic}' has {queues} queues, numbered from 0: there is no queue {queue}")]
+    #[error("topic '{topic}' has {queues} queue{}, numbered from 0: there is no queue {queue}", if *queues == 1 { "" } else { "s" })]
     NoQueue {
         /// The topic.
         topic: String,

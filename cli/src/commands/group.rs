@@ -8,7 +8,7 @@ use crate::args::{CreateGroup, DeleteGroup, GroupCommand, SubscriptionArg, Updat
 use crate::connect::{Admin, Asked};
 use crate::failure::{Failure, Kind};
 use crate::session::Session;
-use crate::units::{count, now_ms};
+use crate::units::{counted, now_ms};
 use crate::views::client::Client;
 use crate::views::group::GroupDescription;
 use crate::views::groups::{ChangedGroup, DeletedGroup, GroupSummary, Groups};
@@ -151,7 +151,7 @@ async fn delete(args: &DeleteGroup, admin: &Admin) -> Outcome {
             let lag = lag(&args.name, "", admin).await?;
             let undone: u64 = lag.topics.iter().map(|topic| topic.lag).sum();
             Err(Failure {
-                message: format!("it has {} messages to do", count(undone)),
+                message: format!("it has {} to do", counted(undone, "message", "messages")),
                 hint: Some(format!(
                     "`sluicectl group delete {} --yes` deletes it nevertheless",
                     args.name

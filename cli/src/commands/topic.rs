@@ -5,6 +5,7 @@ use crate::args::{CreateTopic, DeleteTopic, ListTopics, TopicCommand, TopicTypes
 use crate::connect::{Admin, Asked};
 use crate::failure::Failure;
 use crate::session::Session;
+use crate::units::counted;
 use crate::views::topic::{ChangedTopic, DeletedTopic, Topic, Topics};
 use crate::views::topic_description::{TopicDescription, losses};
 use sluice_core::units::write_size;
@@ -153,7 +154,7 @@ fn going(before: &TopicSpec, after: &TopicSpec, brokers_hours: Option<u32>) -> O
     let (hours, bytes) = (after.retention_hours, after.retention_bytes);
     let older = (1..hours_before)
         .contains(&hours)
-        .then(|| format!("messages older than {hours} hours"));
+        .then(|| format!("messages older than {}", counted(hours.into(), "hour", "hours")));
     let over = (1..bytes_before)
         .contains(&bytes)
         .then(|| format!("the oldest messages beyond {}", write_size(bytes)));

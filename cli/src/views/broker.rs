@@ -263,10 +263,10 @@ impl Show for BrokerStatus {
             .with(
                 "clients",
                 format!(
-                    "{} producers, {} consumers, {} connections",
-                    count(u64::from(self.producers)),
-                    count(u64::from(self.consumers)),
-                    count(self.connections)
+                    "{}, {}, {}",
+                    counted(u64::from(self.producers), "producer", "producers"),
+                    counted(u64::from(self.consumers), "consumer", "consumers"),
+                    counted(self.connections, "connection", "connections")
                 ),
             )
             .with(

@@ -3,7 +3,7 @@
 use super::group::Group;
 use super::topic_description::{columns_of_lag, is_zero, numbers_of_lag};
 use crate::output::{Align, Show, Table};
-use crate::units::{Seconds, count, seconds};
+use crate::units::{Seconds, counted, seconds};
 use serde::Serialize;
 use sluice_proto::admin;
 
@@ -98,9 +98,9 @@ impl Show for DeletedGroup {
         match self.undone_messages {
             0 => format!("group {} deleted", self.group),
             n => format!(
-                "group {} deleted, with {} messages that it had not done",
+                "group {} deleted, with {} that it had not done",
                 self.group,
-                count(n)
+                counted(n, "message", "messages")
             ),
         }
     }
@@ -127,8 +127,7 @@ impl Show for ChangedGroup {
     fn text(&self, wide: bool) -> String {
         let told = match self.clients_told {
             0 => String::new(),
-            1 => ", 1 client told".to_owned(),
-            n => format!(", {n} clients told"),
+            n => format!(", {} told", counted(n.into(), "client", "clients")),
         };
         let line = format!("group {} {}{told}", self.group.name, self.what);
         if wide {

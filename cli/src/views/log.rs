@@ -1,7 +1,7 @@
 //! What the folder of a broker holds.
 
 use crate::output::{Align, Fields, Show, Table};
-use crate::units::{self, count, size};
+use crate::units::{self, count, counted, size};
 use serde::Serialize;
 use sluice_core::command::{Kind, LOST, VOID};
 use sluice_core::ids::TopicId;
@@ -253,11 +253,11 @@ impl Show for Inspection {
             .with(
                 "index",
                 format!(
-                    "{} items, {} in {} sorted and {} other files",
-                    count(self.index.items),
+                    "{}, {} in {} sorted and {}",
+                    counted(self.index.items, "item", "items"),
                     size(self.index.bytes),
                     self.index.sorted_files,
-                    self.index.run_files
+                    counted(self.index.run_files, "other file", "other files")
                 ),
             );
         let mut kinds = Table::new(
@@ -370,9 +370,13 @@ impl Inspection {
         match left_out {
             0 => table.render(),
             _ => format!(
-                "{}\n\n{} topics without messages are left out: -o wide shows them",
+                "{}\n\n{} left out: -o wide shows them",
                 table.render(),
-                count(left_out as u64)
+                counted(
+                    left_out as u64,
+                    "topic without messages is",
+                    "topics without messages are"
+                )
             ),
         }
     }

@@ -1,7 +1,7 @@
 //! Topics.
 
 use crate::output::{Align, Show, Table};
-use crate::units::count;
+use crate::units::counted;
 use crate::wire::TypeName;
 use serde::Serialize;
 use sluice_core::units::write_size;
@@ -67,7 +67,7 @@ impl Topic {
     pub(super) fn kept(&self) -> String {
         let hours = match self.retention_hours {
             None => "as long as the broker keeps any".to_owned(),
-            Some(hours) => format!("{hours} hours"),
+            Some(hours) => counted(hours.into(), "hour", "hours"),
         };
         match self.retention_bytes {
             None => hours,
@@ -162,11 +162,7 @@ impl Show for ChangedTopic {
         };
         let note = self.note.as_ref().map(|note| format!("\nnote: {note}"));
         let note = note.unwrap_or_default();
-        let queues = if *queues == 1 {
-            "1 queue".to_owned()
-        } else {
-            format!("{queues} queues")
-        };
+        let queues = counted(u64::from(*queues), "queue", "queues");
         let kept = match self.topic.kept_short().is_empty() {
             true => String::new(),
             false => format!(", kept {}", self.topic.kept()),
@@ -196,9 +192,9 @@ impl Show for DeletedTopic {
         match self.undone_messages {
             0 => format!("topic {} deleted", self.topic),
             n => format!(
-                "topic {} deleted, and with it {} messages that were not done",
+                "topic {} deleted, and with it {}",
                 self.topic,
-                count(n)
+                counted(n, "message that was not done", "messages that were not done")
             ),
         }
     }
@@ -296,5 +292,24 @@ mod tests {
         assert_eq!(kept(0), (&Value::Null, &Value::Null));
         assert_eq!(kept(2), (&Value::Null, &json!(10_737_418_240_u64)));
         assert_eq!(kept(3), (&json!(6), &json!(1500)));
+    }
+
+    #[test]
+    fn a_deletion_says_how_many_messages_were_not_done() {
+        for (undone_messages, told) in [
+            (0, "topic orders deleted"),
+            (1, "topic orders deleted, and with it 1 message that was not done"),
+            (
+                1500,
+                "topic orders deleted, and with it 1,500 messages that were not done",
+            ),
+        ] {
+            let deleted = DeletedTopic {
+                topic: "orders".to_owned(),
+                deleted: true,
+                undone_messages,
+            };
+            assert_eq!(deleted.text(false), told);
+        }
     }
 }

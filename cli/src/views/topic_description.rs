@@ -2,7 +2,7 @@
 
 use super::topic::Topic;
 use crate::output::{Align, Fields, Show, Table};
-use crate::units::{self, Seconds, at_most, count, seconds};
+use crate::units::{self, Seconds, at_most, count, counted, seconds};
 use serde::Serialize;
 use sluice_proto::admin;
 
@@ -185,14 +185,14 @@ pub fn losses(description: &TopicDescription) -> String {
     match groups[..] {
         [] if description.groups.is_empty() => {
             format!(
-                "it has {} messages that no group reads",
-                count(description.messages)
+                "it has {} that no group reads",
+                counted(description.messages, "message", "messages")
             )
         }
         [] => "messages came in between".to_owned(),
         _ => format!(
-            "of its {} messages {}",
-            count(description.messages),
+            "of its {} {}",
+            counted(description.messages, "message", "messages"),
             groups.join(", ")
         ),
     }

@@ -2,7 +2,7 @@
 
 use super::log::within;
 use crate::output::{Align, Show, Table};
-use crate::units::{count, size};
+use crate::units::{count, counted, size};
 use serde::Serialize;
 use sluice_core::command::Kind;
 use sluice_store::repair::way_on;
@@ -311,13 +311,16 @@ impl Show for Verdict {
             parts.push(table.render());
         }
         if self.damage_unlisted > 0 {
-            parts.push(format!("and {} places more", count(self.damage_unlisted)));
+            parts.push(format!(
+                "and {}",
+                counted(self.damage_unlisted, "place more", "places more")
+            ));
         }
         if !self.lost.is_empty() {
             let mut lost = self.lost.join("\n");
             if self.lost_unlisted > 0 {
-                let more = count(self.lost_unlisted);
-                lost.push_str(&format!("\nand {more} places more of the log: `sluicectl log repair` with --dry-run tells what is lost with each"));
+                let more = counted(self.lost_unlisted, "place more", "places more");
+                lost.push_str(&format!("\nand {more} of the log: `sluicectl log repair` with --dry-run tells what is lost with each"));
             }
             parts.push(lost);
         }
@@ -332,17 +335,17 @@ impl Show for Verdict {
         let checked = &self.checked;
         let verdict = if self.sound { "sound" } else { "DAMAGED" };
         parts.push(format!(
-            "{verdict}: {} segments ({}) with {} frames, {} commands and {} messages; {} checkpoints; {} queues in {} files; {} index files with {} items",
-            count(checked.segments),
+            "{verdict}: {} ({}) with {}, {} and {}; {}; {} in {}; {} with {}",
+            counted(checked.segments, "segment", "segments"),
             size(checked.log_bytes),
-            count(checked.frames),
-            count(checked.commands),
-            count(checked.messages),
-            count(checked.checkpoints),
-            count(checked.queues),
-            count(checked.queue_files),
-            count(checked.index_files),
-            count(checked.index_items),
+            counted(checked.frames, "frame", "frames"),
+            counted(checked.commands, "command", "commands"),
+            counted(checked.messages, "message", "messages"),
+            counted(checked.checkpoints, "checkpoint", "checkpoints"),
+            counted(checked.queues, "queue", "queues"),
+            counted(checked.queue_files, "file", "files"),
+            counted(checked.index_files, "index file", "index files"),
+            counted(checked.index_items, "item", "items"),
         ));
         if self.compared_to_offset.is_none() {
             parts.push(
@@ -397,7 +400,7 @@ mod tests {
     fn sound_files_are_a_line_and_damaged_ones_a_table() {
         assert_eq!(
             verdict(&[]).text(false),
-            "sound: 1 segments (2.0 KiB) with 3 frames, 4 commands and 5 messages; 6 checkpoints; \
+            "sound: 1 segment (2.0 KiB) with 3 frames, 4 commands and 5 messages; 6 checkpoints; \
              7 queues in 8 files; 9 index files with 10 items"
         );
         let cut = Verdict {

@@ -2,7 +2,7 @@
 
 use super::{Condition, Decision, Explanation, Lag, Replicas};
 use crate::output::{Align, Fields, Show, Table};
-use crate::units::{ago, count, span};
+use crate::units::{ago, count, counted, span};
 
 impl Show for Explanation {
     fn text(&self, wide: bool) -> String {
@@ -156,7 +156,7 @@ fn lag_in_words(lag: &Lag) -> String {
                 format!("{} in flight", grouped(inflight)),
             ]
         }
-        _ => vec![format!("{} messages", grouped(lag.messages))],
+        _ => vec![grouped_as(lag.messages, "message", "messages")],
     };
     if let Some(age) = lag.age_seconds.and_then(|age| u64::try_from(age).ok())
         && age > 0
@@ -164,7 +164,7 @@ fn lag_in_words(lag: &Lag) -> String {
         words.push(format!("the oldest waits for {}", span(age * 1000)));
     }
     if let Some(queues) = lag.queues_with_lag {
-        words.push(format!("in {queues} queues"));
+        words.push(format!("in {}", grouped_as(queues.into(), "queue", "queues")));
     }
     if lag.stuck_queues > 0 {
         words.push(format!("{} of them stuck", lag.stuck_queues));
@@ -174,4 +174,8 @@ fn lag_in_words(lag: &Lag) -> String {
 
 fn grouped(number: i64) -> String {
     count(u64::try_from(number).unwrap_or_default())
+}
+
+fn grouped_as(number: i64, one: &str, several: &str) -> String {
+    counted(u64::try_from(number).unwrap_or_default(), one, several)
 }

@@ -328,6 +328,25 @@ fn topics_without_messages_are_shown_to_whoever_asks_for_everything() {
 }
 
 #[test]
+fn messages_behind_the_newest_checkpoint_are_not_told_to_be_none() {
+    let (mut broker, sluicectl) = stage();
+    sluicectl.ok(&["message", "send", "orders", "hello"]).unwrap();
+    broker.kill().unwrap();
+    let folder = broker.data_dir().to_str().unwrap();
+    let found = sluicectl.json(&["log", "inspect", folder]).unwrap();
+    assert_eq!(
+        (&found["segments"][0]["messages"], &found["topics"]),
+        (&json!(1), &json!([]))
+    );
+    let text = sluicectl.ok(&["log", "inspect", folder]).unwrap();
+    assert!(
+        !text.contains("no messages")
+            && text.contains("up to the newest checkpoint; of which topics those behind it are"),
+        "{text}"
+    );
+}
+
+#[test]
 fn a_missing_segment_is_damage() {
     let (broker, sluicectl, folder) = stopped();
     let segment = broker.shard_dir().join("log").join("00000000000000000000.seg");

@@ -19,4 +19,5 @@ pub mod log;
 pub mod plan;
 pub mod record;
 pub mod state;
+pub mod system_names;
 pub mod units;

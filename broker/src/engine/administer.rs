@@ -1,13 +1,14 @@
 //! What administrators do with topics and groups: put and delete them, and fence each other off.
 
 use super::{Engine, EngineError};
-use crate::service::{system_names, validate};
+use crate::service::validate;
 use sluice_core::command::{
     DeleteGroup, DeleteTopic, Fence, GroupSpec, PutGroup, PutTopic, StaticSubscription, Terms, TopicSpec,
 };
 use sluice_core::limits;
 use sluice_core::plan::TagFilter;
 use sluice_core::state::{Done, Group, Put, Refused, Topic};
+use sluice_core::system_names;
 use std::sync::Arc;
 
 /// A topic as it was asked for.

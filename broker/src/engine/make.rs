@@ -1,11 +1,11 @@
 //! Topics, groups and subscriptions: found, or made through the log.
 
 use super::{Engine, EngineError};
-use crate::service::system_names;
 use crate::service::validate::is_group_topic;
 use sluice_core::command::{CreateGroup, CreateTopic, Types};
 use sluice_core::limits;
 use sluice_core::state::{Done, Group, Refused, Topic};
+use sluice_core::system_names;
 use std::sync::Arc;
 
 impl Engine {

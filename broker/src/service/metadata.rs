@@ -1,11 +1,12 @@
 //! What a call says about itself in its headers, and by which connection it came.
 
 use super::invalid::Invalid;
-use super::{system_names, validate};
+use super::validate;
 use crate::clients::Call;
 use crate::listener::{Connection, Peer};
 use sluice_core::excerpt::excerpt;
 use sluice_core::limits;
+use sluice_core::system_names;
 use sluice_proto::v2;
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};

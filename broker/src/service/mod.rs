@@ -35,7 +35,6 @@ mod send_message;
 pub(crate) mod settings;
 mod status;
 pub mod stored;
-pub mod system_names;
 mod telemetry;
 mod turns;
 mod update_offset;

@@ -3,9 +3,9 @@
 use super::body_max::BodyMax;
 use super::invalid::Invalid;
 use super::reserved;
-use super::system_names::{group_topic_prefix, is_system_topic};
 use sluice_core::excerpt::excerpt;
 use sluice_core::limits;
+use sluice_core::system_names::{group_topic_prefix, is_system_topic};
 use sluice_proto::v2;
 
 /// Bytes of a message group's name.

@@ -14,8 +14,8 @@ Examples:
   sluicectl message send orders test --count 1000";
 
 const RECEIVE: &str = "\
-Without --ack the messages come again, to this group, when --invisible has passed; each time counts as an attempt. To look
-at messages without a group, use `sluicectl message tail` or `find`.
+Without --ack the messages come again, to this group, when --invisible has passed; each time counts as an attempt, and a
+message that has had as many as the group gives becomes a dead letter. To look at messages without a group, use `sluicectl message tail` or `find`.
 
 Examples:
   sluicectl message receive readers orders

@@ -1,20 +1,19 @@
 //! `sluicectl message …`: receiving as a client does. Receiving without an end is in `follow`, sending in `send`, looking at
-//! messages in `look`, following a topic in `tail`.
+//! messages in `look`, following a topic in `tail`; what is said beside received messages is in `notes`.
 
 mod follow;
 mod look;
+mod notes;
 mod send;
 mod tail;
 
 use super::{Outcome, shown};
 use crate::args::{MessageCommand, ReceiveMessages};
-use crate::connect::{Asked, Client, Receive, Received};
+use crate::connect::{Client, Receive, Received};
 use crate::failure::{Failure, Kind};
 use crate::session::Session;
-use crate::units::counted;
 use crate::views::message::Message;
 use crate::views::messages::ReceivedMessages;
-use sluice_proto::admin::DescribeGroupRequest;
 use sluice_proto::v2;
 use std::time::{Duration, Instant};
 
@@ -36,66 +35,25 @@ pub(super) async fn run(command: &MessageCommand, session: &Session) -> Outcome 
 }
 
 async fn receive(args: &ReceiveMessages, session: &Session) -> Outcome {
-    tell_of_new(&args.group, session).await;
+    let attempts_max = notes::before(args, session).await;
     let mut client = session.client().await?;
     if args.follow {
         return follow::follow(args, &mut client, session).await;
     }
     let (received, failure) = receive_up_to(args, &mut client).await?;
     let report = report(args, &received);
-    tell_of_unread(args, &received, session);
+    notes::of_unread(args, &received, session);
+    notes::of_full_queue(args, &received.messages, session);
     if args.ack || failure.is_some() {
         let shown = session.printer().show(&report);
         settle(args, &received.messages, shown, &mut client).await?;
         return failure.map_or(Ok(None), Err);
     }
     if !received.messages.is_empty() {
-        session.printer().note(&format!(
-            "not acknowledged: they come again to group {} after {:?}; with --ack they are done",
-            args.group, args.invisible
-        ));
+        let note = notes::not_acknowledged(args, &received.messages, attempts_max);
+        session.printer().note(&note);
     }
     shown(report)
-}
-
-/// A name that is a typing mistake makes a group, which the broker keeps. Where no admin API is needed, none is asked.
-async fn tell_of_new(group: &str, session: &Session) {
-    if session.settings().endpoint.is_some() {
-        return;
-    }
-    // Whatever else it says, the receive says it too.
-    let Ok(admin) = session.admin().await else {
-        return;
-    };
-    let request = DescribeGroupRequest {
-        name: group.to_owned(),
-    };
-    let answer = admin.groups().describe_group(request).await;
-    if let Err(failure) = admin.answer(&Asked::group(group), answer)
-        && failure.reason.as_deref() == Some("GROUP_NOT_FOUND")
-    {
-        session.printer().note(&format!(
-            "there is no group {group} yet: this makes it; `sluicectl group delete {group}` takes a mistake back"
-        ));
-    }
-}
-
-/// Says how many messages are not among those that are shown although the group came to them.
-fn tell_of_unread(args: &ReceiveMessages, received: &Received, session: &Session) {
-    if received.lost > 0 {
-        session.printer().note(&format!(
-            "{}: the records are damaged, and group {} goes on without them; the broker's log says which they are",
-            counted(received.lost, "message is lost", "messages are lost"),
-            args.group
-        ));
-    }
-    if received.unreadable > 0 {
-        session.printer().note(&format!(
-            "{} cannot be read at present, and may come again in a minute; the broker's log says why. What the disk has failed to read \
-             for four minutes counts as lost, and the group goes on without it",
-            counted(received.unreadable, "message", "messages")
-        ));
-    }
 }
 
 fn report(args: &ReceiveMessages, received: &Received) -> ReceivedMessages {

@@ -130,6 +130,13 @@ fn a_receive_for_a_group_that_is_not_there_says_that_it_makes_one() {
         .run(&["message", "receive", "a b", "orders", "--wait", "0"])
         .unwrap();
     assert!(said.code == 2 && !said.stderr.contains("makes it"), "{said:?}");
+    // Neither does one that is the system's.
+    for group in ["%DLQ%readers", "CID_RMQ_SYS_TRANS"] {
+        let said = sluicectl
+            .run(&["message", "receive", group, "orders", "--wait", "0"])
+            .unwrap();
+        assert!(said.code == 2 && !said.stderr.contains("makes it"), "{said:?}");
+    }
     // Whoever names the client port alone need not have an admin API.
     let (other, sluicectl) = stage();
     let endpoint = other.endpoint();
@@ -146,6 +153,60 @@ fn a_receive_for_a_group_that_is_not_there_says_that_it_makes_one() {
         ])
         .unwrap();
     assert_eq!((said.code, said.stderr.as_str()), (0, ""), "{said:?}");
+}
+
+#[test]
+fn a_receive_from_a_topic_that_is_not_there_says_that_it_makes_one_or_is_refused() {
+    let (_broker, sluicectl) = stage();
+    sluicectl.ok(&["group", "create", "readers"]).unwrap();
+    let receive = ["message", "receive", "readers", "ordres", "--wait", "0"];
+    let said = sluicectl.run(&receive).unwrap();
+    assert_eq!(
+        (said.code, said.stdout.trim()),
+        (0, "no messages came"),
+        "{said:?}"
+    );
+    assert!(
+        said.stderr
+            .contains("there is no topic ordres yet: this makes it")
+            && said.stderr.contains("sluicectl topic delete ordres"),
+        "{said:?}"
+    );
+    let again = sluicectl.run(&receive).unwrap();
+    assert_eq!((again.code, again.stderr.as_str()), (0, ""), "it is there now");
+    sluicectl
+        .ok(&["config", "set", "autoCreateTopics=false"])
+        .unwrap();
+    for arguments in [
+        &["message", "receive", "readers", "odrers", "--wait", "0"][..],
+        &["message", "tail", "odrers"],
+    ] {
+        let said = sluicectl.run(arguments).unwrap();
+        assert_eq!(said.code, 3, "{said:?}");
+        assert!(
+            said.stderr.contains("there is no topic 'odrers'") && !said.stderr.contains("makes it"),
+            "{said:?}"
+        );
+    }
+}
+
+#[test]
+fn the_last_attempt_is_told_to_be_one() {
+    let (_broker, sluicectl) = stage();
+    sluicectl
+        .ok(&["group", "create", "readers", "--max-attempts", "1"])
+        .unwrap();
+    sluicectl.ok(&["message", "send", "orders", "hello"]).unwrap();
+    let said = sluicectl
+        .run(&["message", "receive", "readers", "orders"])
+        .unwrap();
+    assert_eq!(said.code, 0, "{said:?}");
+    assert!(
+        said.stderr.contains("last attempt")
+            && said.stderr.contains("%DLQ%readers")
+            && !said.stderr.contains("come again"),
+        "{said:?}"
+    );
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Receiving for a group until somebody interrupts: a broker that starts again, or has too much to do, is waited for.
 
-use super::{receive_up_to, report, settle, tell_of_unread};
+use super::{notes, receive_up_to, report, settle};
 use crate::args::ReceiveMessages;
 use crate::commands::Outcome;
 use crate::connect::{Client, entropy};
@@ -42,7 +42,7 @@ pub(super) async fn follow(args: &ReceiveMessages, client: &mut Client, session:
 
 async fn once(args: &ReceiveMessages, client: &mut Client, session: &Session) -> Result<(), Failure> {
     let (received, failure) = receive_up_to(args, client).await?;
-    tell_of_unread(args, &received, session);
+    notes::of_unread(args, &received, session);
     if received.messages.is_empty() {
         return Ok(());
     }

@@ -39,7 +39,7 @@ impl Engine {
     /// Gives a topic this specification; makes it if it is absent. Groups that read it in any case are subscribed.
     pub async fn put_topic(&self, command: PutTopic) -> Result<TopicPut, EngineError> {
         let name = &command.spec.name;
-        validate::topic_name(name).map_err(|error| EngineError::Invalid(error.to_string()))?;
+        validate::administered_topic_name(name).map_err(|error| EngineError::Invalid(error.to_string()))?;
         let (id, how) = match self.propose_one(command.encode(self.now())).await?? {
             Done::TopicPut { topic, how, .. } => (topic, how),
             _ => return Err(EngineError::Unknown),

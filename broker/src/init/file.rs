@@ -99,7 +99,8 @@ enum TypeName {
 
 impl TopicEntry {
     pub(super) fn check(self) -> Result<TopicSpec, String> {
-        validate::topic_name(&self.name).map_err(|error| format!("topic '{}': {error}", self.name))?;
+        validate::administered_topic_name(&self.name)
+            .map_err(|error| format!("topic '{}': {error}", self.name))?;
         let queues = match self.queues {
             None => limits::QUEUES_DEFAULT,
             Some(number) => number

@@ -34,6 +34,17 @@ pub fn topic_name(name: &str) -> Result<(), Invalid> {
     Ok(())
 }
 
+/// A topic that administrators make and change.
+pub fn administered_topic_name(name: &str) -> Result<(), Invalid> {
+    if is_group_topic(name) {
+        return Err(Invalid::Topic(format!(
+            "topic '{}' is the broker's own, which makes a group's dead-letter topic with the group's first dead letter: nobody else makes or changes one",
+            excerpt(name)
+        )));
+    }
+    topic_name(name)
+}
+
 /// A topic that clients receive from: also a group's dead-letter topic.
 pub fn readable_topic_name(name: &str) -> Result<(), Invalid> {
     if is_group_topic(name) {
@@ -216,6 +227,15 @@ mod tests {
         ] {
             assert!(matches!(topic_name(name), Err(Invalid::Topic(_))), "{name}");
         }
+        for (check, part) in [
+            (topic_name as fn(&str) -> _, "nothing can be sent to it"),
+            (administered_topic_name, "nobody else makes or changes one"),
+        ] {
+            let refusal: Invalid = check("%DLQ%g").unwrap_err();
+            assert!(refusal.to_string().contains(part), "{refusal}");
+        }
+        assert_eq!(administered_topic_name("orders"), Ok(()));
+        assert!(administered_topic_name("TBW102").is_err());
         assert_eq!(readable_topic_name("%DLQ%group"), Ok(()));
         assert_eq!(readable_topic_name(&format!("%DLQ%{}", "g".repeat(250))), Ok(()));
         assert!(readable_topic_name(&format!("%DLQ%{}", "g".repeat(251))).is_err());

@@ -10,6 +10,9 @@ use tonic::{Code, Status};
 /// The trailing metadata in which the admin API names the exact reason.
 const REASON: &str = "sluice-reason";
 
+/// What there is to do with a topic that the broker makes for itself.
+const LETTERS: &str = "dead letters are kept as long as the broker keeps messages (`sluicectl config get retentionHours`); `sluicectl group update GROUP --max-attempts N` decides when a message becomes one";
+
 /// What a call was about, for its failure.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Asked {
@@ -69,6 +72,13 @@ impl Asked {
             );
         }
         let (kind, hint) = advice(status.code(), reason.as_deref());
+        let hint = match reason.as_deref() {
+            // Of such names it is not the letters that are wrong.
+            Some("TOPIC_NAME_INVALID") if status.message().contains("is the broker's own") => {
+                Some(LETTERS.to_owned())
+            }
+            _ => hint,
+        };
         Failure {
             kind,
             object: self.object.clone(),
@@ -311,6 +321,15 @@ mod tests {
             "there is no topic '%DLQ%g' yet",
         );
         assert!(letters.unwrap().contains("sluicectl group show"));
+        let mut own = status(Code::InvalidArgument, "TOPIC_NAME_INVALID");
+        own = Status::with_metadata(
+            own.code(),
+            "topic '%DLQ%g' is the broker's own, …",
+            own.metadata().clone(),
+        );
+        let address = Address::parse("127.0.0.1:8082").unwrap();
+        let own = Asked::topic("%DLQ%g").failure(&address, false, &own);
+        assert_eq!(own.hint.as_deref(), Some(LETTERS));
         let dead = failure(Code::Unavailable, "");
         assert!(dead.message.contains("127.0.0.1:8082") && dead.hint.unwrap().contains("--admin"));
     }

@@ -197,7 +197,7 @@ async fn what_no_topic_can_be_is_refused() {
     for (name, spec, why, part) in [
         ("", spec(1), "TOPIC_NAME_INVALID", "missing"),
         ("a b", spec(1), "TOPIC_NAME_INVALID", "'a b'"),
-        ("%DLQ%readers", spec(1), "TOPIC_NAME_INVALID", "the broker's own"),
+        ("%DLQ%readers", spec(1), "TOPIC_NAME_INVALID", "nobody else makes"),
         ("TBW102", spec(1), "TOPIC_NAME_INVALID", "the system's"),
         ("orders", spec(4097), "SPEC_INVALID", "1 to 4096"),
         ("orders", of_type(0), "SPEC_INVALID", "type 0"),

@@ -357,6 +357,14 @@ async fn dead_letters_are_listed_when_all_topics_are_asked_for_and_say_where_the
         sluicectl.json(&["group", "show", "readers"]).unwrap()["dead_letters"],
         json!(1)
     );
+    let said = fails(
+        &sluicectl,
+        &["topic", "update", "%DLQ%readers", "--retention-hours", "240"],
+        2,
+        "TOPIC_NAME_INVALID",
+        &["nobody else makes or changes one", "retentionHours"],
+    );
+    assert!(!said.stderr.contains("choose another"), "{said:?}");
     let shown = sluicectl.json(&["topic", "show", "orders"]).unwrap();
     let queues = shown["by_queue"].as_array().unwrap();
     assert!(

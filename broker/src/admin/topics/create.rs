@@ -9,7 +9,7 @@ use sluice_proto::admin::{CreateTopicRequest, Topic};
 
 pub(super) async fn handle(shared: &Shared, request: &CreateTopicRequest) -> Outcome<Topic> {
     let name = &request.name;
-    validate::topic_name(name)?;
+    validate::administered_topic_name(name)?;
     let terms = Terms {
         expected_generation: Some(0),
         epoch: request.epoch,

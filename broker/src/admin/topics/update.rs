@@ -10,7 +10,7 @@ use sluice_proto::admin::{TopicSpec, UpdateTopicRequest, UpdateTopicResponse};
 
 pub(super) async fn handle(shared: &Shared, request: &UpdateTopicRequest) -> Outcome<UpdateTopicResponse> {
     let name = &request.name;
-    validate::topic_name(name)?;
+    validate::administered_topic_name(name)?;
     // Without one the topic would be opened, and take everything.
     let spec = request.spec.as_ref().ok_or_else(|| {
         Wrong::Spec(format!(

@@ -12,7 +12,7 @@ use sluice_proto::admin::{GroupSpec, ResetOffsetsRequest, TopicSpec};
 
 pub fn topic(name: &str, spec: Option<&TopicSpec>) -> anyhow::Result<()> {
     told(validate::readable_topic_name(name))?;
-    if told(validate::topic_name(name))?.is_none() {
+    if told(validate::administered_topic_name(name))?.is_none() {
         return Ok(());
     }
     if let Some(spec) = spec

@@ -11,9 +11,9 @@ use sluice_proto::v2::receive_message_response::Content;
 use sluice_proto::{LOST_HEADER, UNREADABLE_HEADER, v2};
 use std::hash::{BuildHasher as _, RandomState};
 use std::time::Duration;
-use tonic::Request;
 use tonic::metadata::MetadataMap;
 use tonic::transport::Channel;
+use tonic::{Request, Status};
 
 const MESSAGE_BYTES_MAX: usize = 16 << 20;
 
@@ -22,6 +22,8 @@ const MESSAGE_BYTES_MAX: usize = 16 << 20;
 pub struct Client {
     address: Address,
     tls: bool,
+    /// What is said when a call is not answered.
+    purpose: Purpose,
     timeout: Duration,
     headers: MetadataMap,
     stub: MessagingServiceClient<Channel>,
@@ -68,6 +70,10 @@ impl Client {
         Ok(Self {
             address,
             tls: settings.tls.enabled,
+            purpose: match settings.endpoint {
+                Some(_) => Purpose::Messages,
+                None => Purpose::MoreMessages,
+            },
             timeout: settings.timeout,
             headers: headers()?,
             stub,
@@ -80,10 +86,13 @@ impl Client {
         let count = messages.len();
         let request = self.request(v2::SendMessageRequest { messages }, self.timeout);
         match self.stub.send_message(request).await {
-            Ok(response) => Sending::answered(&asked, response.into_inner(), count),
+            Ok(response) => {
+                self.purpose = Purpose::MoreMessages;
+                Sending::answered(&asked, response.into_inner(), count)
+            }
             Err(status) => Sending {
                 in_doubt: if refused_unread(status.code()) { 0 } else { count },
-                failure: Some(asked.unanswered(&self.address, self.tls, &status)),
+                failure: Some(self.unanswered(&asked, &status)),
                 ..Sending::default()
             },
         }
@@ -96,11 +105,11 @@ impl Client {
     pub async fn receive(&mut self, receive: &Receive) -> Result<Received, Failure> {
         let asked = Asked::topic(&receive.topic);
         let request = self.request(receive.request(), receive.wait + self.timeout);
-        let unanswered = |this: &Self, status| asked.unanswered(&this.address, this.tls, &status);
         let response = match self.stub.receive_message(request).await {
             Ok(response) => response,
-            Err(status) => return Err(unanswered(self, status)),
+            Err(status) => return Err(self.unanswered(&asked, &status)),
         };
+        self.purpose = Purpose::MoreMessages;
         let [lost, unreadable] = [LOST_HEADER, UNREADABLE_HEADER].map(|name| said(response.metadata(), name));
         let mut received = Received {
             lost,
@@ -119,7 +128,7 @@ impl Client {
                 Ok(None) => return Ok(received),
                 // What came is held by this client now, and is shown.
                 Err(_) if !received.messages.is_empty() => return Ok(received),
-                Err(status) => return Err(unanswered(self, status)),
+                Err(status) => return Err(self.unanswered(&asked, &status)),
             }
         }
     }
@@ -151,11 +160,15 @@ impl Client {
         let request = self.request(body, self.timeout);
         let response = match self.stub.ack_message(request).await {
             Ok(response) => response.into_inner(),
-            Err(status) => return Err(asked.unanswered(&self.address, self.tls, &status)),
+            Err(status) => return Err(self.unanswered(&asked, &status)),
         };
         let mut entries = response.entries.iter().map(|entry| entry.status.as_ref());
         entries.try_for_each(|status| check(&asked, status))?;
         check(&asked, response.status.as_ref())
+    }
+
+    fn unanswered(&self, asked: &Asked, status: &Status) -> Failure {
+        asked.unanswered(&self.address, self.tls, self.purpose, status)
     }
 
     fn request<T>(&self, body: T, timeout: Duration) -> Request<T> {

@@ -156,12 +156,18 @@ impl Asked {
     }
 
     /// The failure of a call of the protocol for clients that was not answered at all.
-    pub(super) fn unanswered(&self, address: &Address, tls: bool, status: &Status) -> Failure {
+    pub(super) fn unanswered(
+        &self,
+        address: &Address,
+        tls: bool,
+        purpose: Purpose,
+        status: &Status,
+    ) -> Failure {
         match status.code() {
             Code::Unavailable | Code::Cancelled | Code::Unknown => {
                 let cause =
                     std::error::Error::source(status).map_or_else(|| status.message().to_owned(), causes);
-                unreachable(address, &cause, tls, Purpose::Messages)
+                unreachable(address, &cause, tls, purpose)
             }
             Code::Unimplemented => Failure::new(
                 Kind::Failed,

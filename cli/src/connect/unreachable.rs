@@ -9,6 +9,8 @@ use std::error::Error;
 pub(super) enum Purpose {
     Admin,
     Messages,
+    /// Messages, of a broker that has named the address itself, or has answered there before.
+    MoreMessages,
 }
 
 /// Everything that an error says, each cause once.
@@ -39,6 +41,8 @@ pub(super) fn unreachable(address: &Address, cause: &str, tls: bool, purpose: Pu
     let too_late = says_one_of(cause, &TOO_LATE);
     let what = if too_late {
         format!("no answer in time from {address}: {cause}")
+    } else if purpose == Purpose::MoreMessages {
+        format!("the connection to the broker at {address} broke: {cause}")
     } else {
         format!("no broker can be reached at {address}: {cause}")
     };
@@ -95,6 +99,9 @@ fn other_hint(cause: &str, tls: bool, purpose: Purpose) -> &'static str {
         Purpose::Admin => {
             "start it with `sluice-broker`, or name the one you mean: --admin HOST:PORT or SLUICE_ADMIN"
         }
+        Purpose::MoreMessages => {
+            "the broker has stopped, or somebody has cut the connection: its log says why, and `sluicectl broker status` whether it is back"
+        }
         Purpose::Messages => "name the broker's address for clients with --endpoint HOST:PORT",
     }
 }
@@ -102,6 +109,25 @@ fn other_hint(cause: &str, tls: bool, purpose: Purpose) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_broker_that_has_answered_is_not_told_to_be_none() {
+        let address = Address::parse("127.0.0.1:8081").unwrap();
+        for cause in [
+            "stream closed because of a broken pipe",
+            "connection error: Connection reset by peer (os error 104)",
+        ] {
+            let told = unreachable(&address, cause, false, Purpose::MoreMessages).to_string();
+            for part in [
+                "the connection to the broker at 127.0.0.1:8081 broke",
+                cause,
+                "has stopped",
+            ] {
+                assert!(told.contains(part), "{part} in {told}");
+            }
+            assert!(!told.contains("no gRPC port"), "{told}");
+        }
+    }
 
     #[test]
     fn the_hint_follows_from_the_cause() {

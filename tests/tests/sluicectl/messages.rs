@@ -3,6 +3,8 @@
 use serde_json::json;
 use sluice_tests::process::{Broker, Setup};
 use sluice_tests::sluicectl::Sluicectl;
+use sluice_tests::wait;
+use std::time::Duration;
 
 use crate::stage::{has_keys, is_moment};
 
@@ -49,6 +51,21 @@ fn a_consumer_waits_for_a_broker_that_is_away_and_goes_on() {
     sluicectl.ok(&["message", "send", "orders", "after"]).unwrap();
     following.line_with("after").unwrap();
     following.note_with("the broker answers again").unwrap();
+}
+
+#[test]
+fn a_broker_that_is_killed_under_a_send_is_told_to_have_stopped() {
+    let (mut broker, sluicectl) = stage();
+    let sending = sluicectl
+        .follow(&["message", "send", "orders", "x", "--count", "100000000"])
+        .unwrap();
+    wait::until_true("messages come", Duration::from_secs(60), || {
+        broker.metric("rocketmq_messages_in_total").unwrap() > 0.0
+    })
+    .unwrap();
+    broker.kill().unwrap();
+    let said = sending.note_with("the broker has stopped").unwrap();
+    assert!(!said.contains("no gRPC port"), "{said}");
 }
 
 #[test]

@@ -6,9 +6,10 @@ use self::taken::Taken;
 use crate::config::LiveValues;
 use crate::disk::{Bounds, Share};
 use crate::engine::Engine;
+use crate::engine::lag::Lag;
 use parking_lot::Mutex;
 use sluice_core::command::EncodedCommand;
-use sluice_core::ids::{GroupId, TopicId};
+use sluice_core::ids::{GroupId, PhysicalOffset, TopicId};
 use sluice_core::log::{NotProposed, Outcome, ReplicatedLog};
 use sluice_core::state::Tables;
 use sluice_store::Store;
@@ -199,14 +200,35 @@ fn look_at_unread(engine: &Engine, sizes: &Sizes) {
                 continue;
             };
             let lags = engine.lag_by_queue(&group, topic, &held, now);
-            let oldest = lags.iter().filter_map(|lag| lag.ready_at).min();
-            let bytes = oldest.map_or(Ok(0), |oldest| sizes.standing_from(store, topic, oldest));
+            let bytes = match first_ready(&lags) {
+                Ready::Uncounted => continue,
+                Ready::Nothing => Ok(0),
+                Ready::From(oldest) => sizes.standing_from(store, topic, oldest),
+            };
             if let Ok(bytes) = bytes {
                 unread.insert((id, topic.id), bytes);
             }
         }
     }
     *engine.retention().unread.lock() = unread;
+}
+
+/// What a group has to read.
+#[derive(Debug, PartialEq, Eq)]
+enum Ready {
+    Nothing,
+    /// The first of it stands here in the log.
+    From(PhysicalOffset),
+    /// Its tag expression was not asked about all of it yet: what it does not take would count too.
+    Uncounted,
+}
+
+fn first_ready(lags: &[Lag]) -> Ready {
+    if lags.iter().any(|lag| lag.uncounted > 0) {
+        return Ready::Uncounted;
+    }
+    let oldest = lags.iter().filter_map(|lag| lag.ready_at).min();
+    oldest.map_or(Ready::Nothing, Ready::From)
 }
 
 /// Before clients are served: what the log does not have any more state does not either. Its error is the next look's too.
@@ -292,6 +314,26 @@ mod tests {
         ] {
             let now = begin + Duration::from_secs(second);
             assert_eq!(stats.is_full(refused, now), full, "after {second} s");
+        }
+    }
+
+    #[test]
+    fn what_a_group_has_to_read_is_not_told_before_all_of_it_was_looked_at() {
+        let lag = |ready_at: Option<u64>, uncounted| Lag {
+            ready_at: ready_at.map(PhysicalOffset),
+            uncounted,
+            ..Lag::default()
+        };
+        for (lags, expected) in [
+            (&[][..], Ready::Nothing),
+            (&[lag(None, 0)], Ready::Nothing),
+            (
+                &[lag(Some(7), 0), lag(None, 0), lag(Some(5), 0)],
+                Ready::From(PhysicalOffset(5)),
+            ),
+            (&[lag(Some(7), 0), lag(Some(5), 1)], Ready::Uncounted),
+        ] {
+            assert_eq!(first_ready(lags), expected, "{lags:?}");
         }
     }
 

@@ -132,6 +132,11 @@ static CHECKPOINT_SIZE: Family = Family::gauge(
     &[],
     "Bytes written for the newest checkpoint; 0 before the first",
 );
+static CHECKPOINT_STATE: Family = Family::gauge(
+    "sluice_checkpoint_state_bytes",
+    &[],
+    "Bytes of all that the newest checkpoint is made of; 0 before the first",
+);
 static CHECKPOINT_AGE: Family = Family::gauge(
     "sluice_checkpoint_age_seconds",
     &[],
@@ -221,6 +226,7 @@ fn checkpoints(page: &mut Page<'_>, store: &Store) {
     page.single(&CHECKPOINTS, stats.written());
     page.single(&NOT_WRITTEN, stats.not_written());
     page.single(&CHECKPOINT_SIZE, newest.bytes);
+    page.single(&CHECKPOINT_STATE, newest.state_bytes);
     page.single(&CHECKPOINT_AGE, newest.since.elapsed().as_secs_f64());
     page.single(&CHECKPOINT_BEHIND, written.saturating_sub(newest.position.0));
     page.single_histogram(&CHECKPOINT_TIME, &stats.micros.read(), MICROS);

@@ -197,11 +197,12 @@ impl Checkpointer {
             self.anew.store(true, Ordering::Release);
         }
         self.queues.checkpoint_done()?;
-        self.stats.wrote(physical, stats.bytes, stats.elapsed);
+        self.stats.wrote(physical, &stats);
         tracing::info!(
             %position,
             digest = format_args!("{:016x}", state.digest),
             parts = stats.parts,
+            patched = stats.patched,
             bytes = stats.bytes,
             millis = stats.elapsed.as_millis() as u64,
             "checkpoint"
@@ -225,6 +226,9 @@ impl Checkpointer {
         let newest = self.checkpoints.kept().last();
         if is_whole && newest.is_some_and(|newest| newest.physical == position.physical) {
             return self.checkpoints.replace(position, header, parts);
+        }
+        if is_whole {
+            self.checkpoints.share_none();
         }
         let reader = self.log.reader();
         let starts_segment = |offset| reader.starts_segment(offset);

@@ -5,11 +5,12 @@ mod histogram;
 
 pub use histogram::{Counted, Histogram};
 
+use crate::checkpoint::WriteStats;
 use parking_lot::Mutex;
 use sluice_core::ids::PhysicalOffset;
 use sluice_core::log::NotProposed;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Upper bounds of times in microseconds: from a disk with a cache of its own to one that hangs.
 const MICROS: &[u64] = &[
@@ -136,6 +137,8 @@ pub struct Newest {
     pub since: Instant,
     /// Bytes that were written for it; what did not change it shares with those before. 0 if it was found.
     pub bytes: u64,
+    /// Bytes of all that it is made of. 0 if it was found.
+    pub state_bytes: u64,
 }
 
 impl CheckpointStats {
@@ -149,6 +152,7 @@ impl CheckpointStats {
                 position,
                 since: Instant::now(),
                 bytes: 0,
+                state_bytes: 0,
             }),
         }
     }
@@ -173,13 +177,13 @@ impl CheckpointStats {
         *self.newest.lock()
     }
 
-    pub(crate) fn wrote(&self, position: PhysicalOffset, bytes: u64, took: Duration) {
-        self.micros.observe_micros(took);
-        let since = Instant::now();
+    pub(crate) fn wrote(&self, position: PhysicalOffset, written: &WriteStats) {
+        self.micros.observe_micros(written.elapsed);
         *self.newest.lock() = Newest {
             position,
-            since,
-            bytes,
+            since: Instant::now(),
+            bytes: written.bytes,
+            state_bytes: written.state_bytes,
         };
     }
 
@@ -195,6 +199,7 @@ impl CheckpointStats {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     #[test]
     fn refusals_are_counted_by_their_reason() {

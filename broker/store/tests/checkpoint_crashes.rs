@@ -62,6 +62,12 @@ fn part(position: u64, n: u32) -> Vec<u8> {
         .rev()
         .find(|version| changed(*version, n))
         .unwrap_or(0);
+    if n.is_multiple_of(2) {
+        // Little changes, so that patches of it are written.
+        let mut bytes: Vec<u8> = (0..2000).map(|at| mix(u64::from(n), at) as u8).collect();
+        bytes[1000..1008].copy_from_slice(&version.to_le_bytes());
+        return bytes;
+    }
     let len = 20 + mix(u64::from(n), version) % 2000;
     (0..len).map(|at| mix(version + u64::from(n), at) as u8).collect()
 }

@@ -22,6 +22,7 @@ const EACH_MORE: u64 = 13;
 const MEMORY: &str = "while a checkpoint of them is written, at most: MiB";
 const MEMORY_CHANGED: &str = "while 2 % more come, with checkpoints, at most: MiB";
 const CHANGED: &str = "one in a hundred changed: % of the state";
+const EACH_CHANGED: &str = "a hundredth of each changed: % of the state";
 const HELD_UP: &str = "apply held up by a checkpoint, at most: ms";
 const READY_AFTER: &str = "killed: ready again after s";
 const CHECKPOINT_WITHIN: Duration = Duration::from_secs(120);
@@ -36,6 +37,7 @@ pub fn measure(setup: &Setup) -> Result<Table> {
     .with_goal(MEMORY, Goal::AtMost(1024.0))
     .with_goal(MEMORY_CHANGED, Goal::AtMost(1024.0))
     .with_goal(CHANGED, Goal::AtMost(5.0))
+    .with_goal(EACH_CHANGED, Goal::AtMost(5.0))
     .with_goal(HELD_UP, Goal::AtMost(10.0))
     .with_goal(READY_AFTER, Goal::AtMost(10.0));
     let init = setup.dir.join("held.yaml");
@@ -50,10 +52,12 @@ pub fn measure(setup: &Setup) -> Result<Table> {
         let (_, most) = with_peak_memory(&server, || checkpoint(&server))?;
         table.add(MEMORY, most);
         table.add("folder of checkpoints: MiB", server.disk_mib("checkpoint")?);
-        let ((written, whole), most) = with_peak_memory(&server, || change(setup, &server))?;
-        table.add("one in a hundred changed: checkpoint MiB", written);
-        table.add("a hundredth of each changed: checkpoint MiB", whole);
-        table.add(CHANGED, written / whole * 100.0);
+        let ((one, each), most) = with_peak_memory(&server, || change(setup, &server))?;
+        table.add("state: MiB", each.state);
+        table.add("one in a hundred changed: checkpoint MiB", one.written);
+        table.add("a hundredth of each changed: checkpoint MiB", each.written);
+        table.add(CHANGED, one.share());
+        table.add(EACH_CHANGED, each.share());
         table.add(MEMORY_CHANGED, most);
         table.add(HELD_UP, slowest_pause(&server)?);
         hold(setup, &["--groups", MORE_GROUPS, "--group", "last"], EACH)?;
@@ -72,13 +76,25 @@ pub fn measure(setup: &Setup) -> Result<Table> {
     Ok(table)
 }
 
-/// Changes one part in a hundred, and then a hundredth of every part: what the checkpoint after each wrote, in MiB.
-fn change(setup: &Setup, server: &Server) -> Result<(f64, f64)> {
+/// A checkpoint, in MiB.
+struct Written {
+    written: f64,
+    /// All that it is made of.
+    state: f64,
+}
+
+impl Written {
+    fn share(&self) -> f64 {
+        self.written / self.state * 100.0
+    }
+}
+
+/// Changes one part in a hundred, and then a hundredth of every part: the newest checkpoint after each.
+fn change(setup: &Setup, server: &Server) -> Result<(Written, Written)> {
     hold(setup, &["--groups", MORE_GROUPS, "--group", "more"], EACH)?;
-    let written = checkpoint(server)?;
+    let one = checkpoint(server)?;
     hold(setup, &["--groups", GROUPS], EACH_MORE)?;
-    // Every part has changed: this is all of state, and of no older checkpoint.
-    Ok((written, checkpoint(server)?))
+    Ok((one, checkpoint(server)?))
 }
 
 fn fill(setup: &Setup) -> Result<serde_json::Value> {
@@ -92,8 +108,8 @@ fn hold(setup: &Setup, arguments: &[&str], each: u64) -> Result<serde_json::Valu
     load::run(setup, &[&hold, arguments].concat())
 }
 
-/// Waits until a checkpoint has everything; answers how many MiB the newest one wrote.
-fn checkpoint(server: &Server) -> Result<f64> {
+/// Waits until a checkpoint has everything; answers the newest one.
+fn checkpoint(server: &Server) -> Result<Written> {
     let begun = Instant::now();
     while server.metric("sluice_checkpoint_behind_bytes")? > 0.0 {
         ensure!(
@@ -102,7 +118,9 @@ fn checkpoint(server: &Server) -> Result<f64> {
         );
         std::thread::sleep(LOOK_EVERY);
     }
-    Ok(server.metric("sluice_checkpoint_size_bytes")? / MIB)
+    let names = ["sluice_checkpoint_size_bytes", "sluice_checkpoint_state_bytes"];
+    let [written, state] = server.metrics(names)?.map(|bytes| bytes / MIB);
+    Ok(Written { written, state })
 }
 
 /// The upper bound, in milliseconds, of the histogram's slowest pause.

@@ -1,9 +1,9 @@
 //! A checkpoint of which not all can be read: what can, and another one in its place.
 
 use super::pack::{PackReader, PackWriter};
-use super::root::Root;
+use super::root::{BlobRef, Root};
 use super::survey::looking;
-use super::{CheckpointError, PACK_SUFFIX, PartKey, ROOT_SUFFIX};
+use super::{CheckpointError, PACK_SUFFIX, PartKey, ROOT_SUFFIX, patch};
 use crate::io::{LogIo, read_exact_at, write_all_at};
 use crate::log::LogPosition;
 use sluice_core::ids::PhysicalOffset;
@@ -88,9 +88,18 @@ struct Packs<'a> {
 impl Packs<'_> {
     /// A part as a root has it; `None` if it has none that can be read.
     fn read(&mut self, root: &Root, key: &PartKey) -> Result<Option<Vec<u8>>, CheckpointError> {
-        let Some(blob) = root.parts.get(key) else {
+        let Some(part) = root.parts.get(key) else {
             return Ok(None);
         };
+        let base = self.blob(&part.base)?;
+        let (Some(base), Some(patch)) = (&base, &part.patch) else {
+            return Ok(base);
+        };
+        let patch = self.blob(patch)?;
+        Ok(patch.and_then(|patch| patch::apply(base, &patch).ok()))
+    }
+
+    fn blob(&mut self, blob: &BlobRef) -> Result<Option<Vec<u8>>, CheckpointError> {
         if !self.open.contains_key(&blob.pack) {
             let path = self.folder.join(format!("{:020}{PACK_SUFFIX}", blob.pack));
             let opened = match PackReader::open(self.io, &path, blob.pack) {
@@ -209,7 +218,7 @@ pub(crate) fn write_again(
         ..Root::default()
     };
     for (key, bytes) in parts {
-        root.parts.insert(*key, pack.add(*key, bytes)?);
+        root.parts.insert(*key, pack.add(*key, bytes)?.into());
     }
     pack.finish()?;
     checkpoints.write_root(&root)?;

@@ -113,6 +113,7 @@ impl Checkpoints {
             let _ = self.io.remove(&self.path(position.physical.0, TEMPORARY_SUFFIX));
         }
         let mut stats = written?;
+        self.shares_none = false;
         // Only now may go what the old one counted on.
         self.sync_names()?;
         self.roots.pop();
@@ -138,11 +139,12 @@ impl Checkpoints {
         for (key, blob) in parts {
             if let Some(blob) = blob {
                 stats.parts += 1;
-                root.parts.insert(key, pack.add(key, &blob)?);
+                root.parts.insert(key, pack.add(key, &blob)?.into());
             }
         }
         stats.bytes = pack.finish()?;
         stats.bytes += self.write_root(root)?;
+        stats.state_bytes = root.state_bytes();
         stats.packs = root.packs().len();
         Ok(stats)
     }

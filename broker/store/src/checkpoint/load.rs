@@ -1,8 +1,8 @@
 //! Finding a whole checkpoint at the start.
 
 use super::again::NAMES as PACKS_BEHIND;
-use super::pack::PackReader;
-use super::root::{BYTES_MAX, BlobRef, Root};
+use super::parts::Parts;
+use super::root::{BYTES_MAX, Root};
 use super::{
     CheckpointError, Checkpoints, DAMAGED_SUFFIX, KnownRoot, PACK_SUFFIX, PartKey, ROOT_SUFFIX,
     TEMPORARY_SUFFIX, position_in,
@@ -12,7 +12,6 @@ use crate::log::LogPosition;
 use sluice_core::ids::PhysicalOffset;
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
-use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -38,12 +37,6 @@ pub struct Loaded {
     pub(super) parts: Parts,
 }
 
-#[derive(Debug, Default)]
-pub(super) struct Parts {
-    bytes: Vec<u8>,
-    ranges: Vec<(PartKey, Range<usize>)>,
-}
-
 impl Loaded {
     /// Its parts are not what they say.
     pub(crate) fn is_wrong(&self, folder: &Path) -> CheckpointError {
@@ -56,10 +49,7 @@ impl Loaded {
 
     /// The parts, in no order.
     pub fn parts(&self) -> impl Iterator<Item = (PartKey, &[u8])> {
-        self.parts
-            .ranges
-            .iter()
-            .map(|(key, range)| (*key, &self.parts.bytes[range.clone()]))
+        self.parts.each()
     }
 }
 
@@ -274,27 +264,6 @@ impl Checkpoints {
             Parts::default()
         };
         Ok((root, parts))
-    }
-
-    pub(super) fn read_parts(&self, root: &Root) -> Result<Parts, CheckpointError> {
-        let mut order: Vec<(PartKey, BlobRef)> = root.parts.iter().map(|(key, blob)| (*key, *blob)).collect();
-        order.sort_unstable_by_key(|(_, blob)| (blob.pack, blob.offset));
-        let mut parts = Parts {
-            bytes: Vec::new(),
-            ranges: Vec::with_capacity(order.len()),
-        };
-        for of_pack in order.chunk_by(|(_, a), (_, b)| a.pack == b.pack) {
-            let Some((_, BlobRef { pack, .. })) = of_pack.first() else {
-                continue;
-            };
-            let mut reader = PackReader::open(&*self.io, &self.path(*pack, PACK_SUFFIX), *pack)?;
-            for (key, blob) in of_pack {
-                let start = parts.bytes.len();
-                parts.bytes.extend_from_slice(reader.read(blob)?);
-                parts.ranges.push((*key, start..parts.bytes.len()));
-            }
-        }
-        Ok(parts)
     }
 
     /// Takes the name from a damaged root, so that it never comes back as the newest, and keeps it for a look.

@@ -1,8 +1,8 @@
 //! Checkpoints: all state at one position of the log, sharing what did not change with older ones.
 //!
 //! ```text
-//! checkpoint/<20-digit physical position>.root    which blob of which pack each part is, and the caller's header
-//! checkpoint/<20-digit physical position>.pack    the parts that changed since the checkpoint before
+//! checkpoint/<20-digit physical position>.root    which blobs of which packs each part is, and the caller's header
+//! checkpoint/<20-digit physical position>.pack    the parts that changed since the checkpoint before, or patches of them
 //! ```
 //! Writing one: queue tails and index are flushed (by the caller), the pack is written, and the root under a name of its
 //! own (`.root.tmp`); then **one** sync of the file system; then the root gets its name. So a root that has its name is
@@ -12,21 +12,30 @@
 //!
 //! Kept are the base (where the log starts), the newest two, and those at segment starts, at most eight. A pack goes
 //! when no root names it; one that is mostly dead is emptied, little by little, into the packs of later checkpoints.
+//!
+//! A part of which little has changed is a patch against the bytes that are stored, always against those and never against another
+//! patch: so it takes two blobs to read one, however often it has changed.
 
 mod again;
+mod changed;
 mod expected;
 mod gone;
 mod keep;
 mod load;
+mod moved;
 mod pack;
+mod parts;
+mod patch;
 mod root;
 mod scrub;
 mod survey;
+#[cfg(test)]
+mod tests;
 mod write;
 
 use crate::io::{LogIo, is_no_space};
 use crate::log::LogPosition;
-use root::BlobRef;
+use root::PartRef;
 use sluice_core::ids::PhysicalOffset;
 use std::collections::BTreeMap;
 use std::io;
@@ -215,13 +224,15 @@ pub struct Checkpoints {
     io: Arc<dyn LogIo>,
     dir: PathBuf,
     /// The parts of the newest checkpoint.
-    live: BTreeMap<PartKey, BlobRef>,
+    live: BTreeMap<PartKey, PartRef>,
     /// By rising position; the last one's name may not be durable yet.
     roots: Vec<KnownRoot>,
     /// One that stays, wherever it stands between the base and the newest.
     pinned: Option<u64>,
     /// Some were damaged when they were opened.
     found_damage: bool,
+    /// The next one counts on nothing that is stored.
+    shares_none: bool,
     /// Those that are not gone on from.
     beyond: load::Beyond,
     /// The log begins here, and the checkpoint there is lost: what is left of it stays.
@@ -246,6 +257,7 @@ impl Checkpoints {
             roots: Vec::new(),
             pinned: None,
             found_damage: false,
+            shares_none: false,
             beyond: load::Beyond::default(),
             lost_base: None,
             expected: Expected::default(),

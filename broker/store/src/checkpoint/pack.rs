@@ -104,6 +104,8 @@ pub(super) struct PackReader {
     len: u64,
     window: Vec<u8>,
     window_at: u64,
+    /// Bytes that are read at least.
+    ahead: u64,
     /// Whether it leaves no trace in the system's cache.
     is_aside: bool,
 }
@@ -133,6 +135,7 @@ impl PackReader {
             len,
             window: Vec::new(),
             window_at: 0,
+            ahead: BUFFER_BYTES as u64,
             is_aside: false,
         })
     }
@@ -143,6 +146,11 @@ impl PackReader {
             is_aside: true,
             ..self
         }
+    }
+
+    /// Reads nothing ahead: few blobs are wanted, or they stand far apart.
+    pub(super) fn singly(self) -> Self {
+        Self { ahead: 0, ..self }
     }
 
     pub(super) fn read(&mut self, blob: &BlobRef) -> Result<&[u8], CheckpointError> {
@@ -156,9 +164,7 @@ impl PackReader {
         }
         let held = self.window_at..self.window_at + self.window.len() as u64;
         if blob.offset < held.start || blob.end() > held.end {
-            let want = u64::from(blob.len)
-                .max(BUFFER_BYTES as u64)
-                .min(self.len - blob.offset);
+            let want = u64::from(blob.len).max(self.ahead).min(self.len - blob.offset);
             let mut window = std::mem::take(&mut self.window);
             window.resize(want as usize, 0);
             let read = if self.is_aside {

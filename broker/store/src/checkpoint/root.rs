@@ -1,28 +1,35 @@
-//! Roots: which blob of which pack each part of a checkpoint is.
+//! Roots: which blobs of which packs each part of a checkpoint is.
 //!
 //! ```text
-//! "SLUICERT" | version u32 | zero u32 | physical u64 | index u64 | term u64 |
-//! header len u32 | parts u32 | header | parts × (kind u8 | ids 3 × u32 | pack u64 | offset u64 | len u32 | crc32c u32) |
+//! "SLUICERT" | version u32 | patches u32 | physical u64 | index u64 | term u64 |
+//! header len u32 | parts u32 | header | parts × (kind u8 | ids 3 × u32 | blob) | patches × (number of the part u32 | blob) |
 //! crc32c u32 of all before
+//! blob: pack u64 | offset u64 | len u32 | crc32c u32
 //! ```
-//! Little-endian. A pack is named by the position of the checkpoint that wrote it.
+//! Little-endian. A pack is named by the position of the checkpoint that wrote it. A part with a patch is what that makes of its
+//! blob. Version 1 has no patches; a root without any is one.
 
 use super::{HEADER_BYTES_MAX, PART_BYTES_MAX, PARTS_MAX, PartKey};
 use crate::log::LogPosition;
 use sluice_core::codec::{Malformed, Reader};
 use sluice_core::ids::{LogIndex, PhysicalOffset, Term};
 use std::collections::{BTreeMap, BTreeSet};
+use std::iter;
 
 const MAGIC: &[u8; 8] = b"SLUICERT";
-const VERSION: u32 = 1;
+/// Of a root without patches: builds from before there were any read it.
+const PLAIN: u32 = 1;
+const WITH_PATCHES: u32 = 2;
 const FIXED_BYTES: usize = 8 + 4 + 4 + 24 + 4 + 4;
-const PART_BYTES: usize = 1 + 12 + 8 + 8 + 4 + 4;
+const BLOB_BYTES: usize = 8 + 8 + 4 + 4;
+const PART_BYTES: usize = 1 + 12 + BLOB_BYTES;
+const PATCH_BYTES: usize = 4 + BLOB_BYTES;
 const CRC_BYTES: usize = 4;
 /// The largest root that is read.
 pub(super) const BYTES_MAX: u64 =
-    (FIXED_BYTES + HEADER_BYTES_MAX + PARTS_MAX * PART_BYTES + CRC_BYTES) as u64;
+    (FIXED_BYTES + HEADER_BYTES_MAX + PARTS_MAX * (PART_BYTES + PATCH_BYTES) + CRC_BYTES) as u64;
 
-/// Where a part's bytes are.
+/// Where bytes are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct BlobRef {
     pub(super) pack: u64,
@@ -37,51 +44,101 @@ impl BlobRef {
     }
 }
 
+/// What a part's bytes are made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct PartRef {
+    /// Its bytes, or those of an earlier version.
+    pub(super) base: BlobRef,
+    /// What makes its bytes of those.
+    pub(super) patch: Option<BlobRef>,
+}
+
+impl PartRef {
+    pub(super) fn blobs(&self) -> impl Iterator<Item = BlobRef> + use<> {
+        iter::once(self.base).chain(self.patch)
+    }
+
+    /// One of its blobs stands somewhere else.
+    pub(super) fn moved(&mut self, from: &BlobRef, to: BlobRef) {
+        if self.base == *from {
+            self.base = to;
+        } else if self.patch.as_ref() == Some(from) {
+            self.patch = Some(to);
+        }
+    }
+}
+
+impl From<BlobRef> for PartRef {
+    fn from(base: BlobRef) -> Self {
+        Self { base, patch: None }
+    }
+}
+
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Root {
     pub(super) position: LogPosition,
     pub(super) header: Vec<u8>,
-    pub(super) parts: BTreeMap<PartKey, BlobRef>,
+    pub(super) parts: BTreeMap<PartKey, PartRef>,
 }
 
 impl Root {
+    /// All that it names.
+    pub(super) fn blobs(&self) -> impl Iterator<Item = BlobRef> + '_ {
+        self.parts.values().flat_map(PartRef::blobs)
+    }
+
     pub(super) fn packs(&self) -> BTreeSet<u64> {
-        self.parts.values().map(|blob| blob.pack).collect()
+        self.blobs().map(|blob| blob.pack).collect()
     }
 
     /// Its packs, and up to where it counts on each.
     pub(super) fn reaches(&self) -> BTreeMap<u64, u64> {
         let mut reaches = BTreeMap::new();
-        for blob in self.parts.values() {
+        for blob in self.blobs() {
             let reach: &mut u64 = reaches.entry(blob.pack).or_default();
             *reach = blob.end().max(*reach);
         }
         reaches
     }
 
+    /// Bytes of itself and of all that it names.
+    pub(super) fn state_bytes(&self) -> u64 {
+        self.encoded_len() as u64 + self.blobs().map(|blob| u64::from(blob.len)).sum::<u64>()
+    }
+
+    /// The patches, each with the number of its part.
+    fn patches(&self) -> impl Iterator<Item = (u32, BlobRef)> + '_ {
+        let parts = (0..).zip(self.parts.values());
+        parts.filter_map(|(number, part)| Some((number, part.patch?)))
+    }
+
     /// Bytes of [`Root::encode`].
     pub(super) fn encoded_len(&self) -> usize {
-        FIXED_BYTES + self.header.len() + self.parts.len() * PART_BYTES + CRC_BYTES
+        let blobs = self.parts.len() * PART_BYTES + self.patches().count() * PATCH_BYTES;
+        FIXED_BYTES + self.header.len() + blobs + CRC_BYTES
     }
 
     pub(super) fn encode(&self) -> Vec<u8> {
+        let patches = self.patches().count() as u32;
+        let version = if patches == 0 { PLAIN } else { WITH_PATCHES };
         let mut out = Vec::with_capacity(self.encoded_len());
         out.extend_from_slice(MAGIC);
-        out.extend_from_slice(&VERSION.to_le_bytes());
-        out.extend_from_slice(&[0; 4]);
+        out.extend_from_slice(&version.to_le_bytes());
+        out.extend_from_slice(&patches.to_le_bytes());
         out.extend_from_slice(&self.position.physical.0.to_le_bytes());
         out.extend_from_slice(&self.position.index.0.to_le_bytes());
         out.extend_from_slice(&self.position.term.0.to_le_bytes());
         out.extend_from_slice(&(self.header.len() as u32).to_le_bytes());
         out.extend_from_slice(&(self.parts.len() as u32).to_le_bytes());
         out.extend_from_slice(&self.header);
-        for (PartKey { kind, ids }, blob) in &self.parts {
+        for (PartKey { kind, ids }, part) in &self.parts {
             out.push(*kind);
             ids.iter().for_each(|id| out.extend_from_slice(&id.to_le_bytes()));
-            out.extend_from_slice(&blob.pack.to_le_bytes());
-            out.extend_from_slice(&blob.offset.to_le_bytes());
-            out.extend_from_slice(&blob.len.to_le_bytes());
-            out.extend_from_slice(&blob.crc.to_le_bytes());
+            put_blob(&mut out, &part.base);
+        }
+        for (number, patch) in self.patches() {
+            out.extend_from_slice(&number.to_le_bytes());
+            put_blob(&mut out, &patch);
         }
         let crc = crc32c::crc32c(&out);
         out.extend_from_slice(&crc.to_le_bytes());
@@ -97,10 +154,11 @@ impl Root {
         if reader.take(MAGIC.len())? != MAGIC {
             return Err(Malformed::Range("magic"));
         }
-        if reader.u32()? != VERSION {
-            return Err(Malformed::Range("version"));
-        }
-        reader.u32()?;
+        let patches = match (reader.u32()?, reader.u32()?) {
+            (PLAIN, _) => 0,
+            (WITH_PATCHES, patches) => patches as usize,
+            _ => return Err(Malformed::Range("version")),
+        };
         let position = LogPosition {
             physical: PhysicalOffset(reader.u64()?),
             index: LogIndex(reader.u64()?),
@@ -108,25 +166,44 @@ impl Root {
         };
         let (header, count) = (reader.u32()? as usize, reader.u32()? as usize);
         let header = reader.take(header)?.to_vec();
-        if reader.rest().len() != count.saturating_mul(PART_BYTES) {
+        let rest = count
+            .saturating_mul(PART_BYTES)
+            .saturating_add(patches.saturating_mul(PATCH_BYTES));
+        if reader.rest().len() != rest {
             return Err(Malformed::Range("number of parts"));
         }
-        let parts = (0..count)
+        let mut parts = (0..count)
             .map(|_| read_part(&mut reader))
-            .collect::<Result<_, _>>()?;
+            .collect::<Result<Vec<_>, _>>()?;
+        for _ in 0..patches {
+            let number = reader.u32()? as usize;
+            let (_, part) = parts.get_mut(number).ok_or(Malformed::Range("patched part"))?;
+            part.patch = Some(read_blob(&mut reader)?);
+        }
         Ok(Self {
             position,
             header,
-            parts,
+            parts: parts.into_iter().collect(),
         })
     }
 }
 
-fn read_part(reader: &mut Reader<'_>) -> Result<(PartKey, BlobRef), Malformed> {
+fn put_blob(out: &mut Vec<u8>, blob: &BlobRef) {
+    out.extend_from_slice(&blob.pack.to_le_bytes());
+    out.extend_from_slice(&blob.offset.to_le_bytes());
+    out.extend_from_slice(&blob.len.to_le_bytes());
+    out.extend_from_slice(&blob.crc.to_le_bytes());
+}
+
+fn read_part(reader: &mut Reader<'_>) -> Result<(PartKey, PartRef), Malformed> {
     let key = PartKey {
         kind: reader.u8()?,
         ids: [reader.u32()?, reader.u32()?, reader.u32()?],
     };
+    Ok((key, read_blob(reader)?.into()))
+}
+
+fn read_blob(reader: &mut Reader<'_>) -> Result<BlobRef, Malformed> {
     let blob = BlobRef {
         pack: reader.u64()?,
         offset: reader.u64()?,
@@ -136,73 +213,8 @@ fn read_part(reader: &mut Reader<'_>) -> Result<(PartKey, BlobRef), Malformed> {
     if blob.len as usize > PART_BYTES_MAX || blob.offset > u64::MAX / 2 {
         return Err(Malformed::Range("part"));
     }
-    Ok((key, blob))
+    Ok(blob)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::tests::{ends_in_its_checksum, u32_at, u64_at};
-
-    fn root() -> Root {
-        let blob = |n: u32| BlobRef {
-            pack: 7,
-            offset: u64::from(n) * 100,
-            len: n,
-            crc: !n,
-        };
-        Root {
-            position: LogPosition {
-                physical: PhysicalOffset(1 << 40),
-                index: LogIndex(2),
-                term: Term(3),
-            },
-            header: b"header".to_vec(),
-            parts: (0..20)
-                .map(|n| {
-                    (
-                        PartKey {
-                            kind: 3,
-                            ids: [n, 2, 1],
-                        },
-                        blob(n),
-                    )
-                })
-                .collect(),
-        }
-    }
-
-    #[test]
-    fn the_bytes_are_those_that_the_format_says() {
-        let bytes = root().encode();
-        assert_eq!(&bytes[..8], b"SLUICERT");
-        assert_eq!([8, 12].map(|at| u32_at(&bytes, at)), [1, 0]);
-        assert_eq!([16, 24, 32].map(|at| u64_at(&bytes, at)), [1 << 40, 2, 3]);
-        assert_eq!([40, 44].map(|at| u32_at(&bytes, at)), [6, 20]);
-        assert_eq!(&bytes[48..54], b"header");
-        let part = &bytes[54 + 37 * 19..];
-        assert_eq!(part[0], 3);
-        assert_eq!([1, 5, 9].map(|at| u32_at(part, at)), [19, 2, 1]);
-        assert_eq!([13, 21].map(|at| u64_at(part, at)), [7, 1900]);
-        assert_eq!([29, 33].map(|at| u32_at(part, at)), [19, !19]);
-        assert_eq!(part.len(), 37 + 4);
-        assert!(ends_in_its_checksum(&bytes));
-    }
-
-    #[test]
-    fn a_root_comes_back_from_its_bytes() {
-        assert_eq!(Root::decode(&root().encode()), Ok(root()));
-        assert_eq!(Root::decode(&Root::default().encode()), Ok(Root::default()));
-    }
-
-    #[test]
-    fn a_damaged_root_is_refused() {
-        let bytes = root().encode();
-        for at in 0..bytes.len() {
-            let mut flipped = bytes.clone();
-            flipped[at] ^= 0x10;
-            assert!(Root::decode(&flipped).is_err(), "byte {at} flipped");
-            assert!(Root::decode(&bytes[..at]).is_err(), "cut at {at}");
-        }
-    }
-}
+mod tests;

@@ -80,9 +80,9 @@ impl CheckpointScrub {
         if root.position.physical.0 != position {
             return Err(damaged("position"));
         }
-        let parts = root.parts.values();
+        let blobs = root.blobs();
         self.parts
-            .extend(parts.map(|blob| (blob.pack, blob.offset, blob.len, blob.crc)));
+            .extend(blobs.map(|blob| (blob.pack, blob.offset, blob.len, blob.crc)));
         Ok(len)
     }
 

@@ -1,6 +1,6 @@
 //! Checkpoints as they stand in their files. Nothing is written.
 
-use super::load::Parts;
+use super::parts::Parts;
 use super::{
     CheckpointError, Checkpoints, DAMAGED_SUFFIX, Loaded, PACK_SUFFIX, Pick, ROOT_SUFFIX, position_in,
 };
@@ -8,7 +8,6 @@ use crate::io::LogIo;
 use crate::log::LogPosition;
 use crate::survey::Findings;
 use sluice_core::ids::PhysicalOffset;
-use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -155,17 +154,7 @@ fn loaded(root: super::root::Root, parts: Parts) -> Loaded {
 }
 
 pub(super) fn looking(io: &Arc<dyn LogIo>, folder: &Path) -> Checkpoints {
-    Checkpoints {
-        io: Arc::clone(io),
-        dir: folder.to_owned(),
-        live: BTreeMap::new(),
-        roots: Vec::new(),
-        pinned: None,
-        found_damage: false,
-        beyond: super::load::Beyond::default(),
-        lost_base: None,
-        expected: super::Expected::default(),
-    }
+    Checkpoints::none(Arc::clone(io), folder)
 }
 
 /// Sizes are for people: a file that cannot be measured is told about when it is read.

@@ -1,9 +1,10 @@
 //! Writing a checkpoint.
 
+use super::changed::Changed;
 use super::keep::kept;
 use super::load::known_root;
-use super::pack::{HEADER_BYTES, PackReader, PackWriter};
-use super::root::{BlobRef, Root};
+use super::pack::PackWriter;
+use super::root::Root;
 use super::{
     CheckpointError, Checkpoints, HEADER_BYTES_MAX, PACK_SUFFIX, PARTS_MAX, PartKey, ROOT_SUFFIX,
     TEMPORARY_SUFFIX,
@@ -11,22 +12,20 @@ use super::{
 use crate::io::write_all_at;
 use crate::log::LogPosition;
 use sluice_core::ids::PhysicalOffset;
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
-
-/// Packs that the newest checkpoint may be spread over; beyond that the smallest are emptied.
-const PACKS_MAX: usize = 64;
-/// Bytes that a checkpoint moves out of old packs, at least and at most; between them a twentieth of the state.
-const MOVED_BYTES: (u64, u64) = (64 * 1024, 16 * 1024 * 1024);
 
 /// What a checkpoint took.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WriteStats {
     /// Parts that had changed.
     pub parts: usize,
+    /// Those of them of which only the change was written.
+    pub patched: usize,
     /// Bytes of pack and root.
     pub bytes: u64,
-    /// Parts moved out of old packs.
+    /// Bytes of all that it is made of, whichever checkpoint wrote them.
+    pub state_bytes: u64,
+    /// Parts and patches moved out of old packs.
     pub moved: usize,
     /// Packs that the checkpoint is spread over.
     pub packs: usize,
@@ -39,7 +38,13 @@ pub struct WriteStats {
 }
 
 impl Checkpoints {
+    /// The next one shares nothing with older ones, if all parts are given for it: what is stored may be damaged. Until one is written.
+    pub fn share_none(&mut self) {
+        self.shares_none = true;
+    }
+
     /// Writes the checkpoint at `position`: the parts that changed since the last one, `None` for those that are gone.
+    /// Of one that differs little from what is stored only the difference is written.
     /// Queue tails and index must be flushed up to there before; the one sync here makes them durable too.
     /// `starts_segment` is asked of every root, for that a segment starts where one stands may come out later.
     ///
@@ -87,6 +92,7 @@ impl Checkpoints {
             let _ = self.io.remove(&self.path(position.physical.0, TEMPORARY_SUFFIX));
         }
         let mut stats = written?;
+        self.shares_none = false;
         self.live = std::mem::take(&mut root.parts);
         stats.elapsed = started.elapsed();
         Ok(stats)
@@ -101,13 +107,11 @@ impl Checkpoints {
         let mut stats = WriteStats::default();
         let position = root.position.physical.0;
         let mut pack = PackWriter::new(&*self.io, self.path(position, PACK_SUFFIX), position);
-        for (key, blob) in parts {
-            stats.parts += 1;
-            match blob {
-                Some(blob) => root.parts.insert(key, pack.add(key, &blob)?),
-                None => root.parts.remove(&key),
-            };
+        let mut changed = Changed::new(self);
+        for (key, bytes) in parts {
+            changed.put(key, bytes, root, &mut pack, &mut stats)?;
         }
+        changed.finish(root, &mut pack, &mut stats)?;
         self.move_parts(root, &mut pack, &mut stats)?;
         if root.parts.len() > PARTS_MAX || root.header.len() > HEADER_BYTES_MAX {
             let (key, bytes) = (PartKey::default(), root.header.len());
@@ -123,6 +127,7 @@ impl Checkpoints {
             return Err(CheckpointError::Gone { path });
         }
         stats.bytes += self.write_root(root)?;
+        stats.state_bytes = root.state_bytes();
         if self.roots.is_empty() {
             // There is none to come back to yet: without a name the base would be lost, and the log could not be used.
             self.io
@@ -197,82 +202,5 @@ impl Checkpoints {
             self.roots.retain(|root| root.position.physical.0 != position);
         }
         self.sweep()
-    }
-
-    /// Moves parts out of packs that are mostly dead, or some of too many, as far as the bound for one checkpoint goes.
-    fn move_parts(
-        &self,
-        root: &mut Root,
-        pack: &mut PackWriter<'_>,
-        stats: &mut WriteStats,
-    ) -> Result<(), CheckpointError> {
-        let total: u64 = root.parts.values().map(|blob| u64::from(blob.len)).sum();
-        let mut budget = (total / 20).clamp(MOVED_BYTES.0, MOVED_BYTES.1);
-        for (position, parts) in self.packs_to_empty(root) {
-            let opened = PackReader::open(&*self.io, &self.path(position, PACK_SUFFIX), position);
-            let mut reader = match opened {
-                Ok(reader) => reader,
-                Err(error) => {
-                    tracing::warn!(%error, "a pack of the newest checkpoint cannot be read");
-                    stats.damaged.extend(parts.iter().map(|(key, _)| *key));
-                    continue;
-                }
-            };
-            for (key, blob) in parts {
-                if budget == 0 {
-                    return Ok(());
-                }
-                budget = budget.saturating_sub(u64::from(blob.len).max(1));
-                match reader.read(&blob) {
-                    Ok(bytes) => {
-                        let moved = pack.add(key, bytes)?;
-                        root.parts.insert(key, moved);
-                        stats.moved += 1;
-                    }
-                    Err(error) => {
-                        tracing::warn!(%error, ?key, "a part of the newest checkpoint cannot be read");
-                        stats.damaged.push(key);
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Old packs that are mostly dead, or the smallest where there are too many, with their live parts in order.
-    fn packs_to_empty(&self, root: &Root) -> Vec<(u64, Vec<(PartKey, BlobRef)>)> {
-        let mut packs: BTreeMap<u64, Vec<(PartKey, BlobRef)>> = BTreeMap::new();
-        for (key, blob) in &root.parts {
-            packs.entry(blob.pack).or_default().push((*key, *blob));
-        }
-        packs.remove(&root.position.physical.0);
-        let mut surplus = (packs.len() + 1).saturating_sub(PACKS_MAX);
-        let live =
-            |parts: &[(PartKey, BlobRef)]| parts.iter().map(|(_, blob)| u64::from(blob.len)).sum::<u64>();
-        let mut order: Vec<_> = packs
-            .into_iter()
-            .map(|(at, parts)| (live(&parts), at, parts))
-            .collect();
-        order.sort_unstable_by_key(|(live, at, _)| (*live, *at));
-        order.retain(|(live, at, _)| {
-            let chosen = surplus > 0 || live * 2 < self.blob_bytes(*at);
-            surplus = surplus.saturating_sub(1);
-            chosen
-        });
-        let sorted = |mut parts: Vec<(PartKey, BlobRef)>| {
-            parts.sort_unstable_by_key(|(_, blob)| blob.offset);
-            parts
-        };
-        order
-            .into_iter()
-            .map(|(_, at, parts)| (at, sorted(parts)))
-            .collect()
-    }
-
-    /// Bytes of all blobs, live and dead, in a pack; 0 if it cannot be read.
-    fn blob_bytes(&self, pack: u64) -> u64 {
-        let file = self.io.open_read(&self.path(pack, PACK_SUFFIX));
-        file.and_then(|file| file.len())
-            .map_or(0, |len| len.saturating_sub(HEADER_BYTES))
     }
 }

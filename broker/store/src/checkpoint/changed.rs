@@ -83,13 +83,15 @@ impl<'a> Changed<'a> {
         let mut order: Vec<_> = std::mem::take(&mut self.waiting).into_iter().collect();
         order.sort_unstable_by_key(|(_, (base, _))| (base.pack, base.offset));
         for of_pack in order.chunk_by(|(_, (a, _)), (_, (b, _))| a.pack == b.pack) {
-            let mut reader = None;
+            let (mut reader, mut is_told) = (None, false);
             for (key, (base, new)) in of_pack {
                 let patched = match self.read(&mut reader, base) {
                     Ok(stored) if stored == new => Some(None),
                     Ok(stored) => patch::make(stored, new, stored.len() / SHARE_OF_BASE).map(Some),
                     Err(error) => {
-                        tracing::warn!(%error, ?key, "a part of the newest checkpoint cannot be read, and is written whole");
+                        if !std::mem::replace(&mut is_told, true) {
+                            tracing::warn!(%error, "what is stored of parts that have changed cannot be read: they are written whole");
+                        }
                         stats.damaged.push(*key);
                         None
                     }

@@ -4,8 +4,10 @@
 //! `SLUICE_SEED` sets the seed.
 #![cfg(test)]
 
+mod holding;
 mod workload;
 
+use holding::{deliver, plain};
 use sluice_core::ids::{QueueId, TopicId, TopicQueue};
 use sluice_store::CheckpointPolicy;
 use sluice_store::io::{FaultyIo, LogIo, read_exact_at, write_all_at};
@@ -53,13 +55,19 @@ fn send(driver: &mut Driver) {
     driver.send_one(at, 16_000).unwrap();
 }
 
+/// Where a checkpoint's files are that have this ending, by rising position.
+fn files(io: &FaultyIo, ending: &str) -> Vec<PathBuf> {
+    let folder = Path::new(DIR).join("checkpoint");
+    let mut names = io.list(&folder).unwrap();
+    names.retain(|name| name.extension().is_some_and(|ext| ext == ending));
+    names.sort();
+    names.iter().map(|name| folder.join(name)).collect()
+}
+
 /// Damages all parts that checkpoints have by now.
 fn damage(io: &FaultyIo) {
-    let folder = Path::new(DIR).join("checkpoint");
-    let mut packs = io.list(&folder).unwrap();
-    packs.retain(|name: &PathBuf| name.extension().is_some_and(|ext| ext == "pack"));
-    for pack in packs {
-        let file = io.open(&folder.join(pack)).unwrap();
+    for pack in files(io, "pack") {
+        let file = io.open(&pack).unwrap();
         let mut bytes = vec![0; file.len().unwrap() as usize];
         read_exact_at(file.as_ref(), &mut bytes, 0).unwrap();
         bytes
@@ -126,15 +134,7 @@ fn an_idle_store_writes_a_whole_checkpoint_by_itself_once_damage_is_found() {
     let mut driver = busy(&io, seed());
     // Nothing comes any more: the last checkpoint stands behind everything.
     driver.rest();
-    let newest = |io: &FaultyIo| {
-        let names = io.list(&Path::new(DIR).join("checkpoint")).unwrap();
-        let mut roots: Vec<PathBuf> = names
-            .into_iter()
-            .filter(|name| name.extension().is_some_and(|ext| ext == "root"))
-            .collect();
-        roots.sort();
-        roots.pop().unwrap()
-    };
+    let newest = |io: &FaultyIo| files(io, "root").pop().unwrap();
     damage(&io);
     let before = newest(&io);
     let mut scrub = driver.opened.store.scrub();
@@ -146,4 +146,43 @@ fn an_idle_store_writes_a_whole_checkpoint_by_itself_once_damage_is_found() {
     check(&opened.store, &driver.memory);
     opened.store.close().unwrap();
     driver.opened.store.close().unwrap();
+}
+
+#[test]
+fn a_checkpoint_that_is_written_anew_has_no_patches_also_of_parts_whose_bytes_are_sound() {
+    let io = FaultyIo::new(seed());
+    let mut driver = busy(&io, seed());
+    let id = plain(TopicQueue {
+        topic: TopicId(1),
+        queue: QueueId(0),
+    });
+    let receive = |driver: &mut Driver| {
+        let offset = driver.send_one(id.at, 100).unwrap();
+        deliver(driver, id, offset, 3_600_000).unwrap();
+    };
+    // What the group holds of the queue is a part of more than 1 KiB.
+    (0..200).for_each(|_| receive(&mut driver));
+    driver.rest();
+    receive(&mut driver);
+    driver.rest();
+    let has_patches = |io: &FaultyIo| {
+        let file = io.open_read(&files(io, "root").pop().unwrap()).unwrap();
+        let mut version = [0; 4];
+        read_exact_at(file.as_ref(), &mut version, 8).unwrap();
+        version == 2_u32.to_le_bytes()
+    };
+    assert!(has_patches(&io));
+    let before = files(&io, "root").pop();
+    // The newest pack has little but patches: what these are against stays sound.
+    let pack = io.open(&files(&io, "pack").pop().unwrap()).unwrap();
+    let mut byte = [0];
+    read_exact_at(pack.as_ref(), &mut byte, HEADER as u64).unwrap();
+    write_all_at(pack.as_ref(), &[byte[0] ^ 1], HEADER as u64).unwrap();
+    let mut scrub = driver.opened.store.scrub();
+    while !scrub.step(0).is_last {}
+    wait("another checkpoint", || files(&io, "root").pop() != before);
+    assert!(!has_patches(&io));
+    driver.opened.store.close().unwrap();
+    let opened = open(shared(&io.crash_keeping_all()), Path::new(DIR), 60_000).unwrap();
+    opened.store.close().unwrap();
 }

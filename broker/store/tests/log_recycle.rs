@@ -12,6 +12,7 @@ use sluice_store::log::{Frame, Identity, LogId, LogOptions};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::channel;
+use std::time::Instant;
 
 /// Several of the pieces in which a file is cleaned.
 const SEGMENT: u64 = 1 << 20;
@@ -269,4 +270,47 @@ fn the_map_of_a_segment_that_is_given_up_is_taken_apart_by_who_had_it_given_up_a
         bench.parts.log.free_removed();
         assert_eq!(maps(dir), [""; 0]);
     }
+}
+
+/// Several pieces in which a file goes back to the disk.
+const LARGE: u64 = 12 << 20;
+
+#[test]
+fn what_becomes_no_segment_goes_back_piece_by_piece_and_a_record_of_it_stays_as_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    let identity = Identity {
+        segment_bytes: LARGE,
+        ..identity()
+    };
+    let options = LogOptions {
+        identity,
+        ..options(dir)
+    };
+    let mut bench = Bench::open_with(Arc::new(RealIo::new()), options).unwrap();
+    let mut number = 0;
+    while bench.parts.writer.tail().physical.0 < 4 * LARGE {
+        bench.propose(vec![message(number, 1_000_000)]);
+        bench.run();
+        number += 1;
+    }
+    // The first one is recycled, the second one has a reader, and nobody wants the third one.
+    let record = read(&bench, &large_behind(&bench, LARGE));
+    let before = record.to_vec();
+    for given_up in 1..=3 {
+        purge_first(&mut bench, dir);
+        bench.parts.log.free_removed();
+        let leaves = bench.parts.log.leaving_bytes();
+        assert_eq!(leaves > 0, given_up == 3, "{leaves} of {given_up}");
+    }
+    let (mut now, mut pieces) = (Instant::now(), 0);
+    let mut leaving = bench.parts.log.leaving_bytes();
+    assert!(leaving > LARGE * 3 / 4, "as much as was written to it: {leaving}");
+    while let Some(wait) = bench.parts.prefill.give_back(now) {
+        let left = bench.parts.log.leaving_bytes();
+        assert!(left < leaving, "{left} of {leaving}");
+        (leaving, now, pieces) = (left, now + wait, pieces + 1);
+    }
+    assert_eq!((leaving, pieces), (0, 3));
+    assert!(record == before);
 }

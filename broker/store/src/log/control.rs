@@ -238,10 +238,12 @@ impl LogWriter {
     /// Lets go of the sealed segments whose frames are all below `index`, the oldest first, and of files that an earlier call could
     /// not remove.
     pub(super) fn remove_below(&mut self, index: LogIndex) -> Result<(), LogError> {
+        let shared = Arc::clone(&self.shared);
+        let given_up = |gone| shared.given_up.push(gone);
         loop {
-            while let Some(path) = self.left_over.last() {
-                self.remove_file(path)?;
-                self.left_over.pop();
+            while let Some(gone) = self.left_over.last() {
+                self.remove_file(&gone.path)?;
+                self.left_over.pop().into_iter().for_each(given_up);
             }
             let gone = self.shared.change_segments(|segments| {
                 let whole = segments
@@ -251,10 +253,9 @@ impl LogWriter {
             });
             let Some(gone) = gone else { return Ok(()) };
             self.shared.mapped.lock().retain(|base| *base != gone.base());
-            self.left_over.push(gone.path.clone());
-            self.shared.given_up.push(GivenUp::of(&gone));
+            self.left_over.push(GivenUp::of(&gone));
             if recycle::take(&self.shared, gone)? {
-                self.left_over.pop();
+                self.left_over.pop().into_iter().for_each(given_up);
             }
         }
     }

@@ -5,40 +5,43 @@
 //! cut shorter piece by piece, by the helper beside the log thread, unless the space is wanted at once. A kill needs no care:
 //! what has no name and no process goes with the next mount at the latest.
 
-use super::segment::Segment;
-use crate::io::{FileHandle, MapHandle};
+use super::segment::{Maps, Segment};
+use crate::io::FileHandle;
 use parking_lot::Mutex;
 use std::collections::VecDeque;
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// Given back at a time.
 const PIECE: u64 = 4 << 20;
-/// Between two pieces: 80 MiB a second, twice what a log grows by that is synced on a common disk.
+/// Between two pieces of one file: 80 MiB a second, twice what a log grows by that is synced on a common disk. With more files it is as
+/// much for each, so that they never become many.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// A segment's file and its maps. With the last handle of a map the system takes apart the tables of all pages that were
 /// looked at, which takes a good part of a second.
 pub(super) struct GivenUp {
-    maps: Vec<MapHandle>,
+    /// The name that it has until it is removed.
+    pub(super) path: PathBuf,
+    maps: Arc<Maps>,
     file: FileHandle,
 }
 
 impl GivenUp {
     pub(super) fn of(segment: &Segment) -> Self {
         Self {
-            maps: segment.maps.all(),
-            file: segment.file.clone(),
+            path: segment.path.clone(),
+            maps: Arc::clone(&segment.maps),
+            file: Arc::clone(&segment.file),
         }
     }
 
     /// The file, if nobody but the caller can read of it any more: what is cut off under a map kills the process that looks
     /// at it.
-    fn unread(self) -> Option<FileHandle> {
-        let is_read = |map: &MapHandle| Arc::strong_count(map) > 1 || map.is_looked_at();
-        // In this order: whoever has the file, but no map yet, can still make one.
-        let is_alone = Arc::strong_count(&self.file) == 1 && !self.maps.iter().any(is_read);
+    fn unread(mut self) -> Option<FileHandle> {
+        // In this order: whoever still has the segment has the file, and may make a map only now.
+        let is_alone = Arc::get_mut(&mut self.file).is_some() && !self.maps.are_in_use();
         is_alone.then_some(self.file)
     }
 }
@@ -48,19 +51,19 @@ impl GivenUp {
 pub(super) struct GivenUps {
     /// Until somebody who may wait lets go of it: the log thread must not stand still so long.
     removed: Mutex<Vec<GivenUp>>,
-    files: Mutex<VecDeque<Shrinking>>,
-    /// Of these files.
-    bytes: AtomicU64,
+    leaving: Mutex<Leaving>,
 }
 
-struct Shrinking {
-    file: FileHandle,
-    len: u64,
+#[derive(Default)]
+struct Leaving {
+    /// Each with its bytes.
+    files: VecDeque<(FileHandle, u64)>,
     /// When the next piece goes.
-    due: Instant,
+    due: Option<Instant>,
 }
 
 impl GivenUps {
+    /// Takes what has no name any more.
     pub(super) fn push(&self, given_up: GivenUp) {
         self.removed.lock().push(given_up);
     }
@@ -72,59 +75,53 @@ impl GivenUps {
         for file in removed.into_iter().filter_map(GivenUp::unread) {
             let len = file.len().unwrap_or_default();
             if len > PIECE {
-                self.bytes.fetch_add(len, Ordering::Relaxed);
-                let due = Instant::now();
-                self.files.lock().push_back(Shrinking { file, len, due });
+                self.leaving.lock().files.push_back((file, len));
             }
         }
     }
 
     /// Bytes that are still to come back.
     pub(super) fn bytes(&self) -> u64 {
-        self.bytes.load(Ordering::Relaxed)
+        self.leaving.lock().files.iter().map(|(_, len)| len).sum()
     }
 
-    /// Gives back the piece that is due, or, in haste, all there is; tells how long it is until the next one. Only one thread
-    /// calls it.
+    /// Gives back the piece that is due, or, in haste, all there is; tells how long it is until the next one.
     pub(super) fn give_back(&self, now: Instant, in_haste: bool) -> Option<Duration> {
+        let mut leaving = self.leaving.lock();
+        let Leaving { files, due } = &mut *leaving;
         if in_haste {
-            self.files.lock().clear();
-            self.bytes.store(0, Ordering::Relaxed);
+            files.drain(..).for_each(|(file, _)| drop(cut(&file, 0)));
+        }
+        let pause = PAUSE / u32::try_from(files.len()).ok()?.max(1);
+        let Some((file, len)) = files.front_mut() else {
+            *due = None;
             return None;
-        }
-        let (mut next, others_wait) = {
-            let mut files = self.files.lock();
-            let is_due = files.front()?.due <= now;
-            if !is_due {
-                return files.front().map(|next| next.due - now);
-            }
-            (files.pop_front()?, !files.is_empty())
         };
-        // The log grows faster than that: whatever the disk says to it, a second file must not become a third.
-        let len = if others_wait {
-            0
-        } else {
-            next.len.saturating_sub(PIECE)
-        };
-        let cut = if len == 0 { Ok(()) } else { next.file.set_len(len) };
-        if let Err(error) = &cut {
-            tracing::debug!(%error, "a file that was given up goes at once");
+        if let Some(due) = due.filter(|due| *due > now) {
+            return Some(due - now);
         }
-        let freed = if cut.is_ok() { next.len - len } else { next.len };
-        self.bytes.fetch_sub(freed, Ordering::Relaxed);
-        if freed < next.len {
-            (next.len, next.due) = (len, now + PAUSE);
-            self.files.lock().push_front(next);
+        *len = len.saturating_sub(PIECE);
+        if cut(file, *len).is_err() || *len == 0 {
+            files.pop_front();
         }
-        Some(PAUSE)
+        *due = Some(now + pause);
+        Some(pause)
     }
+}
+
+/// Whoever else has opened the file keeps no more of the disk by that than `len`.
+fn cut(file: &FileHandle, len: u64) -> std::io::Result<()> {
+    let cut = file.set_len(len);
+    if let Err(error) = &cut {
+        tracing::warn!(%error, "a file of the log that was given up could not be cut shorter: its space comes back at once, and syncs may wait for it");
+    }
+    cut
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::io::{LogIo, RealIo};
-    use std::path::PathBuf;
 
     struct Bench {
         folder: tempfile::TempDir,
@@ -149,9 +146,12 @@ mod tests {
             file
         }
 
-        fn give_up(&self, file: FileHandle) {
-            let maps = Vec::new();
-            self.given_ups.push(GivenUp { maps, file });
+        fn give_up(&self, file: FileHandle, maps: &Arc<Maps>) {
+            self.given_ups.push(GivenUp {
+                path: PathBuf::new(),
+                maps: Arc::clone(maps),
+                file,
+            });
             self.given_ups.free();
         }
 
@@ -163,7 +163,7 @@ mod tests {
     #[test]
     fn a_large_file_that_nobody_reads_comes_back_piece_by_piece() {
         let bench = Bench::new();
-        bench.give_up(bench.file("a", 2 * PIECE + 5));
+        bench.give_up(bench.file("a", 2 * PIECE + 5), &Arc::default());
         assert_eq!(bench.given_ups.bytes(), 2 * PIECE + 5);
         let now = Instant::now();
         assert_eq!(bench.given_ups.give_back(now, false), Some(PAUSE));
@@ -175,37 +175,44 @@ mod tests {
         bench.given_ups.give_back(now + PAUSE, false);
         assert_eq!((bench.len("a"), bench.given_ups.bytes()), (5, 5));
         bench.given_ups.give_back(now + 2 * PAUSE, false);
-        assert_eq!(bench.given_ups.bytes(), 0);
+        assert_eq!((bench.len("a"), bench.given_ups.bytes()), (0, 0));
         assert_eq!(bench.given_ups.give_back(now + 3 * PAUSE, false), None);
     }
 
     #[test]
-    fn in_haste_or_with_another_behind_it_a_file_goes_at_once() {
+    fn more_files_come_back_faster_and_in_haste_all_of_them_at_once_whoever_has_opened_them() {
         let bench = Bench::new();
         let len = 4 * PIECE;
-        bench.give_up(bench.file("a", len));
-        bench.give_up(bench.file("b", len));
+        for name in ["a", "b"] {
+            bench.give_up(bench.file(name, len), &Arc::default());
+        }
+        let also_open = std::fs::File::open(bench.path("b")).unwrap();
         let now = Instant::now();
-        bench.given_ups.give_back(now, false);
-        assert_eq!(bench.given_ups.bytes(), len, "the first is gone");
-        bench.given_ups.give_back(now, false);
-        assert_eq!((bench.len("b"), bench.given_ups.bytes()), (3 * PIECE, 3 * PIECE));
+        assert_eq!(bench.given_ups.give_back(now, false), Some(PAUSE / 2));
+        assert_eq!((bench.len("a"), bench.len("b")), (3 * PIECE, len));
         assert_eq!(bench.given_ups.give_back(now, true), None);
         assert_eq!(bench.given_ups.bytes(), 0);
+        assert_eq!((bench.len("a"), also_open.metadata().unwrap().len()), (0, 0));
     }
 
     #[test]
-    fn nothing_is_cut_off_under_whoever_reads_it() {
+    fn nothing_is_cut_off_under_whoever_reads_it_or_may_still_begin_to() {
         let bench = Bench::new();
         let len = 3 * PIECE;
         let by_handle = bench.file("a", len);
-        bench.give_up(Arc::clone(&by_handle));
+        bench.give_up(Arc::clone(&by_handle), &Arc::default());
 
-        let mapped = bench.file("b", len);
-        let map = mapped.map(len as usize).unwrap();
+        // Made only when the segment was given up already.
+        let (mapped, maps) = (bench.file("b", len), Arc::<Maps>::default());
+        let given_up = GivenUp {
+            path: PathBuf::new(),
+            maps: Arc::clone(&maps),
+            file: Arc::clone(&mapped),
+        };
+        let (map, _) = maps.get_or(|| mapped.map(len as usize)).unwrap();
         let slice = map.bytes(0..100).unwrap();
-        let maps = vec![map];
-        bench.given_ups.push(GivenUp { maps, file: mapped });
+        drop((map, maps, mapped));
+        bench.given_ups.push(given_up);
         bench.given_ups.free();
 
         assert_eq!(bench.given_ups.give_back(Instant::now(), false), None);

@@ -112,7 +112,8 @@ impl Prefill {
     /// Gives the disk back what is due of the files that the log has given up; tells how long it is until there is more.
     pub fn give_back(&self, now: Instant) -> Option<Duration> {
         let shared = &self.shared;
-        let in_haste = shared.inbox.refuses() || self.is_held();
+        let space = shared.inbox.space();
+        let in_haste = shared.inbox.refuses() || space.is_dry() || self.is_held();
         shared.given_up.give_back(now, in_haste)
     }
 

@@ -34,10 +34,10 @@ pub(super) fn take(shared: &Shared, gone: Arc<Segment>) -> Result<bool, LogError
         return Ok(false);
     }
     // The list was the last to lend it: whoever has it now is the last one.
-    let Ok(mut gone) = Arc::try_unwrap(gone) else {
+    let Ok(gone) = Arc::try_unwrap(gone) else {
         return Ok(false);
     };
-    if gone.maps.are_looked_at() {
+    if gone.maps.are_in_use() {
         return Ok(false);
     }
     let len = gone.file.len().map_err(LogError::io("measure", &gone.path))?;

@@ -22,10 +22,11 @@ use super::error::Fatal;
 use super::frame::Frame;
 use super::sparse::SparseIndex;
 use crate::io::{FileHandle, write_all_at};
-use maps::Maps;
+pub(super) use maps::Maps;
 use parking_lot::Mutex;
 use sluice_core::ids::PhysicalOffset;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Bytes before a segment's first frame.
@@ -63,7 +64,7 @@ pub(super) struct Segment {
     zeroed: AtomicU64,
     zeroing: Mutex<()>,
     /// The sealed file as memory.
-    pub(super) maps: Maps,
+    pub(super) maps: Arc<Maps>,
     /// Index to offset; grows while the segment is active.
     pub(super) sparse: Mutex<SparseIndex>,
 }
@@ -84,7 +85,7 @@ impl Segment {
             sealed_end: AtomicU64::new(ACTIVE),
             zeroed: AtomicU64::new(zeroed.0.max(header.base.0)),
             zeroing: Mutex::new(()),
-            maps: Maps::default(),
+            maps: Arc::default(),
             sparse: Mutex::new(SparseIndex::new(header.base, header.base_index)),
         }
     }

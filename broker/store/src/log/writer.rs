@@ -11,6 +11,7 @@ mod write;
 use super::LogPosition;
 use super::error::{Fatal, LogError};
 use super::frame::{FRAME_HEADER_BYTES, FrameKind, padded};
+use super::given_up::GivenUp;
 use super::group::{Group, Next, Owner, next_frame};
 use super::late;
 use super::meta::{MetaStore, Vote};
@@ -22,7 +23,6 @@ use bytes::Bytes;
 use sluice_core::command::{Membership, Voter};
 use sluice_core::ids::{LogIndex, PhysicalOffset, Term, TimeMs};
 use std::collections::VecDeque;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -60,8 +60,8 @@ pub struct LogWriter {
     last_write: Duration,
     last_sync: Duration,
     failed: Option<Fatal>,
-    /// Files of segments that the log no longer has, still to be removed.
-    pub(super) left_over: Vec<PathBuf>,
+    /// Segments that the log no longer has, whose files are still to be removed.
+    pub(super) left_over: Vec<GivenUp>,
 }
 
 impl LogWriter {

@@ -37,21 +37,19 @@ impl Maps {
         let mut inner = self.0.lock();
         let current = inner.current.take();
         inner.retired.extend(current);
-        let is_in_use = |map: &MapHandle| map.is_looked_at() || Arc::strong_count(map) > 1;
         inner.retired.retain(is_in_use);
     }
 
-    /// Whether slices of any live. Nobody has a handle any more, nor the segment to ask for one.
-    pub(in crate::log) fn are_looked_at(&mut self) -> bool {
-        let Inner { current, retired } = self.0.get_mut();
-        current.iter().chain(&*retired).any(|map| map.is_looked_at())
-    }
-
-    /// All of them, so that they are taken apart by who lets go of these last.
-    pub(in crate::log) fn all(&self) -> Vec<MapHandle> {
+    /// Whether slices of any live, or somebody may still make one. Nobody has the segment any more to ask for a handle.
+    pub(in crate::log) fn are_in_use(&self) -> bool {
         let inner = self.0.lock();
-        inner.current.iter().chain(&inner.retired).cloned().collect()
+        inner.current.iter().chain(&inner.retired).any(is_in_use)
     }
+}
+
+/// Besides by the one that asks.
+fn is_in_use(map: &MapHandle) -> bool {
+    map.is_looked_at() || Arc::strong_count(map) > 1
 }
 
 #[cfg(test)]
@@ -66,7 +64,7 @@ mod tests {
         let path = folder.path().join("a");
         std::fs::write(&path, [7; 100]).unwrap();
         let file = Arc::new(File::open(&path).unwrap());
-        let mut maps = Maps::default();
+        let maps = Maps::default();
         let get = |maps: &Maps| {
             let made = maps.get_or(|| Ok(Arc::new(FileMap::new(&file, 100)?)));
             made.unwrap()
@@ -79,11 +77,11 @@ mod tests {
         let slice = handle.bytes(3..9).unwrap();
         drop(handle);
         maps.let_go();
-        assert_eq!(maps.all().len(), 1, "the second has no reader");
-        assert!(maps.are_looked_at());
+        assert_eq!(maps.0.lock().retired.len(), 1, "the second has no reader");
+        assert!(maps.are_in_use());
         drop(slice);
-        assert!(!maps.are_looked_at());
+        assert!(!maps.are_in_use());
         maps.let_go();
-        assert!(maps.all().is_empty());
+        assert!(maps.0.lock().retired.is_empty());
     }
 }

@@ -95,14 +95,20 @@ fn dir(name: &str) -> PathBuf {
     Path::new("/data").join(name)
 }
 
-/// Goes on from the checkpoint at `from` to the last one; answers the last that was completed and why it ended.
-fn run(
-    growth: Growth,
-    queues: &QueueStore,
-    checkpoints: &mut Checkpoints,
-    from: u64,
-) -> (Option<u64>, Option<CheckpointError>) {
-    let mut completed = None;
+/// How a row of checkpoints went.
+#[derive(Debug, Default)]
+struct Went {
+    /// The last that was completed.
+    completed: Option<u64>,
+    /// Parts of which only the change was written.
+    patched: usize,
+    /// Why it ended early.
+    error: Option<CheckpointError>,
+}
+
+/// Goes on from the checkpoint at `from` to the last one.
+fn run(growth: Growth, queues: &QueueStore, checkpoints: &mut Checkpoints, from: u64) -> Went {
+    let mut went = Went::default();
     for position in from + 1..=CHECKPOINTS {
         for queue in 0..QUEUES {
             for n in growth.end(position - 1, queue)..growth.end(position, queue) {
@@ -120,15 +126,25 @@ fn run(
             checkpoints.write(log_position(position), b"header", &|at| at.0 % 4 == 0, parts)
         };
         match write() {
-            Ok(_) => completed = Some(position),
-            Err(error) => return (completed, Some(error)),
+            Ok(stats) => {
+                went.completed = Some(position);
+                went.patched += stats.patched;
+            }
+            Err(error) => {
+                went.error = Some(error);
+                break;
+            }
         }
     }
-    (completed, None)
+    went
 }
 
 /// From an empty disk; `None` if it was stopped before the base was there.
 fn run_fresh(growth: Growth, io: &FaultyIo) -> Option<u64> {
+    Some(try_fresh(growth, io)?.completed.unwrap_or(0))
+}
+
+fn try_fresh(growth: Growth, io: &FaultyIo) -> Option<Went> {
     let shared: Arc<dyn LogIo> = Arc::new(io.clone());
     io.create_dir(Path::new("/data")).ok()?;
     let mut checkpoints = Checkpoints::create(Arc::clone(&shared), &dir("checkpoint")).ok()?;
@@ -136,7 +152,7 @@ fn run_fresh(growth: Growth, io: &FaultyIo) -> Option<u64> {
     checkpoints
         .write(log_position(0), b"header", &|_| true, [])
         .ok()?;
-    Some(run(growth, &queues, &mut checkpoints, 0).0.unwrap_or(0))
+    Some(run(growth, &queues, &mut checkpoints, 0))
 }
 
 fn restart(growth: Growth, io: &FaultyIo) -> Result<(u64, Checkpoints, QueueStore), CheckpointError> {
@@ -187,37 +203,49 @@ fn queue_files(io: &FaultyIo) -> BTreeMap<PathBuf, Vec<u8>> {
     files
 }
 
-/// What must hold after a crash that left `io`, `completed` being the last checkpoint that was written whole.
-fn check(growth: Growth, io: &FaultyIo, completed: u64, whole: &BTreeMap<PathBuf, Vec<u8>>, go_on: bool) {
+/// What must hold after a crash that left `io`, `completed` being the last checkpoint that was written whole. Answers of how many
+/// parts patches were written when it went on.
+fn check(
+    growth: Growth,
+    io: &FaultyIo,
+    completed: u64,
+    whole: &BTreeMap<PathBuf, Vec<u8>>,
+    go_on: bool,
+) -> usize {
     let (position, mut checkpoints, queues) = restart(growth, io).unwrap();
     assert!(
         position + 1 >= completed,
         "the checkpoint at {position} was found, {completed} was completed"
     );
     assert!(position <= completed + 1);
-    if go_on {
-        assert!(run(growth, &queues, &mut checkpoints, position).1.is_none());
-        assert!(
-            queue_files(io) == *whole,
-            "other files after going on from {position}"
-        );
+    if !go_on {
+        return 0;
     }
+    let went = run(growth, &queues, &mut checkpoints, position);
+    assert!(went.error.is_none(), "{went:?}");
+    assert!(
+        queue_files(io) == *whole,
+        "other files after going on from {position}"
+    );
+    went.patched
 }
 
 /// Crashes at every `step`th operation, with seeds that say how writes are torn, without all that was unsynced, and with it;
 /// counts the starts afterwards.
 fn crash_everywhere(growth: Growth, step: usize, seeds: u64) -> Recoveries {
     let io = FaultyIo::new(0);
-    assert_eq!(run_fresh(growth, &io), Some(CHECKPOINTS));
+    let went = try_fresh(growth, &io).unwrap();
+    assert_eq!(went.completed, Some(CHECKPOINTS));
+    assert!(went.patched > 0, "no checkpoint has a patch: {went:?}");
     let (whole, operations) = (queue_files(&io), io.operations());
-    let recoveries = Recoveries::default();
+    let (recoveries, mut patched) = (Recoveries::default(), 0);
     for stop in (0..operations).step_by(step) {
         let io = FaultyIo::new(0);
         io.plant(Fault::Stop { at: stop });
         let Some(completed) = run_fresh(growth, &io) else {
             let after = io.crash(stop);
             match restart(growth, &after).err() {
-                None => check(growth, &after, 0, &whole, true),
+                None => patched += check(growth, &after, 0, &whole, true),
                 // Nothing was acknowledged yet: a fresh start over what is left.
                 Some(CheckpointError::None { .. }) => {
                     assert_eq!(run_fresh(growth, &after), Some(CHECKPOINTS));
@@ -227,7 +255,7 @@ fn crash_everywhere(growth: Growth, step: usize, seeds: u64) -> Recoveries {
             continue;
         };
         for seed in 0..seeds {
-            check(
+            patched += check(
                 growth,
                 &io.crash(mix(stop, seed)),
                 completed,
@@ -241,6 +269,8 @@ fn crash_everywhere(growth: Growth, step: usize, seeds: u64) -> Recoveries {
             recoveries.add();
         }
     }
+    println!("{patched} parts patched after crashes");
+    assert!(patched > 0, "no start has gone on to a patch");
     recoveries
 }
 
@@ -271,7 +301,7 @@ fn a_crash_while_starting_again_leaves_one_too() {
             let mut completed = completed.saturating_sub(1);
             if let Ok((position, mut checkpoints, queues)) = restart(growth, &io) {
                 completed = run(growth, &queues, &mut checkpoints, position)
-                    .0
+                    .completed
                     .unwrap_or(position);
             }
             check(growth, &io.crash(again), completed, &whole, true);

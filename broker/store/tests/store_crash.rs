@@ -7,10 +7,15 @@ mod crashes;
 mod workload;
 
 use crashes::{Recoveries, or_long};
-use sluice_store::io::{Fault, FaultyIo};
+use sluice_store::io::{Fault, FaultyIo, LogIo, read_exact_at};
 use std::path::Path;
 use std::sync::Arc;
-use workload::{Dice, Driver, check, open};
+use workload::{Dice, Driver, InFlight, check, open};
+
+/// Messages of one queue and group.
+const IN_FLIGHT: u64 = 150;
+/// Operations for which such a store lives longer: until they are in flight and some checkpoints are written.
+const LARGE_LATER: u64 = 200;
 
 fn number(name: &str, default: u64) -> u64 {
     std::env::var(name)
@@ -18,20 +23,58 @@ fn number(name: &str, default: u64) -> u64 {
         .map_or(default, |text| text.parse().unwrap())
 }
 
+/// What came of crashes.
+#[derive(Default)]
+struct Came {
+    recoveries: Recoveries,
+    /// Starts that had to do with a checkpoint with patches.
+    patched: u64,
+}
+
+/// Makes what the workload needs, for one of four seeds with so many messages in flight that checkpoints have patches, and goes on
+/// until the store fails.
+fn run_until_it_fails(driver: &mut Driver, seed: u64, body_max: u64) -> Option<()> {
+    driver.make()?;
+    let mut in_flight = match is_large(seed) {
+        true => Some(InFlight::of_a_new_group(driver, IN_FLIGHT)?),
+        false => None,
+    };
+    loop {
+        driver.round(body_max)?;
+        if let Some(in_flight) = &mut in_flight {
+            in_flight.change_a_little(driver)?;
+        }
+    }
+}
+
+fn is_large(seed: u64) -> bool {
+    seed.is_multiple_of(4)
+}
+
+/// Whether the newest checkpoint has patches.
+fn has_patches(io: &FaultyIo, dir: &Path) -> bool {
+    let folder = dir.join("checkpoint");
+    let names = io.list(&folder).unwrap_or_default().into_iter();
+    let roots = names.filter(|name| name.extension().is_some_and(|ending| ending == "root"));
+    let newest = roots.max().and_then(|name| io.open_read(&folder.join(name)).ok());
+    let mut version = [0; 4];
+    newest.is_some_and(|file| read_exact_at(&*file, &mut version, 8).is_ok()) && version == [2, 0, 0, 0]
+}
+
 /// Runs until the planted stop, crashes, opens again and checks; twice, so that recovery is crashed too.
-fn crash_once(seed: u64, recoveries: &Recoveries) {
+fn crash_once(seed: u64, came: &mut Came) {
     let dir = Path::new("/data/broker-a");
     let mut dice = Dice(seed);
     let io = FaultyIo::new(seed);
-    io.plant(Fault::Stop { at: dice.roll(260) });
+    io.plant(Fault::Stop {
+        at: dice.roll(260) + if is_large(seed) { LARGE_LATER } else { 0 },
+    });
     let checkpoint_bytes = 2_000 + dice.roll(30_000);
     let body_max = 1 + dice.roll(3_000);
     let mut memory = workload::Memory::default();
     if let Ok(opened) = open(Arc::new(io.clone()), dir, checkpoint_bytes) {
         let mut driver = Driver::new(opened, seed);
-        if driver.make().is_some() {
-            while driver.round(body_max).is_some() {}
-        }
+        run_until_it_fails(&mut driver, seed, body_max);
         drop(driver.opened.store.close());
         driver.conclude();
         memory = driver.memory;
@@ -43,9 +86,10 @@ fn crash_once(seed: u64, recoveries: &Recoveries) {
         drop(opened.store.close());
     }
     let last = survivor.crash(dice.roll(u64::MAX));
+    came.patched += u64::from(has_patches(&last, dir));
     let opened = open(Arc::new(last), dir, checkpoint_bytes).unwrap();
     check(&opened.store, &memory);
-    recoveries.add();
+    came.recoveries.add();
     let mut driver = Driver::new(opened, seed);
     if memory.acknowledged.is_empty() {
         // The crash may have come before topics were made.
@@ -58,14 +102,16 @@ fn crash_once(seed: u64, recoveries: &Recoveries) {
 #[test]
 fn what_was_acknowledged_survives_a_crash_at_any_operation() {
     let crashes = number("SLUICE_CRASHES", or_long(500, 3000));
-    let (first, recoveries) = (number("SLUICE_SEED", 1), Recoveries::default());
+    let (first, mut came) = (number("SLUICE_SEED", 1), Came::default());
     println!("seeds {first}..{}", first + crashes);
     for seed in first..first + crashes {
-        let crash = std::panic::AssertUnwindSafe(|| crash_once(seed, &recoveries));
+        let crash = std::panic::AssertUnwindSafe(|| crash_once(seed, &mut came));
         let failed = std::panic::catch_unwind(crash).is_err();
         assert!(!failed, "crash point with SLUICE_SEED={seed} SLUICE_CRASHES=1");
     }
-    recoveries.at_least(crashes);
+    came.recoveries.at_least(crashes);
+    println!("{} of them from a checkpoint with patches", came.patched);
+    assert!(came.patched > 0 || crashes < 100, "no checkpoint had a patch");
 }
 
 #[test]

@@ -7,7 +7,10 @@
 mod damage;
 mod workload;
 
-use damage::{Class, Harm, Sound, try_harms, untrimmed_store, whole_roots, whole_store};
+use damage::{
+    Class, Difference, Harm, Picture, Sound, files, has_patches, open_copy, read, shared_blobs, try_harms,
+    untrimmed_store, whole_roots, whole_store,
+};
 use sluice_store::io::FaultyIo;
 use std::collections::BTreeMap;
 use std::slice::from_ref;
@@ -107,4 +110,64 @@ fn a_log_that_begins_at_its_first_frame_starts_whatever_is_damaged_of_its_checkp
             "whole: {whole}, {class:?}"
         );
     }
+}
+
+/// Flips a bit of the bytes that the patches of all checkpoints are against.
+fn flip_what_all_share(io: &FaultyIo, seed: u64) -> Harm {
+    let largest = shared_blobs(io).into_iter().max_by_key(|blob| blob.len).unwrap();
+    assert!(largest.len > 1024, "{largest:?} is too small for a patch");
+    let at = largest.offset + seed as usize % largest.len;
+    Harm::flip(io, seed, "pack", &largest.path(), at)
+}
+
+#[test]
+fn one_bit_of_what_patches_are_against_costs_all_checkpoints_that_count_on_it() {
+    let stores = [
+        (whole_store(5), Class::Refused),
+        (untrimmed_store(5), Class::Mended),
+    ];
+    for (io, expected) in stores {
+        let sound = Sound::of(io);
+        let roots = &sound.files["root"];
+        for seed in [1, 500, 1_000] {
+            let io = sound.io.crash_keeping_all();
+            let harm = flip_what_all_share(&io, seed);
+            let whole = whole_roots(&io, &sound.io);
+            let is_first = |root| expected == Class::Mended && root == &roots[0];
+            assert!(whole.iter().all(is_first), "{harm}: {whole:?} are whole");
+            let (class, told) = try_harms(&sound, &io, from_ref(&harm));
+            assert_eq!(class, expected, "{harm}: {told:?}");
+            if class == Class::Refused {
+                assert!(told[0].ends_with(WAY_ON), "{harm}: {}", told[0]);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_scrub_finds_it_and_the_next_checkpoint_is_whole_and_has_no_patch() {
+    let sound = Sound::of(whole_store(5));
+    let io = sound.io.crash_keeping_all();
+    let opened = open_copy(&io).unwrap();
+    let harm = flip_what_all_share(&io, 7);
+    let (mut scrub, mut findings) = (opened.store.scrub(), Vec::new());
+    loop {
+        let step = scrub.step(1_000);
+        findings.extend(step.findings);
+        if step.is_last {
+            break;
+        }
+    }
+    let named = harm.path.display().to_string();
+    assert!(
+        findings.iter().any(|finding| finding.what.contains(&named)),
+        "{harm}: {findings:?}"
+    );
+    opened.store.close().unwrap();
+    let newest = files(&io, "root").pop().unwrap();
+    assert!(!has_patches(&read(&io, &newest)), "{harm}: {}", newest.display());
+    let opened = open_copy(&io).unwrap();
+    let picture = Picture::again(&opened.store, &sound.picture, 0, 4);
+    assert_eq!(picture.difference(&sound.picture), Difference::None, "{harm}");
+    opened.store.close().unwrap();
 }

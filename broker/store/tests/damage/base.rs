@@ -1,7 +1,9 @@
 //! A store that has been through everything: messages in flight, done and given up, retention with carried messages, several
-//! segments, sorted index files, and checkpoints that share packs.
+//! segments, sorted index files, and checkpoints that share packs and have patches.
 
-use crate::workload::{Driver, Opened, open_with};
+use super::checkpoints::has_patches;
+use super::harm::read;
+use crate::workload::{Driver, InFlight, Opened, open_with};
 use sluice_core::command::{DeadLetter, Deliver, Standing, Take};
 use sluice_core::ids::{GroupId, GroupQueueId, QueueId, QueueOffset, TopicId, TopicQueue};
 use sluice_core::state::Done;
@@ -24,6 +26,10 @@ pub const KINDS: [(&str, u64); 8] = [
     ("meta", 5),
 ];
 const SEGMENT_BYTES: u64 = 256 << 10;
+/// Messages of one queue and group in flight.
+const IN_FLIGHT: u64 = 300;
+/// Rounds from one small change of what is in flight to the next.
+const CHANGE_EVERY: u32 = 30;
 const DAY_MS: u64 = 24 * 3_600_000;
 
 /// Opens a store over a copy; its wall clock stands still.
@@ -55,6 +61,7 @@ fn store_of(seed: u64, retention: &[u32]) -> FaultyIo {
     for (kind, _) in KINDS {
         assert!(!files(&io, kind).is_empty(), "a file of kind {kind}");
     }
+    assert_patched(&io);
     io
 }
 
@@ -67,6 +74,7 @@ pub fn killed_store(seed: u64) -> FaultyIo {
     (0..60).for_each(|_| driver.round(2600).unwrap());
     let killed = io.crash_keeping_all();
     driver.opened.store.close().unwrap();
+    assert_patched(&killed);
     let entries = files(&killed, "cq").pop().unwrap();
     let file = killed.open(&entries).unwrap();
     file.set_len(file.len().unwrap() + 400).unwrap();
@@ -76,11 +84,20 @@ pub fn killed_store(seed: u64) -> FaultyIo {
     killed
 }
 
+/// The newest two checkpoints are such as most are where many messages are in flight.
+fn assert_patched(io: &FaultyIo) {
+    let roots = files(io, "root");
+    for root in &roots[roots.len() - 2..] {
+        assert!(has_patches(&read(io, root)), "{} has no patch", root.display());
+    }
+}
+
 /// The running store, with a run of retention after these rounds.
 fn busy_store(seed: u64, retention: &[u32]) -> (FaultyIo, Driver) {
     let io = FaultyIo::new(seed);
     let mut driver = Driver::new(open_copy(&io).unwrap(), seed);
     driver.make().unwrap();
+    let mut in_flight = InFlight::of_a_new_group(&mut driver, IN_FLIGHT).unwrap();
     for queue in 0..3 {
         hold_and_bury(&mut driver, queue);
     }
@@ -92,6 +109,9 @@ fn busy_store(seed: u64, retention: &[u32]) -> (FaultyIo, Driver) {
     let mut trimmed = 0;
     for round in 0..330 {
         driver.round(2600).unwrap();
+        if round % CHANGE_EVERY == 0 {
+            in_flight.change_a_little(&mut driver).unwrap();
+        }
         if retention.contains(&round) {
             // Where the log can begin depends on when checkpoints were written.
             let mut tries = 0..2000;

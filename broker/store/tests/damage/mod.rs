@@ -13,7 +13,7 @@ mod told;
 pub use base::{
     DIR, KINDS, every_file, every_folder, files, killed_store, open_copy, untrimmed_store, whole_store,
 };
-pub use checkpoints::whole_roots;
+pub use checkpoints::{has_patches, shared_blobs, whole_roots};
 pub use classify::{Class, Sound, classify, try_harms};
 pub use harm::{Harm, pick, read};
 pub use later::Left;

@@ -4,6 +4,7 @@
 mod administer;
 mod asks;
 mod check;
+mod in_flight;
 mod memory;
 mod reserve;
 mod rest;
@@ -11,6 +12,8 @@ mod retain;
 
 #[allow(unused_imports, reason = "each test file uses a part of it")]
 pub use check::check;
+#[allow(unused_imports, reason = "each test file uses a part of it")]
+pub use in_flight::InFlight;
 #[allow(unused_imports, reason = "each test file uses a part of it")]
 pub use memory::{Memory, Sent};
 #[allow(unused_imports, reason = "each test file uses a part of it")]
@@ -201,7 +204,12 @@ impl Driver {
     /// Sends one message; answers its offset.
     pub fn send_one(&mut self, at: TopicQueue, body_max: u64) -> Option<QueueOffset> {
         let (asked, batch) = self.send_to(at, body_max);
-        let outcome = self.wait(&self.start(batch))?;
+        let answered = self.start(batch);
+        let Some(outcome) = self.wait(&answered) else {
+            // The answer may still be under way: see `conclude`.
+            self.waiting.push((asked, answered));
+            return None;
+        };
         let offset = match &outcome {
             Outcome::Applied(results) => match results.first() {
                 Some(Ok(Done::Appended(offset))) => *offset,
@@ -237,6 +245,11 @@ impl Driver {
             let answered = self.start(batch);
             self.waiting.push((asked, answered));
         }
+        self.learn_all()
+    }
+
+    /// Waits for all answers; `None` if the store failed.
+    fn learn_all(&mut self) -> Option<()> {
         let mut whole = Some(());
         for (asked, answered) in std::mem::take(&mut self.waiting) {
             let outcome = self.wait(&answered);

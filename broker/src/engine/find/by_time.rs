@@ -6,7 +6,7 @@
 
 use super::found::Unreadable;
 use super::position::Position;
-use super::{FindError, Found, PAGE_MAX, Page, Room, Search, of, place, span};
+use super::{FindError, Found, PAGE_MAX, Page, Room, Search, of, place};
 use crate::engine::records::Entries;
 use sluice_core::entry::QueueEntry;
 use sluice_core::ids::{QueueId, QueueOffset, TimeMs};
@@ -103,7 +103,7 @@ impl<'a> Merge<'a> {
             let mut lane = Lane {
                 next: match goes_on {
                     Some(next) => *next,
-                    None => place::put_since(&entries, span(store, entries.at), at)?,
+                    None => place::put_at_or_after(&entries, at)?,
                 },
                 entries,
                 ready: VecDeque::new(),

@@ -114,9 +114,8 @@ impl<'a> NewestFirst<'a> {
             store,
             at: of(topic, QUEUE),
         };
-        let all = span(store, entries.at);
-        let start = place::put_since(&entries, all.clone(), times.start)?;
-        let end = place::put_since(&entries, start..all.end.max(start), times.end)?;
+        let start = place::put_at_or_after(&entries, times.start)?;
+        let end = place::put_at_or_after(&entries, times.end)?.max(start);
         let end = before.map_or(end, |before| before.min(end));
         Ok(Self {
             entries,

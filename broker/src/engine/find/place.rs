@@ -2,6 +2,7 @@
 
 use super::FindError;
 use crate::engine::EngineError;
+use crate::engine::records::Entries;
 use sluice_core::entry::{CARRIED, LINKED, QueueEntry};
 use sluice_core::ids::{PhysicalOffset, QueueOffset, TimeMs};
 use sluice_core::plan::EntrySource;
@@ -26,8 +27,16 @@ pub(super) fn entry<S: EntrySource>(source: &S, offset: QueueOffset) -> Result<O
     Ok(one.first().copied())
 }
 
-/// The first offset in `span` whose entry was put at `time` or later; its end if none was.
-pub(super) fn put_since<S: EntrySource>(
+/// The first offset of a queue whose entry was put at `time` or later; its end if none was. Messages that retention has left, before what it
+/// has taken behind them, count too.
+pub(super) fn put_at_or_after(entries: &Entries<'_>, time: TimeMs) -> Result<QueueOffset, FindError> {
+    let found = entries.store.queues().find_by_time(entries.at, time);
+    found.map_err(|error| FindError::Read(error.to_string()))
+}
+
+/// The first offset in `span` whose entry was put at `time` or later; its end if none was. What is not there is taken for older than all that
+/// is left: so no message may stand before a gap in `span`.
+fn put_since<S: EntrySource>(
     source: &S,
     span: Range<QueueOffset>,
     time: TimeMs,

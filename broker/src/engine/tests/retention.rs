@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::config::LiveValues;
-use crate::engine::find::Finder;
+use crate::engine::find::{Finder, Search};
 use sluice_core::command::{PutTopic, Terms, TopicSpec, Trim};
 use sluice_core::ids::{PhysicalOffset, QueueOffset};
 use sluice_core::record::{property, put_property};
@@ -103,6 +103,17 @@ impl Fixture {
     }
 }
 
+/// Where the oldest message stands that is found.
+async fn first_by_time(finder: &Finder, topic: &str) -> QueueOffset {
+    let all = Search {
+        topic: topic.to_owned(),
+        times: 0..u64::MAX,
+        max: 1,
+        after: None,
+    };
+    finder.by_time(all).await.unwrap().messages[0].offset
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_waits_in_the_part_that_goes_is_delivered_pulled_and_found() {
     let at = small().subscribed().await;
@@ -169,6 +180,9 @@ async fn what_waits_in_the_part_that_goes_is_delivered_pulled_and_found() {
     let found = finder.by_id("waits", None).await.unwrap();
     assert_eq!((found.topic.id, found.offset), (at.topic.id, QueueOffset(1)));
     assert!(finder.by_id("unread", None).await.is_err());
+
+    // By time too, before the many that are gone behind it.
+    assert_eq!(first_by_time(&finder, &at.topic.spec.name).await, QueueOffset(1));
 
     // The dead letter waits for whoever reads it.
     let letters = dead_letter_topic("g");

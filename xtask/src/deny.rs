@@ -20,7 +20,7 @@ pub fn deny() -> Result<ExitCode> {
     Ok(run.finish())
 }
 
-/// The check as a step of a run; cargo-deny is built first where it is not installed (about a minute).
+/// The check as a step of a run; cargo-deny is built first where it is not installed (one to two minutes).
 pub fn step(run: &mut Run) {
     run.step("licences, bans and sources of the dependencies", || {
         install()?;

@@ -1,4 +1,4 @@
-//! Files of segments that the log has given up, from the moment at which they have no name any more.
+//! Files of segments that the log has given up: what becomes of them once they have no name any more.
 //!
 //! With the last handle of such a file the system frees what that has on the disk. For 1 GiB at once this is a request under
 //! which the disk answers nobody else for tenths of a second: syncs of messages wait for it. So a file that nobody reads is

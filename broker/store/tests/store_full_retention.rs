@@ -89,15 +89,15 @@ fn log_start(driver: &Driver) -> PhysicalOffset {
     driver.opened.store.log().start()
 }
 
-/// A store of several segments with so many messages held, on a disk that is full from now on.
-fn filled(seed: u64, held: usize) -> (FaultyIo, Driver) {
+/// A store of so many segments and one more with so many messages held, on a disk that is full from now on.
+fn filled(seed: u64, held: usize, segments: usize) -> (FaultyIo, Driver) {
     println!("seed {seed}");
     let io = FaultyIo::new(seed);
     let mut driver = Driver::new(open(&io), seed).without_administrators();
     driver.make().unwrap();
     hold(&mut driver, held);
-    until(&mut driver, "a log of four segments", |driver| {
-        driver.opened.store.log().segments() >= 4 && driver.opened.store.trim_points().len() > 2
+    until(&mut driver, "a log of several segments", |driver| {
+        driver.opened.store.log().segments() >= segments && driver.opened.store.trim_points().len() > 2
     });
     // At a segment's beginning nobody asks the disk for anything.
     let segments = driver.opened.store.log().segments();
@@ -116,7 +116,7 @@ fn filled(seed: u64, held: usize) -> (FaultyIo, Driver) {
 
 /// The same once sends have used up what is theirs.
 fn full(seed: u64) -> (FaultyIo, Driver) {
-    let (io, mut driver) = filled(seed, 2);
+    let (io, mut driver) = filled(seed, 2, 4);
     until(&mut driver, "a refused send", |driver| {
         driver.memory.refused_for_space > 0
     });
@@ -151,12 +151,17 @@ fn retention_makes_room_on_a_full_disk_and_sends_are_taken_again_by_themselves()
 
 #[test]
 fn what_waits_is_not_written_again_at_the_cost_of_the_reserve_though_nobody_has_met_the_full_disk() {
-    let (_io, mut driver) = filled(0, 180);
+    // More than the active segment and a spare one hold together, wherever in a segment the disk became full; and less than half
+    // of what would go for it, beyond which retention does not even begin.
+    let held = 300;
+    let (_io, mut driver) = filled(0, held, 6);
     let log = driver.opened.store.log();
     assert_eq!(log.carry_max(), u64::MAX, "nobody has met the end of the disk");
     let ran = retain(&mut driver).unwrap();
     assert!(ran.blocked && ran.start.is_none(), "{ran:?}");
-    assert!(ran.carried.1 > 100_000, "it goes as far as it may: {ran:?}");
+    let (carried, bytes) = ran.carried;
+    assert!(bytes > 100_000, "it goes as far as it may: {ran:?}");
+    assert!((carried as usize) < held, "it leaves the rest: {ran:?}");
     for _ in 0..5 {
         assert!(retain(&mut driver).unwrap().blocked);
     }

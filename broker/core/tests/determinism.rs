@@ -60,17 +60,17 @@ struct Files {
 }
 
 impl Files {
-    fn write(&mut self, snapshot: &Snapshot) {
+    fn write(&mut self, mut snapshot: Snapshot) {
         snapshot
             .removed
             .iter()
             .for_each(|key| drop(self.parts.remove(key)));
-        for (key, view) in &snapshot.changed {
+        for (key, view) in snapshot.take_changed() {
             let mut bytes = Vec::new();
             view.encode(&mut bytes);
-            self.parts.insert(*key, bytes);
+            self.parts.insert(key, bytes);
         }
-        self.header.clone_from(&snapshot.header);
+        self.header = snapshot.header;
     }
 
     fn restore(&self) -> State {
@@ -98,7 +98,7 @@ fn busy(frames: &[Frame], seed: u64, readers: usize) -> (End, Files) {
         });
         let written = scope.spawn(move || {
             let mut files = Files::default();
-            writer.iter().for_each(|snapshot| files.write(&snapshot));
+            writer.iter().for_each(|snapshot| files.write(snapshot));
             files
         });
         for _ in 0..readers {
@@ -145,7 +145,7 @@ fn a_node_that_starts_from_a_checkpoint_ends_as_one_that_never_stopped() {
     for (number, frame) in frames.iter().enumerate() {
         apply(&mut state, &mut queues, frame);
         if number % 50 == 7 {
-            files.write(&state.snapshot());
+            files.write(state.snapshot());
         }
         if number % 50 == 7 && number % 3 == 0 {
             state = files.restore();

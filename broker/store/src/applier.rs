@@ -292,7 +292,7 @@ impl Applier {
     fn snapshot_of(&mut self, physical: PhysicalOffset, is_whole: bool) -> CheckpointRequest {
         let mut state = self.state.snapshot();
         if is_whole {
-            state.changed = self.state.all_views();
+            state.make_whole(self.state.all_views());
         }
         CheckpointRequest {
             physical,

@@ -104,7 +104,7 @@ impl Checkpointer {
             return Ok(());
         }
         let removed = std::mem::take(&mut request.state.removed);
-        let changed = std::mem::take(&mut request.state.changed);
+        let changed = request.state.take_changed();
         self.held_over.extend(removed.into_iter().map(|key| (key, None)));
         self.held_over
             .extend(changed.into_iter().map(|(key, view)| (key, Some(view))));

@@ -115,11 +115,10 @@ fn a_segment_that_starts_while_the_writer_is_at_work_has_its_checkpoint_later() 
     assert!(stage.requests.try_recv().is_err(), "the writer is at work");
     stage.busy.store(false, Ordering::SeqCst);
     stage.applier.checkpoint_if_due();
-    let request = stage.requests.try_recv().unwrap();
+    let mut request = stage.requests.try_recv().unwrap();
     assert_eq!(request.physical, second, "of then, not of now");
-    let topics = request
-        .state
-        .changed
+    let changed = request.state.take_changed();
+    let topics = changed
         .iter()
         .filter(|(key, _)| matches!(key, ShardKey::Topic(_)));
     assert_eq!(topics.count(), 1, "what has changed before is in it");
@@ -134,12 +133,11 @@ fn of_two_starts_that_come_while_the_writer_is_at_work_the_later_has_the_changes
     stage.busy.store(true, Ordering::SeqCst);
     stage.apply(first, fourth);
     let waiting = stage.applier.disconnect();
-    let last: Vec<_> = waiting.into_iter().chain(stage.applier.finish(false)).collect();
+    let mut last: Vec<_> = waiting.into_iter().chain(stage.applier.finish(false)).collect();
     let places: Vec<_> = last.iter().map(|request| request.physical).collect();
     assert_eq!(places, [third, fourth], "a stop writes what waits, then the rest");
-    let topics = last[0]
-        .state
-        .changed
+    let changed = last[0].state.take_changed();
+    let topics = changed
         .iter()
         .filter(|(key, _)| matches!(key, ShardKey::Topic(_)));
     assert!(

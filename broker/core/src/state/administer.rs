@@ -3,8 +3,9 @@
 use super::answer::{Applied, Done, Put, Refused};
 use super::group_queue::GroupQueue;
 use super::make::{group_in_bounds, topic_in_bounds};
+use super::shard::Shard;
 use super::snapshot::ShardKey;
-use super::tables::{Group, Shard, Subscription, Topic};
+use super::tables::{Group, Subscription, Topic};
 use super::{Changed, Effects, State};
 use crate::command::{DeleteGroup, DeleteTopic, Fence, PutGroup, PutTopic, SetFloor, Terms};
 use crate::ids::{GroupId, GroupQueueId, QueueId, QueueOffset, TopicId, TopicQueue};
@@ -67,7 +68,7 @@ impl State {
                     topic: topic.id,
                     queue: QueueId(queue),
                 };
-                self.dirty.note_shard(GroupQueueId { group, at }, &shard);
+                self.dirty.shards.add(GroupQueueId { group, at }, &shard);
                 shard
             });
             let shards = before.shards.iter().cloned().chain(new).collect();

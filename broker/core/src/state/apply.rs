@@ -10,7 +10,6 @@ use crate::command::{Append, Change, Command, DeadLetter, Deliver, Release, Sett
 use crate::entry::{CARRIED, LINKED, QueueEntry};
 use crate::ids::{DeliveryId, GroupQueueId, QueueOffset, TimeMs, TopicQueue};
 use crate::limits;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 /// A command's length and checksum as one number: what it says, for the digest.
@@ -166,9 +165,8 @@ impl State {
             .shards
             .get(id.at.queue.0 as usize)
             .ok_or(Refused::NoQueue(id.at.topic, id.at.queue))?;
-        let answer = change(Arc::make_mut(&mut shard.queue.lock()), self.now);
-        self.dirty.note_shard(id, shard);
-        Ok(answer)
+        let now = self.now;
+        Ok(self.dirty.shards.change(id, shard, |queue| change(queue, now)))
     }
 
     fn deliver(&mut self, at: CommandAt, command: &Deliver, effects: &mut impl Effects) -> Applied {

@@ -3,8 +3,9 @@
 use super::State;
 use super::answer::{Applied, Done, Refused};
 use super::group_queue::GroupQueue;
+use super::shard::Shard;
 use super::snapshot::ShardKey;
-use super::tables::{Group, Shard, Subscription, Topic, dead_letter_topic};
+use super::tables::{Group, Subscription, Topic, dead_letter_topic};
 use crate::command::{GroupSpec, StartFrom, Subscribe, SubscribeAt, TopicSpec, Types};
 use crate::ids::{GroupId, GroupQueueId, QueueId, QueueOffset, TopicId, TopicQueue};
 use crate::limits;
@@ -128,7 +129,7 @@ impl State {
             held.begin_behind(&self.tables.gone(at));
             let shard = Shard::new(held);
             let id = GroupQueueId { group: group.id, at };
-            self.dirty.note_shard(id, &shard);
+            self.dirty.shards.add(id, &shard);
             shards.push(shard);
         }
         let shards = shards.into();

@@ -22,6 +22,7 @@ mod make;
 mod range_set;
 mod retention;
 mod salvage;
+mod shard;
 mod snapshot;
 mod tables;
 
@@ -31,8 +32,9 @@ use dirty::Dirty;
 pub use group_queue::{Delivery, FloorMove, GroupQueue, Lag, Pending};
 pub use range_set::RangeSet;
 pub use salvage::{FoundTopic, HoldSpan, Remains, Salvaged};
+pub use shard::Shard;
 pub use snapshot::{RestoreError, ShardKey, ShardView, Snapshot};
-pub use tables::{Fenced, Group, LogBounds, Shard, Subscription, Tables, Topic, dead_letter_topic};
+pub use tables::{Fenced, Group, LogBounds, Subscription, Tables, Topic, dead_letter_topic};
 
 use crate::command::Membership;
 use crate::entry::QueueEntry;

@@ -303,7 +303,7 @@ impl Work {
                 if begins {
                     hold.begin_behind(&state.tables.gone(at));
                 }
-                shards.insert(queue.0, super::tables::Shard::new(hold));
+                shards.insert(queue.0, super::shard::Shard::new(hold));
             }
             queues.insert((group, topic), shards);
         }

@@ -1,17 +1,17 @@
 //! A checkpoint's view of state, and state back from a checkpoint.
 //!
-//! A snapshot is taken between two commands and costs the applier only reference counts: it shares the shards that
-//! changed since the last one, and the applier copies a shard that it changes while the snapshot still holds it.
+//! A snapshot is taken between two commands and costs the applier next to nothing: it shares what changed since the last
+//! one, and the applier copies a shard that it changes while the snapshot still holds it.
 
 use super::carried::{self, CarriedEntries};
-use super::dirty::Dirty;
 use super::group_queue::GroupQueue;
-use super::tables::{Group, Shard, Subscription, Topic};
+use super::shard::{FrozenShards, Shard};
+use super::tables::{Group, Subscription, Topic};
 use super::{LEVEL, State};
 use crate::codec::{Malformed, Reader};
 use crate::command::Membership;
 use crate::ids::{GroupId, GroupQueueId, LogIndex, QueueId, QueueOffset, Term, TimeMs, TopicId, TopicQueue};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use thiserror::Error;
@@ -76,19 +76,48 @@ pub enum ShardView {
     Carried(Arc<CarriedEntries>),
 }
 
-/// What changed in state since the last snapshot.
+/// What changed in state since the last snapshot. Snapshots are to be used, or [absorbed](Self::absorb), in the order in which
+/// they were taken.
 #[derive(Debug)]
 pub struct Snapshot {
     /// The small things: time, level, digest, voters, counters.
     pub header: Vec<u8>,
-    /// The parts that changed, by key.
-    pub changed: Vec<(ShardKey, ShardView)>,
+    /// The parts that changed, but for shards.
+    changed: Vec<(ShardKey, ShardView)>,
+    shards: FrozenShards,
     /// The parts that are gone.
     pub removed: Vec<ShardKey>,
     /// The digest, for the log line.
     pub digest: u64,
     /// The index of the first frame that is not in it.
     pub next_index: LogIndex,
+}
+
+impl Snapshot {
+    /// The parts that changed, by key: once, then there are none. Not for the applying thread, which it would hold up.
+    pub fn take_changed(&mut self) -> Vec<(ShardKey, ShardView)> {
+        let mut changed = std::mem::take(&mut self.changed);
+        changed.extend(std::mem::take(&mut self.shards).take());
+        changed
+    }
+
+    /// Has `all` parts instead of those that changed.
+    pub fn make_whole(&mut self, all: Vec<(ShardKey, ShardView)>) {
+        self.changed = all;
+        self.shards = FrozenShards::default();
+    }
+
+    /// Takes over what has changed in an older one, which will not be used itself.
+    pub fn absorb(&mut self, older: Self) {
+        let gone: BTreeSet<ShardKey> = self.removed.iter().copied().collect();
+        // What is removed comes before what has changed, and of two versions the later one stays.
+        let mut changed = older.changed;
+        changed.retain(|(key, _)| !gone.contains(key));
+        changed.append(&mut self.changed);
+        self.changed = changed;
+        self.shards.absorb(older.shards, |key| gone.contains(&key));
+        self.removed.extend(older.removed);
+    }
 }
 
 /// Why a checkpoint's content is no state.
@@ -114,8 +143,8 @@ pub enum RestoreError {
 impl State {
     /// Freezes what changed since the last call.
     pub fn snapshot(&mut self) -> Snapshot {
-        let Dirty { keys, shards } = std::mem::take(&mut self.dirty);
-        let mut changed = Vec::with_capacity(keys.len() + shards.len());
+        let keys = std::mem::take(&mut self.dirty.keys);
+        let mut changed = Vec::with_capacity(keys.len());
         for key in keys {
             if let Some(view) = self.view(key) {
                 if let ShardView::Topic(topic, ..) = &view {
@@ -124,13 +153,10 @@ impl State {
                 changed.push((key, view));
             }
         }
-        for (id, shard) in shards {
-            shard.dirty.store(false, Ordering::Relaxed);
-            changed.push((ShardKey::GroupQueue(id), ShardView::GroupQueue(shard.view())));
-        }
         Snapshot {
             header: self.encode_header(),
             changed,
+            shards: self.dirty.shards.freeze(),
             removed: std::mem::take(&mut self.removed).into_iter().collect(),
             digest: self.digest,
             next_index: self.next_index,

@@ -1,12 +1,12 @@
 //! The tables that readers and the applier share.
 
 use super::carried::{CarriedAt, CarriedTable};
-use super::group_queue::GroupQueue;
 use super::range_set::RangeSet;
+use super::shard::Shard;
 use crate::command::{GroupSpec, TopicSpec};
 use crate::entry::QueueEntry;
 use crate::ids::{GroupId, PhysicalOffset, QueueId, QueueOffset, TimeMs, TopicId, TopicQueue};
-use parking_lot::{Mutex, RwLock};
+use parking_lot::RwLock;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -95,33 +95,6 @@ pub struct Group {
     pub spec: GroupSpec,
     /// 1 when it is made, one more with each change.
     pub generation: u64,
-}
-
-/// One group's hold on one queue, behind its lock.
-#[derive(Debug)]
-pub struct Shard {
-    pub(super) queue: Mutex<Arc<GroupQueue>>,
-    pub(super) dirty: AtomicBool,
-}
-
-impl Shard {
-    pub(super) fn new(queue: GroupQueue) -> Arc<Self> {
-        Arc::new(Self {
-            queue: Mutex::new(Arc::new(queue)),
-            dirty: AtomicBool::new(false),
-        })
-    }
-
-    /// The shard as it is now, for looks that take longer. While the view lives the applier's next change copies the
-    /// shard, so do not keep it.
-    pub fn view(&self) -> Arc<GroupQueue> {
-        Arc::clone(&self.queue.lock())
-    }
-
-    /// Looks at the shard under its lock: `look` must be short, for the applier waits.
-    pub fn read<T>(&self, look: impl FnOnce(&GroupQueue) -> T) -> T {
-        look(&self.queue.lock())
-    }
 }
 
 /// A group's hold on all queues of a topic, by queue number.

@@ -148,13 +148,14 @@ impl Node {
     }
 
     fn write_frozen(&mut self) {
-        let Some(snapshot) = self.frozen.take() else {
+        let Some(mut snapshot) = self.frozen.take() else {
             return;
         };
+        let changed = snapshot.take_changed();
         for key in snapshot.removed {
             self.parts.remove(&key);
         }
-        for (key, view) in snapshot.changed {
+        for (key, view) in changed {
             let mut bytes = Vec::new();
             view.encode(&mut bytes);
             self.parts.insert(key, bytes);

@@ -11,9 +11,8 @@ use parking_lot::Mutex;
 use sluice_core::command::encode_level;
 use sluice_core::ids::{PhysicalOffset, Term, TimeMs};
 use sluice_core::log::ReplicatedLog;
-use sluice_core::state::{LogBounds, ShardKey, Snapshot};
+use sluice_core::state::{LogBounds, Snapshot};
 use smallvec::smallvec;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::SyncSender;
@@ -46,13 +45,7 @@ impl CheckpointRequest {
     fn absorb(&mut self, older: Self) {
         debug_assert!(older.physical <= self.physical);
         self.is_whole |= older.is_whole;
-        let gone: BTreeSet<ShardKey> = self.state.removed.iter().copied().collect();
-        // What is removed is written before what has changed, and of two versions the later one stays.
-        let mut changed = older.state.changed;
-        changed.retain(|(key, _)| !gone.contains(key));
-        changed.append(&mut self.state.changed);
-        self.state.changed = changed;
-        self.state.removed.extend(older.state.removed);
+        self.state.absorb(older.state);
     }
 }
 

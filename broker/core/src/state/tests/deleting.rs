@@ -25,7 +25,7 @@ fn a_deleted_topic_is_gone_with_all_that_groups_hold_of_it() {
         Err(Refused::NoTopic(topic))
     );
     assert_eq!(bench.run(late.encode(START)), Err(Refused::NoTopic(topic)));
-    let snapshot = bench.state.snapshot();
+    let mut snapshot = bench.state.snapshot();
     let queue = |queue| {
         let at = TopicQueue {
             topic,
@@ -34,7 +34,7 @@ fn a_deleted_topic_is_gone_with_all_that_groups_hold_of_it() {
         ShardKey::GroupQueue(GroupQueueId { group, at })
     };
     assert_eq!(snapshot.removed, [ShardKey::Topic(topic), queue(0), queue(1)]);
-    assert!(snapshot.changed.is_empty());
+    assert!(snapshot.take_changed().is_empty());
     let again = bench.topic("orders", 1);
     assert_ne!(again, topic, "made anew it is another topic");
     assert_eq!(

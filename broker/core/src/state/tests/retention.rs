@@ -361,11 +361,8 @@ fn carried_messages_minimums_and_counts_come_back_from_a_checkpoint() {
     assert_eq!(error, RestoreError::Orphan(stray.0));
 
     bench.carry(1);
-    let snapshot = bench.state.snapshot();
-    assert_eq!(
-        snapshot.changed.iter().map(|(key, _)| *key).collect::<Vec<_>>(),
-        [carried]
-    );
+    let changed = bench.state.snapshot().take_changed();
+    assert_eq!(changed.iter().map(|(key, _)| *key).collect::<Vec<_>>(), [carried]);
     let delete = super::administer::delete_topic(bench.id.at.topic, false);
     bench.run(delete.encode(bench.clock)).unwrap();
     assert!(bench.state.snapshot().removed.contains(&carried));

@@ -12,13 +12,13 @@ struct Stored {
 }
 
 impl Stored {
-    fn add(&mut self, snapshot: &Snapshot) {
-        for (key, view) in &snapshot.changed {
+    fn add(&mut self, mut snapshot: Snapshot) {
+        for (key, view) in snapshot.take_changed() {
             let mut bytes = Vec::new();
             view.encode(&mut bytes);
-            self.parts.insert(*key, bytes);
+            self.parts.insert(key, bytes);
         }
-        self.header.clone_from(&snapshot.header);
+        self.header = snapshot.header;
     }
 
     fn restore(&self) -> Result<State, RestoreError> {
@@ -46,31 +46,31 @@ fn full() -> Bench {
     bench
 }
 
-fn keys(snapshot: &Snapshot) -> Vec<ShardKey> {
-    snapshot.changed.iter().map(|(key, _)| *key).collect()
+fn keys(mut snapshot: Snapshot) -> Vec<ShardKey> {
+    snapshot.take_changed().iter().map(|(key, _)| *key).collect()
 }
 
 #[test]
 fn a_snapshot_holds_what_changed_since_the_last_one() {
     let mut bench = full();
     let first = bench.state.snapshot();
-    assert_eq!(first.changed.len(), bench.state.all_views().len());
-    assert!(bench.state.snapshot().changed.is_empty());
+    assert_eq!(keys(first).len(), bench.state.all_views().len());
+    assert_eq!(keys(bench.state.snapshot()), []);
     bench.send();
-    assert_eq!(keys(&bench.state.snapshot()), [ShardKey::Topic(TopicId(0))]);
+    assert_eq!(keys(bench.state.snapshot()), [ShardKey::Topic(TopicId(0))]);
     bench.release("c", 0);
-    assert_eq!(keys(&bench.state.snapshot()), [ShardKey::GroupQueue(bench.id)]);
+    assert_eq!(keys(bench.state.snapshot()), [ShardKey::GroupQueue(bench.id)]);
     bench.send();
     bench.topic("more", 1);
     let both = [ShardKey::Topic(TopicId(0)), ShardKey::Topic(TopicId(2))];
-    assert_eq!(keys(&bench.state.snapshot()), both);
+    assert_eq!(keys(bench.state.snapshot()), both);
 }
 
 #[test]
 fn state_comes_back_equal_from_its_parts_in_any_order() {
     let mut bench = full();
     let mut stored = Stored::default();
-    stored.add(&bench.state.snapshot());
+    stored.add(bench.state.snapshot());
     let mut back = stored.restore().unwrap();
     assert_eq!(encoded(&back), encoded(&bench.state));
     assert_eq!(
@@ -80,7 +80,7 @@ fn state_comes_back_equal_from_its_parts_in_any_order() {
     assert_eq!((back.level(), back.term()), (1, Term(1)));
     assert_eq!(back.next_index(), bench.state.next_index());
     assert_eq!(back.tables().now(), back.now());
-    assert!(back.snapshot().changed.is_empty(), "it stands on its checkpoint");
+    assert_eq!(keys(back.snapshot()), [], "it stands on its checkpoint");
     let at = bench.id.at.queue.0 as usize;
     let restored = back.tables().subscription(bench.id.group, bench.id.at.topic);
     restored.unwrap().shards[at].read(|queue| assert_eq!(*queue, *bench.queue()));
@@ -98,7 +98,7 @@ fn what_an_attempt_holds_is_the_same_after_a_restore() {
         bench.deliver_with(command);
     }
     let mut stored = Stored::default();
-    stored.add(&bench.state.snapshot());
+    stored.add(bench.state.snapshot());
     let back = stored.restore().unwrap();
     let subscription = back.tables().subscription(bench.id.group, bench.id.at.topic);
     let held = subscription.unwrap().shards[0].read(|queue| queue.held_by_attempt("c", 7, START));
@@ -110,7 +110,7 @@ fn what_an_attempt_holds_is_the_same_after_a_restore() {
 fn a_restored_state_goes_on_as_the_old_one_does() {
     let mut bench = full();
     let mut stored = Stored::default();
-    stored.add(&bench.state.snapshot());
+    stored.add(bench.state.snapshot());
     let mut back = Bench::blank();
     (back.state, back.physical) = (stored.restore().unwrap(), bench.physical);
     let (from, seen) = (bench.log.len(), bench.seen.entries.len());
@@ -140,16 +140,73 @@ fn a_snapshot_is_not_touched_by_later_changes() {
     bench.release("c", 0);
     assert_ne!(encoded(&bench.state), before);
     let mut stored = Stored::default();
-    stored.add(&snapshot);
+    let digest = snapshot.digest;
+    stored.add(snapshot);
     assert_eq!(encoded(&stored.restore().unwrap()), before);
-    assert_eq!(snapshot.digest, stored.restore().unwrap().digest());
+    assert_eq!(digest, stored.restore().unwrap().digest());
+}
+
+/// Snapshots of a state that goes on: each with what is encoded of the state then.
+fn taken_one_after_another(bench: &mut Bench) -> Vec<(Snapshot, Vec<(ShardKey, Vec<u8>)>)> {
+    let mut taken = Vec::new();
+    for attempt in 0..4 {
+        taken.push((bench.state.snapshot(), encoded(&bench.state)));
+        if attempt != 2 {
+            bench.clock += HIDDEN;
+            bench.deliver("e", &[4]);
+        }
+        bench.send();
+    }
+    taken
+}
+
+#[test]
+fn snapshots_that_are_used_long_after_have_each_what_stood_when_it_was_taken() {
+    let mut bench = full();
+    let mut stored = Stored::default();
+    for (snapshot, then) in taken_one_after_another(&mut bench) {
+        stored.add(snapshot);
+        assert_eq!(encoded(&stored.restore().unwrap()), then);
+    }
+    stored.add(bench.state.snapshot());
+    assert_eq!(encoded(&stored.restore().unwrap()), encoded(&bench.state));
+}
+
+#[test]
+fn a_snapshot_that_has_absorbed_older_ones_has_what_stood_when_it_was_taken_and_one_after_it_too() {
+    let mut bench = full();
+    let mut stored = Stored::default();
+    let taken = taken_one_after_another(&mut bench);
+    let [(first, _), (mut second, _), (mut third, then), (last, end)] = taken.try_into().unwrap();
+    second.absorb(first);
+    third.absorb(second);
+    for (snapshot, then) in [(third, then), (last, end)] {
+        stored.add(snapshot);
+        assert_eq!(encoded(&stored.restore().unwrap()), then);
+    }
+}
+
+#[test]
+fn what_is_gone_is_not_taken_over_from_an_older_snapshot() {
+    let mut bench = Bench::at_level_2(false);
+    bench.send();
+    bench.deliver("c", &[0]);
+    let older = bench.state.snapshot();
+    let delete = super::administer::delete_topic(bench.id.at.topic, false);
+    bench.run(delete.encode(bench.clock)).unwrap();
+    let mut snapshot = bench.state.snapshot();
+    snapshot.absorb(older);
+    assert!(snapshot.removed.contains(&ShardKey::GroupQueue(bench.id)));
+    let mut stored = Stored::default();
+    stored.add(snapshot);
+    assert_eq!(encoded(&stored.restore().unwrap()), encoded(&bench.state));
 }
 
 #[test]
 fn parts_that_do_not_fit_are_refused() {
     let mut bench = full();
     let mut stored = Stored::default();
-    stored.add(&bench.state.snapshot());
+    stored.add(bench.state.snapshot());
     let whole = |stored: &Stored| stored.restore().unwrap_err();
     let without = |gone: ShardKey| {
         let mut parts = stored.parts.clone();

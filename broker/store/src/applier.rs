@@ -267,9 +267,14 @@ impl Applier {
         }
     }
 
-    /// Hands on the snapshot that waits for the writer of checkpoints, or takes one if one is due.
+    /// Hands on the snapshot that waits for the writer of checkpoints, if the writer is free. For when there is nothing to apply:
+    /// the thread that it wakes may take the processor for milliseconds.
+    pub fn hand_on(&mut self) {
+        self.trigger.hand_on();
+    }
+
+    /// Takes a snapshot if one is due.
     pub fn checkpoint_if_due(&mut self) {
-        self.trigger.send_waiting();
         self.trigger.nudge(self.state.now());
         if self.trigger.is_due(self.derived.queues.unflushed_entries()) {
             self.request_checkpoint(self.trigger.applied_to());

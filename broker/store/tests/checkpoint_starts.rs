@@ -100,6 +100,7 @@ impl Stage {
         for frame in frames.cloned() {
             let frames = vec![(frame, Vec::new())];
             self.applier.step(Committed { frames });
+            self.applier.hand_on();
         }
     }
 }
@@ -114,7 +115,7 @@ fn a_segment_that_starts_while_the_writer_is_at_work_has_its_checkpoint_later() 
     stage.apply(first, third);
     assert!(stage.requests.try_recv().is_err(), "the writer is at work");
     stage.busy.store(false, Ordering::SeqCst);
-    stage.applier.checkpoint_if_due();
+    stage.applier.hand_on();
     let mut request = stage.requests.try_recv().unwrap();
     assert_eq!(request.physical, second, "of then, not of now");
     let changed = request.state.take_changed();

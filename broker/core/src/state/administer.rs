@@ -107,7 +107,7 @@ impl State {
             let (id, generation) = (group.id, group.generation + 1);
             let changed = Arc::new(Group { id, spec, generation });
             self.tables.groups.write().insert(Arc::clone(&changed));
-            self.dirty.note(ShardKey::Group(id));
+            self.dirty.note_group(&changed);
             self.subscribe_statically(&changed.spec, id);
             effects.changed(Changed::Group(id));
             put = Done::GroupPut {

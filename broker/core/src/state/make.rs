@@ -81,7 +81,7 @@ impl State {
         let group = Arc::new(Group { id, spec, generation });
         groups.insert(Arc::clone(&group));
         drop(groups);
-        self.dirty.note(ShardKey::Group(id));
+        self.dirty.note_group(&group);
         self.subscribe_statically(&group.spec, id);
         Ok(id)
     }

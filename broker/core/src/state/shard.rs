@@ -49,8 +49,8 @@ impl Held {
     fn take(&mut self, epoch: Epoch) -> Arc<GroupQueue> {
         self.taken = epoch;
         let later = self.aside.iter().position(|(of, _)| *of > epoch);
-        let due = self.aside.drain(..later.unwrap_or(self.aside.len()));
-        let last = due.last().filter(|(of, _)| *of == epoch);
+        let mut due = self.aside.drain(..later.unwrap_or(self.aside.len()));
+        let last = due.next_back().filter(|(of, _)| *of == epoch);
         last.map_or_else(|| Arc::clone(&self.now), |(_, then)| then)
     }
 }

@@ -144,7 +144,9 @@ impl State {
     /// Freezes what changed since the last call.
     pub fn snapshot(&mut self) -> Snapshot {
         let keys = std::mem::take(&mut self.dirty.keys);
-        let mut changed = Vec::with_capacity(keys.len());
+        let groups = std::mem::take(&mut self.dirty.groups).into_iter();
+        let mut changed = Vec::with_capacity(keys.len() + groups.len());
+        changed.extend(groups.map(|(id, group)| (ShardKey::Group(id), ShardView::Group(group))));
         for key in keys {
             if let Some(view) = self.view(key) {
                 if let ShardView::Topic(topic, ..) = &view {

@@ -121,7 +121,7 @@ impl Trigger {
     /// From now on requests go there, beginning with what the replay has left.
     pub fn connect(&mut self, requests: Requests) {
         self.requests = Some(requests);
-        self.send_waiting();
+        self.hand_on();
     }
 
     /// The policy, to be changed from another thread: it holds from the next look on.
@@ -189,7 +189,7 @@ impl Trigger {
         self.requests.as_ref().is_some_and(of)
     }
 
-    /// Hands a snapshot on, now or as soon as the writer is free.
+    /// Takes a snapshot, which waits until it is [handed on](Self::hand_on).
     pub(crate) fn request(&mut self, mut request: CheckpointRequest) {
         self.requested_at = request.physical;
         self.requested = Instant::now();
@@ -197,11 +197,11 @@ impl Trigger {
             request.absorb(older);
         }
         self.waiting = Some(request);
-        self.send_waiting();
     }
 
-    /// Sends the snapshot that waits, if there is one and the writer is free.
-    pub(crate) fn send_waiting(&mut self) {
+    /// Sends the snapshot that waits, if there is one and the writer is free. It wakes the writer, which may take the caller's
+    /// processor.
+    pub(crate) fn hand_on(&mut self) {
         if let Some(requests) = self.requests.as_ref().filter(|requests| requests.are_idle())
             && let Some(request) = self.waiting.take()
         {

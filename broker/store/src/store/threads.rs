@@ -14,6 +14,9 @@ use std::time::Duration;
 /// How often the applier looks whether a checkpoint is due when nothing comes.
 pub(super) const IDLE_LOOK: Duration = Duration::from_millis(500);
 
+/// After so many rounds without a pause the applier hands a snapshot on all the same.
+const BUSY_ROUNDS_MAX: u32 = 256;
+
 /// What runs while a store is open, and the lock on its folder.
 pub(super) struct Running {
     log: LogThreads,
@@ -107,11 +110,18 @@ fn start_folding(
 
 /// The loop of the applying thread: until the log has ended.
 fn apply_all(mut applier: Applier, to_apply: &Receiver<Committed>, log: &LocalLog) -> Applier {
+    let mut rounds = 0;
     loop {
-        match to_apply.recv_timeout(IDLE_LOOK) {
+        let next = to_apply.try_recv();
+        if next.is_err() || rounds == BUSY_ROUNDS_MAX {
+            applier.hand_on();
+            rounds = 0;
+        }
+        match next.or_else(|_| to_apply.recv_timeout(IDLE_LOOK)) {
             Ok(committed) => {
                 applier.step(committed);
                 log.positions().set_applied(applier.state().next_index());
+                rounds += 1;
             }
             Err(RecvTimeoutError::Timeout) => applier.checkpoint_if_due(),
             Err(RecvTimeoutError::Disconnected) => return applier,

@@ -146,8 +146,10 @@ fn a_snapshot_is_not_touched_by_later_changes() {
     assert_eq!(digest, stored.restore().unwrap().digest());
 }
 
+type Encoded = Vec<(ShardKey, Vec<u8>)>;
+
 /// Snapshots of a state that goes on: each with what is encoded of the state then.
-fn taken_one_after_another(bench: &mut Bench) -> Vec<(Snapshot, Vec<(ShardKey, Vec<u8>)>)> {
+fn taken_one_after_another(bench: &mut Bench) -> Vec<(Snapshot, Encoded)> {
     let mut taken = Vec::new();
     for attempt in 0..4 {
         taken.push((bench.state.snapshot(), encoded(&bench.state)));

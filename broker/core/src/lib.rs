@@ -16,6 +16,7 @@ pub mod hash;
 pub mod ids;
 pub mod limits;
 pub mod log;
+pub mod names;
 pub mod plan;
 pub mod record;
 pub mod state;

@@ -5,6 +5,7 @@ use super::invalid::Invalid;
 use super::reserved;
 use sluice_core::excerpt::excerpt;
 use sluice_core::limits;
+use sluice_core::names;
 use sluice_core::system_names::{group_topic_prefix, is_system_topic};
 use sluice_proto::v2;
 
@@ -27,7 +28,7 @@ pub fn topic_name(name: &str) -> Result<(), Invalid> {
             excerpt(name)
         )));
     }
-    known_characters("topic", name, limits::TOPIC_NAME_MAX).map_err(Invalid::Topic)?;
+    names::check("topic", name, limits::TOPIC_NAME_MAX).map_err(Invalid::Topic)?;
     if is_system_topic(name) {
         return Err(Invalid::Topic(format!("topic '{name}' is one of the system's")));
     }
@@ -48,7 +49,7 @@ pub fn administered_topic_name(name: &str) -> Result<(), Invalid> {
 /// A topic that clients receive from: also a group's dead-letter topic.
 pub fn readable_topic_name(name: &str) -> Result<(), Invalid> {
     if is_group_topic(name) {
-        known_characters("topic", name, limits::SYSTEM_TOPIC_NAME_MAX).map_err(Invalid::Topic)
+        names::check("topic", name, limits::SYSTEM_TOPIC_NAME_MAX).map_err(Invalid::Topic)
     } else {
         topic_name(name)
     }
@@ -56,7 +57,7 @@ pub fn readable_topic_name(name: &str) -> Result<(), Invalid> {
 
 /// A consumer group.
 pub fn group_name(name: &str) -> Result<(), Invalid> {
-    known_characters("consumer group", name, limits::GROUP_NAME_MAX).map_err(Invalid::Group)
+    names::check("consumer group", name, limits::GROUP_NAME_MAX).map_err(Invalid::Group)
 }
 
 /// A namespace that is not empty. It begins with no '%', or its topics would pass for those of a group.
@@ -64,30 +65,12 @@ pub fn namespace(name: &str) -> Result<(), String> {
     if name.starts_with('%') {
         return Err(format!("the namespace '{}' begins with '%'", excerpt(name)));
     }
-    known_characters("namespace", name, limits::TOPIC_NAME_MAX)
+    names::check("namespace", name, limits::TOPIC_NAME_MAX)
 }
 
 /// Whether the topic belongs to a group, and is made by the broker alone.
 pub fn is_group_topic(name: &str) -> bool {
     group_topic_prefix(name).is_some()
-}
-
-fn known_characters(what: &str, name: &str, max: usize) -> Result<(), String> {
-    let known = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'%' | b'|' | b'_' | b'-');
-    if name.is_empty() {
-        Err(format!("the name of the {what} is missing"))
-    } else if name.len() > max {
-        Err(format!(
-            "the name of the {what} has {} characters: at most {max} are taken",
-            name.len()
-        ))
-    } else if !name.bytes().all(known) {
-        Err(format!(
-            "the name of the {what} '{name}' has other characters than letters, digits, '%', '|', '_', '-'"
-        ))
-    } else {
-        Ok(())
-    }
 }
 
 /// What of a message can be judged without its topic.

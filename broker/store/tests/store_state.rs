@@ -13,8 +13,10 @@ use repairs::*;
 use sluice_core::ids::{GroupId, GroupQueueId, QueueId, QueueOffset, TopicId, TopicQueue};
 use sluice_store::Store;
 use sluice_store::io::FaultyIo;
+use sluice_store::repair::command;
 use std::collections::BTreeSet;
-use workload::{Driver, Memory, check};
+use std::path::Path;
+use workload::{Dice, Driver, Memory, check};
 
 /// A store whose log begins later, with messages that are carried, and what it has been told.
 fn trimmed_with_carried(seed: u64) -> (FaultyIo, Memory) {
@@ -104,6 +106,54 @@ fn each_part_of_state_is_given_up_alone_and_no_message_with_it() {
         kinds.insert(kind);
     }
     assert_eq!(kinds, [1, 2, 3, 4].into());
+}
+
+#[test]
+fn where_the_log_is_damaged_too_state_comes_first_and_the_log_loses_only_what_is_damaged() {
+    let used = used(seed());
+    let (bases, mut dice) = (used.bases(), Dice(seed()));
+    let behind = used.frames.partition_point(|frame| frame.start().0 < used.newest);
+    let early = used.early(2);
+    let state_first = "sluicectl log repair /data/broker-a --accept-lost-state";
+    for (kind, frames, page) in [
+        (1, vec![early[0]], None),
+        (3, vec![early[0], behind], None),
+        // What a start meets before it looks for a checkpoint.
+        (3, vec![early[1]], bases.last()),
+    ] {
+        let of_kind = parts(&used.io).into_iter().find(|(part, ..)| part.0 == kind);
+        let io = without(&used.io, of_kind.unwrap().0);
+        let mut lost = Vec::new();
+        for n in frames {
+            lost.push(damage_frame(&io, &bases, &used.frames[n], &mut dice));
+        }
+        if let Some(base) = page {
+            flip(&io, &segment_path(*base), 10, 3);
+        }
+        let said = start(&io).err().expect("a start without state").to_string();
+        assert!(said.ends_with(state_first), "{said}");
+        assert!(
+            said.contains("copy the folder") && !said.contains("--accept-loss "),
+            "{said}"
+        );
+        assert_eq!(
+            said.contains("and first go on without 1 of "),
+            page.is_some(),
+            "{said}"
+        );
+        plan_of(&io).unwrap().run(&shared(&io)).unwrap();
+        let all = wanted(&io);
+        if all.len() > 1 {
+            let said = refusal(&io);
+            assert!(said.ends_with(&command(Path::new(DIR), &all)), "{said}");
+        } else {
+            start(&io).unwrap().store.close().unwrap();
+        }
+        repair(&io, &all);
+        let opened = start(&io).unwrap();
+        used.check(&opened.store, &lost, None, used.newest);
+        opened.store.close().unwrap();
+    }
 }
 
 #[test]

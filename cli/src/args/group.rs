@@ -174,7 +174,7 @@ pub struct GroupChanges {
     #[arg(long, value_name = "WAITS", value_parser = BackoffArg::parse)]
     pub backoff: Option<BackoffArg>,
     /// Where it begins in a topic that it has never read: earliest, latest or time:T [default: earliest]
-    #[arg(long, value_name = "WHERE", value_parser = StartArg::parse)]
+    #[arg(long, value_name = "WHERE", value_parser = StartArg::parse, allow_hyphen_values = true)]
     pub start_from: Option<StartArg>,
     /// How many messages a push consumer takes at a time, 1 to 32 [default: 32]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=32))]

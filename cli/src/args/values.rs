@@ -67,7 +67,7 @@ impl StartArg {
             None if text == "earliest" => Ok(Self::Earliest),
             None if text == "latest" => Ok(Self::Latest),
             Some(("time", time)) => Moment::parse(time).map(Self::Time),
-            _ => Err("there are earliest, latest and time:T".to_owned()),
+            _ => Err("there are earliest, latest and time:T, as in time:-1h".to_owned()),
         }
     }
 }

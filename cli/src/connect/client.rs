@@ -122,7 +122,7 @@ impl Client {
                 Ok(Some(frame)) => match frame.content {
                     Some(Content::Message(message)) => received.messages.push(message),
                     Some(Content::Status(status)) if status.code == v2::Code::MessageNotFound as i32 => {}
-                    Some(Content::Status(status)) => check(&asked, Some(&status))?,
+                    Some(Content::Status(status)) => check(&receive.asked(status.code()), Some(&status))?,
                     Some(Content::DeliveryTimestamp(_)) | None => {}
                 },
                 Ok(None) => return Ok(received),
@@ -180,6 +180,14 @@ impl Client {
 }
 
 impl Receive {
+    /// What a refusal with this code is about.
+    fn asked(&self, code: v2::Code) -> Asked {
+        match code {
+            v2::Code::IllegalConsumerGroup | v2::Code::ConsumerGroupNotFound => Asked::group(&self.group),
+            _ => Asked::topic(&self.topic),
+        }
+    }
+
     fn request(&self) -> v2::ReceiveMessageRequest {
         v2::ReceiveMessageRequest {
             group: Some(resource(&self.group)),

@@ -81,6 +81,8 @@ pub struct Log {
     pub retention_hours: Option<u32>,
     /// How much log is kept; absent without a bound.
     pub retention_bytes: Option<u64>,
+    /// Whether the log keeps more than that.
+    pub retention_blocked: bool,
 }
 
 impl Log {
@@ -90,9 +92,15 @@ impl Log {
             return String::new();
         };
         let hours = counted(hours.into(), "hour", "hours");
-        match self.retention_bytes {
+        let kept = match self.retention_bytes {
             None => format!("{hours}, however much log that is"),
             Some(bytes) => format!("{hours}, and {} of log at most", write_size(bytes)),
+        };
+        match self.retention_blocked {
+            true => format!(
+                "{kept}; but more stays: groups have not done it (`sluicectl group lag`), or the broker's log says why"
+            ),
+            false => kept,
         }
     }
 }
@@ -114,6 +122,7 @@ impl From<admin::BrokerStatus> for BrokerStatus {
             checkpoints: log.checkpoints,
             retention_hours: Some(log.retention_hours).filter(|hours| *hours > 0),
             retention_bytes: Some(log.retention_bytes).filter(|bytes| *bytes > 0),
+            retention_blocked: log.retention_blocked,
         });
         Self {
             broker: status.broker_name,
@@ -296,6 +305,16 @@ mod tests {
             };
             assert_eq!(log.retention(), told);
         }
+        let blocked = Log {
+            retention_hours: Some(72),
+            retention_blocked: true,
+            ..Log::default()
+        };
+        assert!(
+            blocked
+                .retention()
+                .contains("; but more stays: groups have not done it")
+        );
     }
 
     #[test]

@@ -190,7 +190,7 @@ impl Show for Repair {
         }
         if !self.lost_state.is_empty() {
             let mut parts = vec![format!(
-                "of state cannot be read:\n{}",
+                "what cannot be read of state, and what takes its place:\n{}",
                 self.lost_state.join("\n")
             )];
             parts.push(self.messages());

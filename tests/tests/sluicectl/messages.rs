@@ -273,6 +273,34 @@ fn a_topic_that_is_not_made_on_first_use_is_not_found() {
         said.stderr.contains("orders") && said.stderr.contains("sluicectl topic create"),
         "{said:?}"
     );
+    let said = sluicectl
+        .run(&["message", "receive", "readers", "orders"])
+        .unwrap();
+    assert_eq!(said.code, 3, "{said:?}");
+    let said = Sluicectl::of(&broker)
+        .unwrap()
+        .run(&["group", "show", "readers"])
+        .unwrap();
+    assert_eq!(said.code, 3, "a receive that fails makes no group: {said:?}");
+}
+
+#[test]
+fn a_receive_with_names_that_none_can_have_says_which_is_wrong_and_promises_nothing() {
+    let broker = Setup::new().start().unwrap();
+    let sluicectl = Sluicectl::of(&broker).unwrap();
+    for (group, topic, wrong) in [
+        ("a group", "orders", "group 'a group'"),
+        ("readers", "or/ders", "topic 'or/ders'"),
+    ] {
+        let said = sluicectl.run(&["message", "receive", group, topic]).unwrap();
+        assert_eq!(said.code, 2, "{said:?}");
+        let error = said.stderr.lines().find(|line| line.starts_with("error"));
+        assert!(error.is_some_and(|line| line.contains(wrong)), "{said:?}");
+        assert!(
+            !said.stderr.contains(&format!("{} yet", wrong.replace('\'', ""))),
+            "{said:?}"
+        );
+    }
 }
 
 #[test]

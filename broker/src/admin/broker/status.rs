@@ -120,6 +120,7 @@ fn log(engine: &Engine) -> LogStatus {
         checkpoints: store.stats().2.written(),
         retention_hours: (live.retention.as_secs() / 3600) as u32,
         retention_bytes: live.retention_bytes.unwrap_or(0),
+        retention_blocked: engine.retention().is_blocked() || engine.retention().has_failed(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a start says of damage that it refuses: how far it reaches, what is in it, and which command gives it up.
 
 use super::anew::NOTHING_LEFT;
-use super::{RepairError, range};
+use super::{RepairError, range, state};
 use crate::io::LogIo;
 use crate::log::{self, LogDamage, LogSurvey, Lost, surviving_commands};
 use crate::survey::{Checked, Findings};
@@ -35,8 +35,8 @@ pub fn diagnose(io: &Arc<dyn LogIo>, dir: &Path) -> Result<Option<String>, Repai
 }
 
 /// Says what is damaged of the log in `dir`. `None` if nothing is that a repair could replace. Reads the whole log, and changes nothing.
-pub fn diagnosis(io: &Arc<dyn LogIo>, dir: &Path) -> Result<Option<Diagnosis>, RepairError> {
-    let (known, io) = (Checked::of(io, dir)?, io.as_ref());
+pub fn diagnosis(shared: &Arc<dyn LogIo>, dir: &Path) -> Result<Option<Diagnosis>, RepairError> {
+    let (known, io) = (Checked::of(shared, dir)?, shared.as_ref());
     let mut findings = Findings::default();
     let found = log::survey(io, dir, &known.ask(&[]), &mut findings, &mut |_, _| {})?;
     let Some(command) = range::way_on(dir, &found) else {
@@ -61,13 +61,18 @@ pub fn diagnosis(io: &Arc<dyn LogIo>, dir: &Path) -> Result<Option<Diagnosis>, R
     if rest > 0 {
         words.push(format!("and {rest} places more"));
     }
+    let state_first = match found.meta_is_lost {
+        true => None,
+        false => state::way_on_first(shared, dir, found.first)?,
+    };
     let what = match found.damage.is_empty() {
         true => "make meta again",
         false => "give up what is damaged",
     };
+    let way_on = state_first.unwrap_or_else(|| format!("{what}: {command}"));
     Ok(Some(Diagnosis {
         damage: words.join("; "),
-        way_on: format!("restore the log from a backup, or {what}: {command}"),
+        way_on: format!("restore the log from a backup, or {way_on}"),
     }))
 }
 

@@ -101,10 +101,13 @@ pub(super) fn plan(io: &Arc<dyn LogIo>, dir: &Path) -> Result<Plan, RepairError>
         told.push(format!("and {} parts more", done.len() - TOLD_MAX));
     }
     told.extend(refused_letters(&dead, &done, &state, &topics));
-    told.extend(damaged_behind(&log, readable.position.physical));
+    let warnings = damaged_behind(&log, readable.position.physical).into_iter();
     let loss = Loss {
         state: told,
         messages: lost_messages(&topics),
+        warnings: warnings
+            .chain(lost_base(io, dir, log.first, readable.position))
+            .collect(),
         ..Loss::default()
     };
     let mut new_state = new_state(&mut state, &readable)?;
@@ -116,14 +119,27 @@ pub(super) fn plan(io: &Arc<dyn LogIo>, dir: &Path) -> Result<Plan, RepairError>
     })
 }
 
+/// That the checkpoint at the log's start stays as it is, where it lacks something too. Only the newest one is written again: at
+/// the start the same parts were others.
+fn lost_base(io: &Arc<dyn LogIo>, dir: &Path, first: LogPosition, newest: LogPosition) -> Option<String> {
+    let is_base = first == LogPosition::default() || first.physical == newest.physical;
+    let is_whole = || checkpoint::load(io, &dir.join("checkpoint"), first.physical).is_ok();
+    (!is_base && !is_whole()).then(|| {
+        "the checkpoint at the log's start cannot be read as a whole either, and stays so: until retention moves the log's start, queue files and index cannot be made again, so delete nothing of the folder".to_owned()
+    })
+}
+
 /// That a start is refused after this too.
 fn damaged_behind(log: &LogSurvey, checkpoint: PhysicalOffset) -> Option<String> {
     let damage = range::needed(&log.damage).into_iter();
     let mut behind = damage.filter(|range| range.to.is_none_or(|to| to > checkpoint));
     let first = behind.next()?;
-    let count = 1 + behind.count();
+    let places = match behind.count() {
+        0 => "one place".to_owned(),
+        more => format!("{} places", more + 1),
+    };
     Some(format!(
-        "nothing of the log yet, which is damaged behind the checkpoint too, in {count} places from offset {} on: the next start prints the command that gives these up",
+        "the log is damaged behind the checkpoint too, in {places} from offset {} on: the next start prints the command that gives up what cannot be read",
         first.from
     ))
 }
@@ -132,12 +148,8 @@ fn damaged_behind(log: &LogSurvey, checkpoint: PhysicalOffset) -> Option<String>
 /// the log, and changes nothing.
 pub fn way_on_without_state(io: &Arc<dyn LogIo>, dir: &Path) -> Result<Option<String>, RepairError> {
     if let Some(readable) = usable(io, dir)? {
-        let (lost, parts) = (readable.lost.len(), readable.lost.len() + readable.parts.len());
-        let command = format!("{}{OPTION}", range::command(dir, &[]));
-        return Ok(Some(format!(
-            "copy the folder, and then go on without {lost} of {parts} parts of the checkpoint at {} that cannot be read: what was in them is put together from what else there is, or begins again: {command}",
-            readable.position
-        )));
+        let (without, command) = without_what_is_lost(dir, &readable);
+        return Ok(Some(format!("copy the folder, and then {without}: {command}")));
     }
     let known = Checked::of(io, dir)?;
     let (log, mut lost) = what_was_lost(io, dir, &known)?;
@@ -151,6 +163,34 @@ pub fn way_on_without_state(io: &Arc<dyn LogIo>, dir: &Path) -> Result<Option<St
         "or go on with what the log says, without what groups did behind what was lost: {} --wider",
         range::command_with(dir, &lost, &damaged)
     )))
+}
+
+/// What is to be done before anything of a log that begins at `first` is given up, where no checkpoint can be read that a start
+/// needs: behind one that is whole again only what is damaged of the log is lost. `None` if nothing is.
+pub(super) fn way_on_first(
+    io: &Arc<dyn LogIo>,
+    dir: &Path,
+    first: LogPosition,
+) -> Result<Option<String>, RepairError> {
+    if trial::newest(io, dir, first).is_ok() {
+        return Ok(None);
+    }
+    Ok(usable(io, dir)?.map(|readable| {
+        let (without, command) = without_what_is_lost(dir, &readable);
+        format!(
+            "copy the folder, and first {without}; the start after it tells what of the log has to be given up besides, if anything: {command}"
+        )
+    }))
+}
+
+/// What it is to go on without a checkpoint's lost parts, and the command.
+fn without_what_is_lost(dir: &Path, readable: &Readable) -> (String, String) {
+    let (lost, parts) = (readable.lost.len(), readable.lost.len() + readable.parts.len());
+    let what = format!(
+        "go on without {lost} of {parts} parts of the checkpoint at {} that cannot be read: what was in them is put together from what else there is, or begins again",
+        readable.position
+    );
+    (what, format!("{}{OPTION}", range::command(dir, &[])))
 }
 
 /// The newest checkpoint whose root can be read, if the log leads on from there.

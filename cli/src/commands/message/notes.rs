@@ -4,7 +4,7 @@ use crate::args::ReceiveMessages;
 use crate::connect::{Admin, Asked, Received};
 use crate::session::Session;
 use crate::units::{count, counted};
-use sluice_core::{limits, system_names};
+use sluice_core::{limits, names, system_names};
 use sluice_proto::admin::{DescribeGroupRequest, DescribeTopicRequest, GetConfigRequest};
 use sluice_proto::v2;
 use std::collections::HashMap;
@@ -30,7 +30,8 @@ pub(super) async fn before(args: &ReceiveMessages, session: &Session) -> Option<
         Ok(described) => Some(described.group?.spec?.max_attempts).filter(|max| *max > 0),
         Err(failure) => {
             let is_absent = failure.reason.as_deref() == Some("GROUP_NOT_FOUND");
-            if is_absent && system_names::no_group(group).is_none() {
+            let is_a_name = names::check("group", group, limits::GROUP_NAME_MAX).is_ok();
+            if is_absent && is_a_name && system_names::no_group(group).is_none() {
                 session.printer().note(&format!(
                     "there is no group {group} yet: this makes it; `sluicectl group delete {group}` takes a mistake back"
                 ));
@@ -41,7 +42,9 @@ pub(super) async fn before(args: &ReceiveMessages, session: &Session) -> Option<
 }
 
 async fn makes_topic(topic: &str, admin: &Admin) -> bool {
-    if system_names::is_system_topic(topic) || system_names::group_topic_prefix(topic).is_some() {
+    let is_a_name = names::check("topic", topic, limits::TOPIC_NAME_MAX).is_ok();
+    if !is_a_name || system_names::is_system_topic(topic) || system_names::group_topic_prefix(topic).is_some()
+    {
         return false;
     }
     let request = DescribeTopicRequest {

@@ -14,14 +14,9 @@ impl Engine {
         if let Some(topic) = self.tables().topic(name) {
             return Ok(topic);
         }
-        if is_group_topic(name) {
-            return Err(EngineError::GroupTopicNotFound(name.to_owned()));
-        }
+        self.may_have_topic(name)?;
         if let Some(spec) = self.promised.topic(name) {
             return Box::pin(self.make_topic(spec)).await;
-        }
-        if !self.options.live.values().auto_create_topics {
-            return Err(EngineError::TopicNotMade(name.to_owned()));
         }
         let spec = CreateTopic {
             name: name.to_owned(),
@@ -30,6 +25,20 @@ impl Engine {
         };
         // Rare, and not part of what each call carries along.
         Box::pin(self.create_topic(spec)).await
+    }
+
+    /// That the topic is there, or would be made on first use; for who makes something else before it.
+    pub fn may_have_topic(&self, name: &str) -> Result<(), EngineError> {
+        if self.tables().topic(name).is_some() {
+            return Ok(());
+        }
+        if is_group_topic(name) {
+            return Err(EngineError::GroupTopicNotFound(name.to_owned()));
+        }
+        if self.promised.topic(name).is_none() && !self.options.live.values().auto_create_topics {
+            return Err(EngineError::TopicNotMade(name.to_owned()));
+        }
+        Ok(())
     }
 
     /// Makes the topic, or answers the one there is.

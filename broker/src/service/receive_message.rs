@@ -41,13 +41,13 @@ pub(super) async fn handle(
     let filter = Arc::new(filter(request.filter_expression.as_ref())?);
     let client = shared.clients.touch(caller.call())?;
     let wait = wait_of(shared, &caller, request.long_polling_timeout.as_ref());
-    // Before the group: where there is no such topic, none is made for it.
-    let topic = shared.engine.topic(&topic).await?;
+    // Where there is no such topic, no group is made for it.
+    shared.engine.may_have_topic(&topic)?;
     let group = shared.engine.group(&group).await?;
     let (invisible_ms, told_ms) = invisible(&request, &group.spec)?;
     let (max, wait) = bounded(&request, &group.spec, wait);
     let receive = Receive {
-        topic,
+        topic: shared.engine.topic(&topic).await?,
         group,
         client: client.id,
         filter,
@@ -57,6 +57,7 @@ pub(super) async fn handle(
         attempt_id: hash::attempt_id(request.attempt_id.as_deref().unwrap_or_default()),
         deadline: arrived + wait,
     };
+    drop(topic);
     let received = receive_matching(shared, &receive).await?;
     // Who has said farewell meanwhile reads no answer: what is dropped here is there for others at once.
     if received.is_empty() || !shared.clients.is_known(caller.client_id) {

@@ -141,9 +141,17 @@ fn where_the_log_is_damaged_too_state_comes_first_and_the_log_loses_only_what_is
             page.is_some(),
             "{said}"
         );
-        plan_of(&io).unwrap().run(&shared(&io)).unwrap();
+        let plan = plan_of(&io).unwrap();
         let all = wanted(&io);
+        assert_eq!(
+            plan.loss.warnings.len(),
+            usize::from(all.len() > 1),
+            "{:?}",
+            plan.loss.warnings
+        );
+        plan.run(&shared(&io)).unwrap();
         if all.len() > 1 {
+            assert!(plan.loss.warnings[0].contains("the next start prints"));
             let said = refusal(&io);
             assert!(said.ends_with(&command(Path::new(DIR), &all)), "{said}");
         } else {

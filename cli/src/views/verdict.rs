@@ -110,7 +110,15 @@ struct Checked {
 impl Verdict {
     /// Of a folder that was surveyed; `lost` says what is lost with what is damaged of the log, from its first place on.
     pub fn new(folder: &Path, survey: Survey, lost: Vec<String>) -> Self {
-        let (repair_command, remade) = (way_on(folder, &survey.log), Remade::of(&survey));
+        // Where state comes first, the refusal of a start says so.
+        let of_state = survey.refused.as_deref().and_then(|refused| {
+            let (_, command) = refused.rsplit_once(": ")?;
+            command
+                .ends_with("--accept-lost-state")
+                .then(|| command.to_owned())
+        });
+        let repair_command = of_state.or_else(|| way_on(folder, &survey.log));
+        let remade = Remade::of(&survey);
         let segments = &survey.log.segments;
         let of_kind = |kind: Kind| {
             segments

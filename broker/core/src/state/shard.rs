@@ -11,6 +11,7 @@ use super::snapshot::{ShardKey, ShardView};
 use crate::ids::GroupQueueId;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 /// The time between two snapshots, counted from 1.
@@ -43,6 +44,12 @@ impl Held {
         }
         self.noted = epoch;
         true
+    }
+
+    /// Nobody will ask for what stood at the end of `epoch`, nor of those before.
+    fn pass_over(&mut self, epoch: Epoch) {
+        self.taken = self.taken.max(epoch);
+        self.aside.retain(|(of, _)| *of > epoch);
     }
 
     /// What stood at the end of `epoch`, once. Those of epochs before are not asked for any more.
@@ -146,8 +153,10 @@ impl FrozenShards {
     /// Takes over from an older one what has not changed since, nor is `gone`.
     pub(super) fn absorb(&mut self, older: Self, gone: impl Fn(ShardKey) -> bool) {
         for (id, frozen) in older.0 {
-            if !gone(ShardKey::GroupQueue(id)) {
-                self.0.entry(id).or_insert(frozen);
+            match self.0.entry(id) {
+                Entry::Occupied(_) => frozen.shard.0.lock().pass_over(frozen.epoch),
+                Entry::Vacant(_) if gone(ShardKey::GroupQueue(id)) => {}
+                Entry::Vacant(entry) => drop(entry.insert(frozen)),
             }
         }
     }

@@ -103,18 +103,18 @@ impl Snapshot {
 
     /// Has `all` parts instead of those that changed.
     pub fn make_whole(&mut self, all: Vec<(ShardKey, ShardView)>) {
+        // The frozen shards stay: they are the same, and what they have put aside is let go with them.
         self.changed = all;
-        self.shards = FrozenShards::default();
     }
 
     /// Takes over what has changed in an older one, which will not be used itself.
     pub fn absorb(&mut self, older: Self) {
         let gone: BTreeSet<ShardKey> = self.removed.iter().copied().collect();
         // What is removed comes before what has changed, and of two versions the later one stays.
-        let mut changed = older.changed;
-        changed.retain(|(key, _)| !gone.contains(key));
-        changed.append(&mut self.changed);
-        self.changed = changed;
+        let newer: BTreeSet<ShardKey> = self.changed.iter().map(|(key, _)| *key).collect();
+        let older_parts = older.changed.into_iter();
+        let stay = |(key, _): &(ShardKey, ShardView)| !gone.contains(key) && !newer.contains(key);
+        self.changed.extend(older_parts.filter(stay));
         self.shards.absorb(older.shards, |key| gone.contains(&key));
         self.removed.extend(older.removed);
     }

@@ -193,6 +193,8 @@ impl Trigger {
     pub(crate) fn request(&mut self, mut request: CheckpointRequest) {
         self.requested_at = request.physical;
         self.requested = Instant::now();
+        // What waits goes by itself if it can: each start of a segment is to have a checkpoint.
+        self.hand_on();
         if let Some(older) = self.waiting.take() {
             request.absorb(older);
         }

@@ -61,9 +61,13 @@ pub fn diagnosis(shared: &Arc<dyn LogIo>, dir: &Path) -> Result<Option<Diagnosis
     if rest > 0 {
         words.push(format!("and {rest} places more"));
     }
-    let state_first = match found.meta_is_lost {
+    let state_first = match found.damage.is_empty() && found.meta_is_lost {
         true => None,
-        false => state::way_on_first(shared, dir, found.first)?,
+        false => state::way_on_first(shared, dir, found.first).unwrap_or_else(|error| {
+            Some(format!(
+                "give nothing up before the checkpoints can be read, on which it depends what is lost with it ({error}): start again then"
+            ))
+        }),
     };
     let what = match found.damage.is_empty() {
         true => "make meta again",

@@ -11,7 +11,7 @@ use super::topics::{Found, Topics};
 use crate::checkpoint::{self, PartKey, Readable};
 use crate::checkpointer::Header;
 use crate::io::LogIo;
-use crate::log::{self, LogPosition, LogSurvey, Seen};
+use crate::log::{self, LogDamage, LogPosition, LogSurvey, Seen};
 use crate::queue::{self, QueueSpan};
 use crate::restored::trial;
 use crate::survey::{Checked, Findings};
@@ -101,7 +101,7 @@ pub(super) fn plan(io: &Arc<dyn LogIo>, dir: &Path) -> Result<Plan, RepairError>
         told.push(format!("and {} parts more", done.len() - TOLD_MAX));
     }
     told.extend(refused_letters(&dead, &done, &state, &topics));
-    let warnings = damaged_behind(&log, readable.position.physical).into_iter();
+    let warnings = damaged_too(&log, readable.position.physical).into_iter();
     let loss = Loss {
         state: told,
         messages: lost_messages(&topics),
@@ -130,17 +130,25 @@ fn lost_base(io: &Arc<dyn LogIo>, dir: &Path, first: LogPosition, newest: LogPos
 }
 
 /// That a start is refused after this too.
-fn damaged_behind(log: &LogSurvey, checkpoint: PhysicalOffset) -> Option<String> {
-    let damage = range::needed(&log.damage).into_iter();
-    let mut behind = damage.filter(|range| range.to.is_none_or(|to| to > checkpoint));
-    let first = behind.next()?;
-    let places = match behind.count() {
-        0 => "one place".to_owned(),
-        more => format!("{} places", more + 1),
+fn damaged_too(log: &LogSurvey, checkpoint: PhysicalOffset) -> Option<String> {
+    let stops = log
+        .damage
+        .iter()
+        .filter(|damage| damage.stops_a_replay(checkpoint));
+    let stops: Vec<LogDamage> = stops.cloned().collect();
+    let places = range::needed(&stops);
+    let damage = match &places[..] {
+        [] if log.meta_is_lost => "both meta files are lost".to_owned(),
+        [] => return None,
+        [one] => format!("the log is damaged at offset {}", one.from),
+        [first, ..] => format!(
+            "the log is damaged in {} places from offset {} on",
+            places.len(),
+            first.from
+        ),
     };
     Some(format!(
-        "the log is damaged behind the checkpoint too, in {places} from offset {} on: the next start prints the command that gives up what cannot be read",
-        first.from
+        "{damage}, and the next start prints the command for that too"
     ))
 }
 

@@ -68,12 +68,11 @@ pub(crate) fn of_a_start(io: &Arc<dyn LogIo>, dir: &Path, log: &LogSurvey) -> Op
 
 /// Whether nothing stops a replay of the log from this place on.
 fn replays(log: &LogSurvey, from: LogPosition) -> Result<(), StoreError> {
-    let stops = |damage: &&LogDamage| match damage.lost {
-        Lost::Page { .. } => true,
-        Lost::Command { frame, .. } => frame >= from.physical,
-        Lost::Frames { .. } => damage.to.is_none_or(|to| to > from.physical),
-    };
-    if let Some(damage) = log.damage.iter().find(stops) {
+    if let Some(damage) = log
+        .damage
+        .iter()
+        .find(|damage| damage.stops_a_replay(from.physical))
+    {
         return Err(StoreError::Log(LogError::Corruption {
             file: damage.file.clone(),
             offset: damage.file_offset,

@@ -189,6 +189,30 @@ fn a_snapshot_that_has_absorbed_older_ones_has_what_stood_when_it_was_taken_and_
 }
 
 #[test]
+fn a_whole_snapshot_that_absorbs_an_older_one_has_what_stands_when_it_is_taken() {
+    for changes_after in [false, true] {
+        let mut bench = full();
+        let older = bench.state.snapshot();
+        bench.clock += HIDDEN;
+        bench.deliver("e", &[4]);
+        bench.send();
+        let mut whole = bench.state.snapshot();
+        whole.make_whole(bench.state.all_views());
+        whole.absorb(older);
+        let then = encoded(&bench.state);
+        if changes_after {
+            bench.clock += HIDDEN;
+            bench.deliver("e", &[5]);
+        }
+        let mut stored = Stored::default();
+        stored.add(whole);
+        assert_eq!(encoded(&stored.restore().unwrap()), then);
+        stored.add(bench.state.snapshot());
+        assert_eq!(encoded(&stored.restore().unwrap()), encoded(&bench.state));
+    }
+}
+
+#[test]
 fn what_is_gone_is_not_taken_over_from_an_older_snapshot() {
     let mut bench = Bench::at_level_2(false);
     bench.send();

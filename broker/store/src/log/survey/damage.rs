@@ -48,6 +48,17 @@ pub enum Lost {
     },
 }
 
+impl LogDamage {
+    /// Whether a start that begins to replay at `from` meets it.
+    pub(crate) fn stops_a_replay(&self, from: PhysicalOffset) -> bool {
+        match self.lost {
+            Lost::Page { .. } => true,
+            Lost::Command { frame, .. } => frame >= from,
+            Lost::Frames { .. } => self.to.is_none_or(|to| to > from),
+        }
+    }
+}
+
 /// What an earlier repair has left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Repaired {

@@ -3,7 +3,7 @@
 use super::StoreError;
 use crate::checkpoint::{CheckpointError, Checkpoints};
 use crate::io::LogIo;
-use crate::log::{self, LogDamage, LogError, LogPosition, LogRefusal, LogSurvey, Lost, PAGE_BYTES, Repaired};
+use crate::log::{self, LogError, LogPosition, LogRefusal, LogSurvey, PAGE_BYTES, Repaired};
 use crate::repair;
 use crate::restored::trial;
 use sluice_core::ids::PhysicalOffset;

@@ -1,13 +1,16 @@
 //! Whether the files of a broker are sound.
 
+mod advice;
+
+pub use advice::places_are_damaged;
+
 use super::log::within;
 use crate::output::{Align, Show, Table};
-use crate::units::{count, counted, size};
+use crate::units::{counted, size};
 use serde::Serialize;
 use sluice_core::command::Kind;
-use sluice_store::repair::way_on;
+use sluice_store::repair::{command_in, way_on};
 use sluice_store::survey::{CheckpointSurvey, Survey, Weight};
-use std::collections::BTreeSet;
 use std::path::Path;
 
 /// What a verification has found.
@@ -110,14 +113,11 @@ struct Checked {
 impl Verdict {
     /// Of a folder that was surveyed; `lost` says what is lost with what is damaged of the log, from its first place on.
     pub fn new(folder: &Path, survey: Survey, lost: Vec<String>) -> Self {
-        // Where state comes first, the refusal of a start says so.
-        let of_state = survey.refused.as_deref().and_then(|refused| {
-            let (_, command) = refused.rsplit_once(": ")?;
-            command
-                .ends_with("--accept-lost-state")
-                .then(|| command.to_owned())
-        });
-        let repair_command = of_state.or_else(|| way_on(folder, &survey.log));
+        // Where state comes first, or no command helps, the refusal says so.
+        let repair_command = match &survey.refused {
+            Some(refused) => command_in(refused).map(str::to_owned),
+            None => way_on(folder, &survey.log),
+        };
         let remade = Remade::of(&survey);
         let segments = &survey.log.segments;
         let of_kind = |kind: Kind| {
@@ -168,134 +168,6 @@ impl Verdict {
             remade,
             compared_to_offset: survey.folded_to.map(|position| position.physical.0),
         }
-    }
-
-    /// What is wrong in one line, and what to do about it; `None` if nothing is.
-    pub fn advice(&self) -> Option<(String, String)> {
-        if let Some(refused) = &self.start_refused {
-            let problem = match self.damage.len() as u64 + self.damage_unlisted {
-                0 => "a start refuses it".to_owned(),
-                places => format!("{}, and a start is refused", places_are_damaged(places)),
-            };
-            return Some((problem, refused.clone()));
-        }
-        if self.sound {
-            return None;
-        }
-        let places = self.damage.len() as u64 + self.damage_unlisted;
-        let problem = places_are_damaged(places);
-        Some((problem, self.what_to_do()))
-    }
-
-    fn what_to_do(&self) -> String {
-        let is_spare = |damage: &Damage| self.meta_is_usable && is_meta(&damage.file);
-        if self
-            .damage
-            .iter()
-            .any(|damage| !damage.derived && !damage.harmless && !is_spare(damage))
-        {
-            let restore = "a start goes on, for it does not read what is damaged, and groups get what can be read of it one by one; nothing but a backup has the rest. Restore the damaged files of log/ from one";
-            return match &self.repair_command {
-                None => restore.to_owned(),
-                Some(command) => {
-                    format!(
-                        "{restore}, or, once groups have what can be read, go on without what is damaged: {command}"
-                    )
-                }
-            };
-        }
-        let mut advice = Vec::new();
-        let (harmless, damaged): (Vec<&Damage>, Vec<&Damage>) =
-            self.damage.iter().partition(|damage| damage.harmless);
-        if let Some(first) = harmless.first() {
-            advice.push(format!(
-                "{}: nothing is lost, for the broker reads every message as it was. Look at the disk (dmesg, SMART)",
-                first.file
-            ));
-        }
-        let (spare, derived): (Vec<&Damage>, Vec<&Damage>) =
-            damaged.into_iter().partition(|damage| is_spare(damage));
-        if let Some(damage) = spare.first() {
-            let other = if damage.file == META[0] { META[1] } else { META[0] };
-            advice.push(format!(
-                "{} is one of a pair, and {other} is sound: start the broker, which goes on with that one and writes both again",
-                damage.file
-            ));
-        }
-        let mut folders: BTreeSet<&str> = derived
-            .iter()
-            .map(|damage| derived_folder(&damage.file))
-            .collect();
-        if folders.remove(CHECKPOINT) {
-            advice.push(self.about_checkpoints());
-        }
-        if self.remade != Remade::Yes && folders.remove(INDEX) {
-            advice.push(self.about_index());
-        }
-        if !folders.is_empty() {
-            advice.push(self.about_derived(&Vec::from_iter(folders).join(" and ")));
-        }
-        advice.join("; ")
-    }
-
-    /// A start uses another checkpoint, and once retention has taken a part of the log the one at its start is no copy of anything.
-    fn about_checkpoints(&self) -> String {
-        let mut advice = "checkpoint: start the broker, which goes on and writes new ones. Do not delete the folder checkpoint, which may hold what stands nowhere else"
-            .to_owned();
-        if self.remade == Remade::NotWithoutBase {
-            advice.push_str(
-                ". The one at the log's start is lost, so that queue files and index cannot be made again until retention has moved \
-                 the log's start: copy the folder now",
-            );
-        }
-        advice
-    }
-
-    /// It serves look-ups alone, and the next start goes on without what was in it.
-    fn about_index(&self) -> String {
-        let reason = self.remade.reason().unwrap_or_default();
-        format!(
-            "{INDEX}: start the broker. If it needs what is damaged it makes the index anew from the newest checkpoint on, for nothing can \
-             make what was before again: {reason}. Messages that stand before it are then not found by key or message id; everything else works, \
-             and nothing is lost"
-        )
-    }
-
-    fn about_derived(&self, files: &str) -> String {
-        match self.remade.reason() {
-            None => format!(
-                "while the broker is stopped, delete {files}, and the next start makes it again from the log"
-            ),
-            Some(reason) => format!(
-                "{files}: do not delete it, for nothing can make all of it again: {reason}. Bring it back from a backup of this moment, or copy the \
-                 folder and start the broker: it finds again what log and checkpoints tell, at this start where a file is gone or cut off, else at \
-                 the next one after the damage was met; messages whose place nobody knows count as lost"
-            ),
-        }
-    }
-}
-
-const META: [&str; 2] = ["meta.a", "meta.b"];
-const CHECKPOINT: &str = "checkpoint";
-const INDEX: &str = "index";
-
-fn is_meta(file: &str) -> bool {
-    META.contains(&file)
-}
-
-/// So many places, in words.
-pub fn places_are_damaged(places: u64) -> String {
-    match places {
-        1 => "1 place is damaged".to_owned(),
-        places => format!("{} places are damaged", count(places)),
-    }
-}
-
-/// What to delete so that a start makes it again: the whole folder, or the one file that stands beside segments.
-fn derived_folder(file: &str) -> &str {
-    match file.split_once('/') {
-        Some((folder @ ("queue" | "index" | CHECKPOINT), _)) => folder,
-        _ => file,
     }
 }
 
@@ -365,139 +237,4 @@ impl Show for Verdict {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn verdict(damage: &[(&str, Weight)]) -> Verdict {
-        let one = |(file, weight): &(&str, Weight)| Damage {
-            file: (*file).to_owned(),
-            offset: 4096,
-            what: "the checksum is wrong".to_owned(),
-            derived: *weight == Weight::Derived,
-            harmless: *weight == Weight::Harmless,
-        };
-        Verdict {
-            folder: "broker-a".to_owned(),
-            sound: damage.is_empty(),
-            damage: damage.iter().map(one).collect(),
-            damage_unlisted: 0,
-            lost: vec![],
-            lost_unlisted: 0,
-            repair_command: None,
-            start_refused: None,
-            notes: vec![],
-            checked: Checked {
-                segments: 1,
-                log_bytes: 2048,
-                frames: 3,
-                commands: 4,
-                messages: 5,
-                checkpoints: 6,
-                queues: 7,
-                queue_files: 8,
-                index_files: 9,
-                index_items: 10,
-            },
-            meta_is_usable: true,
-            remade: Remade::Yes,
-            compared_to_offset: Some(2048),
-        }
-    }
-
-    #[test]
-    fn sound_files_are_a_line_and_damaged_ones_a_table() {
-        assert_eq!(
-            verdict(&[]).text(false),
-            "sound: 1 segment (2.0 KiB) with 3 frames, 4 commands and 5 messages; 6 checkpoints; \
-             7 queues in 8 files; 9 index files with 10 items"
-        );
-        let cut = Verdict {
-            lost: vec!["one".to_owned(), "another".to_owned()],
-            lost_unlisted: 1095,
-            ..verdict(&[("log/0.seg", Weight::Lost)])
-        };
-        let told = cut.text(false);
-        assert!(told.contains("\none\nanother\nand 1,095 places more"), "{told}");
-        let damaged = verdict(&[("log/0.seg", Weight::Lost)]).text(false);
-        assert!(
-            damaged.starts_with(
-                "DAMAGED FILE   AT BYTE   WHAT\nlog/0.seg         4096   the checksum is wrong\n"
-            ),
-            "{damaged}"
-        );
-    }
-
-    #[test]
-    fn the_advice_follows_from_what_is_damaged() {
-        assert_eq!(verdict(&[]).advice(), None);
-        let (problem, advice) = verdict(&[
-            ("queue/0/1/0.cq", Weight::Derived),
-            ("queue/0/2/0.cq", Weight::Derived),
-            ("log/0.sparse", Weight::Derived),
-        ])
-        .advice()
-        .unwrap();
-        assert_eq!(problem, "3 places are damaged");
-        assert!(advice.contains("delete log/0.sparse and queue,"), "{advice}");
-        let (problem, advice) = verdict(&[("log/0.seg", Weight::Lost)]).advice().unwrap();
-        assert_eq!(problem, "1 place is damaged");
-        assert!(advice.contains("backup"), "{advice}");
-        let advice = verdict(&[("log/0.seg", Weight::Harmless)]).advice().unwrap().1;
-        assert!(
-            advice.starts_with("log/0.seg: nothing is lost") && !advice.contains("backup"),
-            "{advice}"
-        );
-        let both = [("log/0.seg", Weight::Harmless), ("index/1.run", Weight::Derived)];
-        let advice = verdict(&both).advice().unwrap().1;
-        assert!(
-            advice.contains("log/0.seg: nothing is lost") && advice.contains("delete index,"),
-            "{advice}"
-        );
-        let spare = [("meta.a", Weight::Lost), ("index/1.run", Weight::Derived)];
-        let advice = verdict(&spare).advice().unwrap().1;
-        assert!(
-            advice.contains("meta.b is sound") && advice.contains("delete index,"),
-            "{advice}"
-        );
-        assert!(!advice.contains("backup"), "{advice}");
-        let lost = Verdict {
-            remade: Remade::NotWithoutBase,
-            ..verdict(&[
-                ("checkpoint/7.root", Weight::Derived),
-                ("index/1.run", Weight::Derived),
-            ])
-        };
-        let advice = lost.advice().unwrap().1;
-        assert!(
-            advice.contains("Do not delete the folder") && advice.contains("copy the folder now"),
-            "{advice}"
-        );
-        assert!(advice.contains("index: start the broker"), "{advice}");
-        let repaired = Verdict {
-            remade: Remade::NotAcrossALoss,
-            ..verdict(&[
-                ("queue/0/1/0.cq", Weight::Derived),
-                ("index/1.run", Weight::Derived),
-            ])
-        };
-        let advice = repaired.advice().unwrap().1;
-        assert!(
-            advice.contains("queue: do not delete it")
-                && advice.contains("finds again what log and checkpoints tell")
-                && advice.contains("not found by key or message id"),
-            "{advice}"
-        );
-        let refused = Verdict {
-            start_refused: Some("it says why, and what to do".to_owned()),
-            ..verdict(&[("meta.a", Weight::Lost), ("meta.b", Weight::Lost)])
-        };
-        let (problem, advice) = refused.advice().unwrap();
-        assert_eq!(problem, "2 places are damaged, and a start is refused");
-        assert_eq!(advice, "it says why, and what to do");
-        let level = Verdict {
-            start_refused: Some("a newer build".to_owned()),
-            ..verdict(&[])
-        };
-        assert_eq!(level.advice().unwrap().0, "a start refuses it");
-    }
-}
+mod tests;

@@ -31,7 +31,7 @@ pub use carried::{CarriedAt, CarriedEntries};
 use dirty::Dirty;
 pub use group_queue::{Delivery, FloorMove, GroupQueue, Lag, Pending};
 pub use range_set::RangeSet;
-pub use salvage::{FoundTopic, HoldSpan, Remains, Salvaged};
+pub use salvage::{FoundTopic, GroupFold, HoldSpan, Remains, Salvaged};
 pub use shard::Shard;
 pub use snapshot::{RestoreError, ShardKey, ShardView, Snapshot};
 pub use tables::{Fenced, Group, LogBounds, Subscription, Tables, Topic, dead_letter_topic};

@@ -1,6 +1,10 @@
 //! State from a checkpoint of which parts are lost, as somebody has agreed to go on: what is lost is put together from what stands around
 //! it, or is begun again. Groups get messages again rather than lose them.
 
+mod groups;
+
+pub use groups::GroupFold;
+
 use super::State;
 use super::carried::chunk_of;
 use super::group_queue::GroupQueue;
@@ -49,6 +53,8 @@ pub struct Remains<'a> {
     pub lost: Vec<(ShardKey, Option<&'a [u8]>)>,
     /// What is known of topics whose parts are lost.
     pub topics: BTreeMap<TopicId, FoundTopic>,
+    /// What the log tells of groups, those whose parts are lost among them.
+    pub groups: BTreeMap<GroupId, Arc<Group>>,
     /// Messages that were carried, in the order of the log.
     pub carried: Vec<(TopicQueue, QueueOffset, QueueEntry)>,
 }
@@ -62,6 +68,8 @@ pub enum Salvaged {
     EarlierTopic(TopicId),
     /// Nothing: the topic is gone, with its messages and what groups held of it.
     NoTopic(TopicId),
+    /// A group as the log has it.
+    GroupOfLog(GroupId),
     /// An earlier version of a group.
     EarlierGroup(GroupId),
     /// Nothing: the group is gone, with all that it had done.
@@ -229,6 +237,11 @@ impl Work {
         }
         for (key, earlier) in &remains.lost {
             let ShardKey::Group(id) = key else { continue };
+            if let Some(group) = remains.groups.get(id) {
+                groups.insert(Arc::clone(group));
+                self.done.push(Salvaged::GroupOfLog(*id));
+                continue;
+            }
             match earlier.and_then(|bytes| Group::decode(*id, &mut Reader::new(bytes)).ok()) {
                 Some(group) => {
                     groups.insert(Arc::new(group));

@@ -78,6 +78,26 @@ pub(crate) fn readable(io: &Arc<dyn LogIo>, folder: &Path) -> Result<Option<Read
     Ok(Some(found))
 }
 
+/// The caller's header of the checkpoint at a position whose root can be read, and those `wanted` parts that can.
+pub(crate) fn readable_at(
+    io: &Arc<dyn LogIo>,
+    folder: &Path,
+    at: LogPosition,
+    wanted: &dyn Fn(&PartKey) -> bool,
+) -> Result<(Vec<u8>, Vec<(PartKey, Vec<u8>)>), CheckpointError> {
+    let (root, _) = looking(io, folder).read(at.physical.0, false)?;
+    let mut packs = Packs {
+        io: io.as_ref(),
+        folder,
+        open: BTreeMap::new(),
+    };
+    let mut parts = Vec::new();
+    for key in root.parts.keys().filter(|key| wanted(key)) {
+        parts.extend(packs.read(&root, key)?.map(|bytes| (*key, bytes)));
+    }
+    Ok((root.header, parts))
+}
+
 /// Packs, `None` where one cannot be read at all.
 struct Packs<'a> {
     io: &'a dyn LogIo,

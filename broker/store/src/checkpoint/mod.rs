@@ -43,7 +43,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use thiserror::Error;
 
-pub(crate) use again::{Readable, keep_aside, readable, write_again};
+pub(crate) use again::{Readable, keep_aside, readable, readable_at, write_again};
 pub(crate) use expected::Expected;
 pub use load::{Loaded, Pick};
 pub(crate) use scrub::CheckpointScrub;

@@ -1,7 +1,8 @@
 //! What a start says of damage that it refuses: how far it reaches, what is in it, and which command gives it up.
 
 use super::anew::NOTHING_LEFT;
-use super::{RepairError, range, state};
+use super::way_on::{self, First};
+use super::{RepairError, range};
 use crate::io::LogIo;
 use crate::log::{self, LogDamage, LogSurvey, Lost, surviving_commands};
 use crate::survey::{Checked, Findings};
@@ -14,6 +15,8 @@ use std::sync::Arc;
 const TOLD_MAX: usize = 3;
 /// Bytes of a command with a message at least: its record has 91 besides topic, properties and body.
 const MESSAGE_BYTES_MIN: u64 = APPEND_RECORD_AT as u64 + 91;
+const RESTORE_LOG: &str = "restore the log from a backup, or ";
+const STATE_IS_LOST: &str = "no checkpoint can be read as a whole before that, and from none that can be read in part the log leads on, so that no command helps";
 const META_IS_LOST: &str =
     "neither meta.a nor meta.b is valid, and what they said can be told from the log and the checkpoints";
 /// What both files of meta alone may have said.
@@ -61,22 +64,26 @@ pub fn diagnosis(shared: &Arc<dyn LogIo>, dir: &Path) -> Result<Option<Diagnosis
     if rest > 0 {
         words.push(format!("and {rest} places more"));
     }
-    let state_first = match found.damage.is_empty() && found.meta_is_lost {
-        true => None,
-        false => state::way_on_first(shared, dir, found.first).unwrap_or_else(|error| {
-            Some(format!(
-                "give nothing up before the checkpoints can be read, on which it depends what is lost with it ({error}): start again then"
-            ))
-        }),
-    };
     let what = match found.damage.is_empty() {
         true => "make meta again",
         false => "give up what is damaged",
     };
-    let way_on = state_first.unwrap_or_else(|| format!("{what}: {command}"));
+    let is_meta_alone = found.damage.is_empty() && found.meta_is_lost;
+    let first = match is_meta_alone {
+        true => Ok(First::Nothing),
+        false => way_on::way_on_first(shared, dir, &found),
+    };
+    let way_on = match first {
+        Ok(First::Nothing) => format!("{RESTORE_LOG}{what}: {command}"),
+        Ok(First::State(first)) => format!("{RESTORE_LOG}{first}"),
+        Ok(First::Backup) => format!("{STATE_IS_LOST}: {NOTHING_LEFT}"),
+        Err(error) => format!(
+            "{RESTORE_LOG}give nothing up before the checkpoints can be read, on which it depends what is lost with it ({error}): start again then"
+        ),
+    };
     Ok(Some(Diagnosis {
         damage: words.join("; "),
-        way_on: format!("restore the log from a backup, or {way_on}"),
+        way_on,
     }))
 }
 

@@ -12,6 +12,7 @@ mod anew;
 mod covered;
 mod diagnosis;
 mod end;
+mod groups;
 mod loss;
 mod make;
 mod places;
@@ -26,14 +27,15 @@ mod topics;
 mod trial;
 mod unsure;
 mod warn;
+mod way_on;
 
 pub use diagnosis::{Diagnosis, describe, diagnose, diagnosis};
 pub use loss::{Loss, LostMessages, Place};
 pub use places::{Part, Places, told_apart};
 pub use plan::{Accepted, Plan, plan};
-pub use range::{Range, command, needed, way_on};
+pub use range::{Range, command, command_in, needed, way_on};
 pub use run::Done;
-pub use state::way_on_without_state;
+pub use way_on::way_on_without_state;
 
 use crate::checkpoint::CheckpointError;
 use crate::index::IndexError;

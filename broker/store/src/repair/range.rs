@@ -14,6 +14,8 @@ use std::str::FromStr;
 /// `--wider`, and the frames in which commands were lost before where no checkpoint can be read
 /// ([`super::way_on_without_state`]).
 const NAMED_MAX: usize = 32;
+/// What stands before a command in a sentence: it is what the sentence ends with.
+const BEFORE_COMMAND: &str = ": sluicectl log repair ";
 pub(super) const MAKE_META: &str = " --make-meta";
 
 /// From a physical offset up to but without another one, or to the log's end.
@@ -112,6 +114,12 @@ pub(super) fn command_with(dir: &Path, ranges: &[Range], damaged: &[Range]) -> S
     format!("sluicectl log repair {folder}{}", words.concat())
 }
 
+/// The command with which a refusal ends, as these functions write it; `None` if it names none.
+pub fn command_in(refusal: &str) -> Option<&str> {
+    let at = refusal.rfind(BEFORE_COMMAND)?;
+    Some(&refusal[at + 2..])
+}
+
 /// The command that goes on without all that is damaged of the log, and makes meta again where it is lost; `None` if nothing is to be
 /// done, or nothing helps.
 pub fn way_on(dir: &Path, log: &LogSurvey) -> Option<String> {
@@ -158,6 +166,14 @@ mod tests {
             odd,
             r"sluicectl log repair '/my data/it'\''s' --accept-loss 8..16"
         );
+    }
+
+    #[test]
+    fn a_refusal_ends_with_its_command() {
+        let odd = command(Path::new("/data: x"), &["8..16".parse().unwrap()]);
+        let refusal = format!("it cannot be read: restore it, or give up what is damaged: {odd}");
+        assert_eq!(command_in(&refusal), Some(odd.as_str()));
+        assert_eq!(command_in("restore the folder: it is gone"), None);
     }
 
     #[test]

@@ -3,11 +3,13 @@
 
 use super::RepairError;
 use super::anew::NOTHING_LEFT;
+use super::groups::Groups;
 use super::loss::Loss;
 use super::plan::Plan;
-use super::range::{self, Range};
+use super::range;
 use super::state_told::{in_words, lost_messages, refused_letters};
 use super::topics::{Found, Topics};
+use super::way_on::usable;
 use crate::checkpoint::{self, PartKey, Readable};
 use crate::checkpointer::Header;
 use crate::io::LogIo;
@@ -18,12 +20,11 @@ use crate::survey::{Checked, Findings};
 use sluice_core::command::{COMMAND_HEADER_BYTES, Carry, Command, LOST, Place};
 use sluice_core::entry::{CARRIED, QueueEntry};
 use sluice_core::ids::{DeliveryId, GroupQueueId, PhysicalOffset, QueueId, QueueOffset, TopicId, TopicQueue};
-use sluice_core::state::{Remains, Salvaged, ShardKey, State};
+use sluice_core::state::{CommandAt, Remains, Salvaged, ShardKey, State};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
-const OPTION: &str = " --accept-lost-state";
 /// Losses that are told one by one.
 const TOLD_MAX: usize = 100;
 
@@ -152,100 +153,6 @@ fn damaged_too(log: &LogSurvey, checkpoint: PhysicalOffset) -> Option<String> {
     ))
 }
 
-/// The command that goes on where a start finds no checkpoint to go on from, and what it costs in a word; `None` if none does. Reads
-/// the log, and changes nothing.
-pub fn way_on_without_state(io: &Arc<dyn LogIo>, dir: &Path) -> Result<Option<String>, RepairError> {
-    if let Some(readable) = usable(io, dir)? {
-        let (without, command) = without_what_is_lost(dir, &readable);
-        return Ok(Some(format!("copy the folder, and then {without}: {command}")));
-    }
-    let known = Checked::of(io, dir)?;
-    let (log, mut lost) = what_was_lost(io, dir, &known)?;
-    let damaged = range::needed(&log.damage);
-    if lost.is_empty() {
-        return Ok(None);
-    }
-    lost.extend(&damaged);
-    lost.sort_by_key(|range| range.from);
-    Ok(Some(format!(
-        "or go on with what the log says, without what groups did behind what was lost: {} --wider",
-        range::command_with(dir, &lost, &damaged)
-    )))
-}
-
-/// What is to be done before anything of a log that begins at `first` is given up, where no checkpoint can be read that a start
-/// needs: behind one that is whole again only what is damaged of the log is lost. `None` if nothing is.
-pub(super) fn way_on_first(
-    io: &Arc<dyn LogIo>,
-    dir: &Path,
-    first: LogPosition,
-) -> Result<Option<String>, RepairError> {
-    if trial::newest(io, dir, first).is_ok() {
-        return Ok(None);
-    }
-    Ok(usable(io, dir)?.map(|readable| {
-        let (without, command) = without_what_is_lost(dir, &readable);
-        format!(
-            "copy the folder, and first {without}; the start after it tells what of the log has to be given up besides, if anything: {command}"
-        )
-    }))
-}
-
-/// What it is to go on without a checkpoint's lost parts, and the command.
-fn without_what_is_lost(dir: &Path, readable: &Readable) -> (String, String) {
-    let (lost, parts) = (readable.lost.len(), readable.lost.len() + readable.parts.len());
-    let what = format!(
-        "go on without {lost} of {parts} parts of the checkpoint at {} that cannot be read: what was in them is put together from what else there is, or begins again",
-        readable.position
-    );
-    (what, format!("{}{OPTION}", range::command(dir, &[])))
-}
-
-/// The newest checkpoint whose root can be read, if the log leads on from there.
-fn usable(io: &Arc<dyn LogIo>, dir: &Path) -> Result<Option<Readable>, RepairError> {
-    let folder = dir.join("checkpoint");
-    let Some(readable) = checkpoint::readable(io, &folder)? else {
-        return Ok(None);
-    };
-    let newest = checkpoint::Checkpoints::newest_named(io.as_ref(), &folder)?.unwrap_or_default();
-    let leads_on =
-        newest <= readable.position.physical || trial::leads_on(io, dir, readable.position.physical, newest);
-    let is_state = Header::decode(&readable.header).is_ok() && !readable.lost.is_empty();
-    Ok(Some(readable).filter(|_| leads_on && is_state))
-}
-
-/// What repairs have left that only a checkpoint behind it knows, whole frames each.
-fn what_was_lost(
-    io: &Arc<dyn LogIo>,
-    dir: &Path,
-    known: &Checked,
-) -> Result<(LogSurvey, Vec<Range>), RepairError> {
-    let mut lost = Vec::new();
-    let mut visit = |seen: Seen<'_>, _: &mut Findings| {
-        if let Seen::Partly(frame) = seen
-            && frame
-                .commands()
-                .any(|(_, _, bytes)| bytes.get(COMMAND_HEADER_BYTES) == Some(&LOST))
-        {
-            lost.push(Range {
-                from: frame.start(),
-                to: Some(frame.end()),
-            });
-        }
-    };
-    let ask = known.ask(&[]);
-    let log = log::survey(io.as_ref(), dir, &ask, &mut Findings::default(), &mut visit)?;
-    let frames = log
-        .repaired
-        .iter()
-        .filter(|done| !done.state_is_known && done.frames > 0);
-    lost.extend(frames.map(|done| Range {
-        from: done.from,
-        to: Some(done.to),
-    }));
-    Ok((log, lost))
-}
-
 /// What takes the place of what is lost, and what is to be told of it.
 struct Salvage {
     state: State,
@@ -276,19 +183,23 @@ fn salvaged(
         let earlier = earlier.as_ref().map(|earlier| earlier.bytes.as_slice());
         remains.lost.push((key(part)?, earlier));
     }
+    let groups = Groups::of(io, dir, readable, header.state, log.first)?;
     let bounds = (log.first.physical, log.end.physical);
     let topics = Topics::of(readable, header.state, bounds).map_err(|error| unreadable(&error))?;
     let mut look = Look {
         end: readable.position.physical,
         remains: &mut remains,
         topics,
+        groups,
     };
     look.files(io, dir)?;
     let ask = known.ask(&[]);
     let mut visit = |seen: Seen<'_>, _: &mut Findings| look.see(seen);
     log::survey(io.as_ref(), dir, &ask, &mut Findings::default(), &mut visit)?;
     let dead = look.topics.take_dead_behind();
+    let groups = look.groups.finish();
     let topics = look.topics.finish();
+    remains.groups = groups;
     let found = topics.iter().map(|(id, found)| (*id, found.topic.clone()));
     remains.topics = found.collect();
     let (state, done) = State::salvage(&remains).map_err(|error| unreadable(&error))?;
@@ -306,6 +217,7 @@ struct Look<'a, 'b> {
     end: PhysicalOffset,
     remains: &'b mut Remains<'a>,
     topics: Topics,
+    groups: Groups,
 }
 
 impl Look<'_, '_> {
@@ -328,22 +240,33 @@ impl Look<'_, '_> {
     fn see(&mut self, seen: Seen<'_>) {
         let frame = match seen {
             Seen::Frame(frame, _) | Seen::Partly(frame) => frame,
-            Seen::Gap(at) | Seen::Lost(at) => return self.topics.gap(at),
+            Seen::Gap(at) | Seen::Lost(at) => return self.gap(at),
         };
         let index = frame.header().index;
         for (place, at, bytes) in frame.commands() {
             if bytes.get(COMMAND_HEADER_BYTES) == Some(&LOST) || sluice_core::command::check(&bytes).is_err()
             {
-                self.topics.gap(at);
+                self.gap(at);
                 continue;
             }
             self.topics.command(DeliveryId::new(index, place), at, &bytes);
+            let applied = CommandAt {
+                index,
+                place,
+                physical: at,
+            };
+            self.groups.command(applied, &bytes);
             if at < self.end
                 && let Ok((_, Command::Carry(carry))) = Command::decode(&bytes)
             {
                 self.carried(at, &carry, bytes.len() as u32);
             }
         }
+    }
+
+    fn gap(&mut self, at: PhysicalOffset) {
+        self.topics.gap(at);
+        self.groups.gap(at);
     }
 
     fn carried(&mut self, at: PhysicalOffset, carry: &Carry<'_>, size: u32) {

@@ -38,6 +38,10 @@ pub(super) fn in_words(part: &Salvaged, state: &State, topics: &BTreeMap<TopicId
                 topics.get(id).map_or(0, |found| found.known)
             ) + shifts(topics.get(id))
         }
+        Salvaged::GroupOfLog(id) => format!(
+            "group {}: its settings are those that the log tells, as far as that can be read",
+            group(*id)
+        ),
         Salvaged::EarlierGroup(id) => format!(
             "group {}: its settings are those of an earlier checkpoint",
             group(*id)

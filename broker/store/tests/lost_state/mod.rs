@@ -56,17 +56,23 @@ pub fn parts_of(io: &FaultyIo, root: &Path) -> Vec<(Part, u64, u64)> {
 
 /// A copy in which every version of a part is damaged; checkpoints that have none are not there.
 pub fn without(whole: &FaultyIo, part: Part) -> FaultyIo {
+    let io = damaged_in(whole, part);
+    for root in names(&io, "root") {
+        if !parts_of(&io, &root).iter().any(|(found, ..)| *found == part) {
+            io.remove(&root).unwrap();
+        }
+    }
+    io
+}
+
+/// A copy in which every version of a part is damaged, with all checkpoints.
+pub fn damaged_in(whole: &FaultyIo, part: Part) -> FaultyIo {
     let io = whole.crash_keeping_all();
     let places: BTreeSet<(u64, u64)> = parts(&io)
         .into_iter()
         .filter(|(found, ..)| *found == part)
         .map(|(_, pack, at)| (pack, at))
         .collect();
-    for root in names(&io, "root") {
-        if !parts_of(&io, &root).iter().any(|(found, ..)| *found == part) {
-            io.remove(&root).unwrap();
-        }
-    }
     for (pack, at) in places {
         flip(&io, &folder().join(format!("{pack:020}.pack")), at, 3);
     }

@@ -73,7 +73,7 @@ pub fn used(seed: u64) -> Used {
     }
 }
 
-fn frames(io: &FaultyIo) -> Vec<Frame> {
+pub fn frames(io: &FaultyIo) -> Vec<Frame> {
     let identity = Identity {
         cluster: "test".into(),
         shard: "broker-a".into(),

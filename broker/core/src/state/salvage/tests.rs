@@ -1,8 +1,16 @@
 use super::*;
-use crate::command::{CreateGroup, CreateTopic, Subscribe};
+use crate::command::{CreateGroup, CreateTopic, EncodedCommand, GroupSpec, PutGroup, Subscribe, Terms};
 use crate::ids::{LogIndex, PhysicalOffset};
 use crate::state::CommandAt;
 use std::sync::atomic::Ordering;
+
+fn at(n: u64) -> CommandAt {
+    CommandAt {
+        index: LogIndex(n),
+        place: 0,
+        physical: PhysicalOffset(n * 100),
+    }
+}
 
 fn state() -> State {
     let mut state = State::new();
@@ -21,12 +29,7 @@ fn state() -> State {
         subscribe.encode(1),
     ];
     for (n, command) in (0..).zip(commands) {
-        let at = CommandAt {
-            index: LogIndex(n),
-            place: 0,
-            physical: PhysicalOffset(n * 100),
-        };
-        state.apply(at, command.as_bytes(), &mut ()).unwrap();
+        state.apply(at(n), command.as_bytes(), &mut ()).unwrap();
     }
     let topic = state.tables.topic_by_id(TopicId(0)).unwrap();
     topic
@@ -59,7 +62,7 @@ fn without(key: ShardKey, found: Option<FoundTopic>) -> (State, Vec<Salvaged>) {
             .collect(),
         lost: vec![(key, None)],
         topics: found.map(|found| (TopicId(0), found)).into_iter().collect(),
-        carried: Vec::new(),
+        ..Remains::default()
     };
     State::salvage(&remains).unwrap()
 }
@@ -119,4 +122,91 @@ fn a_lost_group_is_gone_with_what_it_held() {
     assert!(state.tables.topic("orders").is_some());
     assert!(state.tables.subscription(GroupId(0), TopicId(0)).is_none());
     assert_eq!(state.next_ids().1, GroupId(1));
+}
+
+#[test]
+fn what_the_log_says_of_groups_counts_if_it_agrees_with_the_later_checkpoint() {
+    let log = ["late", "readers", "later"].map(|name| CreateGroup::on_first_use(name).encode(1));
+    let mut state = state();
+    let before = state.snapshot().header;
+    let mut readers = Vec::new();
+    let views = state.all_views().into_iter();
+    views
+        .filter(|(key, _)| *key == ShardKey::Group(GroupId(0)))
+        .for_each(|(_, view)| view.encode(&mut readers));
+    for (n, command) in (3..).zip(&log) {
+        // The second one is there.
+        let _ = state.apply(at(n), command.as_bytes(), &mut ());
+    }
+    let later = state.snapshot().header;
+    let fold = |knows_readers: bool, left_out: Option<usize>, of_later: &str| {
+        let parts = [(GroupId(0), readers.as_slice())];
+        let parts = parts.into_iter().filter(|_| knows_readers);
+        let mut fold = GroupFold::from_checkpoint(&before, parts).unwrap();
+        for (n, command) in log.iter().enumerate().filter(|(n, _)| Some(*n) != left_out) {
+            fold.command(at(3 + n as u64), command.as_bytes(), |_| true);
+        }
+        let found = fold.finish(&later, &[(GroupId(2), of_later.to_owned())].into());
+        found.map(|groups| {
+            let named = groups.into_iter();
+            let named = named.map(|(id, group)| (id.0, group.spec.name.clone()));
+            named.collect::<Vec<_>>()
+        })
+    };
+    let named = |id: u32, name: &str| (id, name.to_owned());
+    let all = vec![named(0, "readers"), named(1, "late"), named(2, "later")];
+    assert_eq!(fold(true, None, "later"), Some(all));
+    assert_eq!(fold(true, Some(0), "later"), None, "an id is missing");
+    assert_eq!(fold(false, None, "later"), None, "it may have been refused");
+    assert_eq!(fold(true, None, "other"), None, "names are others");
+}
+
+#[test]
+fn behind_a_gap_a_change_that_may_have_made_its_group_leaves_only_those_before_the_gap() {
+    let mut state = State::new();
+    let level = |level| crate::command::encode_level(1, level);
+    let mut n = 0;
+    let mut apply = |command: &EncodedCommand| {
+        n += 1;
+        state.apply(at(n), command.as_bytes(), &mut ()).unwrap();
+    };
+    let create = |name: &str| CreateGroup::on_first_use(name).encode(1);
+    let put = |name: &str, expected_generation| {
+        let put = PutGroup {
+            spec: GroupSpec {
+                max_attempts: 3,
+                ..GroupSpec::on_first_use(name)
+            },
+            terms: Terms {
+                expected_generation,
+                ..Terms::default()
+            },
+        };
+        put.encode(1)
+    };
+    let log = [
+        level(1),
+        level(2),
+        create("before"),
+        create("lost"),
+        create("behind"),
+        put("lost", None),
+    ];
+    log.iter().for_each(&mut apply);
+    let later = state.snapshot().header;
+    let told = |last: EncodedCommand| {
+        let mut fold = GroupFold::default();
+        for (n, command) in (1..).zip(log[..5].iter().chain([&last])) {
+            match n {
+                4 => fold.gap(),
+                _ => fold.command(at(n), command.as_bytes(), |_| true),
+            }
+        }
+        let found = fold.finish(&later, &BTreeMap::new())?;
+        let names = found.values().map(|group| group.spec.name.clone());
+        Some(names.collect::<Vec<_>>())
+    };
+    // As many ids as there were, and two of them are others.
+    assert_eq!(told(put("lost", None)), Some(vec!["before".to_owned()]));
+    assert_eq!(told(put("behind", None)), None, "an id is missing");
 }

@@ -125,7 +125,7 @@ static CHECKPOINT_TIME: Family = Family::histogram(
 static CHECKPOINT_FREEZE: Family = Family::histogram(
     "sluice_checkpoint_apply_pause_seconds",
     &[],
-    "Pauses of the applier while state is frozen for a checkpoint, by the time they took",
+    "Pauses of the applier for a checkpoint, while state is frozen and handed to the thread that writes it, by the time they took",
 );
 static CHECKPOINT_SIZE: Family = Family::gauge(
     "sluice_checkpoint_size_bytes",

@@ -18,7 +18,7 @@ use sluice_core::log::{Outcome, Results};
 use sluice_core::record::{Record, property};
 use sluice_core::state::{Changed, CommandAt, Done, Effects, LEVEL, Refused, State};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use thiserror::Error;
 
 /// Who wants to hear what apply did, on the applying thread: calls must be short and must not block.
@@ -78,6 +78,8 @@ pub struct Applier {
     trigger: Trigger,
     results: Results,
     stats: Arc<ApplyStats>,
+    /// For how long the snapshot that waits has held apply up.
+    held_up: Duration,
     #[cfg(feature = "planted-faults")]
     applies_twice: bool,
 }
@@ -149,6 +151,7 @@ impl Applier {
             state,
             derived,
             trigger,
+            held_up: Duration::ZERO,
             results: Results::new(),
             stats,
             #[cfg(feature = "planted-faults")]
@@ -270,7 +273,11 @@ impl Applier {
     /// Hands on the snapshot that waits for the writer of checkpoints, if the writer is free. For when there is nothing to apply:
     /// the thread that it wakes may take the processor for milliseconds.
     pub fn hand_on(&mut self) {
-        self.trigger.hand_on();
+        let begun = Instant::now();
+        if self.trigger.hand_on() {
+            let held_up = std::mem::take(&mut self.held_up) + begun.elapsed();
+            self.stats.freeze_micros.observe_micros(held_up);
+        }
     }
 
     /// Takes a snapshot if one is due.
@@ -285,7 +292,7 @@ impl Applier {
         let begun = Instant::now();
         let request = self.snapshot(physical);
         self.trigger.request(request);
-        self.stats.freeze_micros.observe_micros(begun.elapsed());
+        self.held_up += begun.elapsed();
     }
 
     /// A checkpoint of everything applied so far, `physical` being where the next frame starts.
@@ -312,6 +319,8 @@ impl Applier {
     /// From now on snapshots for checkpoints go there.
     pub fn connect(&mut self, requests: Requests) {
         self.trigger.connect(requests);
+        // Of a replay, which nobody waits for.
+        self.held_up = Duration::ZERO;
     }
 
     /// Ends the way to the checkpoint thread; answers the snapshot that waits for the writer.

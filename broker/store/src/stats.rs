@@ -84,7 +84,7 @@ impl LogStats {
 pub struct ApplyStats {
     /// Microseconds of rounds: everything that was committed when the round began, with the answers.
     pub round_micros: Histogram,
-    /// Microseconds for which a checkpoint held apply up: freezing what changed.
+    /// Microseconds for which a checkpoint held apply up: freezing what changed, and waking the thread that writes it.
     pub freeze_micros: Histogram,
     commands: AtomicU64,
     applied_to: AtomicU64,

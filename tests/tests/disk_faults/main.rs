@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod errors;
+mod given_back;
 mod kills;
 mod memory;
 mod pause;

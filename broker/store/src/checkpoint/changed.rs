@@ -11,7 +11,12 @@ const WAITING_BYTES: usize = 4 * 1024 * 1024;
 /// take too much memory at once.
 const BASE_BYTES: (u32, u32) = (1024, 32 * 1024 * 1024);
 /// A patch has at most this share of the bytes that it is against: it is written again with each change, and read with them.
-const SHARE_OF_BASE: usize = 8;
+const SHARE_OF_BASE: usize = 4;
+/// From this share on a part had better be written whole, so that its next patches are small again.
+const BETTER_WHOLE: usize = 16;
+/// A checkpoint writes so large a share of the state whole for that alone: where all parts change as much, they take turns, rather than that
+/// one checkpoint writes them all.
+const SHARE_IN_TURN: u64 = 12;
 /// A part whose length has changed by as large a share of it is written whole, and nothing is read for it.
 const SHARE_OF_LENGTH: u32 = 4;
 
@@ -20,14 +25,19 @@ pub(super) struct Changed<'a> {
     checkpoints: &'a Checkpoints,
     waiting: BTreeMap<PartKey, (BlobRef, Vec<u8>)>,
     bytes: usize,
+    /// Bytes that may still be written whole of parts that could be patched.
+    in_turn: u64,
 }
 
 impl<'a> Changed<'a> {
     pub(super) fn new(checkpoints: &'a Checkpoints) -> Self {
+        let parts = checkpoints.live.values();
+        let stored: u64 = parts.map(|part| u64::from(part.base.len)).sum();
         Self {
             checkpoints,
             waiting: BTreeMap::new(),
             bytes: 0,
+            in_turn: stored / SHARE_IN_TURN,
         }
     }
 
@@ -87,7 +97,13 @@ impl<'a> Changed<'a> {
             for (key, (base, new)) in of_pack {
                 let patched = match self.read(&mut reader, base) {
                     Ok(stored) if stored == new => Some(None),
-                    Ok(stored) => patch::make(stored, new, stored.len() / SHARE_OF_BASE).map(Some),
+                    Ok(stored) => {
+                        let base = stored.len();
+                        let patch = patch::make(stored, new, base / SHARE_OF_BASE);
+                        patch
+                            .filter(|patch| patch.len() <= base / BETTER_WHOLE || !self.has_its_turn(new))
+                            .map(Some)
+                    }
                     Err(error) => {
                         if !std::mem::replace(&mut is_told, true) {
                             tracing::warn!(%error, "what is stored of parts that have changed cannot be read: they are written whole");
@@ -108,6 +124,13 @@ impl<'a> Changed<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Whether a part with a large patch is written whole in this checkpoint.
+    fn has_its_turn(&mut self, part: &[u8]) -> bool {
+        let left = self.in_turn.checked_sub(part.len() as u64);
+        self.in_turn = left.unwrap_or(self.in_turn);
+        left.is_some()
     }
 
     /// Bytes as they are stored, with the reader of their pack once there is one.

@@ -201,14 +201,16 @@ impl Trigger {
         self.waiting = Some(request);
     }
 
-    /// Sends the snapshot that waits, if there is one and the writer is free. It wakes the writer, which may take the caller's
-    /// processor.
-    pub(crate) fn hand_on(&mut self) {
+    /// Sends the snapshot that waits, if there is one and the writer is free; answers whether one was sent. It wakes the writer, which may
+    /// take the caller's processor.
+    pub(crate) fn hand_on(&mut self) -> bool {
         if let Some(requests) = self.requests.as_ref().filter(|requests| requests.are_idle())
             && let Some(request) = self.waiting.take()
         {
             requests.send(request);
+            return true;
         }
+        false
     }
 
     /// Ends the way to the writer; answers what still waits for it.

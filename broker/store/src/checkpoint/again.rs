@@ -17,7 +17,7 @@ pub(super) const NAMES: u64 = 7;
 /// Bytes copied at a time.
 const COPIED_BYTES: u64 = 1 << 20;
 
-/// The newest checkpoint whose root can be read.
+/// A checkpoint whose root can be read.
 pub(crate) struct Readable {
     pub(crate) position: LogPosition,
     /// The caller's header.
@@ -78,24 +78,32 @@ pub(crate) fn readable(io: &Arc<dyn LogIo>, folder: &Path) -> Result<Option<Read
     Ok(Some(found))
 }
 
-/// The caller's header of the checkpoint at a position whose root can be read, and those `wanted` parts that can.
+/// Of the checkpoint at a position, whose root can be read, the `wanted` parts that can; it looks at no earlier one.
 pub(crate) fn readable_at(
     io: &Arc<dyn LogIo>,
     folder: &Path,
-    at: LogPosition,
+    position: LogPosition,
     wanted: &dyn Fn(&PartKey) -> bool,
-) -> Result<(Vec<u8>, Vec<(PartKey, Vec<u8>)>), CheckpointError> {
-    let (root, _) = looking(io, folder).read(at.physical.0, false)?;
+) -> Result<Readable, CheckpointError> {
+    let (root, _) = looking(io, folder).read(position.physical.0, false)?;
     let mut packs = Packs {
         io: io.as_ref(),
         folder,
         open: BTreeMap::new(),
     };
-    let mut parts = Vec::new();
+    let (mut parts, mut lost) = (Vec::new(), Vec::new());
     for key in root.parts.keys().filter(|key| wanted(key)) {
-        parts.extend(packs.read(&root, key)?.map(|bytes| (*key, bytes)));
+        match packs.read(&root, key)? {
+            Some(bytes) => parts.push((*key, bytes)),
+            None => lost.push((*key, None)),
+        }
     }
-    Ok((root.header, parts))
+    Ok(Readable {
+        position,
+        header: root.header,
+        parts,
+        lost,
+    })
 }
 
 /// Packs, `None` where one cannot be read at all.

@@ -58,10 +58,10 @@ impl Groups {
         let folder = dir.join("checkpoint");
         for at in checkpoint::stands(io, &folder, false)?.0 {
             if (first.physical..end).contains(&at.physical) {
-                let (header, parts) = checkpoint::readable_at(io, &folder, at, &|key| group(key).is_some())?;
-                let parts = parts.iter();
+                let earlier = checkpoint::readable_at(io, &folder, at, &|key| group(key).is_some())?;
+                let parts = earlier.parts.iter();
                 let parts = parts.filter_map(|(key, bytes)| Some((group(key)?, bytes.as_slice())));
-                let header = Header::decode(&header).ok();
+                let header = Header::decode(&earlier.header).ok();
                 let fold = header.and_then(|header| GroupFold::from_checkpoint(header.state, parts));
                 groups.folds.extend(fold.map(|fold| (at.physical, fold)));
             }

@@ -41,7 +41,7 @@ impl GroupFold {
 
     /// Something cannot be read here.
     pub fn gap(&mut self) {
-        self.gap.get_or_insert(self.state.next_ids().1);
+        self.gap.get_or_insert_with(|| self.state.next_ids().1);
     }
 
     /// Takes in what stands next in the log; `stays` says which groups the later checkpoint has.

@@ -10,11 +10,24 @@ use sluice_tests::wait;
 
 use crate::is_long;
 
-/// Each of the three bounds on what clients make the broker hold.
-const BOUND: &str = "16MiB";
-const BOUND_BYTES: usize = 16 << 20;
-/// What docs/reliability.md says that a broker with such bounds needs.
-const NEED: u64 = 256 << 20;
+/// A broker's bounds on what clients make it hold, and the memory that docs/reliability.md says it needs with them.
+struct Bounds {
+    /// Each of the three; the default if it is not given.
+    given: Option<&'static str>,
+    bytes: usize,
+    need: u64,
+}
+
+const SMALL: Bounds = Bounds {
+    given: Some("16MiB"),
+    bytes: 16 << 20,
+    need: 256 << 20,
+};
+const DEFAULT: Bounds = Bounds {
+    given: None,
+    bytes: 128 << 20,
+    need: 592 << 20,
+};
 /// Little more than what a broker has that hardly anybody talks to.
 const TOO_LITTLE: u64 = 32 << 20;
 /// Messages that it has acknowledged before memory gets short.
@@ -36,12 +49,14 @@ const CONSUMED_WITHIN: Duration = Duration::from_secs(60);
 const SIGKILL: i32 = 9;
 
 /// A broker that has so much memory.
-fn limited(limit: &MemoryLimit) -> Broker {
-    let setup = Setup::new()
-        .flag("--max-unanswered-sends", BOUND)
-        .flag("--max-unfinished-requests", BOUND)
-        .flag("--max-unread-answers", BOUND)
-        .init("topics:\n  - {name: orders, queues: 4}\n");
+fn limited(limit: &MemoryLimit, bounds: &Bounds) -> Broker {
+    let mut setup = Setup::new().init("topics:\n  - {name: orders, queues: 4}\n");
+    if let Some(bound) = bounds.given {
+        setup = setup
+            .flag("--max-unanswered-sends", bound)
+            .flag("--max-unfinished-requests", bound)
+            .flag("--max-unread-answers", bound);
+    }
     let mut broker = setup.start().unwrap();
     broker.kill().unwrap();
     broker.spawn_under(limit.words()).unwrap();
@@ -51,8 +66,17 @@ fn limited(limit: &MemoryLimit) -> Broker {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_broker_with_the_memory_it_needs_bounds_itself_whatever_is_offered() {
-    let limit = MemoryLimit::of(NEED).unwrap();
-    let mut broker = limited(&limit);
+    bounds_itself(&SMALL).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_with_the_default_bounds_and_the_memory_for_them_bounds_itself_whatever_is_offered() {
+    bounds_itself(&DEFAULT).await;
+}
+
+async fn bounds_itself(bounds: &Bounds) {
+    let limit = MemoryLimit::of(bounds.need).unwrap();
+    let mut broker = limited(&limit, bounds);
     let times = if is_long() { 15 } else { 1 };
     let consumed_within = CONSUMED_WITHIN * times;
     let (mut held, mut memory) = (Vec::new(), 0);
@@ -74,7 +98,7 @@ async fn a_broker_with_the_memory_it_needs_bounds_itself_whatever_is_offered() {
     println!(
         "{acknowledged} acknowledged, {refused} refused, {held:?} of {} held, {memory} MiB of {}",
         HELD.at_a_time,
-        NEED >> 20
+        bounds.need >> 20
     );
     // The first time there is nothing else to hold.
     assert!(
@@ -83,7 +107,7 @@ async fn a_broker_with_the_memory_it_needs_bounds_itself_whatever_is_offered() {
     );
     for count in held {
         // Of some that were refused nobody has heard yet.
-        assert!(count * HELD.body_bytes <= 2 * BOUND_BYTES, "{count} are held");
+        assert!(count * HELD.body_bytes <= 2 * bounds.bytes, "{count} are held");
     }
     assert!(broker.runs().unwrap());
     assert_eq!(limit.kills().unwrap(), 0);
@@ -95,7 +119,7 @@ async fn a_broker_with_the_memory_it_needs_bounds_itself_whatever_is_offered() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_broker_killed_for_want_of_memory_has_lost_nothing_acknowledged() {
     let limit = MemoryLimit::of(TOO_LITTLE).unwrap();
-    let mut broker = limited(&limit);
+    let mut broker = limited(&limit, &SMALL);
     let first = Load { at_a_time: 1, ..LOAD };
     let mut flood = Flood::begin(&broker.endpoint(), first).unwrap();
     let works = || flood.acknowledged() >= BEFORE;

@@ -34,7 +34,7 @@ pub fn measure(setup: &Setup) -> Result<Table> {
             table.add(&format!("{name}: sends a second"), rate);
             let p99 = number(&report, &["latencies", "send", "p99_us"])? / 1000.0;
             table.add(&format!("{name}: p99 ms"), p99);
-            let checkpoints = server.histogram("sluice_checkpoint_duration_seconds")?;
+            let checkpoints = server.page()?.histogram("sluice_checkpoint_duration_seconds")?;
             ensure!(checkpoints.count > 1.0, "only {} checkpoints", checkpoints.count);
             table.add(
                 &format!("{name}: a checkpoint, mean ms"),

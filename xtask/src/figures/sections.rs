@@ -35,7 +35,7 @@ pub fn measure(section: Section, setup: &Setup) -> Result<Vec<Table>> {
         Section::Operator => Ok(vec![operator::measure(setup)?]),
         Section::Starts => Ok(vec![starts(setup)?]),
         Section::Kept => Ok(vec![kept(setup)?]),
-        Section::State => Ok(vec![state::measure(setup)?]),
+        Section::State => state::measure(setup),
         Section::Queues => Ok(vec![queues::measure(setup)?]),
         Section::Soak => Ok(vec![soak::measure(setup)?]),
     }

@@ -66,6 +66,8 @@ impl Sender {
         let mut all = Recorder::new()?;
         let every = timeline.as_ref().map_or(NEVER, |timeline| timeline.every);
         let mut tick = tokio::time::interval_at(tokio::time::Instant::now() + every, every);
+        // After a late tick the next one would come early otherwise, and its line would be of less than `every`.
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             let over = tokio::select! {
                 worker = workers.join_next() => match worker {
@@ -79,8 +81,10 @@ impl Sender {
             };
             let since = take(&recorders)?;
             all.merge(&since)?;
-            if let Some(timeline) = &mut timeline {
-                timeline.add(&since)?;
+            match &mut timeline {
+                Some(timeline) if over => timeline.add_rest(&since)?,
+                Some(timeline) => timeline.add(&since)?,
+                None => {}
             }
             if over {
                 return Ok(all);

@@ -4,6 +4,7 @@
 
 mod apt;
 mod args;
+mod budget;
 mod deny;
 mod figures;
 mod fix;

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
+use crate::budget;
 use crate::panics::{Panics, cut};
 use crate::process::{self, Tested};
 use crate::tally::Tally;
@@ -17,6 +18,7 @@ pub const LONGEST_SILENCE: Duration = Duration::from_secs(20 * 60);
 pub struct Run {
     started: Instant,
     longest_silence: Duration,
+    has_budget: bool,
     steps: Vec<Step>,
 }
 
@@ -33,6 +35,7 @@ struct Step {
     error: Option<anyhow::Error>,
     tests: Option<Tally>,
     panics: Panics,
+    builds: bool,
 }
 
 /// What a step came to: how it went, its tests, and why they failed.
@@ -44,6 +47,7 @@ impl Run {
         Self {
             started: Instant::now(),
             longest_silence: LONGEST_SILENCE,
+            has_budget: false,
             steps: Vec::new(),
         }
     }
@@ -51,6 +55,20 @@ impl Run {
     /// Lets tests be silent for this long before they count as hanging.
     pub fn bear_silence(&mut self, longest: Duration) {
         self.longest_silence = longest;
+    }
+
+    /// Says at the end if it all took longer than all tests may take ([`budget`]).
+    pub fn keep_budget(&mut self) {
+        self.has_budget = true;
+    }
+
+    /// Takes a step that builds what later ones test. Tells whether it succeeded.
+    pub fn build(&mut self, name: &str, work: impl FnOnce() -> Result<()>) -> bool {
+        let succeeded = self.step(name, work);
+        if let Some(step) = self.steps.last_mut() {
+            step.builds = true;
+        }
+        succeeded
     }
 
     /// Takes a step without tests in it. Tells whether it succeeded.
@@ -83,6 +101,7 @@ impl Run {
             error,
             tests,
             panics,
+            builds: false,
         });
         self.steps.last().is_some_and(|step| step.error.is_none())
     }
@@ -98,7 +117,11 @@ impl Run {
                 .unwrap_or_default();
             println!("{:>9}  {verdict:<6}  {}{tests}", in_seconds(step.took), step.name);
         }
-        println!("{:>9}  in total", in_seconds(self.started.elapsed()));
+        let total = self.started.elapsed();
+        println!("{:>9}  in total", in_seconds(total));
+        if let Some(note) = self.over_budget(total) {
+            println!("           {note}");
+        }
         let failed: Vec<_> = self
             .steps
             .iter()
@@ -120,6 +143,12 @@ impl Run {
         } else {
             ExitCode::FAILURE
         }
+    }
+
+    fn over_budget(&self, total: Duration) -> Option<String> {
+        let building = self.steps.iter().filter(|step| step.builds);
+        let building = building.map(|step| step.took).sum();
+        self.has_budget.then(|| budget::note(total, building)).flatten()
     }
 
     /// The count over all steps with tests; none if no step had any.
@@ -284,6 +313,25 @@ mod tests {
         let mut run = Run::start();
         assert!(!run.tests("gone", Expected::Any, Command::new("no-such-program-here")));
         assert_eq!(run.tally(), Some(counted(0, 1, 0)));
+    }
+
+    #[test]
+    fn only_a_run_of_all_tests_has_a_budget_and_its_builds_count() {
+        let two_hours = Duration::from_secs(2 * 3600);
+        let mut run = Run::start();
+        run.build("executables", || Ok(()));
+        run.step("no build", || Ok(()));
+        assert_eq!(run.over_budget(two_hours), None);
+        run.keep_budget();
+        let of_built = run.over_budget(two_hours).unwrap();
+        run.steps.iter_mut().for_each(|step| step.took = two_hours / 2);
+        let of_fresh = run.over_budget(two_hours).unwrap();
+        assert!(
+            of_built.contains("60 minutes") && of_fresh.contains("80 minutes"),
+            "{of_built}; {of_fresh}"
+        );
+        run.steps[0].took = Duration::ZERO;
+        assert_eq!(run.over_budget(two_hours).unwrap(), of_built);
     }
 
     #[test]

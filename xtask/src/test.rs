@@ -49,6 +49,9 @@ pub fn test(args: &TestArgs) -> Result<ExitCode> {
         run.bear_silence(LONGEST_SILENCE);
     }
     if args.suite.is_empty() {
+        if !args.long {
+            run.keep_budget();
+        }
         everything(&mut run, &metadata, &chosen, environment)?;
     } else {
         chosen_by_name(&mut run, &metadata, &chosen, environment)?;
@@ -262,8 +265,8 @@ fn system_suites(
     programs: Option<kube::Building>,
     environment: &[(&str, String)],
 ) {
-    let built = run.step("build the executables", build_executables);
-    let compiled = run.step("build the suites", || build_suites(chosen));
+    let built = run.build("build the executables", build_executables);
+    let compiled = run.build("build the suites", || build_suites(chosen));
     let programs: Option<PathBuf> = programs.and_then(|building| building.finish(run));
     let fits = run.step("room on the disk", || {
         room::check(metadata.target_directory.as_std_path())

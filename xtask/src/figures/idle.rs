@@ -20,7 +20,7 @@ pub fn measure(setup: &Setup) -> Result<Table> {
         "{CONNECTIONS} idle connections, h2load 8 × 32, 1 KiB, flush sync"
     ))
     .with_goal("a connection: KiB", Goal::AtMost(40.0))
-    .with_goal("beside / alone", Goal::AtLeast(0.9));
+    .with_goal_of_median("beside / alone", Goal::AtLeast(0.9));
     for _ in 0..setup.runs {
         let alone = {
             let _server = Server::empty_broker(setup, &[])?;

@@ -98,7 +98,8 @@ fn report(text: &str) -> Result<Value> {
     serde_json::from_str(text).with_context(|| format!("not a report: {text:?}"))
 }
 
-fn stdout(command: &mut Command) -> Result<String> {
+/// Runs a command to its end and answers what it printed.
+pub fn stdout(command: &mut Command) -> Result<String> {
     let shown = crate::process::shown(command);
     let output = command
         .stdin(Stdio::null())

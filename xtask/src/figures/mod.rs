@@ -4,6 +4,7 @@ mod idle;
 mod load;
 mod operator;
 mod overload;
+mod page;
 mod plot;
 mod queues;
 mod scrape;
@@ -13,6 +14,7 @@ mod soak;
 mod state;
 mod table;
 
+use std::env;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -109,11 +111,17 @@ impl Setup {
     }
 }
 
-/// Measures, and prints the tables as Markdown. Fails where a goal is missed, after all is measured.
+/// Measures the programs of this source, or those in the folder that `SLUICE_BIN_DIR` names, and prints the tables as Markdown. Fails where a goal is missed, after all is measured.
 pub fn figures(args: &FiguresArgs) -> Result<ExitCode> {
     apt::H2LOAD.install()?;
-    test::build_executables()?;
     let target = workspace::target()?;
+    let programs = match env::var_os(test::BINARIES) {
+        Some(given) => PathBuf::from(given),
+        None => {
+            test::build_executables()?;
+            target.join("release")
+        }
+    };
     let dir = args.dir.clone().unwrap_or_else(|| target.join("figures"));
     std::fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
     let setup = Setup {
@@ -123,7 +131,7 @@ pub fn figures(args: &FiguresArgs) -> Result<ExitCode> {
         soak_seconds: args.soak_seconds,
         plot: args.plot.clone(),
         dir,
-        programs: target.join("release"),
+        programs,
     };
     let chosen = match args.sections.as_slice() {
         [] => Section::value_variants(),

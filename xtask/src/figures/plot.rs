@@ -14,7 +14,7 @@ const STEPS: u32 = 4;
 /// One course.
 pub struct Panel {
     pub title: String,
-    /// Seconds, and what was measured.
+    /// Seconds, and what was measured. A point that is no number, or none that is finite, is left out.
     pub points: Vec<(f64, f64)>,
 }
 
@@ -27,7 +27,14 @@ pub struct Plot {
 
 impl Plot {
     /// The picture, complete.
-    pub fn to_svg(&self) -> String {
+    pub fn into_svg(mut self) -> String {
+        // One of them would be the scale of all others.
+        for panel in &mut self.panels {
+            panel.points.retain(|(x, y)| x.is_finite() && y.is_finite());
+        }
+        for (_, times) in &mut self.marks {
+            times.retain(|seconds| seconds.is_finite());
+        }
         let height = GAP + self.panels.len() as f64 * (PANEL + GAP) + GAP / 2.0;
         let mut svg = format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" font-family=\"sans-serif\" font-size=\"11\">\n\
@@ -140,10 +147,31 @@ mod tests {
             ],
             marks: vec![("roll".to_owned(), vec![5.0])],
         };
-        let svg = plot.to_svg();
+        let svg = plot.into_svg();
         for part in ["one", "none", "| roll", "<polyline", "10 s"] {
             assert!(svg.contains(part), "{part}: {svg}");
         }
         assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
+    }
+
+    #[test]
+    fn a_point_that_is_not_finite_is_left_out_and_scales_nothing() {
+        let none = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY];
+        let sound = [(0.0, 1.0), (10.0, 2.0)];
+        let drawn = |points: Vec<(f64, f64)>, marks| {
+            let panels = vec![Panel {
+                title: "one".to_owned(),
+                points,
+            }];
+            let marks = vec![("roll".to_owned(), marks)];
+            Plot { panels, marks }.into_svg()
+        };
+        let mut points = sound.to_vec();
+        let mut marks = vec![5.0];
+        for none in none {
+            points.extend([(4.0, none), (none, 1.0)]);
+            marks.push(none);
+        }
+        assert_eq!(drawn(points, marks), drawn(sound.to_vec(), vec![5.0]));
     }
 }

@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result, ensure};
 
 use super::Setup;
 use super::load::{self, number};
+use super::page::Page;
 use super::server::Server;
 use super::table::{Goal, Table, median};
 
@@ -29,17 +30,14 @@ pub fn measure(setup: &Setup) -> Result<Table> {
         let server = Server::empty_broker(setup, &[])?;
         load::run(setup, &["spread", "--topics", TOPICS, "--groups", GROUPS])?;
         let (page, first) = look(&server)?;
-        let lags = page
-            .lines()
-            .filter(|line| line.starts_with("rocketmq_consumer_lag_messages{"));
         ensure!(
-            lags.count() == SUBSCRIPTIONS,
+            page.series("rocketmq_consumer_lag_messages").count() == SUBSCRIPTIONS,
             "the page does not tell of all subscriptions"
         );
         let looks: Result<Vec<f64>> = (0..LOOKS).map(|_| Ok(look(&server)?.1)).collect();
         table.add("the first look: ms", first);
         table.add("a look: ms", median(&looks?));
-        table.add("the page: MiB", page.len() as f64 / MIB);
+        table.add("the page: MiB", page.bytes() as f64 / MIB);
         // In turns, and each of them first as often.
         let order = if run % 2 == 0 {
             [false, true]
@@ -64,7 +62,7 @@ pub fn measure(setup: &Setup) -> Result<Table> {
 }
 
 /// A page, and how many milliseconds it took.
-fn look(server: &Server) -> Result<(String, f64)> {
+fn look(server: &Server) -> Result<(Page, f64)> {
     let began = Instant::now();
     let page = server.page()?;
     Ok((page, began.elapsed().as_secs_f64() * 1000.0))

@@ -35,7 +35,7 @@ pub fn measure(section: Section, setup: &Setup) -> Result<Vec<Table>> {
         Section::Operator => Ok(vec![operator::measure(setup)?]),
         Section::Starts => Ok(vec![starts(setup)?]),
         Section::Kept => Ok(vec![kept(setup)?]),
-        Section::State => Ok(vec![state::measure(setup)?]),
+        Section::State => state::measure(setup),
         Section::Queues => Ok(vec![queues::measure(setup)?]),
         Section::Soak => Ok(vec![soak::measure(setup)?]),
     }
@@ -43,8 +43,8 @@ pub fn measure(section: Section, setup: &Setup) -> Result<Vec<Table>> {
 
 fn sends(setup: &Setup, flush: &str) -> Result<Table> {
     let mut table = Table::new(format!("h2load 8 × 32, 1 KiB, flush {flush}"))
-        .with_goal("broker / bare", Goal::AtLeast(0.8))
-        .with_goal("p99: broker / bare", Goal::AtMost(3.0));
+        .with_goal_of_median("broker / bare", Goal::AtLeast(0.8))
+        .with_goal_of_median("p99: broker / bare", Goal::AtMost(3.0));
     for _ in 0..setup.runs {
         let broker = {
             let server =

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use super::Setup;
+use super::page::Page;
+use super::{Setup, load};
 
 /// Where clients of either server connect.
 pub const ENDPOINT: &str = "127.0.0.1:18081";
@@ -138,59 +139,30 @@ impl Server {
     }
 
     /// All metrics as they are now.
-    pub fn page(&self) -> Result<String> {
-        get("/metrics")
+    pub fn page(&self) -> Result<Page> {
+        get("/metrics").map(Page::new)
     }
 
     /// A sum over all series of a metric.
     pub fn metric(&self, name: &str) -> Result<f64> {
-        self.metrics([name]).map(|[value]| value)
+        self.page()?.sum(name)
     }
 
     /// The same of several, at one moment.
     pub fn metrics<const N: usize>(&self, names: [&str; N]) -> Result<[f64; N]> {
         let page = self.page()?;
-        Ok(names.map(|name| {
-            let values = page
-                .lines()
-                .filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with('{')));
-            values
-                .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
-                .sum()
-        }))
+        let mut sums = [0.0; N];
+        for (sum, name) in sums.iter_mut().zip(names) {
+            *sum = page.sum(name)?;
+        }
+        Ok(sums)
     }
-}
 
-/// What a histogram tells.
-pub struct Times {
-    pub count: f64,
-    pub mean: f64,
-    /// The upper bound of the highest one: the bound of its bucket.
-    pub slowest: f64,
-}
-
-impl Server {
-    /// A histogram without labels of its own.
-    pub fn histogram(&self, name: &str) -> Result<Times> {
-        let count = self.metric(&format!("{name}_count"))?;
-        let sum = self.metric(&format!("{name}_sum"))?;
-        let page = self.page()?;
-        let bucket = format!("{name}_bucket{{");
-        // Buckets count what is below as well: the first one that has everything bounds the highest.
-        let slowest = page
-            .lines()
-            .filter(|line| line.starts_with(&bucket))
-            .find_map(|line| {
-                let (labels, value) = line.rsplit_once(' ')?;
-                let is_all = value.parse::<f64>().ok()? >= count;
-                let bound = labels.split("le=\"").nth(1)?.split('"').next()?;
-                is_all.then(|| bound.parse().unwrap_or(f64::INFINITY))
-            });
-        Ok(Times {
-            count,
-            mean: sum / count,
-            slowest: slowest.with_context(|| format!("there is no histogram {name}"))?,
-        })
+    /// Changes a key of the broker's configuration (`key=value`) while it runs.
+    pub fn configure(&self, setup: &Setup, change: &str) -> Result<()> {
+        let mut sluicectl = Command::new(setup.programs.join("sluicectl"));
+        sluicectl.args(["--admin", ADMIN, "config", "set", change]);
+        load::stdout(&mut sluicectl).map(drop)
     }
 }
 

@@ -54,7 +54,7 @@ pub fn measure(setup: &Setup) -> Result<Table> {
         fs::read_to_string(&timeline).with_context(|| format!("cannot read {}", timeline.display()))?;
     let intervals = intervals(&text)?;
     if let Some(path) = &setup.plot {
-        let drawn = draw(&looks, &intervals).to_svg();
+        let drawn = draw(&looks, &intervals).into_svg();
         fs::write(path, drawn).with_context(|| format!("cannot write {}", path.display()))?;
     }
     table(setup, &looks, &intervals)
@@ -206,9 +206,10 @@ fn draw(looks: &[Look], intervals: &[Interval]) -> Plot {
         let changed = looks.windows(2).filter(|pair| of(&pair[0]) != of(&pair[1]));
         changed.map(|pair| pair[1].seconds).collect::<Vec<_>>()
     };
-    let rates = intervals.windows(2).map(|pair| {
+    let rates = intervals.windows(2).filter_map(|pair| {
         let taken = pair[1].seconds - pair[0].seconds;
-        (pair[1].seconds, pair[1].sends / taken)
+        // Two lines of one moment tell no rate.
+        (taken > 0.0).then(|| (pair[1].seconds, pair[1].sends / taken))
     });
     Plot {
         panels: vec![
@@ -251,6 +252,24 @@ mod tests {
         assert_eq!(gone(0.0), 0.0);
         // Forty, each of which ends a largest frame early.
         assert_eq!(gone(40.0 * (SEGMENT_BYTES - (4 << 20) as f64)), 40.0);
+    }
+
+    #[test]
+    fn two_lines_of_one_moment_and_a_look_that_tells_nothing_leave_a_picture_of_numbers() {
+        let text = "seconds,sends,p50_us,p99_us,max_us\n\
+                    5.000,10,1,2000,3\n10.000,20,1,4000,3\n10.000,1,1,4000,3\n15.000,25,1,NaN,3\n";
+        let look = |seconds, memory_mib| Look {
+            seconds,
+            memory_mib,
+            start: 0.0,
+            begun: seconds,
+            checkpoints: 0.0,
+        };
+        let looks = [look(0.0, 100.0), look(1.0, f64::INFINITY), look(2.0, 101.0)];
+        let plot = draw(&looks, &intervals(text).unwrap());
+        assert_eq!(plot.panels[1].points, [(10.0, 4.0), (15.0, 5.0)]);
+        let svg = plot.into_svg();
+        assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
     }
 
     #[test]

@@ -35,7 +35,7 @@ impl Building {
     /// Waits for the end as a step of the run; gives the folder if all is there.
     pub fn finish(self, run: &mut Run) -> Option<PathBuf> {
         let mut folder = None;
-        run.step("the programs of Kubernetes", || {
+        run.build("the programs of Kubernetes", || {
             let built = self.thread.join();
             print!("{}", fs::read_to_string(&self.log).unwrap_or_default());
             folder = Some(built.map_err(|_| anyhow!("the build came to an end without a word"))??);

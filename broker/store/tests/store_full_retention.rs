@@ -12,7 +12,7 @@ use sluice_store::retention::{Ran, RetentionError, Settings};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use workload::{Driver, Opened, check, open_with};
+use workload::{Driver, Opened, check, open_with, wait_for_helper};
 
 const DIR: &str = "/data/broker-a";
 const CHECKPOINT_BYTES: u64 = 400_000;
@@ -154,10 +154,13 @@ fn what_waits_is_not_written_again_at_the_cost_of_the_reserve_though_nobody_has_
     // More than the active segment and a spare one hold together, wherever in a segment the disk became full; and less than half
     // of what would go for it, beyond which retention does not even begin.
     let held = 300;
-    let (_io, mut driver) = filled(0, held, 6);
+    let (io, mut driver) = filled(0, held, 6);
     let log = driver.opened.store.log();
     assert_eq!(log.carry_max(), u64::MAX, "nobody has met the end of the disk");
-    let ran = retain(&mut driver).unwrap();
+    driver.pass_time(10_000);
+    // In memory there is no disk to wait for: a helper without a processor would meet the end of it after the reserve.
+    let helper = |opened: &Opened| wait_for_helper(opened, &io, Path::new(DIR), SEGMENT_BYTES);
+    let ran = driver.retain_with(&settings(), &helper).unwrap();
     assert!(ran.blocked && ran.start.is_none(), "{ran:?}");
     let (carried, bytes) = ran.carried;
     assert!(bytes > 100_000, "it goes as far as it may: {ran:?}");

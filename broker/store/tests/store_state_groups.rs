@@ -16,8 +16,9 @@ use sluice_core::command::{
 use sluice_core::ids::{GroupId, TopicId};
 use sluice_core::state::Done;
 use sluice_store::CheckpointPolicy;
-use sluice_store::io::FaultyIo;
+use sluice_store::io::{FaultyIo, LogIo};
 use sluice_store::log::Frame;
+use std::path::PathBuf;
 use std::time::Duration;
 use workload::{Dice, Driver};
 
@@ -206,27 +207,29 @@ fn a_group_whose_making_is_lost_too_gets_the_name_of_no_other() {
 #[test]
 fn where_the_log_does_not_lead_on_to_a_newer_checkpoint_only_a_backup_is_named() {
     let (whole, _) = trimmed(seed(), 2);
-    let roots = names(&whole, "root");
     let part = parts(&whole)
         .into_iter()
         .map(|(part, ..)| part)
         .find(|part| part.0 == 3);
     let io = without(&whole, part.unwrap());
-    flip(&io, roots.last().unwrap(), 30, 1);
-    let stands =
-        |root: &std::path::PathBuf| -> u64 { root.file_stem().unwrap().to_str().unwrap().parse().unwrap() };
-    let ends = [&roots[roots.len() - 2], &roots[roots.len() - 1]].map(stands);
-    let between = frames(&whole.crash_keeping_all())
-        .into_iter()
-        .find(|frame| frame.start().0 > ends[0] && frame.end().0 < ends[1]);
+    let roots = names(&io, "root");
+    let stands = |root: &PathBuf| -> u64 { root.file_stem().unwrap().to_str().unwrap().parse().unwrap() };
+    let (newest, earlier) = roots.split_last().unwrap();
+    flip(&io, newest, 30, 1);
+    let all = frames(&whole.crash_keeping_all());
+    let behind = |root: &PathBuf| {
+        let mut behind = all.iter().filter(|frame| frame.start().0 > stands(root));
+        behind.find(|frame| frame.end().0 < stands(newest))
+    };
+    // The last two may stand one behind the other.
+    let readable = earlier.iter().rposition(|root| behind(root).is_some()).unwrap();
+    for root in &earlier[readable + 1..] {
+        io.remove(root).unwrap();
+    }
+    let between = behind(&earlier[readable]).unwrap();
     let found = look(&whole).log;
     let bases: Vec<u64> = found.segments.iter().map(|segment| segment.base.0).collect();
-    damage_frame(
-        &io,
-        &bases,
-        &between.expect("a frame between both"),
-        &mut Dice(seed()),
-    );
+    damage_frame(&io, &bases, between, &mut Dice(seed()));
     let said = start(&io).err().expect("a start without state").to_string();
     assert!(
         said.contains("no command helps") && said.contains("from a backup"),

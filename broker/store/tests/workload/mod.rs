@@ -17,6 +17,8 @@ pub use in_flight::InFlight;
 #[allow(unused_imports, reason = "each test file uses a part of it")]
 pub use memory::{Memory, Sent};
 #[allow(unused_imports, reason = "each test file uses a part of it")]
+pub use reserve::wait_for_helper;
+#[allow(unused_imports, reason = "each test file uses a part of it")]
 pub use rest::wait;
 
 use sluice_core::command::{CreateGroup, CreateTopic, Subscribe, Types};

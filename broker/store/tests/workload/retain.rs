@@ -8,8 +8,8 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
 
-/// Proposes, and waits for the answer as long as the store has not failed.
-struct Proposer<'a>(&'a Opened);
+/// Proposes, and waits for the answer as long as the store has not failed; then something else may be waited for.
+struct Proposer<'a>(&'a Opened, &'a dyn Fn(&Opened));
 
 impl Propose for Proposer<'_> {
     fn propose(&self, commands: Vec<EncodedCommand>) -> Outcome {
@@ -18,7 +18,10 @@ impl Propose for Proposer<'_> {
         self.0.store.log().propose(commands.into_iter().collect(), done);
         loop {
             match answered.recv_timeout(Duration::from_millis(5)) {
-                Ok(outcome) => return outcome,
+                Ok(outcome) => {
+                    (self.1)(self.0);
+                    return outcome;
+                }
                 Err(RecvTimeoutError::Disconnected) => return Outcome::Unknown,
                 Err(RecvTimeoutError::Timeout) if self.0.failed.load(Ordering::SeqCst) => {
                     return Outcome::Unknown;
@@ -32,7 +35,16 @@ impl Propose for Proposer<'_> {
 impl Driver {
     /// One run of retention, now.
     pub fn retain(&mut self, settings: &Settings) -> Result<Ran, RetentionError> {
-        let log = Proposer(&self.opened);
+        self.retain_with(settings, &|_| ())
+    }
+
+    /// One that goes on after each proposal once this has returned.
+    pub fn retain_with(
+        &mut self,
+        settings: &Settings,
+        then: &dyn Fn(&Opened),
+    ) -> Result<Ran, RetentionError> {
+        let log = Proposer(&self.opened, then);
         let (store, now) = (&self.opened.store, self.now);
         Run {
             store,

@@ -33,20 +33,28 @@ const MEMORY_CHANGED: &str = "while 2 % more come, with checkpoints, at most: Mi
 const CHANGED: &str = "one in a hundred changed: % of the state";
 const HELD_UP: &str = "apply held up by a checkpoint, at most: ms";
 const READY_AFTER: &str = "killed: ready again after s";
+const FIRST: &str = "first";
+const MEAN: &str = "mean";
+const LARGEST: &str = "largest";
+const SHARE: &str = "% of the state";
+/// Of the state, in hundredths: a checkpoint after a change of one in a hundred.
+const CHANGE_MAX: f64 = 5.0;
+/// The same where such changes go on: parts with large patches are written whole in turn (ADR 0010).
+const LASTING_MAX: f64 = 25.0;
 const CHECKPOINT_WITHIN: Duration = Duration::from_secs(120);
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 const MIB: f64 = (1 << 20) as f64;
 
 /// Measures it once for each run: all figures, and of each checkpoint behind a change of all parts its share of the state.
 pub fn measure(setup: &Setup) -> Result<Vec<Table>> {
-    let largest = each_changed("largest", "% of the state");
     let mut table = Table::new(format!(
         "{GROUPS} groups × {QUEUES} queues × {EACH} messages in flight"
     ))
     .with_goal(MEMORY, Goal::AtMost(1024.0))
     .with_goal(MEMORY_CHANGED, Goal::AtMost(1024.0))
-    .with_goal(CHANGED, Goal::AtMost(5.0))
-    .with_goal(&largest, Goal::AtMost(5.0))
+    .with_goal(CHANGED, Goal::AtMost(CHANGE_MAX))
+    .with_goal(&each_changed(FIRST, SHARE), Goal::AtMost(CHANGE_MAX))
+    .with_goal(&each_changed(LARGEST, SHARE), Goal::AtMost(LASTING_MAX))
     .with_goal(HELD_UP, Goal::AtMost(10.0))
     .with_goal(READY_AFTER, Goal::AtMost(10.0));
     let mut shares = Table::new("a hundredth of each changed: % of the state that each checkpoint writes");
@@ -119,16 +127,20 @@ fn add_each_changed(table: &mut Table, each: &[Written]) {
     table.add("state then: MiB", state);
     let mut add = |what: &str, figures: Vec<f64>| {
         let mean = figures.iter().sum::<f64>() / figures.len() as f64;
-        table.add(&each_changed("mean", what), mean);
+        table.add(
+            &each_changed(FIRST, what),
+            figures.first().copied().unwrap_or(f64::NAN),
+        );
+        table.add(&each_changed(MEAN, what), mean);
         // One that is no number is the largest.
         let largest = figures.into_iter().max_by(f64::total_cmp);
-        table.add(&each_changed("largest", what), largest.unwrap_or(f64::NAN));
+        table.add(&each_changed(LARGEST, what), largest.unwrap_or(f64::NAN));
     };
     add(
         "checkpoint MiB",
         each.iter().map(|written| written.written).collect(),
     );
-    add("% of the state", each.iter().map(Written::share).collect());
+    add(SHARE, each.iter().map(Written::share).collect());
 }
 
 /// A checkpoint, in MiB.
@@ -231,8 +243,9 @@ mod tests {
     #[test]
     fn one_checkpoint_beyond_the_goal_misses_it_whatever_the_others_wrote() {
         let missed = |shares: &[f64]| {
-            let largest = each_changed("largest", "% of the state");
-            let mut table = Table::new("t").with_goal(&largest, Goal::AtMost(5.0));
+            let mut table = Table::new("t")
+                .with_goal(&each_changed(FIRST, SHARE), Goal::AtMost(5.0))
+                .with_goal(&each_changed(LARGEST, SHARE), Goal::AtMost(25.0));
             let written = shares.iter().map(|share| Written {
                 number: 1.0,
                 written: *share,
@@ -241,8 +254,9 @@ mod tests {
             add_each_changed(&mut table, &written.collect::<Vec<_>>());
             table.missed().len()
         };
-        assert_eq!(missed(&[1.0, 5.0, 2.0]), 0);
-        assert_eq!(missed(&[1.0, 5.1, 2.0]), 1);
+        assert_eq!(missed(&[5.0, 25.0, 2.0]), 0);
+        assert_eq!(missed(&[5.1, 25.0, 2.0]), 1);
+        assert_eq!(missed(&[1.0, 25.1, 2.0]), 1);
         assert_eq!(missed(&[1.0, f64::NAN, 2.0]), 1);
     }
 }

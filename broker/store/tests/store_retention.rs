@@ -1,4 +1,4 @@
-//! Retention: the log gives up its first segments, what waits there stays, and what is derived is made again as it was.
+//! Retention (F8): the log gives up its first segments, what waits there stays, and what is derived is made again as it was.
 #![cfg(test)]
 
 mod holding;

@@ -101,6 +101,15 @@ impl Strace {
         Self::attach(threads, &[format!("--trace={}", CALLS.join(","))])
     }
 
+    /// Counts the calls of all threads of a process, those to come included.
+    ///
+    /// # Errors
+    /// When strace is not there or may not.
+    pub fn count_everywhere(process: u32) -> Result<Self> {
+        let trace = format!("--trace={}", CALLS.join(","));
+        Self::attach(&[process], &["--follow-forks".to_owned(), trace])
+    }
+
     /// Does to the calls of these threads what `injection` says.
     ///
     /// # Errors

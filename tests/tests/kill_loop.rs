@@ -1,4 +1,4 @@
-//! `kill -9` in a loop under load, judged by a checker that knows every acknowledged message; and the checker judged
+//! `kill -9` in a loop under load, judged by a checker that knows every acknowledged message (D2); and the checker judged
 //! by brokers that are wrong on purpose.
 #![cfg(test)]
 

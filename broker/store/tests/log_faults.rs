@@ -1,4 +1,4 @@
-//! The log on files that fail: what was acknowledged is there after any crash, and what was refused is not.
+//! The log on files that fail: what was acknowledged is there after any crash (D2), and what was refused is not.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 

@@ -1,4 +1,4 @@
-//! The log on a full disk: what is refused is not there after any crash, and the log goes on when there is space.
+//! The log on a full disk: what is refused is not there after any crash, what is acknowledged is (D2), and the log goes on when there is space.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 

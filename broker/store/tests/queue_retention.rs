@@ -1,4 +1,4 @@
-//! Queue files after retention: what lies below a queue's minimum offset goes, carried entries stay, and nobody reads half of it.
+//! Queue files after retention (F8): what lies below a queue's minimum offset goes, carried entries stay, and nobody reads half of it.
 #![cfg(test)]
 
 use sluice_core::entry::{ENTRY_BYTES, QueueEntry};

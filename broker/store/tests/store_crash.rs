@@ -1,4 +1,4 @@
-//! Crashes of a whole store at any operation, on files that lose and tear what was not synced.
+//! Crashes of a whole store at any operation, on files that lose and tear what was not synced: what was acknowledged is there (D2).
 //!
 //! `SLUICE_CRASHES` sets how many, `SLUICE_SEED` where the seeds start.
 #![cfg(test)]

@@ -1,5 +1,5 @@
 //! A store on a full disk, or that may open no more files: sends are refused if the log is concerned, everything else goes on,
-//! nothing acknowledged is lost, and with room it recovers by itself.
+//! nothing acknowledged is lost (D2), and with room it recovers by itself.
 #![cfg(test)]
 
 mod workload;

@@ -1,4 +1,4 @@
-//! Retention on a disk that is full to the last byte: it waits, or makes room, and loses nothing that waits.
+//! Retention (F8) on a disk that is full to the last byte: it waits, or makes room, and loses nothing that waits.
 #![cfg(test)]
 
 mod workload;

@@ -1,12 +1,13 @@
-//! Retention: the log gives up its first segments, what waits there stays, and what is derived is made again as it was.
+//! Retention (F8): the log gives up its first segments, what waits there stays, and what is derived is made again as it was.
 #![cfg(test)]
 
 mod holding;
 mod workload;
 
 use holding::{at, body, bury, deliver, entry, plain};
-use sluice_core::command::Place;
-use sluice_core::ids::{GroupId, PhysicalOffset, TopicId, TopicQueue};
+use sluice_core::command::{CreateGroup, EncodedCommand, Place, Subscribe, record_of};
+use sluice_core::ids::{GroupId, GroupQueueId, PhysicalOffset, QueueOffset, TopicId, TopicQueue};
+use sluice_core::record::Record;
 use sluice_store::io::{Fault, FaultyIo, LogIo, write_all_at};
 use sluice_store::log::PAGE_BYTES;
 use sluice_store::retention::{Own, RetentionError, Settings};
@@ -119,7 +120,42 @@ fn nineteen_of_twenty_segments_go_and_what_waits_in_the_first_still_arrives() {
         deliver(&driver, plain(unread), offsets[3], 1000).is_none(),
         "it is gone"
     );
+    letter_arrives(&driver, letter, &bodies[1]);
     driver.opened.store.close().unwrap();
+}
+
+/// A group that nobody has heard of before reads the dead-letter topic, and gets this letter with this body.
+fn letter_arrives(driver: &Driver, (at, offset): (TopicQueue, QueueOffset), body: &[u8]) {
+    let store = driver.opened.store.clone();
+    let ask = |command: EncodedCommand| driver.ask([command].into_iter().collect()).unwrap();
+    let made = ask(CreateGroup::on_first_use("undertaker").encode(driver.now()));
+    assert!(made[0].is_ok(), "{made:?}");
+    let group = store.tables().group("undertaker").unwrap().id;
+    let reads = Subscribe {
+        group,
+        topic: at.topic,
+    };
+    assert!(ask(reads.encode(driver.now()))[0].is_ok());
+    let queue = || store.tables().subscription(group, at.topic).unwrap().shards[at.queue.0 as usize].clone();
+    let tail = store
+        .tables()
+        .topic_by_id(at.topic)
+        .unwrap()
+        .tail(at.queue)
+        .unwrap();
+    let first_ready = || queue().read(|held| held.first_ready(tail, driver.now()));
+    assert_eq!(first_ready(), Some(offset), "the letter is what it is offered");
+    let id = GroupQueueId { group, at };
+    assert!(deliver(driver, id, offset, 1000).is_some(), "the letter");
+    let place = Place {
+        at,
+        offset,
+        entry: entry(&store, at, offset),
+    };
+    let read = store.read_message(&place, driver.now()).unwrap();
+    let record = Record::parse(record_of(&read).unwrap()).unwrap();
+    assert_eq!(record.body, body);
+    assert_ne!(first_ready(), Some(offset), "it is held now");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Crashes at any operation between a decision to give up a part of the log and the end of its files.
+//! Crashes at any operation between a decision to give up a part of the log (F8) and the end of its files.
 //!
 //! `SLUICE_SEED` sets the first of the seeds.
 #![cfg(test)]

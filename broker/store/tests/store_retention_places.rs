@@ -1,4 +1,4 @@
-//! Retention where messages wait at very many places: whatever it has not looked at keeps the log, and it goes as far as it may.
+//! Retention (F8) where messages wait at very many places: whatever it has not looked at keeps the log, and it goes as far as it may.
 #![cfg(test)]
 
 mod workload;

@@ -2,7 +2,7 @@
 
 use crate::sessions;
 use crate::support::*;
-use sluice_proto::v2::Code;
+use sluice_proto::v2::{Code, ReceiveMessageRequest};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -176,6 +176,56 @@ async fn a_lag_is_told_of_groups_without_clients_and_by_queue_where_that_is_aske
     assert_eq!(queues.sum::<Option<f64>>(), Some(5.0));
     switch_queues(&fixture, "false");
     assert_eq!(value(&scrape(&fixture).await, by_queue, group), None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_unread_depth_is_the_log_from_the_first_ready_message_on() {
+    const BODY: f64 = 100_000.0;
+    /// More than headers and commands without a message come to.
+    const BESIDE: f64 = 4_000.0;
+    let fixture = Fixture::with("topics: [{name: t, queues: 2}]\n", &[]).await;
+    let depth = async |group: &str| {
+        let text = scrape(&fixture).await;
+        let labels = format!("consumer_group=\"{group}\",topic=\"t\"");
+        value(&text, "sluice_consumer_unread_depth_bytes", &labels)
+    };
+    let take = async |group: &str, most: i32| {
+        let ask = |body: &mut ReceiveMessageRequest| {
+            body.group = named(group);
+            body.batch_size = most;
+        };
+        fixture.receive(ask).await.messages.len()
+    };
+    let send = async || {
+        let body = "x".repeat(BODY as usize);
+        fixture.send_ok(message("t", &body)).await;
+    };
+    send().await;
+    assert_eq!(depth("g").await, None, "nobody reads it");
+    assert_eq!(take("g", 1).await, 1);
+    assert_eq!(depth("g").await, Some(0.0), "what is held is not ready");
+    // In two queues: it counts from the one that is the first of all.
+    for _ in 0..4 {
+        send().await;
+    }
+    let are = |found: Option<f64>, messages: f64| {
+        let found = found.unwrap() - messages * BODY;
+        assert!(
+            (0.0..BESIDE).contains(&found),
+            "{messages} messages and {found} bytes"
+        );
+    };
+    are(depth("g").await, 4.0);
+    assert_eq!(take("late", 1).await, 1);
+    are(depth("late").await, 4.0);
+    for _ in 0..4 {
+        assert_eq!(take("g", 1).await, 1);
+    }
+    assert_eq!(depth("g").await, Some(0.0), "all are held");
+    are(depth("late").await, 4.0);
+    send().await;
+    are(depth("g").await, 1.0);
+    are(depth("late").await, 5.0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

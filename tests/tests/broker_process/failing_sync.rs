@@ -1,5 +1,5 @@
 //! A disk whose sync fails. What is not synced is in the memory of this broker only and goes with its process, so that
-//! whatever it acknowledged too early is missing afterwards.
+//! whatever it acknowledged too early is missing afterwards (D2).
 
 use std::time::Instant;
 

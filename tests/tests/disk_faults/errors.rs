@@ -13,7 +13,7 @@ use sluice_tests::strace::{Injected, Strace};
 use sluice_tests::wait;
 
 use crate::block_on;
-use crate::points::{self, Point, Sample};
+use crate::points::{self, Point, Reached, Sample};
 
 /// For each kind of error.
 const TIME: Duration = Duration::from_secs(15);
@@ -100,11 +100,12 @@ fn an_error_at_any_call_ends_the_process_or_is_refused_and_loses_nothing() {
     let points = points::all(&points::of_a_run(&base, seed));
     let mut wrong = Vec::new();
     for error in ["EIO", "ENOSPC"] {
-        let (mut came, mut missed) = (BTreeMap::<_, u32>::new(), 0);
+        let (mut came, mut how) = (BTreeMap::<_, u32>::new(), Reached::default());
         for point in Sample::of(points.clone(), TIME, &mut chance) {
             let run = |point: &Point| run_with(&base, point, error, chance.number());
-            let Some((at, (comes, must_come))) = points::reach(&point, run) else {
-                missed += 1;
+            let reached = points::reach(&point, run);
+            how.note(&point, reached.as_ref().map(|(at, _)| at));
+            let Some((at, (comes, must_come))) = reached else {
                 continue;
             };
             if !must_come.contains(&comes) {
@@ -112,8 +113,8 @@ fn an_error_at_any_call_ends_the_process_or_is_refused_and_loses_nothing() {
             }
             *came.entry((comes, at.thread, at.call)).or_default() += 1;
         }
-        println!("SLUICE_SEED={seed}: {error}: {came:?}");
-        points::assert_few_missed(missed, came.values().sum());
+        println!("SLUICE_SEED={seed}: {error}: {how}: {came:?}");
+        how.assert_few_missed();
         let kinds = came.keys().map(|(_, thread, call)| (thread.as_str(), *call));
         points::assert_all_reached(&points::OF_EVERY_RUN, kinds);
     }

@@ -11,7 +11,7 @@ use sluice_tests::seed::{self, Chance};
 use sluice_tests::strace::{Injected, Strace, from_the_start};
 
 use crate::block_on;
-use crate::points::{self, Point, Sample};
+use crate::points::{self, Point, Reached, Sample};
 
 const RUN_TIME: Duration = Duration::from_secs(35);
 const START_TIME: Duration = Duration::from_secs(15);
@@ -52,24 +52,23 @@ fn a_broker_killed_at_any_call_that_changes_a_file_has_everything_acknowledged_w
     let counts = points::of_a_run(&base, seed);
     println!("a run makes {counts:?}");
     let mut sample = Sample::of(points::all(&counts), RUN_TIME, &mut chance);
-    let (mut killed, mut sooner, mut missed) = (BTreeMap::<_, u32>::new(), 0, 0);
+    let (mut killed, mut how) = (BTreeMap::<_, u32>::new(), Reached::default());
     for point in &mut sample {
         let reached = points::reach(&point, |point| {
             let script = Script::new(chance.number());
             killed_at(&base, &script, point).map(|broker| (script, broker))
         });
+        how.note(&point, reached.as_ref().map(|(at, _)| at));
         let Some((at, (script, mut broker))) = reached else {
-            missed += 1;
             continue;
         };
         let what = format!("SLUICE_SEED={seed}, killed at {at:?}");
         recovers(&mut broker, &script, &base, &what);
-        sooner += u32::from(at != point);
         *killed.entry((at.thread, at.call)).or_default() += 1;
     }
     let (kills, of) = (killed.values().sum::<u32>(), sample.total());
-    println!("{kills} kills of {of} points, {sooner} of them sooner than chosen: {killed:?}");
-    points::assert_few_missed(missed, kills);
+    println!("{kills} kills of {of} points, {how}: {killed:?}");
+    how.assert_few_missed();
     let kinds = killed.keys().map(|(thread, call)| (thread.as_str(), *call));
     points::assert_all_reached(&points::OF_EVERY_RUN, kinds);
 }
@@ -85,7 +84,7 @@ fn a_broker_killed_at_any_call_of_its_start_or_stop_has_everything_acknowledged_
     println!("a start makes {counts:?}");
     let mut sample = Sample::of(points::all(&counts), START_TIME, &mut chance);
     drop((script, broker));
-    let (mut killed, mut sooner, mut missed) = (BTreeMap::<_, u32>::new(), 0, 0);
+    let (mut killed, mut how) = (BTreeMap::<_, u32>::new(), Reached::default());
     for point in &mut sample {
         let reached = points::reach(&point, |point| {
             let (script, mut broker) = left_by_a_kill(&base, &mut chance);
@@ -104,18 +103,17 @@ fn a_broker_killed_at_any_call_of_its_start_or_stop_has_everything_acknowledged_
             assert_eq!(status.signal(), Some(SIGKILL), "{point:?}: {status}");
             Some((script, broker))
         });
+        how.note(&point, reached.as_ref().map(|(at, _)| at));
         let Some((at, (script, mut broker))) = reached else {
-            missed += 1;
             continue;
         };
         let what = format!("SLUICE_SEED={seed}, killed while starting or stopping at {at:?}");
         recovers(&mut broker, &script, &base, &what);
-        sooner += u32::from(at != point);
         *killed.entry((at.thread, at.call)).or_default() += 1;
     }
     let (kills, of) = (killed.values().sum::<u32>(), sample.total());
-    println!("{kills} kills of {of} points, {sooner} of them sooner than chosen: {killed:?}");
-    points::assert_few_missed(missed, kills);
+    println!("{kills} kills of {of} points, {how}: {killed:?}");
+    how.assert_few_missed();
     let kinds = killed.keys().map(|(thread, call)| (thread.as_str(), *call));
     points::assert_all_reached(&points::OF_EVERY_START, kinds);
 }

@@ -1,4 +1,5 @@
-//! A disk at fault, a process that stands still, and memory that ends, done to the real broker from outside.
+//! A disk at fault, a process that stands still, and memory that ends, done to the real broker from outside: what it
+//! acknowledged is there (D2).
 #![cfg(test)]
 
 mod errors;

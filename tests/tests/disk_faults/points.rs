@@ -1,6 +1,7 @@
 //! The calls of a scripted run at which something can be injected, and which of them are.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use sluice_tests::process::{Broker, Setup};
@@ -52,6 +53,47 @@ pub fn reach<T>(point: &Point, mut at: impl FnMut(&Point) -> Option<T>) -> Optio
     None
 }
 
+/// How the points that were chosen were reached.
+#[derive(Debug, Default)]
+pub struct Reached {
+    /// Where they were chosen.
+    pub exactly: u32,
+    /// At a call of their kind that comes sooner, which stands for them.
+    pub sooner: u32,
+    /// Not at all.
+    pub missed: u32,
+}
+
+impl Reached {
+    /// Takes note of where a point was reached, if it was.
+    pub fn note(&mut self, chosen: &Point, at: Option<&Point>) {
+        match at {
+            Some(at) if at == chosen => self.exactly += 1,
+            Some(_) => self.sooner += 1,
+            None => self.missed += 1,
+        }
+    }
+
+    /// Few points may be missed, or the runs are not what they were when calls were counted.
+    pub fn assert_few_missed(&self) {
+        assert!(self.missed * 10 <= self.exactly + self.sooner, "{self}");
+    }
+}
+
+impl fmt::Display for Reached {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            exactly,
+            sooner,
+            missed,
+        } = self;
+        write!(
+            f,
+            "{exactly} points exactly, {sooner} sooner than chosen, {missed} missed"
+        )
+    }
+}
+
 /// What every run does, thread by thread: other kinds of calls come in some runs alone.
 pub const OF_EVERY_RUN: [(&str, &str); 10] = [
     ("log", "pwritev"),
@@ -83,14 +125,6 @@ pub fn assert_all_reached<'a>(kinds: &[(&str, &str)], reached: impl IntoIterator
     assert!(missing.is_empty(), "never reached: {missing:?}, of {reached:?}");
 }
 
-/// Few points may be missed, or the runs are not what they were when calls were counted.
-pub fn assert_few_missed(missed: u32, reached: u32) {
-    assert!(
-        missed * 10 <= reached,
-        "{missed} points were missed, and {reached} reached"
-    );
-}
-
 /// A thread has its name once it runs, which on a busy machine may come after the broker is ready.
 const NAMED_WITHIN: Duration = Duration::from_secs(10);
 
@@ -108,14 +142,22 @@ pub fn numbers(broker: &Broker, names: &[&str]) -> Vec<u32> {
     })
 }
 
-/// What each writing thread does in a run from a start to a stop.
+/// What each writing thread does in a run from a start to a stop. Until the stop all threads are looked at: no other one does such a
+/// thing. In the stop the one that serves does too, of which `of_a_start` tells.
 pub fn of_a_run(base: &Base, seed: u64) -> Counts {
     let mut broker = base.start(Setup::new()).unwrap();
-    let strace = Strace::count(&numbers(&broker, &WRITERS)).unwrap();
+    let writers = numbers(&broker, &WRITERS);
+    let strace = Strace::count_everywhere(broker.id().unwrap()).unwrap();
     let script = Script::new(seed);
     block_on(script.run(&broker.endpoint())).unwrap();
+    let mut counts = strace.detach().unwrap().counts;
+    let names: BTreeSet<&str> = counts.keys().map(|(thread, _)| thread.as_str()).collect();
+    assert_eq!(names, BTreeSet::from(WRITERS), "of {counts:?}");
+    let strace = Strace::count(&writers).unwrap();
     assert!(broker.stop().unwrap().success());
-    let counts = strace.detach().unwrap().counts;
+    for (of, count) in strace.detach().unwrap().counts {
+        *counts.entry(of).or_default() += count;
+    }
     let verdict = script.verdict();
     assert_eq!(verdict.count.acknowledged_sends, verdict.count.sends, "{verdict}");
     broker.restart().unwrap();

@@ -1,15 +1,17 @@
-//! A disk whose syncs take a fifth of a second: more than it takes is refused, and not kept in memory.
+//! A disk whose syncs take a fifth of a second, those of checkpoints seconds too: more than it takes is refused, and not kept in memory.
 
 use std::time::Duration;
 
 use sluice_tests::flood::{Flood, Load};
-use sluice_tests::process::Setup;
+use sluice_tests::process::{Broker, Setup};
 use sluice_tests::strace::{Injected, Injection, Strace, When};
 
 use crate::points::numbers;
 use crate::{is_long, peak};
 
 const SLOW: Duration = Duration::from_millis(200);
+/// What a checkpoint's sync of the whole file system takes then.
+const SLOW_CHECKPOINT: Duration = Duration::from_secs(2);
 /// 640 MiB, of which the log takes 5 a second.
 const LOAD: Load = Load {
     connections: 160,
@@ -24,22 +26,46 @@ const CONSUMED_WITHIN: Duration = Duration::from_secs(60);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn slow_syncs_push_back_on_senders_and_not_into_memory() {
-    let broker = Setup::new()
+    let broker = setup().start().unwrap();
+    pushes_back(&broker).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn checkpoints_whose_syncs_take_seconds_hold_no_more_of_it_back() {
+    let broker = setup().flag("--checkpoint-seconds", "1").start().unwrap();
+    let strace = delay(&broker, "checkpoint", "syncfs", SLOW_CHECKPOINT);
+    let written = || broker.metric("sluice_checkpoints_total").unwrap();
+    let before = written();
+    pushes_back(&broker).await;
+    let (slowed, checkpoints) = (strace.detach().unwrap().injected, written() - before);
+    println!("{slowed} slow syncs of checkpoints, of which {checkpoints} were written");
+    assert!(slowed > 1 && checkpoints > 0.0);
+}
+
+fn setup() -> Setup {
+    Setup::new()
         .flag("--max-send-wait-millis", "10000")
         .flag("--max-unanswered-sends", BOUND)
         .flag("--max-unfinished-requests", BOUND)
-        .start()
-        .unwrap();
+}
+
+/// Each such call of this thread takes so much longer.
+fn delay(broker: &Broker, thread: &str, call: &'static str, by: Duration) -> Strace {
     let slow = Injection {
-        call: "fdatasync",
-        what: Injected::Delay(SLOW),
+        call,
+        what: Injected::Delay(by),
         when: When::From(1),
     };
-    let strace = Strace::inject(&numbers(&broker, &["log"]), &slow).unwrap();
+    Strace::inject(&numbers(broker, &[thread]), &slow).unwrap()
+}
+
+/// The log's syncs are slow, and more is sent than they let through.
+async fn pushes_back(broker: &Broker) {
+    let strace = delay(broker, "log", "fdatasync", SLOW);
     let flood = Flood::begin(&broker.endpoint(), LOAD).unwrap();
     let time = Duration::from_secs(if is_long() { 60 } else { 6 });
     let offered = || (flood.answered() * LOAD.body_bytes) as u64 >> 20;
-    let peak = peak(&broker, time, || offered() > 2 * MEMORY_MAX_MIB).await;
+    let peak = peak(broker, time, || offered() > 2 * MEMORY_MAX_MIB).await;
     let offered = offered();
     let sends = flood.end().await.unwrap();
     let slowed = strace.detach().unwrap().injected;

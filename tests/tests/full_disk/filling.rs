@@ -4,9 +4,45 @@ use std::time::Instant;
 
 use sluice_proto::v2::Code;
 
-use crate::stage::{MARKS, SOON, Sent, Stage};
+use crate::stage::{GROUP, MARKS, SOON, Sent, Stage, TOPIC};
 
 const NEARLY_FULL: &str = "the broker's disk is nearly full: messages are taken again when retention or somebody else has made room on it";
+
+/// The share of the log's bound with which `SluiceUnreadOutgrown` fires, in `monitoring/alerting-rules.yaml`.
+const OUTGROWN: f64 = 0.6;
+const MIB: f64 = 1_048_576.0;
+const EXPIRED: &str = "sluice_consumer_expired_unconsumed_messages_total";
+
+/// The group's unread depth and what the alert compares it with, while nothing has expired.
+struct Depth {
+    unread: f64,
+    bound: f64,
+}
+
+impl Depth {
+    /// `None` once something has expired, all by one scrape.
+    fn of(stage: &Stage) -> Option<Self> {
+        let samples = stage.broker.metrics().unwrap();
+        let of = |name: &str| {
+            let found = samples.iter().find(|sample| {
+                let is_ours = |(label, ours)| sample.labels.get(label).is_none_or(|value| value == ours);
+                sample.name == name
+                    && [("consumer_group", GROUP), ("topic", TOPIC)]
+                        .into_iter()
+                        .all(is_ours)
+            });
+            found.unwrap_or_else(|| panic!("there is no {name}")).value
+        };
+        (of(EXPIRED) == 0.0).then(|| Self {
+            unread: of("sluice_consumer_unread_depth_bytes"),
+            bound: of("sluice_retention_size_limit_bytes"),
+        })
+    }
+
+    fn is_outgrown(&self) -> bool {
+        self.unread > OUTGROWN * self.bound
+    }
+}
 
 fn is_refused(refusal: (Code, String)) {
     assert_eq!(refusal, (Code::TooManyRequests, NEARLY_FULL.to_owned()));
@@ -38,10 +74,7 @@ async fn a_broker_that_fills_its_disk_refuses_sends_drains_and_takes_sends_again
     stage.drain().await;
     stage.send_until_taken().await;
     stage.wait_for("sluice_data_disk_level", |level| level == 0.0);
-    assert_eq!(
-        stage.metric("sluice_consumer_expired_unconsumed_messages_total"),
-        0.0
-    );
+    assert_eq!(stage.metric(EXPIRED), 0.0);
     stage.drain().await;
 }
 
@@ -50,12 +83,30 @@ async fn with_forced_retention_the_oldest_unread_messages_go_and_are_counted_and
  {
     let mut stage = Stage::new(&MARKS).await;
     let begun = Instant::now();
-    let expired = |stage: &Stage| stage.metric("sluice_consumer_expired_unconsumed_messages_total");
+    let expired = |stage: &Stage| stage.metric(EXPIRED);
     let mut refused = 0;
-    while expired(&stage) == 0.0 {
+    // The unread bytes at which the alert has its reason, and the most there were before something went.
+    let (mut outgrown, mut most) = (None, 0.0);
+    while let Some(depth) = Depth::of(&stage) {
+        if outgrown.is_none() && depth.is_outgrown() {
+            outgrown = Some(depth.unread);
+        }
+        assert!(
+            outgrown.is_none() || depth.is_outgrown(),
+            "{} of {} unread bytes are no reason any more, and nothing has gone",
+            depth.unread,
+            depth.bound
+        );
+        most = depth.unread;
         refused += usize::from(stage.send().await != Sent::Acknowledged);
         assert!(begun.elapsed() < 5 * SOON, "nothing goes: {}", stage.figures());
     }
+    let outgrown = outgrown.expect("the alert has a reason before anything goes");
+    println!(
+        "the alert had its reason with {outgrown} unread bytes, and {most} were the most before the first went"
+    );
+    // Else it would be told of when it is too late: what comes in a minute is to fit in between.
+    assert!(most - outgrown > 4.0 * MIB, "{most} follow {outgrown} at once");
     stage.wait_for("sluice_data_disk_level", |level| level < 2.0);
     let sent = stage.acknowledged.len();
     println!("{refused} sends were refused before retention had made room for {sent}");
@@ -109,8 +160,5 @@ async fn where_another_process_fills_the_disk_sends_are_refused_and_nothing_unre
     stage.disk.empty().unwrap();
     stage.send_until_taken().await;
     stage.drain().await;
-    assert_eq!(
-        stage.metric("sluice_consumer_expired_unconsumed_messages_total"),
-        0.0
-    );
+    assert_eq!(stage.metric(EXPIRED), 0.0);
 }

@@ -5,11 +5,12 @@
 //! that is ahead: a two-thousandth. While the broker is down nobody can tell an hour that passed from a clock that was set: forward it is
 //! followed then, back it is not.
 
+mod retaining;
+mod unanswered;
+
 use super::files::{one_queue, open_by, outgoing};
 use super::*;
-use crate::config::LiveValues;
 use sluice_core::limits::AUTO_RENEW_MS_MAX;
-use sluice_store::retention::Ran;
 use std::sync::atomic::AtomicI64;
 
 const HOUR_MS: u64 = 3_600_000;
@@ -71,8 +72,8 @@ fn start(io: &FaultyIo, clocks: &Arc<Clocks>) -> Arc<Engine> {
     open_by(io, Box::new(Seen(Arc::clone(clocks), passed)), |_| {})
 }
 
-async fn ask(engine: &Arc<Engine>, invisible_ms: u64, auto_renew: bool, wait: Duration) -> Vec<Received> {
-    let ask = Receive {
+async fn asked(engine: &Arc<Engine>, invisible_ms: u64, auto_renew: bool, wait: Duration) -> Receive {
+    Receive {
         group: engine.group("g").await.unwrap(),
         topic: engine.topic("t").await.unwrap(),
         client: Arc::from("client"),
@@ -82,7 +83,11 @@ async fn ask(engine: &Arc<Engine>, invisible_ms: u64, auto_renew: bool, wait: Du
         auto_renew,
         attempt_id: 0,
         deadline: Instant::now() + wait,
-    };
+    }
+}
+
+async fn ask(engine: &Arc<Engine>, invisible_ms: u64, auto_renew: bool, wait: Duration) -> Vec<Received> {
+    let ask = asked(engine, invisible_ms, auto_renew, wait).await;
     engine.receive(ask).await.unwrap().collect()
 }
 
@@ -97,17 +102,19 @@ fn pass_read(engine: &Engine, clocks: &Clocks, ms: u64) {
     }
 }
 
-/// What is ready now.
-async fn ready(engine: &Arc<Engine>) -> usize {
-    ask(engine, 60_000, false, Duration::ZERO).await.len()
+/// What is ready now, and is hidden for a minute with that.
+async fn ready(engine: &Arc<Engine>) -> Vec<String> {
+    bodies(&ask(engine, 60_000, false, Duration::ZERO).await)
 }
 
 async fn send(engine: &Engine) {
+    send_of(engine, "x", None).await;
+}
+
+async fn send_of(engine: &Engine, body: &str, message_group: Option<&str>) {
     let topic = engine.create_topic(one_queue("t")).await.unwrap();
-    engine
-        .send(&topic, QueueId(0), outgoing("x", None))
-        .await
-        .unwrap();
+    let outgoing = outgoing(body, message_group);
+    engine.send(&topic, QueueId(0), outgoing).await.unwrap();
 }
 
 /// What hides a message for a time.
@@ -117,24 +124,58 @@ enum Hides {
     /// A negative acknowledgement.
     Delay(u64),
     Renewal,
+    /// Of the first message of a message group, whose second one nobody is given while the first is hidden.
+    InOrder(u64),
 }
 
 impl Hides {
-    const ALL: [Self; 4] = [
+    const ALL: [Self; 6] = [
         Self::Receive(60_000),
         Self::Receive(2 * HOUR_MS),
         Self::Delay(90_000),
         Self::Renewal,
+        Self::InOrder(60_000),
+        Self::InOrder(2 * HOUR_MS),
     ];
+
+    /// What comes once it is over.
+    fn shows(self) -> &'static [&'static str] {
+        match self {
+            Self::InOrder(_) => &["first", "second"],
+            _ => &["x"],
+        }
+    }
+
+    async fn hide_in_order(engine: &Arc<Engine>, invisible_ms: u64) {
+        let fifo = CreateGroup {
+            fifo: true,
+            ..CreateGroup::on_first_use("g")
+        };
+        engine.create_group(fifo).await.unwrap();
+        for body in ["first", "second"] {
+            send_of(engine, body, Some("group")).await;
+        }
+        let one = Receive {
+            max: 1,
+            ..asked(engine, invisible_ms, false, Duration::ZERO).await
+        };
+        let received: Vec<_> = engine.receive(one).await.unwrap().collect();
+        assert_eq!(bodies(&received), ["first"]);
+        assert!(ready(engine).await.is_empty(), "the second waits for it");
+    }
 
     /// Hides a message, and tells for how long.
     async fn hide(self, engine: &Arc<Engine>) -> u64 {
-        send(engine).await;
         let (invisible_ms, auto_renew) = match self {
             Self::Receive(ms) => (ms, false),
             Self::Delay(_) => (10_000, false),
             Self::Renewal => (AUTO_RENEW_MS_MAX, true),
+            Self::InOrder(ms) => {
+                Self::hide_in_order(engine, ms).await;
+                return ms;
+            }
         };
+        send(engine).await;
         let received = ask(engine, invisible_ms, auto_renew, Duration::ZERO).await;
         assert_eq!(received.len(), 1);
         let Self::Delay(ms) = self else {
@@ -158,9 +199,9 @@ async fn a_clock_set_back_shows_nothing_before_its_time_and_hides_nothing_beyond
         let hidden_for = hides.hide(&engine).await;
         clocks.set(-(HOUR_MS as i64));
         clocks.pass(hidden_for - 1);
-        assert_eq!(ready(&engine).await, 0, "{hides:?}: early");
+        assert!(ready(&engine).await.is_empty(), "{hides:?}: early");
         clocks.pass(1);
-        assert_eq!(ready(&engine).await, 1, "{hides:?}: stuck");
+        assert_eq!(ready(&engine).await, hides.shows(), "{hides:?}: stuck");
     }
 }
 
@@ -172,9 +213,9 @@ async fn a_clock_set_back_while_the_broker_is_down_does_so_neither() {
         clocks.set(-(HOUR_MS as i64));
         let engine = start(&io.crash_keeping_all(), &clocks);
         clocks.pass(hidden_for - 1);
-        assert_eq!(ready(&engine).await, 0, "{hides:?}: early");
+        assert!(ready(&engine).await.is_empty(), "{hides:?}: early");
         clocks.pass(1);
-        assert_eq!(ready(&engine).await, 1, "{hides:?}: stuck");
+        assert_eq!(ready(&engine).await, hides.shows(), "{hides:?}: stuck");
     }
 }
 
@@ -188,16 +229,20 @@ async fn a_clock_set_forward_shows_nothing_before_its_time_and_hides_nothing_bey
         // All that passes counts for catching up: of 2 h the last 3.6 s do not pass.
         let earliest = hidden_for - hidden_for / 2_000;
         pass_read(&engine, &clocks, earliest - 1);
-        assert_eq!(ready(&engine).await, 0, "{hides:?}: early");
+        assert!(ready(&engine).await.is_empty(), "{hides:?}: early");
         // What is caught up of the time that does not pass, and the rounding of each reading.
         clocks.pass(1 + hidden_for / 2_000 / 2_000 + 2);
-        assert_eq!(ready(&engine).await, 1, "{hides:?}: stuck");
+        assert_eq!(ready(&engine).await, hides.shows(), "{hides:?}: stuck");
         // Put right again, it goes on.
         clocks.set(-(HOUR_MS as i64));
         clocks.pass(59_999);
-        assert_eq!(ready(&engine).await, 0, "{hides:?}: early, afterwards");
+        assert!(ready(&engine).await.is_empty(), "{hides:?}: early, afterwards");
         clocks.pass(1);
-        assert_eq!(ready(&engine).await, 1, "{hides:?}: stuck, afterwards");
+        assert_eq!(
+            ready(&engine).await,
+            hides.shows(),
+            "{hides:?}: stuck, afterwards"
+        );
     }
 }
 
@@ -210,10 +255,10 @@ async fn an_hour_by_the_clock_while_the_broker_is_down_counts_as_passed_and_no_m
         let engine = start(&io.crash_keeping_all(), &clocks);
         if let Some(left) = hidden_for.checked_sub(HOUR_MS) {
             clocks.pass(left - 1);
-            assert_eq!(ready(&engine).await, 0, "{hides:?}: early");
+            assert!(ready(&engine).await.is_empty(), "{hides:?}: early");
             clocks.pass(1);
         }
-        assert_eq!(ready(&engine).await, 1, "{hides:?}: stuck");
+        assert_eq!(ready(&engine).await, hides.shows(), "{hides:?}: stuck");
     }
 }
 
@@ -247,71 +292,5 @@ async fn a_waiting_receive_gets_what_is_visible_again_in_its_time_whichever_way_
                 .await
                 .is_empty()
         );
-    }
-}
-
-/// A log of several segments that can begin later.
-async fn fill(engine: &Arc<Engine>) {
-    let body = "x".repeat(30_000);
-    let topic = engine.create_topic(one_queue("t")).await.unwrap();
-    let one_more = async || {
-        let sent = engine.send(&topic, QueueId(0), outgoing(&body, None)).await;
-        sent.unwrap();
-    };
-    engine.store().set_checkpoint_policy(CheckpointPolicy {
-        bytes: 1,
-        every: Duration::from_secs(3600),
-    });
-    let before = engine.store().log().segments();
-    while engine.store().log().segments() < before + 3 {
-        one_more().await;
-    }
-    let begun = std::time::Instant::now();
-    while engine.store().trim_points().is_empty() {
-        assert!(begun.elapsed() < SOON, "no checkpoint at which the log can begin");
-        one_more().await;
-    }
-}
-
-/// What retention does where messages are kept for two hours.
-async fn look(engine: &Arc<Engine>) -> Ran {
-    let values = LiveValues {
-        retention: Duration::from_millis(2 * HOUR_MS),
-        ..engine.live().values().as_ref().clone()
-    };
-    let engine = Arc::clone(engine);
-    let looked = tokio::task::spawn_blocking(move || crate::retention::look(&engine, &values));
-    looked.await.unwrap().unwrap()
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn retention_by_time_takes_nothing_before_its_time_from_a_clock_that_was_set() {
-    for by in [HOUR_MS as i64, -(HOUR_MS as i64)] {
-        let (io, clocks) = (FaultyIo::new(1), Clocks::still());
-        let engine = start(&io, &clocks);
-        fill(&engine).await;
-        clocks.set(by);
-        let earliest = if by > 0 { 2 * HOUR_MS - 3_600 } else { 2 * HOUR_MS };
-        pass_read(&engine, &clocks, earliest - 1);
-        assert_eq!(look(&engine).await.start, None, "set by {by}: early");
-        clocks.pass(5);
-        assert!(look(&engine).await.start.is_some(), "set by {by}: stuck");
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_start_with_a_clock_that_was_set_forward_has_retention_take_what_is_too_old_by_it() {
-    for (hours, goes) in [(1, false), (2, true)] {
-        let (io, clocks) = (FaultyIo::new(1), Clocks::still());
-        let engine = start(&io, &clocks);
-        fill(&engine).await;
-        assert!(ready(&engine).await > 0, "a group reads the topic");
-        clocks.set(hours * HOUR_MS as i64);
-        assert_eq!(look(&engine).await.start, None, "the broker still runs");
-        engine.store().close().unwrap();
-        let engine = start(&io.crash_keeping_all(), &clocks);
-        let ran = look(&engine).await;
-        assert_eq!(ran.start.is_some(), goes, "{hours} hours");
-        assert_eq!(ran.expired > 0, goes, "{hours} hours: unread messages count");
     }
 }

@@ -1,4 +1,4 @@
-//! Retention as the configuration has it: what waits in the part that goes is delivered, pulled and found like any other.
+//! Retention (F8) as the configuration has it: what waits in the part that goes is delivered, pulled and found like any other.
 
 use super::*;
 use crate::config::LiveValues;

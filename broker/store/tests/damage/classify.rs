@@ -87,12 +87,14 @@ pub fn classify(sound: &Sound, io: &FaultyIo, harm: &Harm) -> (Class, Vec<String
             assert!(words.contains(DIR), "{harm}: no file is named in '{words}'");
             if harm.kind == "seg" {
                 assert!(words.contains("is damaged at file offset"), "{harm}: {words}");
-                // How far it reaches and what to do; but where the log begins nobody can say what it began with.
+                // Of a file that is gone the next one says so.
+                let is_named = harm.what == "gone" || words.contains(&harm.path.display().to_string());
+                assert!(is_named, "{harm}: another file in '{words}'");
+                // How far it reaches and what to do, also where the log begins: what stands in its first page the rest tells.
                 let extent = ["message", "first page"].iter().any(|part| words.contains(part));
-                let is_first = sound.files["seg"].first() == Some(&harm.path);
                 let is_padding = words.contains("`truncate -s");
                 let told = is_padding || extent && words.contains("sluicectl log repair");
-                assert!(told || is_first, "{harm}: no extent in '{words}'");
+                assert!(told, "{harm}: no extent in '{words}'");
             }
             return (Class::Refused, vec![words]);
         }

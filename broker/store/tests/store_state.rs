@@ -12,7 +12,7 @@ use lost_state::*;
 use repairs::*;
 use sluice_core::ids::{GroupId, GroupQueueId, QueueId, QueueOffset, TopicId, TopicQueue};
 use sluice_store::Store;
-use sluice_store::io::FaultyIo;
+use sluice_store::io::{FaultyIo, LogIo};
 use sluice_store::repair::command;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -162,6 +162,26 @@ fn where_the_log_is_damaged_too_state_comes_first_and_the_log_loses_only_what_is
         used.check(&opened.store, &lost, None, used.newest);
         opened.store.close().unwrap();
     }
+}
+
+#[test]
+fn a_segment_that_is_cut_long_before_the_checkpoint_stops_the_next_start_too_and_the_repair_says_so() {
+    let used = used(seed());
+    let bases = used.bases();
+    let part = parts(&used.io).into_iter().find(|(part, ..)| part.0 == 3);
+    let io = without(&used.io, part.unwrap().0);
+    let path = segment_path(bases[0]);
+    let file = io.open(&path).unwrap();
+    file.set_len(file.len().unwrap() / 2).unwrap();
+    let plan = plan_of(&io).unwrap();
+    let warned = &plan.loss.warnings;
+    assert!(
+        warned.len() == 1 && warned[0].contains("the next start prints"),
+        "{warned:?}"
+    );
+    plan.run(&shared(&io)).unwrap();
+    let said = refusal(&io);
+    assert!(said.ends_with(&command(Path::new(DIR), &wanted(&io))), "{said}");
 }
 
 #[test]

@@ -113,11 +113,11 @@ fn follow(io: &FaultyIo, words: &str, harm: &str) -> Option<String> {
     match plan(&shared(io), Path::new(DIR), &accepted) {
         Ok(plan) => {
             assert!(!plan.is_done, "{harm}: {command}");
-            let tells = |told: &String| told.contains("damaged behind the checkpoint too");
-            let tells = plan.loss.state.iter().any(tells);
+            let tells = |told: &String| told.contains("the next start prints the command for that too");
+            let tells = plan.loss.warnings.iter().any(tells);
             plan.run(&shared(io)).unwrap();
             if accepted.lost_state {
-                let next = start(&io.crash_keeping_all()).filter(|said| said.contains("--accept-loss "));
+                let next = start(&io.crash_keeping_all()).filter(|said| said.contains(COMMAND));
                 assert_eq!(tells, next.is_some(), "{harm}: {next:?}");
             }
             None

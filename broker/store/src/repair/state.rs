@@ -132,10 +132,12 @@ fn lost_base(io: &Arc<dyn LogIo>, dir: &Path, first: LogPosition, newest: LogPos
 
 /// That a start is refused after this too.
 fn damaged_too(log: &LogSurvey, checkpoint: PhysicalOffset) -> Option<String> {
+    // What stops it before it looks for a checkpoint does so wherever it is, and the command names all that is damaged.
+    let is_refused = log.refused.is_some();
     let stops = log
         .damage
         .iter()
-        .filter(|damage| damage.stops_a_replay(checkpoint));
+        .filter(|damage| is_refused || damage.stops_a_replay(checkpoint));
     let stops: Vec<LogDamage> = stops.cloned().collect();
     let places = range::needed(&stops);
     let damage = match &places[..] {

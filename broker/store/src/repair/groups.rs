@@ -16,6 +16,8 @@ use std::sync::Arc;
 pub(super) struct Groups {
     /// From the earliest place on; none if no group is lost.
     folds: Vec<(PhysicalOffset, GroupFold)>,
+    /// Where the last gap begins, until something is read behind it.
+    gap: Option<PhysicalOffset>,
     /// Where the checkpoint stands.
     end: PhysicalOffset,
     /// State's header there.
@@ -74,7 +76,12 @@ impl Groups {
         if at.physical >= self.end {
             return;
         }
-        for (_, fold) in self.folds.iter_mut().filter(|(from, _)| *from <= at.physical) {
+        let gap = self.gap.take();
+        for (from, fold) in self.folds.iter_mut().filter(|(from, _)| *from <= at.physical) {
+            // It may reach beyond the place at which a fold begins: nothing was read between both.
+            if gap.is_some_and(|gap| gap < *from) {
+                fold.gap();
+            }
             fold.command(at, bytes, |id| self.stay.contains(&id));
         }
     }
@@ -82,6 +89,7 @@ impl Groups {
     /// Something cannot be read there.
     pub(super) fn gap(&mut self, at: PhysicalOffset) {
         if at < self.end {
+            self.gap.get_or_insert(at);
             let begun = self.folds.iter_mut().filter(|(from, _)| *from <= at);
             begun.for_each(|(_, fold)| fold.gap());
         }
@@ -100,5 +108,52 @@ fn group(key: &PartKey) -> Option<GroupId> {
     match ShardKey::from_numbers(key.kind, key.ids) {
         Ok(ShardKey::Group(id)) => Some(id),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sluice_core::command::{EncodedCommand, GroupSpec, PutGroup, Terms, encode_level};
+    use sluice_core::ids::LogIndex;
+
+    fn at(physical: u64) -> CommandAt {
+        CommandAt {
+            index: LogIndex(physical),
+            place: 0,
+            physical: PhysicalOffset(physical),
+        }
+    }
+
+    /// How many groups a fold from offset 100 on tells of, with something unreadable from 50 on and a command that can be read at `readable`.
+    fn told(readable: Option<u64>) -> usize {
+        let put = PutGroup {
+            spec: GroupSpec::on_first_use("readers"),
+            terms: Terms::default(),
+        };
+        let log: [EncodedCommand; 3] = [encode_level(1, 1), encode_level(1, 2), put.encode(1)];
+        let mut later = State::new();
+        let mut groups = Groups {
+            folds: vec![(PhysicalOffset(100), GroupFold::default())],
+            end: PhysicalOffset(1000),
+            ..Groups::default()
+        };
+        groups.gap(PhysicalOffset(50));
+        if let Some(readable) = readable {
+            groups.command(at(readable), log[0].as_bytes());
+        }
+        for (physical, command) in (150..).zip(&log) {
+            later.apply(at(physical), command.as_bytes(), &mut ()).unwrap();
+            groups.command(at(physical), command.as_bytes());
+        }
+        groups.header = later.snapshot().header;
+        groups.finish().len()
+    }
+
+    #[test]
+    fn a_gap_that_reaches_beyond_the_place_where_a_fold_begins_counts_for_it_and_one_that_ends_before_does_not()
+     {
+        assert_eq!(told(None), 0, "the group may have been made in it");
+        assert_eq!(told(Some(80)), 1);
     }
 }

@@ -1,14 +1,13 @@
 //! What the log keeps for a full disk.
 
-use super::{Driver, Opened};
+use super::{Driver, Opened, wait};
 use sluice_store::io::{FaultyIo, LogIo};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 impl Driver {
     /// Waits until the log's helper has filled all it wants: the rest of the segment, and the next one from the half on.
     pub fn wait_for_reserve(&self, io: &FaultyIo, dir: &Path, segment_bytes: u64) {
-        wait_until("the log is filled ahead", || {
+        wait("the log is filled ahead", || {
             is_filled(&self.opened, io, dir, segment_bytes)
         });
     }
@@ -17,7 +16,7 @@ impl Driver {
 /// Waits until the log's helper has filled all it wants, or has been told that the disk gives nothing.
 pub fn wait_for_helper(opened: &Opened, io: &FaultyIo, dir: &Path, segment_bytes: u64) {
     let is_told = || opened.store.log().carry_max() != u64::MAX;
-    wait_until("the helper has looked", || {
+    wait("the helper has looked", || {
         is_told() || is_filled(opened, io, dir, segment_bytes)
     });
 }
@@ -33,12 +32,4 @@ fn is_filled(opened: &Opened, io: &FaultyIo, dir: &Path, segment_bytes: u64) -> 
     let base = names.iter().filter_map(base).max().unwrap();
     let used = opened.store.reader().positions().written().0 - base;
     is_filled(&format!("{base:020}.seg")) && (used <= segment_bytes / 2 || is_filled("spare.seg"))
-}
-
-fn wait_until(what: &str, is_so: impl Fn() -> bool) {
-    let begun = Instant::now();
-    while !is_so() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "never: {what}");
-        std::thread::yield_now();
-    }
 }

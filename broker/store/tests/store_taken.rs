@@ -238,6 +238,57 @@ fn the_messages_of_a_segment_that_is_taken_away_are_named_while_they_are_served(
     store.close().unwrap();
 }
 
+/// Takes a file away as often as it is there, until the log has begun later three times since the first.
+fn retention_goes_on_without(which: &str) {
+    let io = FaultyIo::new(seed());
+    let mut driver = trimmed(&io);
+    let settings = Settings {
+        keep_bytes: Some(400_000),
+        ..Settings::default()
+    };
+    let (mut taken, mut begun, mut start) = (0, 0, driver.opened.store.log().start());
+    for _ in 0..3000 {
+        let segments = files(&io, "log", ".seg");
+        let is_it = |path: &&PathBuf| match path.file_stem().unwrap().to_str().unwrap() {
+            name @ ("spare" | "recycled") => name == which,
+            _ => which == "oldest",
+        };
+        // Segments stand before the others in the order of names.
+        if let Some(path) = segments.iter().find(is_it)
+            && (which != "oldest" || taken == begun)
+        {
+            io.remove(path).unwrap();
+            taken += 1;
+        }
+        (0..3).for_each(|_| send(&mut driver));
+        driver.retain(&settings).unwrap();
+        assert!(!driver.has_failed(), "{which} was taken {taken} times");
+        let now = driver.opened.store.log().start();
+        begun += i32::from(now > start && taken > 0);
+        start = now;
+        if taken >= 3 && begun >= 3 {
+            check(&driver.opened.store, &driver.memory);
+            return driver.opened.store.close().unwrap();
+        }
+    }
+    panic!("{which}: taken {taken} times, and the log began later {begun} times since");
+}
+
+#[test]
+fn retention_goes_on_past_segments_that_are_taken_away() {
+    retention_goes_on_without("oldest");
+}
+
+#[test]
+fn the_log_goes_on_without_a_spare_segment_that_is_taken_away() {
+    retention_goes_on_without("spare");
+}
+
+#[test]
+fn the_log_goes_on_without_a_segment_to_be_used_again_that_is_taken_away() {
+    retention_goes_on_without("recycled");
+}
+
 #[test]
 fn index_files_that_are_taken_away_are_found_and_the_next_start_makes_them_again() {
     let io = FaultyIo::new(seed());

@@ -12,6 +12,7 @@ use super::error::{Fatal, LogError};
 use super::segment::{RECYCLED, SPARE, Segment, Spare};
 use super::shared::Shared;
 use crate::io::{FileHandle, write_all_at};
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -44,8 +45,11 @@ pub(super) fn take(shared: &Shared, gone: Arc<Segment>) -> Result<bool, LogError
     let (io, path) = (&shared.io, shared.log_dir.join(RECYCLED));
     let sparse = gone.path.with_extension("sparse");
     io.remove(&sparse).map_err(LogError::io("remove", &sparse))?;
-    io.rename(&gone.path, &path)
-        .map_err(LogError::io("give another name to", &gone.path))?;
+    match io.rename(&gone.path, &path) {
+        // Somebody has removed it while it was served: there is nothing to take.
+        Err(source) if source.kind() == ErrorKind::NotFound => return Ok(false),
+        renamed => renamed.map_err(LogError::io("give another name to", &gone.path))?,
+    }
     io.sync_dir(&shared.log_dir)
         .map_err(Fatal::new("sync the folder", &shared.log_dir))?;
     *shared.recycled.lock() = Some(Arc::new(Recycled {
@@ -81,14 +85,17 @@ pub(super) fn clean(shared: &Shared, zeros: &[u8]) -> Result<(), LogError> {
         return Ok(());
     }
     let _name = shared.spare_name.lock();
-    shared
-        .io
-        .rename(&path, &shared.log_dir.join(SPARE))
-        .map_err(LogError::io("rename", &path))?;
-    *shared.spare.lock() = Some(Spare {
-        file: of.file.clone(),
-        filled: of.len,
-    });
+    match shared.io.rename(&path, &shared.log_dir.join(SPARE)) {
+        // Somebody has removed it: the log makes a spare segment of its own.
+        Err(source) if source.kind() == ErrorKind::NotFound => {}
+        renamed => {
+            renamed.map_err(LogError::io("rename", &path))?;
+            *shared.spare.lock() = Some(Spare {
+                file: of.file.clone(),
+                filled: of.len,
+            });
+        }
+    }
     *shared.recycled.lock() = None;
     Ok(())
 }

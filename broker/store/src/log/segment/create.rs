@@ -4,6 +4,7 @@ use super::{DurableSlot, PAGE_BYTES, SPARE, Segment, SegmentHeader, encode_page,
 use crate::io::{FileHandle, LogIo, write_all_at};
 use crate::log::error::{Fatal, LogError};
 use sluice_core::ids::PhysicalOffset;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -43,6 +44,17 @@ pub(in crate::log) fn take_back(io: &dyn LogIo, log_dir: &Path, path: &Path) -> 
         .map_err(Fatal::new("sync the folder", log_dir))
 }
 
+/// Gives the spare segment its name; `None` where somebody has removed the file.
+fn name_spare(io: &dyn LogIo, log_dir: &Path, path: &Path, spare: Spare) -> Result<Option<Spare>, LogError> {
+    match io.rename(&log_dir.join(SPARE), path) {
+        Err(source) if source.kind() == ErrorKind::NotFound => Ok(None),
+        renamed => {
+            renamed.map_err(LogError::io("rename the spare segment to", path))?;
+            Ok(Some(spare))
+        }
+    }
+}
+
 fn give_birth(
     io: &dyn LogIo,
     log_dir: &Path,
@@ -51,12 +63,9 @@ fn give_birth(
     generation: u64,
     spare: Option<Spare>,
 ) -> Result<Arc<Segment>, LogError> {
-    let (file, filled) = match spare {
-        Some(spare) => {
-            io.rename(&log_dir.join(SPARE), path)
-                .map_err(LogError::io("rename the spare segment to", path))?;
-            (spare.file, spare.filled)
-        }
+    let named = spare.map_or(Ok(None), |spare| name_spare(io, log_dir, path, spare))?;
+    let (file, filled) = match named {
+        Some(spare) => (spare.file, spare.filled),
         None => {
             // A crash in the middle of this may have left one without frames.
             io.remove(path).map_err(LogError::io("remove", path))?;

@@ -207,7 +207,7 @@ impl Checkpointer {
             millis = stats.elapsed.as_millis() as u64,
             "checkpoint"
         );
-        self.trim(bounds)?;
+        self.trim(bounds, is_whole)?;
         self.publish_points(false);
         Ok(())
     }

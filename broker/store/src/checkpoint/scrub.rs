@@ -4,6 +4,7 @@ use super::pack::PackReader;
 use super::root::{BYTES_MAX, BlobRef, Root};
 use super::{CheckpointError, Expected, PACK_SUFFIX, ROOT_SUFFIX, position_in};
 use crate::io::{LogIo, read_exact_aside};
+use sluice_core::ids::PhysicalOffset;
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -29,14 +30,24 @@ impl CheckpointScrub {
         let names = io.list(folder);
         let names = names.map_err(|source| CheckpointError::io("list", folder, source))?;
         let roots = names.iter().filter_map(|name| position_in(name, ROOT_SUFFIX));
-        Ok(Self {
+        let roots = roots.chain(expected.roots()).collect();
+        Ok(Self::of(io, folder, expected, roots))
+    }
+
+    /// Only the one there.
+    pub(crate) fn only(io: &Arc<dyn LogIo>, folder: &Path, expected: &Expected, at: PhysicalOffset) -> Self {
+        Self::of(io, folder, expected, BTreeSet::from([at.0]))
+    }
+
+    fn of(io: &Arc<dyn LogIo>, folder: &Path, expected: &Expected, roots: BTreeSet<u64>) -> Self {
+        Self {
             io: Arc::clone(io),
             folder: folder.to_owned(),
             expected: expected.clone(),
-            roots: roots.chain(expected.roots()).collect(),
+            roots,
             parts: BTreeSet::new(),
             pack: None,
-        })
+        }
     }
 
     /// Reads a root, or parts of about so many bytes; answers the bytes read. `None` at the end. Blocks on the disk.

@@ -1,13 +1,13 @@
 //! The log begins later: what state has given up leaves the disk.
 //!
 //! Order: a checkpoint that counts with it is written, and its name is durable; queue files lose what lies below the
-//! minimum offsets, which is all where only topics have given something up; that is made durable; then the log lets its segments go, and from then on the checkpoint at its start is the
-//! base; older ones go, and last what the index has of before. A stop anywhere in between leaves a store that starts, and
+//! minimum offsets, which is all where only topics have given something up; that is made durable; the checkpoint at the new start is
+//! read once more; then the log lets its segments go, and from then on that checkpoint is the base; older ones go, and last what the index has of before. A stop anywhere in between leaves a store that starts, and
 //! the next checkpoint does the rest.
 
 use super::{Checkpointer, Header};
 use crate::applier::SEGMENTS_INDEX_APART;
-use crate::checkpoint::{self, CheckpointError, Checkpoints, Expected, PartKey};
+use crate::checkpoint::{self, CheckpointError, CheckpointScrub, Checkpoints, Expected, PartKey};
 use crate::io::LogIo;
 use crate::log::{LogError, LogId, LogPosition};
 use parking_lot::Mutex;
@@ -22,6 +22,9 @@ use std::time::Duration;
 
 /// How often the wait for the log thread looks whether the log has failed.
 const LOOK: Duration = Duration::from_millis(50);
+
+/// Read at a time of a checkpoint with which the log is to begin.
+const READ_BYTES: u64 = 1 << 20;
 
 /// A place at which the log can begin: a segment starts there, and a checkpoint stands there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,8 +141,8 @@ impl Checkpointer {
     }
 
     /// Lets go what is before `bounds`, as far as a checkpoint stands there, and what queue files have of messages that topics gave up
-    /// themselves. A checkpoint that counts with them is written.
-    pub(super) fn trim(&mut self, bounds: LogBounds) -> Result<(), CheckpointError> {
+    /// themselves. A checkpoint that counts with them is written: from memory alone if it `is_whole`.
+    pub(super) fn trim(&mut self, bounds: LogBounds, is_whole: bool) -> Result<(), CheckpointError> {
         let mut points = self.points().into_iter();
         let point = points.rfind(|(_, point, _)| point.at <= bounds.start);
         if point.is_none() && !self.queues.holds_too_much() {
@@ -152,6 +155,11 @@ impl Checkpointer {
             return Ok(());
         };
         self.checkpoints.sync_files()?;
+        // Checkpoints share what has not changed. While part of it is damaged, all of state may be nowhere but where the log begins now,
+        // and in the log from there on. The next checkpoint is whole, and lets go.
+        if !is_whole && !self.is_sound(point.at) {
+            return Ok(());
+        }
         let upto = LogId {
             term: position.term,
             index: LogIndex(position.index.0.saturating_sub(1)),
@@ -165,6 +173,21 @@ impl Checkpointer {
         self.index.trim(run)?;
         tracing::info!(start = point.at.0, "the log begins later");
         Ok(())
+    }
+
+    /// Whether no damage is known, and all can be read that a start from there would need.
+    fn is_sound(&self, point: PhysicalOffset) -> bool {
+        if self.anew.load(Ordering::Acquire) {
+            return false;
+        }
+        let (io, folder) = self.checkpoints.files();
+        let mut scrub = CheckpointScrub::only(&io, &folder, &self.checkpoints.expected(), point);
+        let damage = std::iter::from_fn(|| scrub.step(READ_BYTES)).find_map(Result::err);
+        if let Some(error) = &damage {
+            tracing::error!(%error, "the checkpoint with which the log was to begin is damaged: the log begins later once all of state is written anew, from memory");
+            self.points.has_damage();
+        }
+        damage.is_none()
     }
 
     /// Has the log thread let go of everything up to `upto`. `false` if it did not: the next checkpoint asks again.

@@ -15,17 +15,27 @@ use sluice_core::state::{Subscription, Tables};
 /// Before every delivery's end: whatever was delivered, and is not done, is not ready.
 const BEFORE_ALL: TimeMs = 0;
 
-/// The last of `points`, which rise, before which no group has a message to read. Reads checkpoints, a few of them.
+/// The last of `points`, which rise, before which no group has a message to read. Reads checkpoints, a few of them. Damaged ones are
+/// passed over: the log cannot begin there.
 pub(super) fn last(
     store: &Store,
     settings: &Settings,
-    points: &[TrimPoint],
+    mut points: Vec<TrimPoint>,
 ) -> Result<Option<TrimPoint>, RetentionError> {
     // What is read up to one place is read up to all before it.
     let (mut read, mut unread) = (0, points.len());
     while read < unread {
         let middle = usize::midpoint(read, unread);
-        if is_read(store.tables(), settings, &store.ends_at(points[middle].at)?) {
+        let ends = match store.ends_at(points[middle].at).map_err(RetentionError::from) {
+            Err(error) if error.is_damage() => {
+                tracing::warn!(%error, "the log does not begin at a damaged checkpoint");
+                points.remove(middle);
+                unread -= 1;
+                continue;
+            }
+            ends => ends?,
+        };
+        if is_read(store.tables(), settings, &ends) {
             read = middle + 1;
         } else {
             unread = middle;

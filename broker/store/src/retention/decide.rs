@@ -127,6 +127,14 @@ impl Log {
         }
         best
     }
+
+    /// The point in the middle of those before `point`: where nobody knows from which one on something is in the way, a few steps find
+    /// one before it.
+    pub fn half_of(&self, point: TrimPoint) -> Option<TrimPoint> {
+        let is_before = |other: &TrimPoint| other.at > self.start && other.at < point.at;
+        let before: Vec<_> = self.points.iter().filter(|other| is_before(other)).collect();
+        before.get(before.len() / 2).map(|half| **half)
+    }
 }
 
 /// What size leaves of so many bytes, if there is as much.

@@ -73,6 +73,15 @@ pub enum RetentionError {
 }
 
 impl RetentionError {
+    /// Whether something on the disk cannot be read, which may be so for a long time.
+    fn is_damage(&self) -> bool {
+        match self {
+            Self::Entries(_) => true,
+            Self::Store(StoreError::Checkpoint(error)) => !error.is_not_found(),
+            _ => false,
+        }
+    }
+
     /// Whether another checkpoint may do.
     fn is_thinned_out(&self) -> bool {
         match self {
@@ -173,12 +182,12 @@ impl<P: Propose> Run<'_, P> {
             expired: self.catch_up()?,
             ..Ran::default()
         };
+        self.open_links()?;
         let log = self.look_at_log();
-        let bounds = self.store.tables().bounds();
         ran.in_vain = log.is_in_vain(self.settings);
         let wanted = log.wanted(self.settings, self.now);
         let early = log.early(self.settings, wanted);
-        let wanted = consumed::last(self.store, self.settings, &early)?.or(wanted);
+        let wanted = consumed::last(self.store, self.settings, early)?.or(wanted);
         ran.waits = log.waits(self.settings, wanted);
         let point = match wanted {
             // A look before anything is closed: it may not be worth it.
@@ -187,20 +196,25 @@ impl<P: Propose> Run<'_, P> {
         };
         ran.blocked = point != wanted;
         let Some(point) = point else {
-            if bounds.links_from > bounds.start {
-                // What an earlier run has closed and not finished.
-                self.trim(bounds.start, bounds.start, Vec::new())?;
-            }
             return Ok(ran);
         };
-        self.trim(bounds.start, point.at, Vec::new())?;
+        self.trim(self.store.tables().bounds().start, point.at, Vec::new())?;
         let gone = self.give_up(&log, point, &mut ran);
         if !matches!(gone, Ok(true)) {
             // Dead letters must not wait for the next run.
-            self.trim(bounds.start, bounds.start, Vec::new())?;
+            self.open_links()?;
         }
         ran.blocked |= !gone?;
         Ok(ran)
+    }
+
+    /// Has dead letters be made again to what stands where the log was to begin: this run, or an earlier one, has not come to its end.
+    fn open_links(&self) -> Result<(), RetentionError> {
+        let bounds = self.store.tables().bounds();
+        if bounds.links_from > bounds.start {
+            self.trim(bounds.start, bounds.start, Vec::new())?;
+        }
+        Ok(())
     }
 
     /// Has state begin where the log does. It does already, unless a repair has cut off the command that said so, after the files
@@ -231,7 +245,10 @@ impl<P: Propose> Run<'_, P> {
             return Err(RetentionError::ThinnedOut(point.at));
         }
         let ends = self.store.ends_at(point.at)?;
+        let lost_before = ran.lost;
         if !self.carry(waiting.records(), ran)? {
+            // What is lost goes with the log, and so another time.
+            ran.lost = lost_before;
             return Ok(false);
         }
         let undecided = waiting.undecided(self.store.tables());
@@ -263,8 +280,14 @@ impl<P: Propose> Run<'_, P> {
         ran: &mut Ran,
     ) -> Result<Option<(TrimPoint, Waiting)>, RetentionError> {
         loop {
-            let ends = self.store.ends_at(wanted.at)?;
-            let waiting = Waiting::look(self.store, self.settings, wanted.at, &ends, self.now)?;
+            let waiting = match self.waiting_before(wanted) {
+                // What cannot be read may be of no matter for what goes before.
+                Err(error) if error.is_damage() => {
+                    wanted = log.half_of(wanted).ok_or(error)?;
+                    continue;
+                }
+                waiting => waiting?,
+            };
             ran.too_many |= waiting.below < wanted.at;
             let complete = log.points.iter().rfind(|point| point.at <= waiting.below);
             let worth = complete.and_then(|complete| log.affordable(*complete, waiting.sizes()));
@@ -277,6 +300,11 @@ impl<P: Propose> Run<'_, P> {
             // Where queues end is another there, and so what waits. Each is before the last one, so that this ends.
             wanted = point;
         }
+    }
+
+    fn waiting_before(&self, wanted: TrimPoint) -> Result<Waiting, RetentionError> {
+        let ends = self.store.ends_at(wanted.at)?;
+        Waiting::look(self.store, self.settings, wanted.at, &ends, self.now)
     }
 
     /// Queues begin where they ended there, and the log there. Answers how many messages groups had not done.

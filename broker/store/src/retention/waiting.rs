@@ -270,11 +270,14 @@ impl<'a> Look<'a> {
                 rest.split_at(rest.partition_point(|(offset, _)| offset.0 - first.0 < CHUNK as u64));
             rest = far;
             let stretch = near.last().map_or(0, |(last, _)| last.0 - first.0 + 1);
-            self.read(at, *first, stretch as usize, &mut entries)?;
+            if self.read(at, *first, stretch as usize, &mut entries).is_err() {
+                // What is damaged may be a neighbour that nobody waits for.
+                entries.clear();
+            }
             for (offset, pending) in near {
                 let entry = match entries.get((offset.0 - first.0) as usize) {
                     Some(entry) => Some(*entry),
-                    // The stretch begins below the queue's first offset.
+                    // The stretch begins below the queue's first offset, or holds an entry that cannot be read.
                     None => self.read_one(at, *offset)?,
                 };
                 let Some(entry) = entry else {

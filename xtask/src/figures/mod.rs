@@ -1,5 +1,6 @@
 //! `cargo xtask figures`: makes the tables of docs/benchmarks.md on the machine that it runs on.
 
+mod disk;
 mod idle;
 mod load;
 mod operator;

@@ -1,6 +1,7 @@
 //! Minutes of sends as fast as they go, while retention takes the log's start away: what memory and latency do over time.
 
 use std::fs;
+use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -8,6 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 
 use super::Setup;
+use super::disk::{Writes, writes_under};
 use super::load;
 use super::plot::{Panel, Plot};
 use super::server::Server;
@@ -32,6 +34,8 @@ struct Look {
     /// Segments that were begun, but for a constant.
     begun: f64,
     checkpoints: f64,
+    /// What the disk has done, where the system tells.
+    disk: Option<Writes>,
 }
 
 /// One line of the load's timeline.
@@ -49,7 +53,8 @@ pub fn measure(setup: &Setup) -> Result<Table> {
         setup,
         &["--retention-bytes", KEPT, "--segment-size", SEGMENT_SIZE],
     )?;
-    let looks = watch(&server, || run_load(setup, &timeline.display().to_string()))?;
+    let load = || run_load(setup, &timeline.display().to_string());
+    let looks = watch(&server, &setup.dir, load)?;
     let text =
         fs::read_to_string(&timeline).with_context(|| format!("cannot read {}", timeline.display()))?;
     let intervals = intervals(&text)?;
@@ -75,14 +80,14 @@ fn run_load(setup: &Setup, timeline: &str) -> Result<()> {
 }
 
 /// Looks at the broker while the work is done.
-fn watch(server: &Server, work: impl FnOnce() -> Result<()> + Send) -> Result<Vec<Look>> {
+fn watch(server: &Server, dir: &Path, work: impl FnOnce() -> Result<()> + Send) -> Result<Vec<Look>> {
     let (begun, done) = (Instant::now(), AtomicBool::new(false));
     let looks = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
         let looking = scope.spawn(|| -> Result<()> {
             while !done.load(Ordering::Acquire) {
                 let seconds = begun.elapsed().as_secs_f64();
-                let look = look(server, seconds)?;
+                let look = look(server, dir, seconds)?;
                 looks
                     .lock()
                     .map_err(|_| anyhow::anyhow!("a look panicked"))?
@@ -100,7 +105,7 @@ fn watch(server: &Server, work: impl FnOnce() -> Result<()> + Send) -> Result<Ve
     looks.into_inner().map_err(|_| anyhow::anyhow!("a look panicked"))
 }
 
-fn look(server: &Server, seconds: f64) -> Result<Look> {
+fn look(server: &Server, dir: &Path, seconds: f64) -> Result<Look> {
     let [written, kept, segments, checkpoints] = server.metrics([
         "sluice_log_written_bytes",
         "sluice_log_size_bytes",
@@ -114,7 +119,18 @@ fn look(server: &Server, seconds: f64) -> Result<Look> {
         start,
         begun: segments + gone(start),
         checkpoints,
+        disk: writes_under(dir)?,
     })
+}
+
+/// How long a write took the disk on average in each interval, where the system tells.
+fn disk_ms(looks: &[Look], intervals: &[Interval]) -> Vec<Option<f64>> {
+    let until = |seconds| looks.iter().rfind(|look| look.seconds <= seconds)?.disk;
+    let from = std::iter::once(0.0).chain(intervals.iter().map(|interval| interval.seconds));
+    let first = looks.first().and_then(|look| look.disk);
+    from.zip(intervals)
+        .map(|(from, interval)| until(interval.seconds)?.each_ms(until(from).or(first)?))
+        .collect()
 }
 
 /// Segments before the log's start: each is shorter than a segment may be by a frame at most.
@@ -181,7 +197,19 @@ fn table(setup: &Setup, looks: &[Look], intervals: &[Interval]) -> Result<Table>
     let highest = p99[p99.len() - 1];
     table.add("p99 of 5 s, highest: ms", highest);
     table.add(HIGHEST, highest / middle);
+    add_disk(&mut table, &disk_ms(looks, intervals), intervals);
     Ok(table)
+}
+
+/// What the disk had to do with the highest p99.
+fn add_disk(table: &mut Table, disk_ms: &[Option<f64>], intervals: &[Interval]) {
+    let known: Vec<f64> = disk_ms.iter().flatten().copied().collect();
+    let highest = intervals.iter().zip(disk_ms);
+    let highest = highest.max_by(|(one, _), (other, _)| one.p99_ms.total_cmp(&other.p99_ms));
+    if let Some((_, Some(then))) = highest {
+        table.add("a write on the disk, median of 5 s: ms", median(&known));
+        table.add("a write on the disk when p99 was highest: ms", *then);
+    }
 }
 
 /// The slope of the straight line that is nearest to the points, by least squares.
@@ -264,12 +292,46 @@ mod tests {
             start: 0.0,
             begun: seconds,
             checkpoints: 0.0,
+            disk: None,
         };
         let looks = [look(0.0, 100.0), look(1.0, f64::INFINITY), look(2.0, 101.0)];
         let plot = draw(&looks, &intervals(text).unwrap());
         assert_eq!(plot.panels[1].points, [(10.0, 4.0), (15.0, 5.0)]);
         let svg = plot.into_svg();
         assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
+    }
+
+    #[test]
+    fn what_a_write_took_the_disk_is_told_for_the_interval_with_the_highest_p99() {
+        let look = |seconds, count, ms| Look {
+            seconds,
+            memory_mib: 1.0,
+            start: 0.0,
+            begun: 0.0,
+            checkpoints: 0.0,
+            disk: Some(Writes { count, ms }),
+        };
+        let looks = [
+            look(0.0, 100.0, 10.0),
+            look(4.9, 200.0, 20.0),
+            look(9.9, 300.0, 320.0),
+            look(14.9, 400.0, 330.0),
+        ];
+        let interval = |seconds, p99_ms| Interval {
+            seconds,
+            sends: 1.0,
+            p99_ms,
+        };
+        let intervals = [interval(5.0, 7.0), interval(10.0, 50.0), interval(15.0, 8.0)];
+        let ms = disk_ms(&looks, &intervals);
+        assert_eq!(ms, [Some(0.1), Some(3.0), Some(0.1)]);
+        let mut table = Table::new("soak");
+        add_disk(&mut table, &ms, &intervals);
+        let text = table.to_string();
+        assert!(text.contains("when p99 was highest: ms | 3.00"), "{text}");
+        let mut unknown = Table::new("soak");
+        add_disk(&mut unknown, &[None; 3], &intervals);
+        assert!(!unknown.to_string().contains("disk"), "{unknown}");
     }
 
     #[test]

@@ -350,7 +350,7 @@ mod tests {
         let file = SkippingIo::over(&(Arc::new(io.clone()) as _))
             .open_read(Path::new("/a"))
             .unwrap();
-        let mut expected = bytes.clone();
+        let mut expected = bytes;
         expected[4096..8192].fill(FILL);
         expected[3 * 4096..].fill(FILL);
         for (from, to) in [(0, LEN), (4000, 4100), (5000, 5010), (8191, 8193), (12_000, LEN)] {

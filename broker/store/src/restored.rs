@@ -90,7 +90,7 @@ pub(crate) fn newest(
         left: Left::default(),
     };
     let lacking = match from.of(checkpoints, &loaded) {
-        Err(error) if is_missing(&error) => error,
+        Err(error) if is_missing(&error) || is_not_given(&error) => error,
         Ok(restored) => {
             if !from_the_first_frame {
                 base::tell_if_lost(&restored.unsettled.checkpoints, first);
@@ -101,6 +101,9 @@ pub(crate) fn newest(
     };
     // Newer checkpoints go when the base is taken, and may be all that is known of state.
     if let Some(impossible) = rebuild::impossible(io, dir, first.physical, loaded.position.physical)? {
+        if is_not_given(&lacking) {
+            return Err(lacking);
+        }
         return from.as_they_are(lacking, impossible);
     }
     tracing::warn!(error = %lacking, "rebuilding all queue and index files from the log");
@@ -110,6 +113,7 @@ pub(crate) fn newest(
     let any = |_, _| Ok(());
     match Checkpoints::look_if(Arc::clone(io), &folder, Pick::Base(first.physical), &any) {
         Ok((checkpoints, loaded)) => from.of(checkpoints, &loaded),
+        Err(CheckpointError::None { .. }) if is_not_given(&lacking) => Err(lacking),
         Err(error @ CheckpointError::None { .. }) => {
             let impossible = Impossible {
                 why: error.to_string(),
@@ -214,6 +218,16 @@ impl From<'_> {
                 first,
             },
         })
+    }
+}
+
+/// Whether the disk does not give a file that a checkpoint counts on. It may the next time: files are made again for it where that costs
+/// nothing, and nothing else goes on without it.
+fn is_not_given(error: &StoreError) -> bool {
+    match error {
+        StoreError::Queue(error) => matches!(error, QueueError::Unread { .. }),
+        StoreError::Index(error) => error.is_not_given(),
+        _ => false,
     }
 }
 

@@ -4,10 +4,10 @@
 //! - What the disk fails to read may come back: it is lost only when it has failed a number of times over minutes.
 //! - Everything else (too many files open, a record that retention has taken) says nothing about the record.
 
+use crate::io::is_of_the_medium;
 use crate::log::{LogReader, ReadError};
 use bytes::Bytes;
 use parking_lot::Mutex;
-use rustix::io::Errno;
 use sluice_core::entry::QueueEntry;
 use sluice_core::ids::{PhysicalOffset, TimeMs};
 use std::collections::BTreeMap;
@@ -134,19 +134,13 @@ fn is_wrong(error: &ReadError) -> bool {
 
 /// Whether it is about what the disk holds, and not about how the system is.
 fn is_of_the_disk(error: &ReadError) -> bool {
-    let by_medium = |source: &io::Error| {
-        let errno = Errno::from_io_error(source);
-        matches!(
-            errno,
-            Some(Errno::IO | Errno::UCLEAN | Errno::BADMSG | Errno::NODATA | Errno::ILSEQ)
-        )
-    };
-    is_wrong(error) || matches!(error, ReadError::Io { source, .. } if by_medium(source))
+    is_wrong(error) || matches!(error, ReadError::Io { source, .. } if is_of_the_medium(source))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rustix::io::Errno;
 
     #[test]
     fn a_record_is_given_up_after_five_failures_over_four_minutes_and_no_sooner() {

@@ -1,6 +1,6 @@
 //! Why the index does not do what it was asked for.
 
-use crate::io::is_no_space;
+use crate::io::{is_no_space, is_of_the_medium};
 use std::io;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
@@ -86,6 +86,11 @@ impl IndexError {
     /// Whether replay from the base is needed, and enough.
     pub fn is_missing(&self) -> bool {
         matches!(self, Self::Missing { .. })
+    }
+
+    /// Whether the disk does not give a file back. A replay from the base does without it too.
+    pub(crate) fn is_not_given(&self) -> bool {
+        matches!(self, Self::Unread { source, .. } if is_of_the_medium(source))
     }
 
     /// Whether a sync failed: then the process must end.

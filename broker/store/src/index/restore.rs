@@ -44,7 +44,9 @@ pub(super) fn look(
         ..Beyond::default()
     };
     let (runs, sorted) = files.all()?;
-    let (sorted, mut superseded) = read_sorted(&files, sorted, &mut beyond)?;
+    // Where nothing is counted on all of it is made again, and what the disk does not give too.
+    let is_counted_on = first_run != Some(position.run) || position.items > 0;
+    let (sorted, mut superseded) = read_sorted(&files, sorted, is_counted_on, &mut beyond)?;
     let there = sorted.first().map(|file| file.header.first_run);
     let there = there.into_iter().chain(runs.iter().copied()).min();
     let first_run = first_run.unwrap_or_else(|| there.unwrap_or(position.run).min(position.run));
@@ -161,6 +163,7 @@ impl IndexStore {
 fn read_sorted(
     files: &Files,
     paths: Vec<PathBuf>,
+    is_counted_on: bool,
     beyond: &mut Beyond,
 ) -> Result<(Vec<Arc<SortedFile>>, Vec<Arc<SortedFile>>), IndexError> {
     let mut found = Vec::new();
@@ -177,7 +180,8 @@ fn read_sorted(
                 beyond.damaged.push((path, error));
             }
             Err(error @ IndexError::Damaged { .. }) => beyond.damaged.push((path, error)),
-            // What the disk does not give back may be whole, and is neither damaged nor made again.
+            Err(error) if error.is_not_given() && !is_counted_on => beyond.damaged.push((path, error)),
+            // What the disk does not give back may be whole, and is no damage.
             Err(error) => return Err(error),
         }
     }

@@ -7,7 +7,7 @@
 
 use super::item::{ITEM_BYTES, Item, Wanted};
 use super::{IndexError, IndexPosition, RUN_ITEMS};
-use crate::io::{FileHandle, LogIo, read_exact_at, write_all_at};
+use crate::io::{FileHandle, LogIo, read_exact_twice, write_all_at};
 use sluice_core::codec::Reader;
 use std::io;
 use std::path::Path;
@@ -202,7 +202,7 @@ pub(super) fn read_file(io: &dyn LogIo, path: &Path) -> Result<Option<Vec<u8>>, 
         return Ok(None);
     }
     let mut bytes = vec![0; len as usize];
-    read_exact_at(&*file, &mut bytes, 0).map_err(&unread)?;
+    read_exact_twice(&*file, &mut bytes, 0).map_err(&unread)?;
     Ok(Some(bytes))
 }
 

@@ -13,7 +13,9 @@ use super::IndexError;
 pub(super) use super::block::BLOCK_BYTES;
 use super::block::{Block, FENCES_MAX, Fence, ITEMS_MAX};
 use super::item::{Item, Wanted};
-use crate::io::{FileHandle, LogFile, LogIo, read_exact_aside, read_exact_at, write_all_at};
+use crate::io::{
+    FileHandle, LogFile, LogIo, read_exact_aside, read_exact_at, read_exact_twice, write_all_at,
+};
 use sluice_core::codec::{Malformed, Reader};
 use sluice_core::ids::{PhysicalOffset, TimeMs};
 use std::io;
@@ -253,7 +255,7 @@ pub(super) fn read_header(io: &dyn LogIo, path: &Path) -> Result<Header, IndexEr
     let file = io.open_read(path).map_err(&unread)?;
     let len = file.len().map_err(&unread)?;
     let mut bytes = vec![0; BLOCK_BYTES.min(len as usize)];
-    read_exact_at(&*file, &mut bytes, 0).map_err(&unread)?;
+    read_exact_twice(&*file, &mut bytes, 0).map_err(&unread)?;
     match Header::decode(&bytes) {
         Ok(header) if u64::from(header.blocks) * BLOCK_BYTES as u64 == len && header.root > 0 => Ok(header),
         _ => Err(IndexError::Damaged {

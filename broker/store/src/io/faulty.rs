@@ -169,7 +169,9 @@ impl LogIo for FaultyIo {
         self.plan.lock().take_name(from)?;
         let replaced = self.disk().len(to);
         self.change(|disk| disk.rename(from, to))?;
-        self.plan.lock().give_space(to, replaced);
+        let mut plan = self.plan.lock();
+        plan.give_space(to, replaced);
+        plan.moved(from, Some(to));
         Ok(())
     }
 
@@ -177,7 +179,9 @@ impl LogIo for FaultyIo {
         self.plan.lock().take_name(path)?;
         let removed = self.disk().len(path);
         self.change(|disk| disk.remove(path))?;
-        self.plan.lock().give_space(path, removed);
+        let mut plan = self.plan.lock();
+        plan.give_space(path, removed);
+        plan.moved(path, None);
         Ok(())
     }
 
@@ -277,6 +281,7 @@ impl LogFile for FaultyFile {
             let admitted = plan.admit(&self.path, bytes.len(), growth)?;
             bytes.truncate(admitted);
             self.file.write_at(bytes, offset)?;
+            plan.written(&self.path, offset..offset + admitted as u64);
             Ok(admitted)
         })
     }

@@ -11,9 +11,12 @@ mod holder;
 mod locked;
 mod real;
 pub(crate) mod recent;
+mod skipping;
 
 pub use faulty::{Fault, FaultyIo};
 pub use real::RealIo;
+pub(crate) use skipping::BadBlocks;
+pub use skipping::SkippingIo;
 
 use bytes::Bytes;
 use rustix::io::Errno;
@@ -55,6 +58,10 @@ pub trait LogFile: Send + Sync {
     /// Tells the system that cached pages of this part of the file are not wanted: what is read next comes from the disk. A
     /// length of 0 means up to the file's end.
     fn drop_cache(&self, offset: u64, len: u64) -> io::Result<()>;
+    /// Where the disk did not give what was read of it, and something else stands for that: of a [`SkippingIo`] alone.
+    fn not_given(&self) -> Vec<Range<u64>> {
+        Vec::new()
+    }
 }
 
 /// A mapped file; slices of it outlive it.
@@ -121,6 +128,26 @@ pub(crate) fn scarce(error: &io::Error) -> Option<Scarce> {
         io::ErrorKind::PermissionDenied => Some(Scarce::Permission),
         _ => matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE))
             .then_some(Scarce::Descriptors),
+    }
+}
+
+/// Whether an error is one of the disk, about what it holds there, and not about how the system is.
+pub(crate) fn is_of_the_medium(error: &io::Error) -> bool {
+    let errno = Errno::from_io_error(error);
+    matches!(
+        errno,
+        Some(Errno::IO | Errno::UCLEAN | Errno::BADMSG | Errno::NODATA | Errno::ILSEQ)
+    )
+}
+
+/// Like [`read_exact_at`], and where the disk fails once more, past the system's cache: for who makes again what it does not give.
+pub(crate) fn read_exact_twice(file: &dyn LogFile, buf: &mut [u8], offset: u64) -> io::Result<()> {
+    match read_exact_at(file, buf, offset) {
+        Err(error) if is_of_the_medium(&error) => {
+            file.drop_cache(0, 0)?;
+            read_exact_at(file, buf, offset)
+        }
+        read => read,
     }
 }
 

@@ -7,7 +7,7 @@ use super::options::LogOptions;
 use super::present;
 use super::rewrite::is_temporary;
 use super::segment::{self, DurableSlot, PAGE_BYTES, RECYCLED, SPARE, Segment, SegmentHeader};
-use crate::io::LogIo;
+use crate::io::{LogIo, is_of_the_medium, read_exact_twice};
 use sluice_core::ids::{LogIndex, PhysicalOffset};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -227,7 +227,12 @@ fn open_segment(io: &dyn LogIo, meta: &Meta, path: &Path) -> Result<PageResult, 
     let file = io.open(path).map_err(LogError::io("open", path))?;
     let len = file.len().map_err(LogError::io("measure", path))?;
     let mut page = vec![0; PAGE_BYTES.min(len) as usize];
-    crate::io::read_exact_at(file.as_ref(), &mut page, 0).map_err(LogError::io("read", path))?;
+    match read_exact_twice(file.as_ref(), &mut page, 0) {
+        Err(error) if is_of_the_medium(&error) => {
+            return Ok(Err(format!("the disk does not give its first page: {error}")));
+        }
+        read => read.map_err(LogError::io("read", path))?,
+    }
     let (header, slot) = match segment::decode_page(&page) {
         Ok(page) => page,
         Err(error) => return Ok(Err(format!("its first page is not valid: {error}"))),

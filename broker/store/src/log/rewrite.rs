@@ -17,6 +17,7 @@ use super::segment::{self, DurableSlot, PAGE_BYTES, Segment, SegmentHeader};
 use crate::io::{FileHandle, LogIo, read_exact_at, write_all_at};
 use sluice_core::command::{self, COMMAND_HEADER_BYTES};
 use sluice_core::ids::PhysicalOffset;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -208,6 +209,7 @@ impl Change {
             };
             if !is_page {
                 read_exact_at(old.as_ref(), piece, at).map_err(LogError::io("read", path))?;
+                leave_out(old.not_given(), piece, at);
                 // What is not written is zero already.
                 if piece.iter().any(|byte| *byte != 0) {
                     write_all_at(new.as_ref(), piece, at).map_err(LogError::io("copy", path))?;
@@ -309,6 +311,15 @@ impl Change {
         // The frame was whole, and its commands are as long as before.
         reseal(&mut bytes, frame.header().count, seed).ok()?;
         Some(bytes)
+    }
+}
+
+/// Puts zeros where the disk does not give what stood there: in a command that is about to be replaced, or where nothing is read.
+fn leave_out(not_given: Vec<Range<u64>>, piece: &mut [u8], at: u64) {
+    for place in not_given {
+        let within = |offset: u64| (offset.saturating_sub(at) as usize).min(piece.len());
+        let (from, to) = (within(place.start), within(place.end));
+        piece[from..to].fill(0);
     }
 }
 

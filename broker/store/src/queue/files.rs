@@ -3,7 +3,10 @@
 use super::left::{self, Left};
 use super::{FILE_BYTES, FILE_ENTRIES, QueueError, stored};
 use crate::io::recent::Recent;
-use crate::io::{FileHandle, LogIo, MapHandle, read_exact_aside, read_exact_at, write_all_at};
+use crate::io::{
+    FileHandle, LogIo, MapHandle, is_of_the_medium, read_exact_aside, read_exact_at, write_all_at,
+};
+use bytes::Bytes;
 use parking_lot::{RwLock, RwLockReadGuard};
 use sluice_core::entry::{ENTRY_BYTES, QueueEntry};
 use sluice_core::ids::{QueueId, TopicId, TopicQueue};
@@ -79,7 +82,13 @@ impl Reading<'_> {
         let start = (from - key.first) as usize * ENTRY_BYTES;
         let mut bytes = vec![0; (to - from) as usize * ENTRY_BYTES];
         let file = self.files.io.open_read(&path).map_err(failed)?;
-        read_exact_aside(&*file, &mut bytes, start as u64).map_err(failed)?;
+        match read_exact_aside(&*file, &mut bytes, start as u64) {
+            Err(error) if is_of_the_medium(&error) => {
+                let (from, to) = (start, start + bytes.len());
+                return self.files.read_afresh(key, from, to, &mut Vec::new()).map(drop);
+            }
+            read => read.map_err(failed)?,
+        }
         self.files.decode(key, start, &bytes, &mut Vec::new()).map(drop)
     }
 }
@@ -231,19 +240,46 @@ impl Files {
         let start = (from - key.first) as usize * ENTRY_BYTES;
         let end = (to.min(key.end()) - key.first) as usize * ENTRY_BYTES;
         let failed = |source| left::unread(&self.dir, &self.path(key), source);
+        match self.bytes(key, start, end, flushed) {
+            Err(error) if is_of_the_medium(&error) => self.read_afresh(key, start, end, out),
+            read => self.decode(key, start, &read.map_err(failed)?, out),
+        }
+    }
+
+    fn bytes(&self, key: FileKey, start: usize, end: usize, flushed: u64) -> io::Result<Bytes> {
         if key.end() <= flushed {
             let open = || self.io.open_read(&self.path(key))?.map(FILE_BYTES as usize);
-            let map = self.maps.get(&key, open).map_err(failed)?;
-            let bytes = map.bytes(start..end).map_err(failed)?;
-            return self.decode(key, start, &bytes, out);
+            return self.maps.get(&key, open)?.bytes(start..end);
         }
-        let file = self
-            .handles
-            .get(&key, || self.io.open(&self.path(key)))
-            .map_err(failed)?;
+        let file = self.handles.get(&key, || self.io.open(&self.path(key)))?;
         let mut bytes = vec![0; (end - start).min(READ_BYTES_MAX / ENTRY_BYTES * ENTRY_BYTES)];
-        read_exact_at(&*file, &mut bytes, start as u64).map_err(failed)?;
-        self.decode(key, start, &bytes, out)
+        read_exact_at(&*file, &mut bytes, start as u64)?;
+        Ok(bytes.into())
+    }
+
+    /// Reads once more, past every cache, what the disk has failed to give. Fails it again, it counts as damaged: without a note no start
+    /// would look at it.
+    fn read_afresh(
+        &self,
+        key: FileKey,
+        start: usize,
+        end: usize,
+        out: &mut Vec<QueueEntry>,
+    ) -> Result<usize, QueueError> {
+        let path = self.path(key);
+        let mut bytes = vec![0; (end - start).min(READ_BYTES_MAX / ENTRY_BYTES * ENTRY_BYTES)];
+        let read = self.io.open_read(&path).and_then(|file| {
+            file.drop_cache(0, 0)?;
+            read_exact_at(&*file, &mut bytes, start as u64)
+        });
+        match read {
+            Ok(()) => self.decode(key, start, &bytes, out),
+            Err(error) if is_of_the_medium(&error) => {
+                tracing::error!(file = %path.display(), %error, "the disk does not give a queue file");
+                Err(self.damaged(key, start as u64))
+            }
+            Err(error) => Err(left::unread(&self.dir, &path, error)),
+        }
     }
 
     fn decode(

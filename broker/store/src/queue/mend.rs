@@ -4,7 +4,7 @@ use super::files::{FileKey, Files};
 use super::left::Left;
 use super::restore::needed;
 use super::{FILE_ENTRIES, QueueError, QueueSpan, stored};
-use crate::io::{LogIo, read_exact_at};
+use crate::io::{LogIo, read_exact_at, read_exact_twice};
 use sluice_core::entry::{ENTRY_BYTES, QueueEntry};
 use sluice_core::ids::{QueueOffset, TimeMs, TopicQueue};
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -55,7 +55,7 @@ impl Mending {
     /// Notes which entries of a file, from `from` to `to`, are not there whole.
     fn look(&mut self, key: FileKey, from: u64, to: u64) -> Result<(), QueueError> {
         let path = self.files.path(key);
-        let failed = |source| QueueError::io("read", &path, source);
+        let failed = |source| QueueError::unread(&path, source);
         let file = match self.files.io.open_read(&path) {
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 self.want(key.at, from, to);
@@ -68,7 +68,7 @@ impl Mending {
         while at < to.min(there) {
             let some = PIECE_ENTRIES.min(to.min(there) - at);
             let mut piece = vec![0; some as usize * ENTRY_BYTES];
-            read_exact_at(&*file, &mut piece, (at - key.first) * ENTRY_BYTES as u64).map_err(failed)?;
+            read_exact_twice(&*file, &mut piece, (at - key.first) * ENTRY_BYTES as u64).map_err(failed)?;
             for (offset, entry) in (at..).zip(piece.chunks(ENTRY_BYTES)) {
                 if stored::decode(key.at, offset, entry).is_none() {
                     self.want(key.at, offset, offset + 1);

@@ -25,7 +25,7 @@ mod survey;
 mod tail;
 mod trim;
 
-use crate::io::{LogIo, is_no_space};
+use crate::io::{LogIo, is_no_space, is_of_the_medium};
 use files::Files;
 use parking_lot::{Mutex, RwLock};
 use sluice_core::entry::{ENTRY_BYTES, QueueEntry};
@@ -64,6 +64,16 @@ pub enum QueueError {
         /// What was tried.
         action: &'static str,
         /// The file or folder.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// The disk does not give a file back, also at the second try. That is no damage: it may give it back later.
+    #[error(
+        "cannot read {path}: {source}; start again, and if that stays so, move the file away: the next start makes it again, as far as log and checkpoints tell it"
+    )]
+    Unread {
+        /// The file.
         path: PathBuf,
         /// The system's reason.
         source: io::Error,
@@ -118,6 +128,17 @@ impl QueueError {
         }
     }
 
+    /// For what a start reads.
+    fn unread(path: &Path, source: io::Error) -> Self {
+        match is_of_the_medium(&source) {
+            true => Self::Unread {
+                path: path.to_path_buf(),
+                source,
+            },
+            false => Self::io("read", path, source),
+        }
+    }
+
     /// Whether the disk is full: then nothing is lost, and a later flush makes up for this one.
     pub fn is_full_disk(&self) -> bool {
         matches!(self, Self::Io { source, .. } if is_no_space(source))
@@ -127,7 +148,7 @@ impl QueueError {
 impl From<QueueError> for io::Error {
     fn from(error: QueueError) -> Self {
         let kind = match &error {
-            QueueError::Io { source, .. } => source.kind(),
+            QueueError::Io { source, .. } | QueueError::Unread { source, .. } => source.kind(),
             QueueError::Gone { .. } => io::ErrorKind::NotFound,
             QueueError::Missing { .. } => io::ErrorKind::UnexpectedEof,
             QueueError::Damaged { .. } | QueueError::Order { .. } => io::ErrorKind::InvalidData,

@@ -183,7 +183,7 @@ pub(super) fn needed(spans: &[QueueSpan]) -> BTreeMap<FileKey, u64> {
 /// The file's length, which must be at least `needed` and end in an entry there.
 fn check(files: &Files, key: FileKey, needed: u64, lacking: Lacking) -> Result<u64, QueueError> {
     let path = files.path(key);
-    let failed = |source| QueueError::io("read", &path, source);
+    let failed = |source| QueueError::unread(&path, source);
     let file = files.io.open_read(&path).map_err(failed)?;
     let len = file.len().map_err(failed)?;
     if len < needed {
@@ -196,7 +196,7 @@ fn check(files: &Files, key: FileKey, needed: u64, lacking: Lacking) -> Result<u
     if needed < FILE_BYTES && lacking == Lacking::IsAnError {
         // Lengths may have reached the disk without the data: what does not end in an entry was not all written.
         let mut last = [0; ENTRY_BYTES];
-        crate::io::read_exact_at(&*file, &mut last, needed - ENTRY_BYTES as u64).map_err(failed)?;
+        crate::io::read_exact_twice(&*file, &mut last, needed - ENTRY_BYTES as u64).map_err(failed)?;
         let offset = key.first + needed / ENTRY_BYTES as u64 - 1;
         if stored::decode(key.at, offset, &last).is_none() {
             return Err(QueueError::Missing {

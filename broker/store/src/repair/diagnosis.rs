@@ -3,7 +3,7 @@
 use super::anew::NOTHING_LEFT;
 use super::way_on::{self, First};
 use super::{RepairError, range};
-use crate::io::LogIo;
+use crate::io::{BadBlocks, LogIo, SkippingIo};
 use crate::log::{self, LogDamage, LogSurvey, Lost, surviving_commands};
 use crate::survey::{Checked, Findings};
 use sluice_core::command::{APPEND_RECORD_AT, COMMAND_HEADER_BYTES, Kind};
@@ -39,6 +39,7 @@ pub fn diagnose(io: &Arc<dyn LogIo>, dir: &Path) -> Result<Option<String>, Repai
 
 /// Says what is damaged of the log in `dir`. `None` if nothing is that a repair could replace. Reads the whole log, and changes nothing.
 pub fn diagnosis(shared: &Arc<dyn LogIo>, dir: &Path) -> Result<Option<Diagnosis>, RepairError> {
+    let shared = &SkippingIo::but_checkpoints(shared, dir, &BadBlocks::default());
     let (known, io) = (Checked::of(shared, dir)?, shared.as_ref());
     let mut findings = Findings::default();
     let found = log::survey(io, dir, &known.ask(&[]), &mut findings, &mut |_, _| {})?;

@@ -11,7 +11,7 @@ use super::trial::Trial;
 use super::{RepairError, describe};
 use crate::checkpoint::{self, Checkpoints};
 use crate::index::sorted_files_from;
-use crate::io::LogIo;
+use crate::io::{BadBlocks, LogIo, SkippingIo};
 use crate::log::{self, Change, LogDamage, LogPosition, Lost, Meta, PAGE_BYTES};
 use crate::survey::{Checked, Depth, Findings, Known, Survey, survey_without};
 use sluice_core::ids::{LogIndex, PhysicalOffset};
@@ -43,6 +43,8 @@ pub struct Plan {
     pub(super) new_state: Option<NewState>,
     /// Segments whose first page nobody can tell, and in whose place others come.
     pub(super) unreadable: Vec<PhysicalOffset>,
+    /// What the disk did not give when it was decided: all else must still be there.
+    pub(super) bad: BadBlocks,
 }
 
 /// What somebody agrees to.
@@ -62,6 +64,16 @@ pub struct Accepted<'a> {
 
 /// Decides how to go on without what is `accepted`. Reads everything, and changes nothing; no broker may run over the folder.
 pub fn plan(io: &Arc<dyn LogIo>, dir: &Path, accepted: &Accepted<'_>) -> Result<Plan, RepairError> {
+    let bad = BadBlocks::default();
+    let io = match accepted.lost_state {
+        true => SkippingIo::noting(io, &bad),
+        false => SkippingIo::but_checkpoints(io, dir, &bad),
+    };
+    let plan = past_bad_blocks(&io, dir, accepted)?;
+    Ok(Plan { bad, ..plan })
+}
+
+fn past_bad_blocks(io: &Arc<dyn LogIo>, dir: &Path, accepted: &Accepted<'_>) -> Result<Plan, RepairError> {
     if accepted.lost_state {
         return state::plan(io, dir);
     }
@@ -124,6 +136,7 @@ impl Plan {
             new_meta: None,
             new_state: None,
             unreadable: Vec::new(),
+            bad: BadBlocks::default(),
         }
     }
 }

@@ -9,7 +9,7 @@ use super::RepairError;
 use super::plan::Plan;
 use super::state::NewState;
 use crate::checkpoint::{self, CheckpointError};
-use crate::io::LogIo;
+use crate::io::{LogIo, SkippingIo};
 use crate::log::{LogError, Prepared, file_of, save_meta, save_newest_segment};
 use crate::queue::Mending;
 use sluice_core::ids::PhysicalOffset;
@@ -28,6 +28,7 @@ pub struct Done {
 impl Plan {
     /// Does it. The caller holds the folder's lock.
     pub fn run(&self, io: &Arc<dyn LogIo>) -> Result<Done, RepairError> {
+        let io = &SkippingIo::knowing(io, &self.bad);
         if let Some(state) = &self.new_state {
             return self.replace_state(io, state);
         }

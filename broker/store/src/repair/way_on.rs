@@ -4,7 +4,7 @@ use super::RepairError;
 use super::range::{self, Range};
 use crate::checkpoint::{self, Checkpoints, Readable};
 use crate::checkpointer::Header;
-use crate::io::LogIo;
+use crate::io::{BadBlocks, LogIo, SkippingIo};
 use crate::log::{self, LogDamage, LogPosition, LogSurvey, Lost, Seen};
 use crate::restored::trial;
 use crate::survey::{Checked, Findings};
@@ -17,6 +17,7 @@ const OPTION: &str = " --accept-lost-state";
 /// The command that goes on where a start finds no checkpoint to go on from, and what it costs in a word; `None` if none does. Reads
 /// the log, and changes nothing.
 pub fn way_on_without_state(io: &Arc<dyn LogIo>, dir: &Path) -> Result<Option<String>, RepairError> {
+    let io = &SkippingIo::but_checkpoints(io, dir, &BadBlocks::default());
     if let Some(readable) = usable(io, dir)? {
         let (without, command) = without_what_is_lost(dir, &readable);
         return Ok(Some(format!("copy the folder, and then {without}: {command}")));

@@ -2,10 +2,11 @@
 
 use super::StoreError;
 use crate::checkpoint::{CheckpointError, Checkpoints};
-use crate::io::LogIo;
+use crate::io::{BadBlocks, LogIo, SkippingIo, is_of_the_medium};
 use crate::log::{self, LogError, LogPosition, LogRefusal, LogSurvey, PAGE_BYTES, Repaired};
 use crate::repair;
 use crate::restored::trial;
+use crate::survey::{Checked, Findings, SurveyError};
 use sluice_core::ids::PhysicalOffset;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -41,6 +42,7 @@ impl fmt::Display for Refusal {
 /// that the checkpoint is of. Changes nothing.
 pub(super) fn refuse_a_log_that_is_gone(io: &Arc<dyn LogIo>, dir: &Path) -> Result<(), StoreError> {
     let newest = Checkpoints::newest_named(io.as_ref(), &dir.join("checkpoint"))?;
+    let io = SkippingIo::but_checkpoints(io, dir, &BadBlocks::default());
     if newest.is_none_or(|newest| newest.0 == 0) || log::has_any(io.as_ref(), dir)? {
         return Ok(());
     }
@@ -56,14 +58,44 @@ pub(super) fn refuse_a_log_that_is_gone(io: &Arc<dyn LogIo>, dir: &Path) -> Resu
 /// What a start over the files as they are would say that refuses them, judged as it judges; `None` if it goes on. `log` was read
 /// from them. Changes nothing.
 pub(crate) fn of_a_start(io: &Arc<dyn LogIo>, dir: &Path, log: &LogSurvey) -> Option<String> {
-    let judged = refuse_a_log_that_is_gone(io, dir).and_then(|()| match log.refused.clone() {
+    let reading = SkippingIo::but_checkpoints(io, dir, &BadBlocks::default());
+    let error = judge(&reading, dir, log).err()?;
+    Some(with_extent(io, dir, error).to_string())
+}
+
+fn judge(io: &Arc<dyn LogIo>, dir: &Path, log: &LogSurvey) -> Result<(), StoreError> {
+    refuse_a_log_that_is_gone(io, dir)?;
+    match log.refused.clone() {
         Some(LogRefusal { file, offset, reason }) => {
             Err(StoreError::Log(LogError::Corruption { file, offset, reason }))
         }
         None => replays(log, trial::newest(io, dir, log.first)?),
-    });
-    let error = judged.err()?;
-    Some(with_extent(io, dir, error).to_string())
+    }
+}
+
+/// What refuses a start as damage where the disk has failed to read this file of the log, past what it does not give; `None` if nothing
+/// does, as when it gives it now.
+fn of_what_is_not_given(
+    io: &Arc<dyn LogIo>,
+    dir: &Path,
+    path: &Path,
+) -> Result<Option<StoreError>, SurveyError> {
+    let io = &SkippingIo::but_checkpoints(io, dir, &BadBlocks::default());
+    let known = Checked::of(io, dir)?;
+    let mut findings = Findings::default();
+    let log = log::survey(io.as_ref(), dir, &known.ask(&[]), &mut findings, &mut |_, _| {})?;
+    if let Err(error) = judge(io, dir, &log) {
+        return Ok(Some(error));
+    }
+    // Files that are to be made again need more of the log than the replay.
+    let there = log.damage.into_iter().find(|damage| damage.file == path);
+    Ok(there.map(|damage| {
+        StoreError::Log(LogError::Corruption {
+            file: damage.file,
+            offset: damage.file_offset,
+            reason: damage.what,
+        })
+    }))
 }
 
 /// Whether nothing stops a replay of the log from this place on.
@@ -96,6 +128,18 @@ fn replays(log: &LogSurvey, from: LogPosition) -> Result<(), StoreError> {
 
 /// The error of a start over damage, with its extent where that can be told. The whole log is read for it.
 pub(super) fn with_extent(io: &Arc<dyn LogIo>, dir: &Path, error: StoreError) -> StoreError {
+    let error = match &error {
+        StoreError::Log(LogError::Io { path, source, .. }) if is_of_the_medium(source) => {
+            match of_what_is_not_given(io, dir, path) {
+                Ok(damaged) => damaged.unwrap_or(error),
+                Err(reading) => {
+                    tracing::warn!(error = %reading, "how far it reaches that the disk cannot be read cannot be told");
+                    error
+                }
+            }
+        }
+        _ => error,
+    };
     let refusal = match &error {
         StoreError::Log(LogError::Corruption { file, offset, reason }) => Refusal {
             file: file.clone(),

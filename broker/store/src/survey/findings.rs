@@ -1,5 +1,6 @@
 //! What is wrong with files, and what is worth knowing of them.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 /// Damage that is told one by one; what is beyond is counted.
@@ -60,6 +61,17 @@ impl Findings {
 
     pub(crate) fn harmless(&mut self, file: &Path, offset: u64, what: impl Into<String>) {
         self.add(file, offset, what.into(), Weight::Harmless);
+    }
+
+    /// The disk does not give these places of a file. They weigh as much as what was found of the file for that.
+    pub(crate) fn not_given(&mut self, file: &Path, places: &[Range<u64>]) {
+        let of_file = self.damage.iter().filter(|damage| damage.file == file);
+        let weight = of_file.map(|damage| damage.weight).max();
+        for place in places {
+            let bytes = place.end - place.start;
+            let what = format!("the disk gives an error there: {bytes} bytes cannot be read");
+            self.add(file, place.start, what, weight.unwrap_or(Weight::Harmless));
+        }
     }
 
     fn add(&mut self, file: &Path, offset: u64, what: String, weight: Weight) {

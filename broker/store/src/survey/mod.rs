@@ -18,7 +18,7 @@ use crate::applier::spans;
 use crate::checkpoint::{self, CheckpointError, Checkpoints, Loaded};
 use crate::checkpointer::Header;
 use crate::index::{self, Begin, IndexError, IndexPosition};
-use crate::io::LogIo;
+use crate::io::{BadBlocks, LogIo, SkippingIo};
 use crate::log::{self, LogError, LogPosition};
 use crate::queue::{self, QueueError};
 use crate::store::refusal;
@@ -77,11 +77,15 @@ pub enum SurveyError {
     Index(#[from] IndexError),
 }
 
-/// Looks at the folder `dir` of a broker. No broker may run over it meanwhile, or what is on its way is taken for damage.
+/// Looks at the folder `dir` of a broker, past what the disk does not give of its files. No broker may run over it meanwhile, or what is on its way is taken for damage.
 pub fn survey(io: &Arc<dyn LogIo>, dir: &Path, depth: Depth) -> Result<Survey, SurveyError> {
-    let mut found = survey_without(io, dir, depth, &[])?;
+    let bad = BadBlocks::default();
+    let mut found = survey_without(&SkippingIo::noting(io, &bad), dir, depth, &[])?;
     if depth == Depth::Everything {
         found.refused = refusal::of_a_start(io, dir, &found.log);
+    }
+    for (file, places) in bad.all() {
+        found.findings.not_given(&file, &places);
     }
     Ok(found)
 }

@@ -59,7 +59,8 @@ pub enum Fault {
         /// Which sync, from 1.
         nth: u64,
     },
-    /// Reads of this file that touch these bytes fail with `EIO`, by a map too. Lifted by
+    /// Reads of this file that touch these bytes fail with `EIO`, by a map too, until they are written over, as a disk does that has
+    /// other sectors for them. A file that takes its name has others. Lifted by
     /// [`FaultyIo::lift_read_errors`](super::FaultyIo::lift_read_errors).
     ReadError {
         /// The file.
@@ -170,6 +171,24 @@ impl Plan {
 
     pub(super) fn lift_read_errors(&mut self) {
         self.bad.clear();
+    }
+
+    /// The file that had this name has another one, or is gone; and so is what stood under that.
+    pub(super) fn moved(&mut self, from: &Path, to: Option<&Path>) {
+        self.bad.retain(|(path, _)| to != Some(path));
+        match to {
+            None => self.bad.retain(|(path, _)| path != from),
+            Some(to) => {
+                let moved = self.bad.iter_mut().filter(|(path, _)| path == from);
+                moved.for_each(|(path, _)| *path = to.to_owned());
+            }
+        }
+    }
+
+    /// What is bad there is written over.
+    pub(super) fn written(&mut self, path: &Path, range: Range<u64>) {
+        let stays = |at: &Range<u64>| at.start < range.start || at.end > range.end;
+        self.bad.retain(|(bad, at)| bad != path || stays(at));
     }
 
     /// Fails if the process is taken for dead, or has no descriptor left for what is here.

@@ -4,7 +4,7 @@
 //! its newest segment) stands in both: a save that changes any of that is done twice, so that one file that is lost takes nothing with it.
 
 use super::{Identity, Meta};
-use crate::io::{FileHandle, LogIo, write_all_at};
+use crate::io::{FileHandle, LogIo, is_of_the_medium, write_all_at};
 use crate::log::error::{Fatal, LogError};
 use crate::log::present;
 use sluice_core::codec::Malformed;
@@ -85,6 +85,7 @@ impl MetaStore {
     /// Reads the newest valid file; `None` if there is none, which in a folder with a log means damage.
     pub(in crate::log) fn open(io: &Arc<dyn LogIo>, dir: &Path) -> Result<Option<Self>, LogError> {
         let (mut files, mut found) = ([None, None], [None, None]);
+        let mut not_given = None;
         for (slot, name) in NAMES.into_iter().enumerate() {
             let path = dir.join(name);
             let file = match io.open(&path) {
@@ -98,15 +99,31 @@ impl MetaStore {
                     });
                 }
             };
-            let bytes = read_start(&file).map_err(LogError::io("read", &path))?;
-            files[slot] = Some(file);
-            found[slot] = Some(Meta::decode(&bytes));
+            let read = match read_start(&file) {
+                Err(error) if is_of_the_medium(&error) => {
+                    let dropped = file.drop_cache(0, 0);
+                    dropped.and_then(|()| read_start(&file))
+                }
+                read => read,
+            };
+            match read {
+                Err(error) if is_of_the_medium(&error) => {
+                    // Another file takes its place, where the other one is whole, rather than that this one is written over.
+                    found[slot] = Some(Err(Malformed::Range("what the disk gives of it")));
+                    not_given = Some(LogError::io("read", &path)(error));
+                }
+                read => {
+                    found[slot] = Some(Meta::decode(&read.map_err(LogError::io("read", &path))?));
+                    files[slot] = Some(file);
+                }
+            }
         }
         let damage = damage_of(dir, &found);
         let said = found.map(|found| found.and_then(Result::ok));
         let newest = said.iter().flatten().max_by_key(|(generation, _)| *generation);
         let Some((generation, meta)) = newest.cloned() else {
-            return Ok(None);
+            // What the disk does not give may be whole the next time.
+            return not_given.map_or(Ok(None), Err);
         };
         for (file, what) in damage {
             tracing::warn!(file = %file.display(), what, "a meta file is damaged; the other one is whole, and a start that goes on writes both again");

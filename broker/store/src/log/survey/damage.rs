@@ -1,7 +1,9 @@
 //! What is damaged of a log, in the terms of a repair: from where to where, and what is lost with it.
 
+use crate::io::LogFile;
 use crate::log::LogPosition;
 use sluice_core::ids::{LogIndex, PhysicalOffset};
+use std::ops::Range;
 use std::path::PathBuf;
 
 /// One damaged place of the log.
@@ -19,6 +21,20 @@ pub struct LogDamage {
     pub what: String,
     /// What is lost with it.
     pub lost: Lost,
+}
+
+/// `what` is wrong with these bytes of a file, and whether that is because the disk does not give some of them.
+pub(super) fn with_the_disk(what: String, file: &dyn LogFile, bytes: Range<u64>) -> String {
+    let not_given = file.not_given();
+    let meets = |place: &&Range<u64>| place.start < bytes.end && bytes.start < place.end;
+    match not_given.iter().find(meets) {
+        Some(place) => format!(
+            "{what} (the disk gives an error at file offset {}: {} bytes from there on cannot be read)",
+            place.start,
+            place.end - place.start
+        ),
+        None => what,
+    }
 }
 
 /// What a damaged place held.

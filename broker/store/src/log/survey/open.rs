@@ -5,6 +5,7 @@ use super::super::error::LogError;
 use super::super::meta::{self, Meta};
 use super::super::present;
 use super::super::segment::{self, DurableSlot, PAGE_BYTES, Segment, SegmentHeader};
+use super::damage::with_the_disk;
 use super::{LogDamage, LogRefusal, page};
 use crate::io::{LogIo, read_exact_at};
 use crate::survey::Findings;
@@ -152,7 +153,10 @@ fn open_segment(io: &dyn LogIo, path: &Path, findings: &mut Findings) -> Result<
     read_exact_at(file.as_ref(), &mut page, 0).map_err(LogError::io("read", path))?;
     let (header, slot) = match segment::decode_page(&page) {
         Ok(page) => page,
-        Err(error) => return Ok(Err(format!("its first page is not valid: {error}"))),
+        Err(error) => {
+            let what = format!("its first page is not valid: {error}");
+            return Ok(Err(with_the_disk(what, file.as_ref(), 0..PAGE_BYTES)));
+        }
     };
     if Some(header.base) != segment::parse_name(path) {
         return Ok(Err(format!(

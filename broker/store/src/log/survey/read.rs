@@ -11,12 +11,13 @@ use super::super::options::SegmentLimits;
 use super::super::scan::Found;
 use super::super::segment::Segment;
 use super::super::sparse::SparseIndex;
-use super::damage::{LogDamage, Lost, Repaired};
+use super::damage::{LogDamage, Lost, Repaired, with_the_disk};
 use super::frames::Frames;
 use super::open::Known;
 use super::{Seen, SegmentState, SegmentSurvey, Visit};
 use crate::io::LogIo;
 use crate::survey::Findings;
+use beside::is_not_given_behind;
 use sluice_core::ids::PhysicalOffset;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -141,6 +142,9 @@ impl<'a, 'v> Reading<'a, 'v> {
             seed: segment.header.uuid.into(),
             max: limits.frame_bytes(),
         };
+        if next.is_none() {
+            self.look_for_not_given(segment)?;
+        }
         let mut sparse = SparseIndex::new(segment.base(), segment.header.base_index);
         self.frames(&frames, next, &mut sparse, &mut survey)?;
         self.behind(segment, next.is_some(), survey.end)?;
@@ -194,7 +198,7 @@ impl<'a, 'v> Reading<'a, 'v> {
             let bad = match found {
                 // A start takes it for a torn write as any other, and ends the log before it.
                 Found::Frame(frame)
-                    if is_last && !self.known.slot_is_lost && frame.check_commands().is_err() =>
+                    if is_last && frame.check_commands().is_err() && !self.end_is_unsure(segment) =>
                 {
                     return Ok(());
                 }
@@ -214,14 +218,11 @@ impl<'a, 'v> Reading<'a, 'v> {
                 physical: at,
                 ..self.end
             };
-            // Whatever whole frame stands behind was durable, if no slot says how far that was.
-            let goes_on = || Ok(self.known.slot_is_lost && frames.after(at, before)?.is_some());
-            if is_last && !goes_on().map_err(unreadable())? {
+            let goes_on = || Ok(self.end_is_unsure(segment) && frames.after(at, before)?.is_some());
+            let place = segment.file_offset(at);
+            if is_last && !is_not_given_behind(segment, place) && !goes_on().map_err(unreadable())? {
                 return Ok(());
             }
-            let what = format!("the frame that begins there: {bad}");
-            self.gap(&segment.path, segment.file_offset(at), what);
-            self.is_known = false;
             let search_from = given_up.map_or(at, |(_, to)| PhysicalOffset(to.0 - 8));
             let found = frames.after(search_from, before).map_err(unreadable())?;
             let next_begins = next.map(|next| LogPosition {
@@ -231,8 +232,7 @@ impl<'a, 'v> Reading<'a, 'v> {
             });
             let stand = self.stand_behind(segment, before).filter(|_| next.is_none());
             let to = found.or(next_begins).or(stand);
-            let place = segment.file_offset(at);
-            self.note_damage(&segment.path, place, before, to, bad.to_string());
+            self.cannot_be_read(segment, before, to, &bad);
             match (found, stand) {
                 (Some(found), _) => scanner = frames.from(found.physical),
                 (None, Some(stand)) => {
@@ -242,6 +242,29 @@ impl<'a, 'v> Reading<'a, 'v> {
                 (None, None) => return Ok(()),
             }
         }
+    }
+
+    /// Tells of frames that cannot be read, up to what follows them.
+    fn cannot_be_read(
+        &mut self,
+        segment: &Segment,
+        before: LogPosition,
+        to: Option<LogPosition>,
+        bad: &FrameError,
+    ) {
+        let place = segment.file_offset(before.physical);
+        // What follows may stand in another segment, behind one that is gone.
+        let end = to.map_or(u64::MAX, |to| {
+            segment.file_offset(to.physical.min(segment.limit()))
+        });
+        let what = with_the_disk(bad.to_string(), segment.file.as_ref(), place..end);
+        self.gap(
+            &segment.path,
+            place,
+            format!("the frame that begins there: {what}"),
+        );
+        self.is_known = false;
+        self.note_damage(&segment.path, place, before, to, what);
     }
 
     fn gap(&mut self, file: &Path, offset: u64, what: String) {

@@ -4,13 +4,37 @@ use super::Reading;
 use crate::io::{LogIo, read_exact_at};
 use crate::log::cut;
 use crate::log::error::LogError;
-use crate::log::segment::Segment;
+use crate::log::segment::{PAGE_BYTES, Segment};
 use crate::log::sparse::SparseIndex;
 use sluice_core::ids::PhysicalOffset;
 
 const SPARSE_BYTES_MAX: u64 = 4 << 20;
 
+/// Whether the disk does not give something of the file behind that place, of what was read.
+pub(super) fn is_not_given_behind(segment: &Segment, at: u64) -> bool {
+    segment.file.not_given().last().is_some_and(|last| last.end > at)
+}
+
 impl Reading<'_, '_> {
+    /// Reads the last segment from where the log was durable on, so that it is known what the disk does not give there. A start ends at
+    /// that, and takes nothing for torn by a crash: nobody knows what stood there, and the error may be over the next time.
+    pub(super) fn look_for_not_given(&self, segment: &Segment) -> Result<(), LogError> {
+        let from = self.durable_in(segment);
+        let read = cut::non_zero(&segment.file, from / PAGE_BYTES * PAGE_BYTES);
+        read.map(drop).map_err(LogError::io("read", &segment.path))
+    }
+
+    /// Whether nothing tells a write that a crash has torn from damage at the end of this last segment, so that whatever whole frame
+    /// stands there counts as durable.
+    pub(super) fn end_is_unsure(&self, segment: &Segment) -> bool {
+        self.known.slot_is_lost || is_not_given_behind(segment, self.durable_in(segment))
+    }
+
+    /// Up to where in its file a segment was durable.
+    fn durable_in(&self, segment: &Segment) -> u64 {
+        segment.file_offset(self.known.durable.clamp(segment.base(), segment.limit()))
+    }
+
     /// What stands behind the last frame of a segment.
     pub(super) fn behind(
         &mut self,
@@ -24,6 +48,11 @@ impl Reading<'_, '_> {
         let Some((at, _)) = pieces.first().filter(|_| self.is_whole) else {
             return Ok(());
         };
+        if let Some(place) = segment.file.not_given().iter().find(|place| place.end > from) {
+            let what = "the disk gives an error there, behind the last frame of a segment in which nothing follows; nobody reads that";
+            self.findings.harmless(&segment.path, place.start, what);
+            return Ok(());
+        }
         let what = "the bytes behind the last frame are not all zero";
         if sealed {
             self.findings.truth(&segment.path, *at, what);

@@ -3,6 +3,7 @@
 use super::Reading;
 use crate::log::frame::{Frame, FrameError};
 use crate::log::segment::Segment;
+use crate::log::survey::damage::with_the_disk;
 use crate::log::survey::{LogDamage, Lost, Repaired};
 use sluice_core::command;
 use sluice_core::ids::PhysicalOffset;
@@ -40,16 +41,17 @@ impl Reading<'_, '_> {
                 let what = format!("the command that begins there: {error}");
                 self.findings.truth(&segment.path, at, what);
                 whole = false;
-                if header.physical >= self.known.durable && !self.known.slot_is_lost {
+                if header.physical >= self.known.durable && !self.end_is_unsure(segment) {
                     // A start takes it for a write that a crash has torn, and ends the log there.
                     continue;
                 }
+                let bytes = at..at + bytes.len() as u64;
                 self.damage.push(LogDamage {
                     file: segment.path.clone(),
                     file_offset: at,
                     from: physical,
                     to: Some(to),
-                    what: error.to_string(),
+                    what: with_the_disk(error.to_string(), segment.file.as_ref(), bytes),
                     lost: Lost::Command {
                         frame: header.physical,
                         index: header.index,

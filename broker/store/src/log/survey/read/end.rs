@@ -73,7 +73,7 @@ impl Reading<'_, '_> {
     /// The log goes on where a checkpoint stands, and nothing can be read there.
     pub(super) fn end_at(&mut self, segment: &Segment, stand: LogPosition) {
         self.end = stand;
-        if self.known.durable > stand.physical || self.known.slot_is_lost {
+        if self.known.durable > stand.physical || self.end_is_unsure(segment) {
             let place = segment.file_offset(stand.physical);
             let what = "nothing can be read there".to_owned();
             self.note_damage(&segment.path, place, stand, None, what);

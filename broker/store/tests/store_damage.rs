@@ -1,7 +1,7 @@
 //! Damage to any file of a store: bits that flip, files that are cut or gone, pages that are zeros, or another's. Each damaged
 //! copy is started and used, and then it is known where that was found: at the start, on a read, or nowhere, because
 //! everything is as in the sound store. Nothing wrong is ever served, nothing is missing without a word, and nothing panics or
-//! hangs.
+//! hangs. A read that is answered with an error is one that needs what is damaged (`damage/reach.rs`).
 //!
 //! `SLUICE_SEED` is the first seed, `SLUICE_DAMAGES` how many; 100,000 with `SLUICE_LONG`.
 #![cfg(test)]

@@ -12,7 +12,7 @@ use sluice_store::retention::{Ran, RetentionError, Settings};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use workload::{Driver, Opened, check, open_with, wait_for_helper};
+use workload::{Driver, Opened, Stays, check, open_with, wait_for_helper};
 
 const DIR: &str = "/data/broker-a";
 const CHECKPOINT_BYTES: u64 = 400_000;
@@ -142,9 +142,12 @@ fn retention_makes_room_on_a_full_disk_and_sends_are_taken_again_by_themselves()
         });
         assert!(log_start(&driver) >= start && !driver.has_failed());
         check(&driver.opened.store, &driver.memory);
+        let stays = Stays::all(&driver.opened.store);
+        assert!(stays.counts().1 >= 2, "what is held is pending");
         driver.opened.store.close().unwrap();
         let opened = open(&io.crash_losing_all());
         check(&opened.store, &driver.memory);
+        stays.check(&opened.store);
         opened.store.close().unwrap();
     }
 }
@@ -185,9 +188,11 @@ fn a_crash_at_any_moment_of_it_loses_nothing_that_waits() {
             for _ in 0..rounds {
                 driver.round(BODY_MAX).unwrap();
             }
+            let stays = Stays::all(&driver.opened.store);
             for crash in 0..3 {
                 let opened = open(&io.crash(crash));
                 check(&opened.store, &driver.memory);
+                stays.check(&opened.store);
                 opened.store.close().unwrap();
             }
         }
@@ -233,8 +238,10 @@ fn a_reserve_that_is_used_up_refuses_everything_and_room_ends_that() {
     until(&mut driver, "a send", |driver| {
         driver.memory.acknowledged.len() > sent
     });
+    let stays = Stays::all(&driver.opened.store);
     driver.opened.store.close().unwrap();
     let opened = open(&io.crash_losing_all());
     check(&opened.store, &driver.memory);
+    stays.check(&opened.store);
     opened.store.close().unwrap();
 }

@@ -8,7 +8,7 @@ use derived::{files, living, retained, retained_by, same};
 use sluice_store::io::{LogIo, RealIo};
 use sluice_store::survey::{Depth, survey};
 use std::sync::Arc;
-use workload::{Driver, check, open};
+use workload::{Driver, Stays, check, open};
 
 #[test]
 fn deleted_queue_and_index_files_are_rebuilt_byte_for_byte() {
@@ -49,6 +49,7 @@ fn files_made_again_from_the_base_after_retention_are_byte_for_byte_those_that_w
         let io: Arc<dyn LogIo> = Arc::new(RealIo::new());
         let dir = tempfile::tempdir().unwrap();
         let driver = retained(&io, dir.path(), seed, |_| ());
+        let stays = Stays::all(&driver.opened.store);
         driver.opened.store.close().unwrap();
         let looked = survey(&io, dir.path(), Depth::Everything).unwrap();
         assert!(looked.folded_to.is_some());
@@ -59,6 +60,7 @@ fn files_made_again_from_the_base_after_retention_are_byte_for_byte_those_that_w
         std::fs::remove_dir_all(dir.path().join("index")).unwrap();
         let opened = open(Arc::clone(&io), dir.path(), 60_000).unwrap();
         check(&opened.store, &driver.memory);
+        stays.check(&opened.store);
         opened.store.close().unwrap();
         same(&before.0, &living(dir.path()));
         same(&before.1, &files(&dir.path().join("index")));
@@ -71,6 +73,7 @@ fn what_retention_took_is_no_damage_where_the_checkpoints_that_know_are_gone() {
     let dir = tempfile::tempdir().unwrap();
     let driver = retained(&io, dir.path(), 34, |_| ());
     let start = driver.opened.store.log().start();
+    let stays = Stays::all(&driver.opened.store);
     driver.opened.store.close().unwrap();
     // Entries that are left are looked at, and neighbours are told as one.
     let queue = dir.path().join("queue");
@@ -108,6 +111,7 @@ fn what_retention_took_is_no_damage_where_the_checkpoints_that_know_are_gone() {
     assert!(looked.findings.is_sound(), "{:?}", looked.findings.damage);
     let opened = open(io, dir.path(), 60_000).unwrap();
     check(&opened.store, &driver.memory);
+    stays.check(&opened.store);
     opened.store.close().unwrap();
 }
 
@@ -119,6 +123,7 @@ fn queue_files_are_found_again_where_the_checkpoint_at_the_logs_start_is_lost() 
     let driver = Driver::new(open(Arc::clone(&io), dir.path(), 60_000).unwrap(), 33).without_administrators();
     let driver = retained_by(driver, |_| ());
     let start = driver.opened.store.log().start();
+    let stays = Stays::all(&driver.opened.store);
     driver.opened.store.close().unwrap();
     let base = dir.path().join(format!("checkpoint/{:020}.root", start.0));
     std::fs::remove_file(base).unwrap();
@@ -127,6 +132,7 @@ fn queue_files_are_found_again_where_the_checkpoint_at_the_logs_start_is_lost() 
     std::fs::write(&note, "").unwrap();
     let opened = open(Arc::clone(&io), dir.path(), 60_000).unwrap();
     check(&opened.store, &driver.memory);
+    stays.check(&opened.store);
     opened.store.close().unwrap();
     assert!(!note.exists());
     let looked = survey(&io, dir.path(), Depth::Everything).unwrap();
@@ -135,5 +141,6 @@ fn queue_files_are_found_again_where_the_checkpoint_at_the_logs_start_is_lost() 
     std::fs::remove_dir_all(dir.path().join("queue")).unwrap();
     let opened = open(io, dir.path(), 60_000).unwrap();
     check(&opened.store, &driver.memory);
+    stays.check(&opened.store);
     opened.store.close().unwrap();
 }

@@ -15,7 +15,7 @@ use sluice_store::{CheckpointPolicy, Store};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use workload::{Driver, check, open};
+use workload::{Driver, Stays, check, open};
 
 const DIR: &str = "/data/broker-a";
 const DAY: u64 = 24 * 3_600_000;
@@ -211,13 +211,22 @@ fn whatever_waits_survives_retention_of_a_busy_store() {
         let mut driver = retained(&io, seed, 400);
         let start = driver.opened.store.tables().bounds().start;
         assert!(start.0 > 0, "something has gone");
+        // From here on nothing is taken but files.
+        let stays = Stays::all(&driver.opened.store);
+        assert!(stays.counts().1 > 0, "seed {seed}: nothing is pending");
         driver
             .send_until(100, |driver| driver.opened.store.log().start() == start)
             .unwrap();
+        assert!(
+            driver.opened.store.tables().carried_len() > 0,
+            "seed {seed}: nothing was carried"
+        );
         check(&driver.opened.store, &driver.memory);
+        stays.check(&driver.opened.store);
         driver.opened.store.close().unwrap();
         let opened = open(Arc::new(io.crash_losing_all()), Path::new(DIR), 60_000).unwrap();
         check(&opened.store, &driver.memory);
+        stays.check(&opened.store);
         opened.store.close().unwrap();
     }
 }

@@ -8,14 +8,14 @@ mod workload;
 
 use crashes::{Recoveries, or_long};
 use sluice_core::command::{CreateTopic, Types};
-use sluice_core::ids::{GroupQueueId, QueueId, QueueOffset, TopicId, TopicQueue};
+use sluice_core::ids::{QueueId, QueueOffset, TopicId, TopicQueue};
 use sluice_store::Store;
 use sluice_store::io::{Fault, FaultyIo, LogIo};
 use sluice_store::retention::{Own, Settings};
 use sluice_store::survey::{Depth, survey};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use workload::{Driver, Memory, check, open};
+use workload::{Driver, Memory, Stays, check, open};
 
 const DIR: &str = "/data/broker-a";
 const CHECKPOINT_BYTES: u64 = 30_000;
@@ -73,23 +73,6 @@ fn settings() -> Settings {
     }
 }
 
-/// What is in flight, or waits for another attempt.
-fn waiting(store: &Store) -> Vec<(GroupQueueId, QueueOffset)> {
-    let mut found = Vec::new();
-    for ((group, topic), subscription) in store.tables().all_subscriptions() {
-        for (queue, shard) in (0..).map(QueueId).zip(subscription.shards.iter()) {
-            let at = TopicQueue { topic, queue };
-            let pending: Vec<_> = shard.read(|held| held.all_pending().map(|(offset, _)| offset).collect());
-            found.extend(
-                pending
-                    .into_iter()
-                    .map(|offset| (GroupQueueId { group, at }, offset)),
-            );
-        }
-    }
-    found
-}
-
 /// Retention, and checkpoints until its files are gone; `false` if the store has failed before.
 fn give_up(driver: &mut Driver) -> bool {
     driver.pass_time(10);
@@ -123,15 +106,6 @@ fn nothing_kept_is_gone(store: &Store, memory: &Memory) {
     }
 }
 
-fn nothing_that_waits_is_gone(store: &Store, waiting: &[(GroupQueueId, QueueOffset)]) {
-    for (id, offset) in waiting {
-        let gone = store.tables().gone(id.at).contains(offset.0);
-        let shards = store.tables().subscription(id.group, id.at.topic).unwrap().shards;
-        let waits = shards[id.at.queue.0 as usize].read(|held| held.pending(*offset).is_some());
-        assert!(!gone && waits, "{offset} of {id:?} waits no more");
-    }
-}
-
 fn sound(io: &FaultyIo) {
     let io: Arc<dyn LogIo> = Arc::new(io.clone());
     let looked = survey(&io, Path::new(DIR), Depth::Everything).unwrap();
@@ -143,19 +117,17 @@ fn sound(io: &FaultyIo) {
 struct Crashes {
     whole: FaultyIo,
     memory: Memory,
-    waits: Vec<(GroupQueueId, QueueOffset)>,
+    stays: Stays,
     recoveries: Recoveries,
 }
 
 impl Crashes {
     fn of(seed: u64) -> Self {
         let (whole, memory) = closed_store(seed);
-        let opened = open_store(&whole.crash_keeping_all());
-        let waits = waiting(&opened.store);
-        opened.store.close().unwrap();
-        assert!(!waits.is_empty());
         let mut driver = driver_over(&whole.crash_keeping_all(), &memory);
         driver.pass_time(10);
+        let stays = Stays::waiting(&driver.opened.store, &settings(), driver.now());
+        assert!(stays.counts().1 > 0, "nothing is pending");
         let end = driver.opened.store.log().positions().written();
         let ran = driver.retain(&settings()).unwrap();
         assert!(ran.start.is_some(), "the log begins later: {ran:?}");
@@ -172,7 +144,7 @@ impl Crashes {
         Self {
             whole,
             memory,
-            waits,
+            stays,
             recoveries,
         }
     }
@@ -181,7 +153,7 @@ impl Crashes {
     fn recover(&self, io: &FaultyIo, memory: &Memory) -> Driver {
         let driver = driver_over(io, memory);
         check(&driver.opened.store, memory);
-        nothing_that_waits_is_gone(&driver.opened.store, &self.waits);
+        self.stays.check(&driver.opened.store);
         nothing_kept_is_gone(&driver.opened.store, memory);
         self.recoveries.add();
         driver

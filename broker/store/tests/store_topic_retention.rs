@@ -12,7 +12,7 @@ use sluice_store::retention::{Own, Settings};
 use sluice_store::survey::{Depth, survey};
 use std::path::Path;
 use std::sync::Arc;
-use workload::{Driver, check, open};
+use workload::{Driver, Stays, check, open};
 
 const DIR: &str = "/data/broker-a";
 const HOUR: u64 = 3_600_000;
@@ -96,6 +96,7 @@ fn a_topic_that_is_kept_less_long_gives_up_what_is_older_but_for_what_waits_and_
         (3 * GROUPS, 1, None),
         "{ran:?}"
     );
+    let stays = Stays::all(&driver.opened.store);
     for reopened in [false, true] {
         if reopened {
             driver.opened.store.close().unwrap();
@@ -108,6 +109,7 @@ fn a_topic_that_is_kept_less_long_gives_up_what_is_older_but_for_what_waits_and_
         assert_eq!((expired(&driver, short), expired(&driver, other)), (3, 0));
         assert_eq!(body(&driver.opened.store, short, offsets[1]), held_body);
         check(&driver.opened.store, &driver.memory);
+        stays.check(&driver.opened.store);
     }
     // It comes again, once it is not hidden any more; the others never do.
     driver.pass_time(HOUR + 1);
@@ -263,12 +265,15 @@ fn folders_of_topics_that_give_up_at_work_are_sound_and_start_from_any_of_their_
             }
         }
         check(&driver.opened.store, &driver.memory);
+        let stays = Stays::all(&driver.opened.store);
+        assert!(stays.counts().1 > 0, "seed {seed}: nothing is pending");
         driver.opened.store.close().unwrap();
         let io: Arc<dyn sluice_store::io::LogIo> = Arc::new(io.crash_losing_all());
         let looked = survey(&io, Path::new(DIR), Depth::Everything).unwrap();
         assert!(looked.findings.is_sound(), "seed {seed}: {:?}", looked.findings);
         let opened = open(Arc::clone(&io), Path::new(DIR), 60_000).unwrap();
         check(&opened.store, &driver.memory);
+        stays.check(&opened.store);
         opened.store.close().unwrap();
     }
 }

@@ -34,7 +34,7 @@ impl Blob {
 }
 
 /// A little-endian number.
-fn number(bytes: &[u8], at: usize, len: usize) -> usize {
+pub(super) fn number(bytes: &[u8], at: usize, len: usize) -> usize {
     let bytes = bytes[at..at + len].iter().rev();
     bytes.fold(0, |number, byte| number << 8 | usize::from(*byte))
 }

@@ -3,6 +3,7 @@
 use crate::workload::Dice;
 use sluice_store::io::{FaultyIo, LogIo, read_exact_at, write_all_at};
 use std::fmt;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 const PAGE: usize = 4096;
@@ -114,6 +115,19 @@ impl Harm {
             io.sync_dir(self.path.parent().unwrap()).unwrap();
         }
         write(io, &self.path, Some(&bytes));
+    }
+
+    /// Where these bytes of the file are others then, or gone.
+    pub fn touched(&self, sound: &[u8]) -> Vec<Range<usize>> {
+        let damaged = self.of(sound.to_vec()).unwrap_or_default();
+        let mut touched: Vec<Range<usize>> = Vec::new();
+        for at in (0..sound.len()).filter(|at| damaged.get(*at) != Some(&sound[*at])) {
+            match touched.last_mut() {
+                Some(last) if last.end == at => last.end += 1,
+                _ => touched.push(at..at + 1),
+            }
+        }
+        touched
     }
 
     /// The bytes as they are then; `None` for no file.

@@ -8,6 +8,8 @@ mod classify;
 mod harm;
 mod later;
 mod picture;
+mod reach;
+mod sorted;
 mod told;
 
 pub use base::{

@@ -10,6 +10,7 @@ use sluice_core::record::{Record, property};
 use sluice_core::state::{GroupQueue, LogBounds};
 use sluice_store::Store;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// What was answered, or the error that was told.
@@ -27,6 +28,33 @@ pub struct Picture {
     ids: BTreeMap<String, Answer<Vec<Vec<u8>>>>,
     keys: BTreeMap<(TopicId, String), Answer<Places>>,
     frames: BTreeMap<u64, Answer<Vec<u8>>>,
+    extents: Extents,
+}
+
+/// Where in the log stands what a look at the sound store has read.
+#[derive(Default)]
+pub struct Extents {
+    /// The command with a message's record.
+    pub(super) messages: BTreeMap<Place, Range<u64>>,
+    /// The commands to which the index leads for an id.
+    pub(super) ids: BTreeMap<String, Vec<Range<u64>>>,
+    pub(super) frames: BTreeMap<u64, Range<u64>>,
+}
+
+/// What was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Asked {
+    Message(Place),
+    Id(String),
+    Key(TopicId, String),
+    Frame(u64),
+}
+
+/// An error in the place of an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unanswered {
+    pub asked: Asked,
+    pub error: String,
 }
 
 /// Frames that are looked for by their index.
@@ -48,8 +76,8 @@ struct State {
 pub enum Difference {
     /// In nothing.
     None,
-    /// Some of it was answered with errors, such as the first of them, and everything else is as it was.
-    Told(Vec<String>),
+    /// Some of it was answered with errors, which stand in the order in which it was asked for, and everything else is as it was.
+    Told(Vec<Unanswered>),
     /// Something is wrong, and nobody said so.
     Wrong(String),
 }
@@ -64,7 +92,9 @@ impl Picture {
         };
         let names: BTreeMap<_, _> = messages.iter().map(name).collect();
         let ids: BTreeSet<String> = names.values().cloned().collect();
-        Self::with(store, messages, names, &ids, some_frames(store))
+        let extents = Extents::of(store, messages.keys(), &ids);
+        let whole = Self::with(store, messages, names, &ids, some_frames(store));
+        Self { extents, ..whole }
     }
 
     /// Looks at everything again; but of the ids only for one of `nth` from `from` on, and for those of messages that cannot
@@ -94,7 +124,13 @@ impl Picture {
             ids: ids.iter().map(|id| (id.clone(), by_id(store, id))).collect(),
             keys: keys(store),
             frames: frames(store, indexes),
+            extents: Extents::default(),
         }
+    }
+
+    /// Of a [whole](Self::whole) one: where it stands.
+    pub(super) fn extents(&self) -> &Extents {
+        &self.extents
     }
 
     /// The messages of the lasting topics, and not of dead letters, that could not be read.
@@ -127,10 +163,14 @@ impl Picture {
         if !self.messages.keys().eq(sound.messages.keys()) {
             return Difference::Wrong("which messages there are".to_owned());
         }
-        let compared = compare("message", &self.messages, &sound.messages, &mut told)
-            .and_then(|()| compare("id", &self.ids, &sound.ids, &mut told))
-            .and_then(|()| compare("key", &self.keys, &sound.keys, &mut told))
-            .and_then(|()| compare("frame", &self.frames, &sound.frames, &mut told));
+        let message = |place: &Place| Asked::Message(*place);
+        let id = |id: &String| Asked::Id(id.clone());
+        let key = |(topic, key): &(TopicId, String)| Asked::Key(*topic, key.clone());
+        let frame = |index: &u64| Asked::Frame(*index);
+        let compared = compare(message, &self.messages, &sound.messages, &mut told)
+            .and_then(|()| compare(id, &self.ids, &sound.ids, &mut told))
+            .and_then(|()| compare(key, &self.keys, &sound.keys, &mut told))
+            .and_then(|()| compare(frame, &self.frames, &sound.frames, &mut told));
         match compared {
             Err(wrong) => Difference::Wrong(wrong),
             Ok(()) if told.is_empty() => Difference::None,
@@ -139,17 +179,21 @@ impl Picture {
     }
 }
 
-fn compare<K: Ord + std::fmt::Debug, V: PartialEq>(
-    what: &str,
+fn compare<K: Ord, V: PartialEq>(
+    asked: impl Fn(&K) -> Asked,
     found: &BTreeMap<K, Answer<V>>,
     sound: &BTreeMap<K, Answer<V>>,
-    told: &mut Vec<String>,
+    told: &mut Vec<Unanswered>,
 ) -> Result<(), String> {
     for (key, answer) in found {
+        let asked = asked(key);
         match answer {
             Ok(_) if Some(answer) == sound.get(key) => {}
-            Ok(_) => return Err(format!("{what} {key:?} is another, or not all of it")),
-            Err(error) => told.push(error.clone()),
+            Ok(_) => return Err(format!("{asked:?} is another, or not all of it")),
+            Err(error) => told.push(Unanswered {
+                asked,
+                error: error.clone(),
+            }),
         }
     }
     Ok(())
@@ -202,6 +246,41 @@ pub(super) fn messages(store: &Store) -> BTreeMap<Place, Answer<Vec<u8>>> {
         }
     }
     found
+}
+
+impl Extents {
+    fn of<'a>(store: &Store, places: impl Iterator<Item = &'a Place>, ids: &BTreeSet<String>) -> Self {
+        let message = |(at, offset): &Place| {
+            let mut entries = Vec::new();
+            store
+                .queues()
+                .read(*at, QueueOffset(*offset), 1, &mut entries)
+                .unwrap();
+            let (from, size) = (entries[0].physical.0, u64::from(entries[0].size));
+            ((*at, *offset), from..from + size)
+        };
+        let indexed = |id: &String| {
+            let hash = hash::message_id_key(id.as_bytes());
+            let found = store.index().find(hash, 0..TimeMs::MAX, 10, None).unwrap();
+            let command = |(physical, _): (PhysicalOffset, TimeMs)| {
+                let command = store.reader().read_indexed(physical, hash).ok()?;
+                Some(physical.0..physical.0 + command.len() as u64)
+            };
+            (id.clone(), found.into_iter().filter_map(command).collect())
+        };
+        let frame = |index| {
+            let found = store
+                .reader()
+                .read_frames(LogIndex(index), LogIndex(index + 1), 0);
+            let frame = &found.unwrap()[0];
+            (index, frame.start().0..frame.end().0)
+        };
+        Self {
+            messages: places.map(message).collect(),
+            ids: ids.iter().map(indexed).collect(),
+            frames: some_frames(store).into_iter().map(frame).collect(),
+        }
+    }
 }
 
 fn message(store: &Store, at: TopicQueue, offset: QueueOffset) -> Answer<Vec<u8>> {
@@ -264,7 +343,8 @@ fn frames(store: &Store, indexes: impl IntoIterator<Item = u64>) -> BTreeMap<u64
 fn keys(store: &Store) -> BTreeMap<(TopicId, String), Answer<Places>> {
     let mut found = BTreeMap::new();
     for topic in [TopicId(0), TopicId(1)] {
-        for key in (0..10).map(|n| format!("key-{n}")).chain(["common".to_owned()]) {
+        // In their order, so that who looks at the errors knows which came first.
+        for key in std::iter::once("common".to_owned()).chain((0..10).map(|n| format!("key-{n}"))) {
             let hash = hash::message_key(topic, key.as_bytes());
             let places = store.index().find(hash, 0..TimeMs::MAX, 10_000, None);
             found.insert((topic, key), places.map_err(|error| error.to_string()));

@@ -9,6 +9,7 @@ mod memory;
 mod reserve;
 mod rest;
 mod retain;
+mod stays;
 
 #[allow(unused_imports, reason = "each test file uses a part of it")]
 pub use check::check;
@@ -20,6 +21,8 @@ pub use memory::{Memory, Sent};
 pub use reserve::wait_for_helper;
 #[allow(unused_imports, reason = "each test file uses a part of it")]
 pub use rest::wait;
+#[allow(unused_imports, reason = "each test file uses a part of it")]
+pub use stays::Stays;
 
 use sluice_core::command::{CreateGroup, CreateTopic, Subscribe, Types};
 use sluice_core::ids::{GroupId, GroupQueueId, QueueOffset, TopicId, TopicQueue};

@@ -1,6 +1,6 @@
 //! Retention over the workload's store.
 
-use super::{Driver, Opened};
+use super::{Driver, Opened, Stays};
 use sluice_core::command::EncodedCommand;
 use sluice_core::log::{Outcome, ReplicatedLog};
 use sluice_store::retention::{Propose, Ran, RetentionError, Run, Settings};
@@ -38,7 +38,8 @@ impl Driver {
         self.retain_with(settings, &|_| ())
     }
 
-    /// One that goes on after each proposal once this has returned.
+    /// One that goes on after each proposal once this has returned. Whatever waits before it waits afterwards, but for what it says
+    /// is lost.
     pub fn retain_with(
         &mut self,
         settings: &Settings,
@@ -46,13 +47,24 @@ impl Driver {
     ) -> Result<Ran, RetentionError> {
         let log = Proposer(&self.opened, then);
         let (store, now) = (&self.opened.store, self.now);
-        Run {
+        let stays = Stays::waiting(store, settings, now);
+        let run = Run {
             store,
             log,
             settings,
             now,
-        }
-        .run(&mut self.sizes)
+        };
+        let ran = run.run(&mut self.sizes);
+        let lost = ran.as_ref().map_or(0, |ran| ran.lost);
+        let missing = stays.missing(store);
+        assert!(
+            missing.len() as u64 <= lost,
+            "{} of {:?} that waited are gone, and {lost} are said to be lost: {:?}",
+            missing.len(),
+            stays.counts(),
+            missing.iter().take(10).collect::<Vec<_>>()
+        );
+        ran
     }
 
     /// Goes on until the log begins later, once. Nothing of retention is left to be done then, by this store or the next one.

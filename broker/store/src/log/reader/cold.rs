@@ -35,7 +35,7 @@ impl LogReader {
         let mut frames: Vec<Frame> = Vec::new();
         let mut bytes = 0;
         let mut lost = None;
-        self.walk(from, |frame| {
+        let walked = self.walk(from, |frame| {
             if frame.index() >= to || (!frames.is_empty() && bytes + frame.bytes().len() > max_bytes) {
                 return false;
             }
@@ -49,7 +49,11 @@ impl LogReader {
                 frames.push(frame.clone());
             }
             true
-        })?;
+        });
+        // Whoever goes on behind these meets the damage.
+        if frames.is_empty() {
+            walked?;
+        }
         match lost.filter(|_| frames.is_empty()) {
             None => Ok(frames),
             Some(at) => {

@@ -37,7 +37,8 @@ pub fn used(seed: u64) -> Used {
     let io = FaultyIo::new(seed);
     let mut driver = Driver::new(start(&io).unwrap(), seed).without_administrators();
     driver.make().unwrap();
-    // So many that something stands behind the newest checkpoint.
+    let made = driver.opened.store.log().positions().written();
+    // So many that a checkpoint has all that was made, and something stands behind it.
     let mut rounds = 0;
     let io = loop {
         driver.round(4000).unwrap();
@@ -47,8 +48,9 @@ pub fn used(seed: u64) -> Used {
         }
         let killed = io.crash_keeping_all();
         let found = look(&killed);
-        let newest = found.checkpoints.last().unwrap().position.index.0;
-        if found.log.end.index.0 > newest + 10 && found.log.segments.len() > 3 {
+        let newest = found.checkpoints.last().unwrap().position;
+        let leaves_some = found.log.end.index.0 > newest.index.0 + 10;
+        if newest.physical >= made && leaves_some && found.log.segments.len() > 3 {
             break killed;
         }
         assert!(rounds < 2_000, "no checkpoint leaves frames behind it");

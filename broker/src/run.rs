@@ -1,5 +1,6 @@
 //! The broker from start to end: what is opened in which order, and closed in the reverse one.
 
+mod folder;
 mod ports;
 pub(crate) mod prepare;
 mod sockets;
@@ -25,6 +26,7 @@ use crate::shutdown::{self, Shutdown};
 use crate::spans::Spans;
 use crate::standstill;
 use anyhow::Context as _;
+use folder::Folder;
 use ports::Ports;
 use sluice_core::limits;
 use sluice_proto::v2::{self, messaging_service_server::MessagingServiceServer};
@@ -216,6 +218,7 @@ async fn open_engine(
     grpc: SocketAddr,
     failed: sluice_store::Failed,
 ) -> anyhow::Result<Arc<Engine>> {
+    let folder = Folder::look(&config.data_dir, &config.broker_name)?;
     let dir = config.data_dir.join(&config.broker_name);
     std::fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
     let identity = Identity {
@@ -252,6 +255,7 @@ async fn open_engine(
     let store = opened
         .await?
         .with_context(|| format!("cannot open the store in {}", dir.display()))?;
+    folder.tell();
     let options = EngineOptions {
         live: Arc::clone(&config.live),
         store_host: store_host(config, grpc),

@@ -1,7 +1,8 @@
 //! The scrub at the rate of the configuration: a piece, a pause, and a round a day at most.
 
 use crate::engine::Engine;
-use sluice_store::scrub::{Finding, Kind, Scrub, Served, Step};
+use sluice_core::ids::{QueueOffset, TopicQueue};
+use sluice_store::scrub::{Finding, Kind, LostMessage, Scrub, Served, Step};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -11,7 +12,7 @@ use tokio::time::Instant;
 const FIRST: Duration = Duration::from_secs(30);
 /// From the beginning of a round to that of the next, at least.
 const EVERY: Duration = Duration::from_secs(24 * 3600);
-/// Messages of one finding that the log names.
+/// Stretches of messages of one finding that the log names.
 const NAMED_MAX: usize = 16;
 
 /// What was read again since the start.
@@ -129,20 +130,74 @@ fn tell(engine: &Engine, finding: &Finding) {
         "damage was found by reading everything again"
     );
     tell_served(engine, &finding.served);
-    for lost in finding.messages.iter().take(NAMED_MAX) {
-        let topic = engine.tables().topic_by_id(lost.at.topic);
+    let lost = together(&finding.messages);
+    for Together {
+        at,
+        in_memory,
+        first,
+        last,
+    } in lost.iter().take(NAMED_MAX)
+    {
+        let topic = engine.tables().topic_by_id(at.topic);
         tracing::error!(
             topic = topic.as_ref().map(|topic| &*topic.spec.name),
-            queue = lost.at.queue.0,
-            offset = lost.offset.0,
+            queue = at.queue.0,
+            first = first.0,
+            last = last.0,
             "{}",
-            match lost.in_memory {
+            match in_memory {
                 true =>
-                    "a message is lost with it on the disk, and memory still has it, as it has the log's last 32 MiB: get it, and send it again, before as much more is written or the broker restarts (sluicectl message get)",
-                false => "a message is lost with it: consumer groups that come to it go on without it",
+                    "messages, from the first offset to the last, are lost with it on the disk, and memory still has them, as it has the log's last 32 MiB: get them, and send them again, before as much more is written or the broker restarts (sluicectl message get)",
+                false =>
+                    "messages, from the first offset to the last, are lost with it: consumer groups that come to them go on without them",
             }
         );
     }
+    let more: u64 = lost.iter().skip(NAMED_MAX).map(Together::messages).sum();
+    if more > 0 {
+        tracing::error!(
+            messages = more,
+            "so many more messages are lost with it, and are not named here: sluicectl message find names those that cannot be read"
+        );
+    }
+}
+
+/// Lost messages that stand side by side in a queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Together {
+    at: TopicQueue,
+    in_memory: bool,
+    first: QueueOffset,
+    last: QueueOffset,
+}
+
+impl Together {
+    fn messages(&self) -> u64 {
+        self.last.0 - self.first.0 + 1
+    }
+}
+
+/// By queue and offset.
+fn together(messages: &[LostMessage]) -> Vec<Together> {
+    let mut sorted: Vec<_> = messages.iter().collect();
+    sorted.sort_unstable_by_key(|lost| (lost.at, lost.offset));
+    let mut found: Vec<Together> = Vec::new();
+    for lost in sorted {
+        match found.last_mut() {
+            Some(last)
+                if (last.at, last.in_memory, last.last.0 + 1) == (lost.at, lost.in_memory, lost.offset.0) =>
+            {
+                last.last = lost.offset;
+            }
+            _ => found.push(Together {
+                at: lost.at,
+                in_memory: lost.in_memory,
+                first: lost.offset,
+                last: lost.offset,
+            }),
+        }
+    }
+    found
 }
 
 /// Says which messages stand in a file that is gone. All of them, for nothing else has them once the broker has stopped.
@@ -162,6 +217,39 @@ fn tell_served(engine: &Engine, served: &[Served]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sluice_core::ids::{QueueId, TopicId};
+
+    #[test]
+    fn lost_messages_that_stand_side_by_side_are_told_together() {
+        let lost = |queue, offset, in_memory| LostMessage {
+            at: TopicQueue {
+                topic: TopicId(1),
+                queue: QueueId(queue),
+            },
+            offset: QueueOffset(offset),
+            in_memory,
+        };
+        let messages = [
+            lost(1, 7, false),
+            lost(0, 5, false),
+            lost(0, 4, false),
+            lost(0, 6, true),
+            lost(0, 9, false),
+            lost(1, 8, false),
+        ];
+        let told: Vec<_> = together(&messages)
+            .into_iter()
+            .map(|of| (of.at.queue.0, of.first.0, of.last.0, of.in_memory))
+            .collect();
+        let expected = [
+            (0, 4, 5, false),
+            (0, 6, 6, true),
+            (0, 9, 9, false),
+            (1, 7, 8, false),
+        ];
+        assert_eq!(told, expected);
+        assert_eq!(together(&messages).iter().map(Together::messages).sum::<u64>(), 6);
+    }
 
     #[test]
     fn findings_are_counted_by_the_kind_of_their_file() {

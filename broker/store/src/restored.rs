@@ -234,7 +234,7 @@ fn is_not_given(error: &StoreError) -> bool {
 /// Whether files are not there that a checkpoint counts on.
 fn is_missing(error: &StoreError) -> bool {
     match error {
-        StoreError::Queue(error) => matches!(error, QueueError::Missing { .. }),
+        StoreError::Queue(error) => matches!(error, QueueError::Missing { .. } | QueueError::Noted { .. }),
         StoreError::Index(error) => error.is_missing(),
         _ => false,
     }

@@ -239,3 +239,32 @@ fn a_refused_start_tells_of_one_damaged_command_where_it_stands_and_that_it_was_
         );
     }
 }
+
+#[test]
+fn of_a_segment_that_was_renamed_the_refusal_says_what_name_it_had_and_with_that_it_starts() {
+    let killed = killed(seed());
+    let io = killed.io.crash_keeping_all();
+    let path = look(&io).log.segments[1].file.clone();
+    let other = path.with_file_name(format!("{:020}.seg", killed.bases[1] + 1));
+    io.rename(&path, &other).unwrap();
+    let name = path.file_name().unwrap().to_str().unwrap();
+    let hint = format!("if somebody has renamed it, its name was {name}");
+    let refused = open(shared(&io), Path::new(DIR), u64::MAX).err().unwrap();
+    assert!(refused.to_string().contains(&hint), "{refused}");
+    let found = look(&io).findings.damage;
+    assert!(
+        found.iter().any(|damage| damage.what.contains(&hint)),
+        "{found:?}"
+    );
+
+    // A copy of one that stands there too was not renamed.
+    let copied = killed.io.crash_keeping_all();
+    copied.rename(&path, &other).unwrap();
+    copied.create(&path).unwrap();
+    let refused = open(shared(&copied), Path::new(DIR), u64::MAX).err().unwrap();
+    assert!(!refused.to_string().contains("renamed"), "{refused}");
+
+    io.rename(&other, &path).unwrap();
+    let opened = open(shared(&io), Path::new(DIR), u64::MAX).unwrap();
+    opened.store.close().unwrap();
+}

@@ -35,7 +35,11 @@ impl Found {
         offset: QueueOffset,
         entry: QueueEntry,
     ) -> Result<Self, String> {
-        let command = store.reader().read_message(&entry);
+        // A delivery comes to it again too where a read fails once, or the map of its file does.
+        let reader = store.reader();
+        let command = reader
+            .read_message(&entry)
+            .or_else(|_| reader.read_message_afresh(&entry));
         Self::new(
             topic,
             queue,

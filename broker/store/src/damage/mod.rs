@@ -26,6 +26,9 @@ const FAILING_MAX: usize = 4096;
 /// Without a try for so long a record is not kept in mind any more, in milliseconds.
 const FORGET_MS: u64 = 3_600_000;
 
+/// Between two tellings of records that could be read only again, in milliseconds.
+const TELL_EVERY_MS: u64 = 60_000;
+
 /// Why a message has no record.
 #[derive(Debug, Error)]
 pub enum Unread {
@@ -55,6 +58,16 @@ struct Failing {
 #[derive(Debug, Default)]
 pub struct Failures {
     by_place: Mutex<BTreeMap<PhysicalOffset, Failing>>,
+    second_tries: Mutex<SecondTries>,
+}
+
+/// Records that could be read only again.
+#[derive(Debug, Default)]
+struct SecondTries {
+    /// Since it was last told of them.
+    count: u64,
+    /// When it may be told of the next ones.
+    next: TimeMs,
 }
 
 impl Failures {
@@ -73,7 +86,7 @@ impl Failures {
             match log.read_message_afresh(entry) {
                 Ok(command) => {
                     self.by_place.lock().remove(&entry.physical);
-                    tracing::warn!(error = %last, "a record could be read at the second try only: the disk or memory is failing");
+                    self.tell_of_second_try(&last, now);
                     return Ok(command);
                 }
                 Err(error) => {
@@ -90,6 +103,22 @@ impl Failures {
             return Err(Unread::Lost(last));
         }
         Err(Unread::NotNow(last))
+    }
+
+    /// At most once a minute, for there may be one for each message of a file.
+    fn tell_of_second_try(&self, error: &ReadError, now: TimeMs) {
+        let mut told = self.second_tries.lock();
+        told.count += 1;
+        if told.next > now {
+            return;
+        }
+        let records = std::mem::take(&mut told.count);
+        told.next = now.saturating_add(TELL_EVERY_MS);
+        tracing::warn!(
+            %error,
+            records,
+            "records could be read at the second try only: the disk or memory is failing, or somebody has changed the file under the broker"
+        );
     }
 
     /// Counts a try that the disk has failed.

@@ -249,13 +249,28 @@ fn open_segment(io: &dyn LogIo, meta: &Meta, path: &Path) -> Result<PageResult, 
         });
     }
     if Some(header.base) != segment::parse_name(path) {
-        return Ok(Err(format!(
-            "its first page says that it begins at offset {}",
-            header.base
-        )));
+        return Ok(Err(of_another_name(io, path, header.base)));
     }
     let zeroed = PhysicalOffset(header.base.0 + len.saturating_sub(PAGE_BYTES));
     Ok(Ok((Segment::new(header, path.to_owned(), file, zeroed), slot)))
+}
+
+/// What is wrong with a segment whose first page says that it begins there: it may have been given another name by hand.
+pub(super) fn of_another_name(io: &dyn LogIo, path: &Path, base: PhysicalOffset) -> String {
+    let name = segment::file_name(base);
+    let says = format!("its first page says that it begins at offset {base}");
+    let is_taken = |folder: &Path| {
+        let names = io.list(folder);
+        names.is_ok_and(|names| names.contains(&PathBuf::from(&name)))
+    };
+    match path.parent() {
+        Some(folder) if !is_taken(folder) => {
+            format!(
+                "{says}: if somebody has renamed it, its name was {name}, and nothing is lost once it has that again"
+            )
+        }
+        _ => says,
+    }
 }
 
 /// Whether the segment never had a frame: meta does not know of it, and nothing stands behind the first page. Else a bad first

@@ -88,6 +88,12 @@ pub enum QueueError {
         /// Bytes there.
         found: u64,
     },
+    /// A note says that damage was found in use: what helps is the same as where entries are not there.
+    #[error("damage to a queue file was found while the broker ran, of which {note} is the note", note = note.display())]
+    Noted {
+        /// The note.
+        note: PathBuf,
+    },
     /// Bytes that are not the entry that belongs there. A note is left in the folder, and the next start replays the log
     /// from the base, or where it cannot finds again what it can.
     #[error("{path} is damaged at byte {offset}: {way_on}")]
@@ -151,7 +157,9 @@ impl From<QueueError> for io::Error {
             QueueError::Io { source, .. } | QueueError::Unread { source, .. } => source.kind(),
             QueueError::Gone { .. } => io::ErrorKind::NotFound,
             QueueError::Missing { .. } => io::ErrorKind::UnexpectedEof,
-            QueueError::Damaged { .. } | QueueError::Order { .. } => io::ErrorKind::InvalidData,
+            QueueError::Noted { .. } | QueueError::Damaged { .. } | QueueError::Order { .. } => {
+                io::ErrorKind::InvalidData
+            }
         };
         Self::new(kind, error)
     }

@@ -46,7 +46,7 @@ impl QueueStore {
     }
 
     /// The queues as a checkpoint's spans say; `dir` is the `queue` folder. First checks that the files hold all of
-    /// it ([`QueueError::Missing`] otherwise, and nothing is changed), then cuts off and removes what is beyond.
+    /// it ([`QueueError::Missing`] or [`QueueError::Noted`] otherwise, and nothing is changed), then cuts off and removes what is beyond.
     ///
     /// No other store may be open on the folder: files that an earlier store mapped may be cut here.
     pub fn restore(io: Arc<dyn LogIo>, dir: &Path, spans: &[QueueSpan]) -> Result<Self, QueueError> {
@@ -148,14 +148,10 @@ fn has_note(files: &Files, needed: &BTreeMap<FileKey, u64>) -> Result<bool, Queu
     if !files.list(&files.dir)?.iter().any(|name| note.ends_with(name)) {
         return Ok(false);
     }
-    match needed.first_key_value() {
-        Some((key, needed)) => Err(QueueError::Missing {
-            path: files.path(*key),
-            needed: *needed,
-            found: 0,
-        }),
-        None => Ok(true),
+    if needed.is_empty() {
+        return Ok(true);
     }
+    Err(QueueError::Noted { note })
 }
 
 fn queues(spans: &[QueueSpan]) -> HashMap<sluice_core::ids::TopicQueue, Arc<Queue>> {

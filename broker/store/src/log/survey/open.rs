@@ -2,6 +2,7 @@
 
 use super::super::cut;
 use super::super::error::LogError;
+use super::super::files::of_another_name;
 use super::super::meta::{self, Meta};
 use super::super::present;
 use super::super::segment::{self, DurableSlot, PAGE_BYTES, Segment, SegmentHeader};
@@ -159,10 +160,7 @@ fn open_segment(io: &dyn LogIo, path: &Path, findings: &mut Findings) -> Result<
         }
     };
     if Some(header.base) != segment::parse_name(path) {
-        return Ok(Err(format!(
-            "its first page says that it begins at offset {}",
-            header.base
-        )));
+        return Ok(Err(of_another_name(io, path, header.base)));
     }
     if let Some(at) = segment::stray_byte(&page, &header) {
         findings.truth(

@@ -77,10 +77,13 @@ impl Broker {
         let shares = Shares::of_this_process(config.limits.connections, config.container)?;
         let (health, shutdown) = (Arc::new(Health::default()), Shutdown::default());
         let mut background = Vec::new();
+        // Before anything is written.
+        let folder = Folder::look(&config.data_dir, &config.broker_name)?;
         let ports = Ports::take(&config, sockets, &shares, &health, &mut background).await?;
         let grpc = ports.clients.address();
 
         let engine = open_engine(&config, grpc, failed).await?;
+        folder.tell();
         let undone = prepare::prepare(&engine, config.init).await?;
         let clients = Arc::new(Clients::at_most(config.limits.clients));
         let metrics = Metrics::new(&config.cluster_name, &config.broker_name, &config.data_dir)?;
@@ -218,7 +221,6 @@ async fn open_engine(
     grpc: SocketAddr,
     failed: sluice_store::Failed,
 ) -> anyhow::Result<Arc<Engine>> {
-    let folder = Folder::look(&config.data_dir, &config.broker_name)?;
     let dir = config.data_dir.join(&config.broker_name);
     std::fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
     let identity = Identity {
@@ -255,7 +257,6 @@ async fn open_engine(
     let store = opened
         .await?
         .with_context(|| format!("cannot open the store in {}", dir.display()))?;
-    folder.tell();
     let options = EngineOptions {
         live: Arc::clone(&config.live),
         store_host: store_host(config, grpc),

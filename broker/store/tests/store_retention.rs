@@ -5,8 +5,9 @@ mod holding;
 mod workload;
 
 use holding::{at, body, bury, deliver, entry, plain};
-use sluice_core::command::{CreateGroup, EncodedCommand, Place, Subscribe, record_of};
+use sluice_core::command::{CreateGroup, EncodedCommand, Place, SetFloor, Subscribe, Target, record_of};
 use sluice_core::ids::{GroupId, GroupQueueId, PhysicalOffset, QueueOffset, TopicId, TopicQueue};
+use sluice_core::log::{Outcome, ReplicatedLog};
 use sluice_core::record::Record;
 use sluice_store::io::{Fault, FaultyIo, LogIo, write_all_at};
 use sluice_store::log::PAGE_BYTES;
@@ -14,8 +15,10 @@ use sluice_store::retention::{Own, RetentionError, Settings};
 use sluice_store::{CheckpointPolicy, Store};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
-use workload::{Driver, Stays, check, open};
+use workload::{Driver, Opened, Stays, check, open};
 
 const DIR: &str = "/data/broker-a";
 const DAY: u64 = 24 * 3_600_000;
@@ -229,6 +232,62 @@ fn whatever_waits_survives_retention_of_a_busy_store() {
         stays.check(&opened.store);
         opened.store.close().unwrap();
     }
+}
+
+/// Has both groups go on with this offset of the queue that is filled.
+fn move_groups(opened: &Opened, now: u64, offset: QueueOffset) {
+    for group in [0, 1].map(GroupId) {
+        let id = GroupQueueId { group, at: at(0, 2) };
+        let target = Target::Offset(offset);
+        let command = SetFloor { id, target, epoch: 0 }.encode(now);
+        let (answer, answered) = sync_channel(1);
+        let done = Box::new(move |outcome| answer.send(outcome).unwrap());
+        opened.store.log().propose([command].into_iter().collect(), done);
+        let outcome = answered.recv().unwrap();
+        assert!(
+            matches!(&outcome, Outcome::Applied(results) if results[0].is_ok()),
+            "{outcome:?}"
+        );
+    }
+}
+
+#[test]
+fn what_groups_are_set_back_to_while_retention_runs_does_not_go_before_its_time() {
+    let io = FaultyIo::new(27);
+    let mut driver = Driver::new(open(Arc::new(io), Path::new(DIR), 60_000).unwrap(), 27);
+    driver.make().unwrap();
+    fill(&mut driver, |driver| driver.opened.store.trim_points().len() > 2);
+    driver.rest();
+    let (store, now) = (driver.opened.store.clone(), driver.now());
+    let early = Settings {
+        read_bytes: Some(1),
+        ..Settings::default()
+    };
+    let tail = store
+        .tables()
+        .topic("topic-0")
+        .unwrap()
+        .tail(at(0, 2).queue)
+        .unwrap();
+    move_groups(&driver.opened, now, tail);
+    let is_back = AtomicBool::new(false);
+    let ran = driver.retain_with(&early, &|opened| {
+        if !is_back.swap(true, Ordering::SeqCst) {
+            move_groups(opened, now, QueueOffset(0));
+        }
+    });
+    let ran = ran.unwrap();
+    assert!(is_back.into_inner() && ran.start.is_none(), "{ran:?}");
+    let bounds = store.tables().bounds();
+    assert_eq!(
+        (bounds.start, bounds.links_from),
+        (PhysicalOffset(0), PhysicalOffset(0))
+    );
+
+    // With nobody set back it goes.
+    move_groups(&driver.opened, now, tail);
+    assert!(driver.retain(&early).unwrap().start.is_some());
+    store.close().unwrap();
 }
 
 /// Sends to a topic of which nothing need stay: more than half of what is to go must not wait.

@@ -45,7 +45,7 @@ pub(super) fn last(
 }
 
 /// Whether every group has been given what its queues had when they ended so.
-fn is_read(tables: &Tables, settings: &Settings, ends: &[(TopicQueue, QueueOffset)]) -> bool {
+pub(super) fn is_read(tables: &Tables, settings: &Settings, ends: &[(TopicQueue, QueueOffset)]) -> bool {
     ends.iter().all(|(at, end)| {
         // A topic that was deleted has no readers, and never will.
         let Some(topic) = tables.topic_by_id(at.topic) else {

@@ -185,9 +185,9 @@ impl<P: Propose> Run<'_, P> {
         self.open_links()?;
         let log = self.look_at_log();
         ran.in_vain = log.is_in_vain(self.settings);
-        let wanted = log.wanted(self.settings, self.now);
-        let early = log.early(self.settings, wanted);
-        let wanted = consumed::last(self.store, self.settings, early)?.or(wanted);
+        let due = log.wanted(self.settings, self.now);
+        let early = log.early(self.settings, due);
+        let wanted = consumed::last(self.store, self.settings, early)?.or(due);
         ran.waits = log.waits(self.settings, wanted);
         let point = match wanted {
             // A look before anything is closed: it may not be worth it.
@@ -199,7 +199,8 @@ impl<P: Propose> Run<'_, P> {
             return Ok(ran);
         };
         self.trim(self.store.tables().bounds().start, point.at, Vec::new())?;
-        let gone = self.give_up(&log, point, &mut ran);
+        let is_early = due.is_none_or(|due| point.at > due.at);
+        let gone = self.give_up(&log, point, is_early, &mut ran);
         if !matches!(gone, Ok(true)) {
             // Dead letters must not wait for the next run.
             self.open_links()?;
@@ -236,8 +237,15 @@ impl<P: Propose> Run<'_, P> {
         self.begin_at(start, &ends)
     }
 
-    /// With links closed: carries what waits, and has the log begin later. `false` if it is not worth it after all.
-    fn give_up(&self, log: &Log, point: TrimPoint, ran: &mut Ran) -> Result<bool, RetentionError> {
+    /// With links closed: carries what waits, and has the log begin later. `false` if it is not worth it after all, or where it `is_early`
+    /// and a group has something to read there again.
+    fn give_up(
+        &self,
+        log: &Log,
+        point: TrimPoint,
+        is_early: bool,
+        ran: &mut Ran,
+    ) -> Result<bool, RetentionError> {
         let Some((point, waiting)) = self.worth_it(log, point, ran)? else {
             return Ok(false);
         };
@@ -246,7 +254,8 @@ impl<P: Propose> Run<'_, P> {
         }
         let ends = self.store.ends_at(point.at)?;
         let lost_before = ran.lost;
-        if !self.carry(waiting.records(), ran)? {
+        let is_read = || consumed::is_read(self.store.tables(), self.settings, &ends);
+        if !self.carry(waiting.records(), ran)? || is_early && !is_read() {
             // What is lost goes with the log, and so another time.
             ran.lost = lost_before;
             return Ok(false);

@@ -13,6 +13,8 @@ use crate::client::{Client, Receive, code};
 use crate::oracle::{Delivery, Group, Place, Topic};
 
 const POLL: Duration = Duration::from_secs(5);
+/// A call and its answer take no longer, or nothing is said of it.
+const ON_THE_WAY: Duration = Duration::from_secs(1);
 /// The gate closes a moment after the broker was killed; a call that failed waits as long before it looks.
 const AFTER_FAILURE: Duration = Duration::from_millis(20);
 
@@ -47,6 +49,7 @@ impl Consumer {
         while self.goes_on() {
             self.shared.gate.pass().await;
             let mut messages = Vec::new();
+            let asked = Instant::now();
             let received = self
                 .client
                 .receive_each(&receive, |message| {
@@ -59,7 +62,7 @@ impl Consumer {
             } else {
                 messages.len().max(1)
             };
-            let settled = self.acknowledge_all(&messages, at_a_time).await;
+            let settled = self.acknowledge_all(&messages, at_a_time, asked).await;
             let served = matches!(received, Ok(Some(v2::Code::Ok | v2::Code::MessageNotFound)));
             if !(served && settled) {
                 sleep(AFTER_FAILURE).await;
@@ -86,17 +89,16 @@ impl Consumer {
         self.shared.meter.receives.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Acknowledges what was received just now. Tells whether there were answers.
-    async fn acknowledge_all(&self, messages: &[v2::Message], at_a_time: usize) -> bool {
-        let received = Instant::now();
+    /// Acknowledges what was received just now, asked for then. Tells whether there were answers.
+    async fn acknowledge_all(&self, messages: &[v2::Message], at_a_time: usize, asked: Instant) -> bool {
         let mut answered = true;
         for some in messages.chunks(at_a_time) {
-            answered &= self.acknowledge(some, received).await;
+            answered &= self.acknowledge(some, asked).await;
         }
         answered
     }
 
-    async fn acknowledge(&self, messages: &[v2::Message], received: Instant) -> bool {
+    async fn acknowledge(&self, messages: &[v2::Message], asked: Instant) -> bool {
         let (group, topic) = (GROUPS[self.group].name, TOPICS[self.topic].name);
         let mut response = self.client.ack(group, topic, messages).await;
         let repeated = response.is_err();
@@ -109,8 +111,9 @@ impl Consumer {
             return false;
         };
         let hidden = if self.is_push { UNANSWERED } else { INVISIBLE };
-        // The one before may have worked, and only its answer was lost: then this one is refused.
-        let must_work = !repeated && received.elapsed() < hidden / 2;
+        // The one before may have worked, and only its answer was lost: then this one is refused. A broker that stood still has hidden
+        // the messages since before their answer came, but not since before they were asked for.
+        let must_work = !repeated && asked.elapsed() < hidden - ON_THE_WAY;
         let mut oracle = self.shared.oracle.lock();
         for (message, entry) in messages.iter().zip(&response.entries) {
             match code(entry.status.as_ref()) {

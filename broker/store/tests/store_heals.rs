@@ -15,11 +15,9 @@ use sluice_store::retention::Settings;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use workload::{Driver, check, open, wait};
+use workload::{Driver, PACK_HEADER, check, damage_packs, open, wait};
 
 const DIR: &str = "/data/broker-a";
-/// Bytes before the first part of a pack.
-const HEADER: usize = 24;
 
 fn seed() -> u64 {
     let seed = std::env::var("SLUICE_SEED").map_or(7, |seed| seed.parse().unwrap());
@@ -64,26 +62,11 @@ fn files(io: &FaultyIo, ending: &str) -> Vec<PathBuf> {
     names.iter().map(|name| folder.join(name)).collect()
 }
 
-/// Damages all parts that checkpoints have by now.
-fn damage(io: &FaultyIo) {
-    for pack in files(io, "pack") {
-        let file = io.open(&pack).unwrap();
-        let mut bytes = vec![0; file.len().unwrap() as usize];
-        read_exact_at(file.as_ref(), &mut bytes, 0).unwrap();
-        bytes
-            .iter_mut()
-            .skip(HEADER)
-            .step_by(8)
-            .for_each(|byte| *byte ^= 1);
-        write_all_at(file.as_ref(), &bytes, 0).unwrap();
-    }
-}
-
 #[test]
 fn retention_goes_on_after_damage_to_what_all_checkpoints_share_and_so_does_the_next_start() {
     let io = FaultyIo::new(seed());
     let mut driver = busy(&io, seed());
-    damage(&io);
+    damage_packs(&io, Path::new(DIR));
     let settings = Settings {
         keep_bytes: Some(400_000),
         ..Settings::default()
@@ -108,7 +91,7 @@ fn retention_goes_on_after_damage_to_what_all_checkpoints_share_and_so_does_the_
 fn damage_that_the_scrub_finds_in_a_checkpoint_is_not_in_the_next_one() {
     let io = FaultyIo::new(seed());
     let mut driver = busy(&io, seed());
-    damage(&io);
+    damage_packs(&io, Path::new(DIR));
     let mut scrub = driver.opened.store.scrub();
     let found = loop {
         let step = scrub.step(0);
@@ -135,7 +118,7 @@ fn an_idle_store_writes_a_whole_checkpoint_by_itself_once_damage_is_found() {
     // Nothing comes any more: the last checkpoint stands behind everything.
     driver.rest();
     let newest = |io: &FaultyIo| files(io, "root").pop().unwrap();
-    damage(&io);
+    damage_packs(&io, Path::new(DIR));
     let before = newest(&io);
     let mut scrub = driver.opened.store.scrub();
     while !scrub.step(0).is_last {}
@@ -176,8 +159,8 @@ fn a_checkpoint_that_is_written_anew_has_no_patches_also_of_parts_whose_bytes_ar
     // The newest pack has little but patches: what these are against stays sound.
     let pack = io.open(&files(&io, "pack").pop().unwrap()).unwrap();
     let mut byte = [0];
-    read_exact_at(pack.as_ref(), &mut byte, HEADER as u64).unwrap();
-    write_all_at(pack.as_ref(), &[byte[0] ^ 1], HEADER as u64).unwrap();
+    read_exact_at(pack.as_ref(), &mut byte, PACK_HEADER as u64).unwrap();
+    write_all_at(pack.as_ref(), &[byte[0] ^ 1], PACK_HEADER as u64).unwrap();
     let mut scrub = driver.opened.store.scrub();
     while !scrub.step(0).is_last {}
     wait("another checkpoint", || files(&io, "root").pop() != before);

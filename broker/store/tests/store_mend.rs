@@ -9,7 +9,6 @@ mod workload;
 
 use repairs::*;
 use sluice_core::entry::ENTRY_BYTES;
-use sluice_core::ids::{QueueId, QueueOffset, TopicQueue};
 use sluice_store::io::{Fault, FaultyIo, LogIo};
 use sluice_store::repair::Range;
 use std::path::{Path, PathBuf};
@@ -230,24 +229,6 @@ fn checkpoints_that_are_damaged_or_not_read_behind_a_loss_are_neither_passed_ove
     assert_eq!(mended(&used, &io, &lost), 0);
 }
 
-/// What is said of entries that cannot be read.
-fn unread(store: &sluice_store::Store) -> Vec<String> {
-    let mut said = Vec::new();
-    for topic in store.tables().all_topics() {
-        for queue in (0..topic.spec.queues).map(QueueId) {
-            let at = TopicQueue {
-                topic: topic.id,
-                queue,
-            };
-            for offset in (0..topic.tail(queue).unwrap().0).map(QueueOffset) {
-                let read = store.queues().read(at, offset, 1, &mut Vec::new());
-                said.extend(read.err().map(|error| error.to_string()));
-            }
-        }
-    }
-    said
-}
-
 #[test]
 fn what_no_restart_finds_again_names_the_repair_of_the_log_and_no_other_restart() {
     let used = used(seed());
@@ -260,7 +241,7 @@ fn what_no_restart_finds_again_names_the_repair_of_the_log_and_no_other_restart(
     leave_note(&io);
     for start_number in 0..2 {
         let opened = start(&io).unwrap();
-        let said = unread(&opened.store);
+        let said = entries_that_fail(&opened.store);
         assert!(!said.is_empty(), "start {start_number}");
         for said in said {
             assert!(

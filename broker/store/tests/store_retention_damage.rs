@@ -10,20 +10,18 @@ use holding::{at, deliver, entry, plain};
 use sluice_core::command::Trim;
 use sluice_core::entry::ENTRY_BYTES;
 use sluice_core::ids::{PhysicalOffset, QueueOffset, TopicId, TopicQueue};
-use sluice_store::io::{DirLock, FaultyIo, FileHandle, LogIo, read_exact_at, write_all_at};
+use sluice_store::io::{DirLock, FaultyIo, FileHandle, LogIo, write_all_at};
 use sluice_store::retention::{Own, RetentionError, Settings};
 use sluice_store::{CheckpointPolicy, TrimPoint};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
-use workload::{Driver, check, open, wait};
+use workload::{Driver, check, damage_packs, open, wait};
 
 const DIR: &str = "/data/broker-a";
 const CHECKPOINT_BYTES: u64 = 60_000;
 const YEAR_MS: u64 = 365 * 24 * 3_600_000;
-/// Bytes of a pack before its first part.
-const PACK_HEADER: usize = 24;
 
 fn seed() -> u64 {
     let seed = std::env::var("SLUICE_SEED").map_or(31, |seed| seed.parse().unwrap());
@@ -258,26 +256,6 @@ impl LogIo for Named {
     }
 }
 
-/// Damages all parts that checkpoints have by now.
-fn damage_packs(io: &FaultyIo) {
-    let folder = Path::new(DIR).join("checkpoint");
-    let names = io.list(&folder).unwrap();
-    for pack in names
-        .iter()
-        .filter(|name| name.extension().is_some_and(|ending| ending == "pack"))
-    {
-        let file = io.open(&folder.join(pack)).unwrap();
-        let mut bytes = vec![0; file.len().unwrap() as usize];
-        read_exact_at(file.as_ref(), &mut bytes, 0).unwrap();
-        bytes
-            .iter_mut()
-            .skip(PACK_HEADER)
-            .step_by(8)
-            .for_each(|byte| *byte ^= 1);
-        write_all_at(file.as_ref(), &bytes, 0).unwrap();
-    }
-}
-
 #[test]
 fn the_log_begins_later_only_once_a_whole_checkpoint_stands_where_one_is_damaged() {
     for is_known in [false, true] {
@@ -293,7 +271,7 @@ fn the_log_begins_later_only_once_a_whole_checkpoint_stands_where_one_is_damaged
         let store = driver.opened.store.clone();
         store.set_checkpoint_policy(policy(u64::MAX));
         let start = driver.retain(&smallest()).unwrap().start.unwrap();
-        damage_packs(&io);
+        damage_packs(&io, Path::new(DIR));
 
         // It shares what is damaged.
         named.allow(0);

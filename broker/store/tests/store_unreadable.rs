@@ -8,7 +8,7 @@ mod repairs;
 mod workload;
 
 use repairs::*;
-use sluice_core::ids::{PhysicalOffset, QueueId, QueueOffset, TopicQueue};
+use sluice_core::ids::PhysicalOffset;
 use sluice_store::io::{Fault, FaultyIo, LogIo};
 use sluice_store::repair::Range;
 use sluice_store::survey::{Survey, Weight};
@@ -269,24 +269,6 @@ fn where_queue_files_are_to_be_made_again_of_what_the_disk_does_not_give_the_sta
     assert_eq!(files(&io), before, "a refused start changes nothing");
     repair(&io, &wanted(&io));
     start(&io).unwrap().store.close().unwrap();
-}
-
-/// What is said of entries that cannot be read.
-fn entries_that_fail(store: &sluice_store::Store) -> Vec<String> {
-    let mut said = Vec::new();
-    for topic in store.tables().all_topics() {
-        for queue in (0..topic.spec.queues).map(QueueId) {
-            let at = TopicQueue {
-                topic: topic.id,
-                queue,
-            };
-            for offset in (0..topic.tail(queue).unwrap().0).map(QueueOffset) {
-                let read = store.queues().read(at, offset, 1, &mut Vec::new());
-                said.extend(read.err().map(|error| error.to_string()));
-            }
-        }
-    }
-    said
 }
 
 #[test]

@@ -10,7 +10,7 @@ pub use behind::{Behind, READER, SENT_TO};
 #[allow(unused_imports, reason = "each test file uses a part of it")]
 pub use harm::{damage_frame, flip, place, segment_path};
 #[allow(unused_imports, reason = "each test file uses a part of it")]
-pub use used::{Used, frames, used};
+pub use used::{Used, entries_that_fail, frames, used};
 
 use crate::workload::{Driver, Opened, open};
 use sluice_core::ids::TopicId;

@@ -183,3 +183,21 @@ impl Used {
             .collect()
     }
 }
+
+/// What is said of entries that cannot be read.
+pub fn entries_that_fail(store: &Store) -> Vec<String> {
+    let mut said = Vec::new();
+    for topic in store.tables().all_topics() {
+        for queue in (0..topic.spec.queues).map(QueueId) {
+            let at = TopicQueue {
+                topic: topic.id,
+                queue,
+            };
+            for offset in (0..topic.tail(queue).unwrap().0).map(QueueOffset) {
+                let read = store.queues().read(at, offset, 1, &mut Vec::new());
+                said.extend(read.err().map(|error| error.to_string()));
+            }
+        }
+    }
+    said
+}

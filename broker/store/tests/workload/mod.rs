@@ -6,6 +6,7 @@ mod asks;
 mod check;
 mod in_flight;
 mod memory;
+mod packs;
 mod reserve;
 mod rest;
 mod retain;
@@ -17,6 +18,8 @@ pub use check::check;
 pub use in_flight::InFlight;
 #[allow(unused_imports, reason = "each test file uses a part of it")]
 pub use memory::{Memory, Sent};
+#[allow(unused_imports, reason = "each test file uses a part of it")]
+pub use packs::{PACK_HEADER, damage_packs};
 #[allow(unused_imports, reason = "each test file uses a part of it")]
 pub use reserve::wait_for_helper;
 #[allow(unused_imports, reason = "each test file uses a part of it")]

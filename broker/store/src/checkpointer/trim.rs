@@ -155,8 +155,8 @@ impl Checkpointer {
             return Ok(());
         };
         self.checkpoints.sync_files()?;
-        // Checkpoints share what has not changed. While part of it is damaged, all of state may be nowhere but where the log begins now,
-        // and in the log from there on. The next checkpoint is whole, and lets go.
+        // Checkpoints share what has not changed. Where that is damaged, all of state may be nowhere but where the log begins now, and in the
+        // log from there on. The next checkpoint is whole, and lets go.
         if !is_whole && !self.is_sound(point.at) {
             return Ok(());
         }
@@ -175,11 +175,8 @@ impl Checkpointer {
         Ok(())
     }
 
-    /// Whether no damage is known, and all can be read that a start from there would need.
+    /// Whether all can be read that a start from there would need.
     fn is_sound(&self, point: PhysicalOffset) -> bool {
-        if self.anew.load(Ordering::Acquire) {
-            return false;
-        }
         let (io, folder) = self.checkpoints.files();
         let mut scrub = CheckpointScrub::only(&io, &folder, &self.checkpoints.expected(), point);
         let damage = std::iter::from_fn(|| scrub.step(READ_BYTES)).find_map(Result::err);

@@ -157,7 +157,7 @@ fn tell(engine: &Engine, finding: &Finding) {
     if more > 0 {
         tracing::error!(
             messages = more,
-            "so many more messages are lost with it, and are not named here: sluicectl message find names those that cannot be read"
+            "so many more messages are lost with it, and are not named here"
         );
     }
 }
